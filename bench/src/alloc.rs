@@ -1,0 +1,74 @@
+//! A global allocator that counts, while it is told to; otherwise it costs one relaxed load.
+#![allow(
+    unsafe_code,
+    reason = "a global allocator cannot be written without it; each call goes on to the system's"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// The counters are apart from the switch, which every thread reads at every allocation.
+static ENABLED: Padded<AtomicBool> = Padded(AtomicBool::new(false));
+static COUNT: Padded<AtomicU64> = Padded(AtomicU64::new(0));
+static BYTES: AtomicU64 = AtomicU64::new(0);
+
+#[repr(align(128))]
+struct Padded<T>(T);
+
+struct Counting;
+
+/// What was allocated, in calls and in bytes asked for. Growing an allocation is one more of the bytes it grew by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Allocated {
+    pub(crate) count: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Starts to count, in all threads, from zero.
+pub(crate) fn start_counting() {
+    COUNT.0.store(0, Relaxed);
+    BYTES.store(0, Relaxed);
+    ENABLED.0.store(true, Relaxed);
+}
+
+/// Stops counting, and tells what was allocated since the start.
+pub(crate) fn stop_counting() -> Allocated {
+    ENABLED.0.store(false, Relaxed);
+    Allocated { count: COUNT.0.load(Relaxed), bytes: BYTES.load(Relaxed) }
+}
+
+fn note(bytes: usize) {
+    if ENABLED.0.load(Relaxed) {
+        COUNT.0.fetch_add(1, Relaxed);
+        BYTES.fetch_add(bytes as u64, Relaxed);
+    }
+}
+
+// SAFETY: every method does what `System`'s does, with the same arguments; counting touches only atomics.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller's promise about `layout` is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        note(new_size.saturating_sub(layout.size()));
+        // SAFETY: as above, and `ptr` came from `System`, as all of ours do.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}

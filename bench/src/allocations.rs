@@ -1,0 +1,130 @@
+//! Heap allocations per unary round trip, client and server together, and what is left of them without the user's
+//! own values.
+
+use std::fmt::Write;
+use std::hint::black_box;
+
+use serde::Serialize;
+
+use crate::alloc::{self, Allocated};
+use crate::load;
+use crate::participant::{self, Format};
+use crate::participants::{Participant, cmd_stream};
+use crate::runner::Plan;
+use crate::workload::{self, Value};
+
+/// Round trips that are counted, about: each task makes its share of them, and at least a hundred.
+const ROUND_TRIPS: usize = 50_000;
+
+/// Per round trip, in one setting.
+#[derive(Serialize)]
+pub(crate) struct Count {
+    participant: &'static str,
+    format: &'static str,
+    in_flight: u32,
+    connections: u32,
+    round_trips: u64,
+    /// All there were.
+    allocations: f64,
+    bytes: f64,
+    /// Of the user's values alone.
+    own_allocations: f64,
+    own_bytes: f64,
+    /// The difference: what the library adds.
+    net_allocations: f64,
+    net_bytes: f64,
+}
+
+/// Counts in this process, whose allocator is the counting one; nothing else runs in it meanwhile.
+pub(crate) fn count(plan: &Plan) -> Result<Vec<Count>, String> {
+    plan.settings().map(|(format, in_flight)| count_setting(format, in_flight, plan.connections)).collect()
+}
+
+fn count_setting(format: Format, in_flight: u32, connections: u32) -> Result<Count, String> {
+    let tasks = in_flight as usize;
+    let calls = (ROUND_TRIPS / tasks).max(100);
+    // A runtime of its own: what the last setting left behind doesn't count here.
+    let all = participant::runtime()?.block_on(async {
+        let session = cmd_stream::Session::start(format, connections).await?;
+        let all = load::counted_loop(session.clients(), tasks, calls).await;
+        session.stop().await?;
+        all
+    })?;
+    let own = own_values(format, tasks, calls);
+    let round_trips = (tasks * calls) as u64;
+    let each = |sum: u64| sum as f64 / round_trips as f64;
+    Ok(Count {
+        participant: Participant::CmdStream.name(),
+        format: format.name(),
+        in_flight,
+        connections,
+        round_trips,
+        allocations: each(all.count),
+        bytes: each(all.bytes),
+        own_allocations: each(own.count),
+        own_bytes: each(own.bytes),
+        net_allocations: each(all.count) - each(own.count),
+        net_bytes: each(all.bytes) - each(own.bytes),
+    })
+}
+
+/// What any user of these values allocates for the same round trips: a copy to send, the value that the server
+/// decodes, and the one that the client decodes.
+fn own_values(format: Format, tasks: usize, calls: usize) -> Allocated {
+    let pool = workload::pool();
+    let bodies: Vec<_> = pool.iter().map(|value| encode(format, value)).collect();
+    alloc::start_counting();
+    for task in 0..tasks {
+        let values = workload::of_task(&pool, task).zip(workload::of_task(&bodies, task));
+        for (value, body) in values.take(calls) {
+            black_box(value.clone());
+            black_box(decode(format, body));
+            black_box(decode(format, body));
+        }
+    }
+    alloc::stop_counting()
+}
+
+fn encode(format: Format, value: &Value) -> Vec<u8> {
+    match format {
+        Format::Json => serde_json::to_vec(value).expect("a value of the pool is plain JSON"),
+    }
+}
+
+fn decode(format: Format, body: &[u8]) -> Value {
+    match format {
+        Format::Json => serde_json::from_slice(body).expect("it was encoded here"),
+    }
+}
+
+/// One object a line.
+pub(crate) fn json_lines(counts: &[Count]) -> String {
+    let lines =
+        counts.iter().map(|count| serde_json::to_string(count).expect("a count is numbers and names"));
+    lines.map(|line| line + "\n").collect()
+}
+
+/// For people.
+pub(crate) fn table(counts: &[Count]) -> String {
+    let mut text = String::from(
+        "Heap allocations (and bytes) of a unary round trip, client and server together. The user's own: a copy of the\n\
+         value to send, and a decoded one on each side.\n\n",
+    );
+    let mut line = |cells: [&str; 5]| {
+        let [setting, round_trips, all, own, net] = cells;
+        writeln!(text, "{setting:<18}{round_trips:>12}{all:>20}{own:>20}{net:>20}")
+            .expect("a String takes all");
+    };
+    line(["in flight", "round trips", "all", "user's own", "net"]);
+    for count in counts {
+        let pair = |allocations, bytes| format!("{allocations:.3} ({bytes:.0} B)");
+        line([
+            &format!("{} ({})", count.in_flight, count.format),
+            &count.round_trips.to_string(),
+            &pair(count.allocations, count.bytes),
+            &pair(count.own_allocations, count.own_bytes),
+            &pair(count.net_allocations, count.net_bytes),
+        ]);
+    }
+    text
+}

@@ -1,0 +1,150 @@
+//! Side-by-side benchmarks of `cmd-stream` and its peers: the command line, and nothing else.
+//!
+//! What is measured, and whose benchmark this is, stands in this folder's `README.md`.
+
+mod alloc;
+mod allocations;
+mod load;
+mod participant;
+mod participants;
+mod report;
+mod runner;
+mod workload;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use participant::Format;
+use participants::Participant;
+use runner::Plan;
+
+/// Runs the same workload through each participant, in interleaved rounds, and compares them.
+#[derive(Parser)]
+#[command(name = "bench", args_conflicts_with_subcommands = true)]
+struct Args {
+    /// Who takes part, in the order of the first round.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "cmd-stream,cmd-stream-go,raw-tcp")]
+    participants: Vec<Participant>,
+
+    /// Serialization formats.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "json")]
+    formats: Vec<Format>,
+
+    /// Commands in flight, over all connections together.
+    #[arg(long, value_delimiter = ',', default_value = "1,64,1024",
+          value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    in_flight: Vec<u32>,
+
+    /// Connections that the commands in flight are spread over.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    connections: u32,
+
+    /// Rounds; each figure is a median over them.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+
+    /// How long a participant is measured in each round, after a warm-up of 200 ms.
+    #[arg(long, default_value = "1", value_parser = seconds)]
+    seconds_per_round: Duration,
+
+    /// Print one JSON object a line instead of tables.
+    #[arg(long)]
+    json: bool,
+
+    /// Count heap allocations per round trip of the cmd-stream participant instead; uses --in-flight, --connections
+    /// and --formats.
+    #[arg(long)]
+    allocations: bool,
+
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Be one participant: requests on stdin, answers on stdout (the runner starts these).
+    #[command(hide = true)]
+    Participant { name: Participant },
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<(), String> {
+    if let Some(Role::Participant { name }) = args.role {
+        return participant::serve(name);
+    }
+    let (json, allocations) = (args.json, args.allocations);
+    let plan = Plan {
+        participants: distinct(args.participants),
+        formats: distinct(args.formats),
+        in_flight: distinct(args.in_flight),
+        connections: args.connections,
+        rounds: args.rounds,
+        duration: args.seconds_per_round,
+    };
+    if allocations {
+        let counts = allocations::count(&plan)?;
+        print!("{}", if json { allocations::json_lines(&counts) } else { allocations::table(&counts) });
+    } else {
+        let samples = runner::run(&plan)?;
+        print!(
+            "{}",
+            if json { report::json_lines(&plan, &samples) } else { report::tables(&plan, &samples) }
+        );
+    }
+    Ok(())
+}
+
+/// A value named twice is measured once.
+fn distinct<T: PartialEq>(values: Vec<T>) -> Vec<T> {
+    values.into_iter().fold(Vec::new(), |mut seen, value| {
+        if !seen.contains(&value) {
+            seen.push(value);
+        }
+        seen
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    // From a millisecond, the unit that participants are told, to an hour.
+    if (0.001..=3600.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("must be between 0.001 and 3600".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn values_named_twice_are_measured_once() {
+        assert_eq!(distinct(vec![1, 64, 1, 1024, 64]), [1, 64, 1024]);
+    }
+
+    #[test]
+    fn durations_that_cannot_be_measured_are_refused() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for text in ["0", "-1", "nan", "inf", "1e9", "soon"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The client's side: [`Client`], one multiplexed connection. Its task is [`driver`], what the two share is [`shared`],
+//! a pending call is [`call`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use crate::connection::{Inbox, Io};
+use crate::error::{Error, ErrorKind, Origin};
+use crate::format::{Encode, Format};
+use crate::proto::decode::{Decoded, Fault};
+use crate::proto::frame::Seq;
+use crate::proto::handshake::ServerInfo;
+use crate::protocol::{ClientProtocol, CommandOf, Protocol};
+use crate::transport::{Connect, Peer, Tcp};
+
+mod call;
+mod driver;
+mod limits;
+mod shared;
+
+pub use call::{OpenStream, Opening, Pending, ReplyStream, Send};
+pub use limits::{Limits, Overflow};
+
+use driver::Driver;
+use shared::Shared;
+
+/// A client of the Protocol `P` in the Format `F`, on one connection that all its callers share.
+///
+/// It can be cloned. The connection ends by [`close`](Self::close), or when the last clone and the last call are
+/// dropped. It does not come back: what it is lost with fails all its pending calls and every later one.
+pub struct Client<P: Protocol, F> {
+    handle: Arc<ClosesWhenDropped<P, F>>,
+}
+
+struct ClosesWhenDropped<P: Protocol, F> {
+    shared: Arc<Shared<P, F>>,
+}
+
+impl<P: Protocol, F> Drop for ClosesWhenDropped<P, F> {
+    fn drop(&mut self) {
+        self.shared.close("the client was dropped");
+    }
+}
+
+impl<P, F> Client<P, F>
+where
+    P: ClientProtocol<F>,
+    F: Format,
+{
+    /// Connects to a TCP address, with the default settings.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Builder::connect`].
+    pub async fn connect(address: impl Into<String>, protocol: P, format: F) -> Result<Self, Error> {
+        Self::builder(protocol, format).connect(address).await
+    }
+
+    /// A client with settings of its own.
+    pub fn builder(protocol: P, format: F) -> Builder<P, F> {
+        let _ = protocol; // all that is known of it is its type
+        Builder { format, limits: Limits::default(), info: ServerInfo::default(), on_unexpected: None }
+    }
+
+    /// Sends a Command, and waits for one Reply.
+    ///
+    /// Nothing happens until the call is awaited. Of a Command that answers with several Replies it gives the first
+    /// one; the others go to the [unexpected-reply callback](Builder::on_unexpected_reply).
+    ///
+    /// # Errors
+    ///
+    /// - [`Encode`](ErrorKind::Encode), [`Panic`](ErrorKind::Panic) or [`Limit`](ErrorKind::Limit): the Command
+    ///   cannot be encoded or is too large. Nothing was sent, and the connection goes on.
+    /// - [`Remote`](ErrorKind::Remote): the server answered with the Protocol's failure.
+    /// - Any other kind is why the connection ended; [`Error::was_sent`] tells whether the Command may have been
+    ///   executed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the call forgets the Command: a Reply that comes for it later is unexpected. The server is not told.
+    pub fn send<C>(&self, command: C) -> Send<'_, P, F, C>
+    where
+        C: CommandOf<P>,
+        F: Encode<C>,
+    {
+        Send::new(self, command)
+    }
+
+    /// Sends a Command, and gives its Replies as a [`Stream`](futures_core::Stream), which ends after the last one.
+    ///
+    /// Nothing happens until the call is awaited; it is done when the Command is in the connection's output.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send) that concern the Command itself, and why the connection ended. Later errors are
+    /// items of the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the call or the stream forgets the Command.
+    pub fn stream<C>(&self, command: C) -> OpenStream<'_, P, F, C>
+    where
+        C: CommandOf<P>,
+        F: Encode<C>,
+    {
+        OpenStream::new(self, command)
+    }
+}
+
+impl<P: Protocol, F> Client<P, F> {
+    fn shared(&self) -> &Shared<P, F> {
+        &self.handle.shared
+    }
+
+    /// Closes the connection now, and returns at once. All pending calls fail with
+    /// [`ErrorKind::Closed`], and so does every later one.
+    pub fn close(&self) {
+        self.shared().close("the client was closed");
+    }
+
+    /// Waits until the connection has ended, and says why.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped and called again.
+    pub async fn closed(&self) -> Error {
+        self.shared().closed().await
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.shared().peer
+    }
+
+    /// How many calls wait for a Reply.
+    pub fn in_flight(&self) -> usize {
+        self.shared().lock().pending.len()
+    }
+}
+
+impl<P: Protocol, F> Clone for Client<P, F> {
+    fn clone(&self) -> Self {
+        Self { handle: Arc::clone(&self.handle) }
+    }
+}
+
+impl<P: Protocol, F> fmt::Debug for Client<P, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("peer", self.peer()).field("in_flight", &self.in_flight()).finish()
+    }
+}
+
+/// What is called with a Reply that no call waits for.
+type OnUnexpected<R> = Box<dyn Fn(Seq, R) + std::marker::Send + Sync>;
+
+/// Settings of a [`Client`]; made by [`Client::builder`]. Each has a default that is safe in production.
+pub struct Builder<P: Protocol, F> {
+    format: F,
+    limits: Limits,
+    info: ServerInfo,
+    on_unexpected: Option<OnUnexpected<P::Reply>>,
+}
+
+impl<P, F> Builder<P, F>
+where
+    P: ClientProtocol<F>,
+    F: Format,
+{
+    /// What bounds the client. [`Limits::default`] unless set.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What the server is expected to greet with. [`ServerInfo::default`] unless set.
+    #[must_use]
+    pub fn server_info(self, info: ServerInfo) -> Self {
+        Self { info, ..self }
+    }
+
+    /// Called with a Reply that no call waits for: its call was dropped, or it has had its last Reply. It should be
+    /// quick, as the connection's task runs it; a panic in it is contained. Such Replies are dropped unless it is set.
+    #[must_use]
+    pub fn on_unexpected_reply(self, call: impl Fn(Seq, P::Reply) + std::marker::Send + Sync + 'static) -> Self {
+        Self { on_unexpected: Some(Box::new(call)), ..self }
+    }
+
+    /// Connects to a TCP address, `host:port`.
+    ///
+    /// # Errors
+    ///
+    /// - [`Io`](ErrorKind::Io): no connection can be made.
+    /// - [`Timeout`](ErrorKind::Timeout): it, or the handshake, took longer than [`Limits`] allow.
+    /// - [`ServerInfoMismatch`](ErrorKind::ServerInfoMismatch): the server greets with another ServerInfo.
+    /// - [`Decode`](ErrorKind::Decode), [`Limit`](ErrorKind::Limit), [`UnexpectedEof`](ErrorKind::UnexpectedEof),
+    ///   [`Closed`](ErrorKind::Closed): what it greets with is none, or it hung up.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it closes the connection.
+    pub async fn connect(self, address: impl Into<String>) -> Result<Client<P, F>, Error> {
+        self.connect_by(&Tcp::new(address)).await
+    }
+
+    /// Connects by another transport.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](Self::connect).
+    pub async fn connect_by(self, transport: &impl Connect) -> Result<Client<P, F>, Error> {
+        let connected = timeout(self.limits.connect, transport.connect()).await;
+        let (io, peer) = connected
+            .map_err(|_| Error::new(ErrorKind::Timeout, Origin::System, "connecting took too long (`Limits::connect`)"))?
+            .map_err(|error| Error::io("connecting", error))?;
+        self.over(io, peer).await
+    }
+
+    /// Takes a stream of the caller's own, which is connected to a server.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](Self::connect) that concern the handshake.
+    pub async fn over(self, mut io: impl Io, peer: Peer) -> Result<Client<P, F>, Error> {
+        let mut inbox = Inbox::default();
+        let handshake = timeout(self.limits.handshake, greet(&mut io, &mut inbox)).await;
+        let info = handshake.map_err(|_| {
+            let message = "the server sent no server info in time (`Limits::handshake`)";
+            Error::new(ErrorKind::Timeout, Origin::Remote, message)
+        })??;
+        if info != self.info {
+            let message = format!("server info mismatch: expected {}, the server has {info}", self.info);
+            return Err(Error::new(ErrorKind::ServerInfoMismatch, Origin::Remote, message));
+        }
+        tracing::debug!(%peer, protocol = P::NAME, "connected");
+        let span = tracing::debug_span!("client", %peer);
+        let shared = Arc::new(Shared::new(self.format, self.limits, self.on_unexpected, peer));
+        let driver = Driver::new(Arc::clone(&shared), io, inbox);
+        tokio::spawn(tracing::Instrument::instrument(driver.run(), span));
+        Ok(Client { handle: Arc::new(ClosesWhenDropped { shared }) })
+    }
+}
+
+/// Reads the ServerInfo; bytes of frames may follow it in the inbox.
+async fn greet(io: &mut impl Io, inbox: &mut Inbox) -> Result<ServerInfo, Error> {
+    loop {
+        match ServerInfo::decode(inbox.bytes()) {
+            Decoded::Value(info, taken) => {
+                inbox.consume(taken);
+                return Ok(info);
+            }
+            Decoded::Incomplete(_) => {}
+            Decoded::Invalid(error) => {
+                let kind = if matches!(error.fault, Fault::TooLong { .. }) { ErrorKind::Limit } else { ErrorKind::Decode };
+                return Err(Error::with_source(kind, Origin::Remote, "invalid server info", error));
+            }
+        }
+        let read = std::future::poll_fn(|cx| inbox.poll_read(io, cx)).await;
+        if read.map_err(|error| Error::io("reading the server info", error))? == 0 {
+            return Err(if inbox.is_empty() {
+                Error::new(ErrorKind::Closed, Origin::Remote, "the server closed the connection instead of greeting")
+            } else {
+                let message = "the connection ended in the middle of the server info";
+                Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message)
+            });
+        }
+    }
+}
+
+impl<P: Protocol, F> fmt::Debug for Builder<P, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("protocol", &P::NAME)
+            .field("info", &self.info)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,378 @@
+//! A call: a Command on its way out, and whoever waits for its Replies. Dropping it forgets the Command.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+
+use super::Client;
+use super::shared::{Queue, QueueState, Shared, Waiter};
+use crate::connection::outbox::Scratch;
+use crate::error::{Error, ErrorKind, Origin};
+use crate::format::{Encode, Format};
+use crate::proto::frame::Seq;
+use crate::protocol::{ClientProtocol, Command, CommandOf, Protocol, ReplyOf};
+
+/// A call for one Reply; made by [`Client::send`]. Awaiting it sends the Command.
+#[must_use = "a call sends nothing until it is awaited"]
+pub struct Send<'a, P: Protocol, F, C> {
+    client: &'a Client<P, F>,
+    command: C,
+}
+
+/// A call for a stream of Replies; made by [`Client::stream`]. Awaiting it sends the Command.
+#[must_use = "a call sends nothing until it is awaited"]
+pub struct OpenStream<'a, P: Protocol, F, C> {
+    client: &'a Client<P, F>,
+    command: C,
+}
+
+impl<'a, P: Protocol, F, C> Send<'a, P, F, C> {
+    pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
+        Self { client, command }
+    }
+}
+
+impl<'a, P: Protocol, F, C> OpenStream<'a, P, F, C> {
+    pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
+        Self { client, command }
+    }
+}
+
+impl<'a, P, F, C> IntoFuture for Send<'a, P, F, C>
+where
+    P: ClientProtocol<F>,
+    C: CommandOf<P>,
+    F: Encode<C>,
+{
+    type Output = Result<C::Reply, Error>;
+    type IntoFuture = Pending<'a, P, F, C>;
+
+    fn into_future(self) -> Pending<'a, P, F, C> {
+        Pending { shared: self.client.shared(), stage: Stage::Unsent(self.command) }
+    }
+}
+
+impl<'a, P, F, C> IntoFuture for OpenStream<'a, P, F, C>
+where
+    P: ClientProtocol<F>,
+    C: CommandOf<P>,
+    F: Encode<C>,
+{
+    type Output = Result<ReplyStream<P, F, C>, Error>;
+    type IntoFuture = Opening<'a, P, F, C>;
+
+    fn into_future(self) -> Opening<'a, P, F, C> {
+        Opening { client: self.client, stage: Stage::Unsent(self.command) }
+    }
+}
+
+/// How far a call has come.
+enum Stage<C> {
+    Unsent(C),
+    /// Encoded, waiting for room in the output.
+    Encoded(Scratch),
+    Sent(Seq),
+    Done,
+}
+
+/// Encodes a Command outside of any lock. The result is the frame without its seq.
+fn encode<P, F, C>(shared: &Shared<P, F>, command: &C) -> Result<Scratch, Error>
+where
+    P: Protocol,
+    C: CommandOf<P>,
+    F: Encode<C>,
+{
+    let mut bytes = Scratch::new();
+    let encoding = AssertUnwindSafe(|| {
+        shared.format.encode_tag(C::TAG, bytes.buffer());
+        shared.format.encode(command, bytes.buffer())
+    });
+    match catch_unwind(encoding) {
+        Ok(Ok(())) => Ok(bytes),
+        Ok(Err(error)) => {
+            Err(Error::with_source(ErrorKind::Encode, Origin::Local, "the command cannot be encoded", error))
+        }
+        Err(payload) => Err(Error::panic("encoding a command", &*payload)),
+    }
+}
+
+/// Encodes the Command, then puts it into the output and a waiter into the table, once there is room.
+fn poll_send<P, F, C>(
+    shared: &Shared<P, F>,
+    stage: &mut Stage<C>,
+    cx: &mut Context<'_>,
+    waiter: impl FnOnce(Waker) -> Waiter<P::Reply>,
+) -> Poll<Result<Seq, Error>>
+where
+    P: Protocol,
+    C: CommandOf<P>,
+    F: Encode<C>,
+{
+    let mut bytes = match std::mem::replace(stage, Stage::Done) {
+        Stage::Unsent(command) => match encode::<P, F, C>(shared, &command) {
+            Ok(bytes) => bytes,
+            Err(error) => return Poll::Ready(Err(error)),
+        },
+        Stage::Encoded(bytes) => bytes,
+        Stage::Sent(_) | Stage::Done => panic!("a call was polled after it was done"),
+    };
+    let mut state = shared.lock();
+    if let Some(error) = state.closed.clone() {
+        return Poll::Ready(Err(error));
+    }
+    let seq = state.pending.next_seq();
+    let (len, limit) = (seq.wire_len() + bytes.len(), shared.limits.frame);
+    if len > limit {
+        let message = format!("command of {len} bytes is over the limit of {limit} (`Limits::frame`)");
+        return Poll::Ready(Err(Error::new(ErrorKind::Limit, Origin::Local, message)));
+    }
+    if state.outbox.is_full() {
+        state.outbox.wait_for_room(cx.waker());
+        *stage = Stage::Encoded(bytes);
+        return Poll::Pending;
+    }
+    state.pending.insert(waiter(cx.waker().clone()));
+    state.outbox.append(|out| seq.encode(out), &mut bytes);
+    let task = state.task.take();
+    drop(state);
+    if let Some(task) = task {
+        task.wake();
+    }
+    *stage = Stage::Sent(seq);
+    Poll::Ready(Ok(seq))
+}
+
+/// Takes a Reply out of the Protocol's enum.
+fn unwrap_reply<P, C>(reply: P::Reply) -> Result<C::Reply, Error>
+where
+    P: Protocol,
+    C: CommandOf<P>,
+{
+    let reply = match P::as_failure(reply) {
+        Ok(failure) => return Err(Error::remote_failure(failure)),
+        Err(reply) => reply,
+    };
+    C::Reply::from_reply(reply).map_err(|_| {
+        // The connection's task has refused all others.
+        Error::new(ErrorKind::Protocol, Origin::Remote, "reply of a type that the command does not declare").sent()
+    })
+}
+
+fn forget<P: Protocol, F>(shared: &Shared<P, F>, seq: Seq) {
+    let (waiter, task) = shared.lock().remove(seq);
+    if let Some(task) = task {
+        task.wake();
+    }
+    drop(waiter); // Replies in it are the user's, so their destructors run without the lock
+}
+
+/// The future of a call for one Reply.
+#[must_use = "futures do nothing unless polled"]
+pub struct Pending<'a, P: Protocol, F, C> {
+    shared: &'a Shared<P, F>,
+    stage: Stage<C>,
+}
+
+impl<P: Protocol, F, C> Unpin for Pending<'_, P, F, C> {}
+
+impl<P, F, C> Future for Pending<'_, P, F, C>
+where
+    P: ClientProtocol<F>,
+    C: CommandOf<P>,
+    F: Encode<C>,
+{
+    type Output = Result<C::Reply, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Stage::Sent(seq) = this.stage else {
+            let accepts = <C::Reply as ReplyOf<P>>::includes;
+            return match poll_send(this.shared, &mut this.stage, cx, |waker| Waiter::One { accepts, waker }) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
+            };
+        };
+        let reply = {
+            let mut state = this.shared.lock();
+            let failure = state.failure(seq);
+            match state.pending.get_mut(seq) {
+                Some(Waiter::One { waker, .. }) if failure.is_none() => {
+                    waker.clone_from(cx.waker());
+                    return Poll::Pending;
+                }
+                Some(Waiter::Arrived(_)) => match state.pending.remove(seq) {
+                    Some(Waiter::Arrived(reply)) => Some(reply),
+                    _ => None,
+                },
+                _ => {
+                    state.pending.remove(seq);
+                    None
+                }
+            }
+            .ok_or(failure)
+        };
+        this.stage = Stage::Done;
+        Poll::Ready(match reply {
+            Ok(reply) => unwrap_reply::<P, C>(reply),
+            Err(failure) => Err(failure.unwrap_or_else(|| {
+                Error::new(ErrorKind::Closed, Origin::Local, "the call was forgotten").sent()
+            })),
+        })
+    }
+}
+
+impl<P: Protocol, F, C> Drop for Pending<'_, P, F, C> {
+    fn drop(&mut self) {
+        if let Stage::Sent(seq) = self.stage {
+            forget(self.shared, seq);
+        }
+    }
+}
+
+/// The future of a call for a stream.
+#[must_use = "futures do nothing unless polled"]
+pub struct Opening<'a, P: Protocol, F, C> {
+    client: &'a Client<P, F>,
+    stage: Stage<C>,
+}
+
+impl<P: Protocol, F, C> Unpin for Opening<'_, P, F, C> {}
+
+impl<P, F, C> Future for Opening<'_, P, F, C>
+where
+    P: ClientProtocol<F>,
+    C: CommandOf<P>,
+    F: Encode<C>,
+{
+    type Output = Result<ReplyStream<P, F, C>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let queue = |_| {
+            Waiter::Many(Box::new(Queue {
+                accepts: <C::Reply as ReplyOf<P>>::includes,
+                replies: VecDeque::new(),
+                waker: None,
+                state: QueueState::Open,
+            }))
+        };
+        poll_send(this.client.shared(), &mut this.stage, cx, queue)
+            .map_ok(|seq| ReplyStream { client: this.client.clone(), seq: Some(seq), command: PhantomData })
+    }
+}
+
+/// The Replies of a Command; made by awaiting [`Client::stream`]. It ends after the last Reply, or after an error.
+///
+/// It keeps the connection open. Dropping it forgets the Command.
+///
+/// [`next`](Self::next) needs no trait in scope; it is a [`Stream`], too.
+#[must_use = "streams do nothing unless polled"]
+pub struct ReplyStream<P: Protocol, F, C> {
+    client: Client<P, F>,
+    /// None after its end.
+    seq: Option<Seq>,
+    command: PhantomData<fn() -> C>,
+}
+
+impl<P, F, C> ReplyStream<P, F, C>
+where
+    P: ClientProtocol<F>,
+    C: CommandOf<P>,
+    F: Format,
+{
+    /// The next Reply; nothing after the last one.
+    ///
+    /// # Errors
+    ///
+    /// The stream ends with an error if the server answers with the Protocol's failure, if the stream overflows (see
+    /// [`Limits::stream_replies`](super::Limits::stream_replies)), or with the reason why the connection ended.
+    /// Replies that arrived before are given first.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is done, it has taken no Reply.
+    pub async fn next(&mut self) -> Option<Result<C::Reply, Error>> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl<P: Protocol, F, C> Unpin for ReplyStream<P, F, C> {}
+
+impl<P, F, C> Stream for ReplyStream<P, F, C>
+where
+    P: ClientProtocol<F>,
+    C: CommandOf<P>,
+    F: Format,
+{
+    type Item = Result<C::Reply, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let Some(seq) = this.seq else { return Poll::Ready(None) };
+        let shared = this.client.shared();
+        let (next, task) = {
+            let mut state = shared.lock();
+            let failure = state.failure(seq);
+            let limit = shared.limits.stream_replies;
+            let Some(Waiter::Many(queue)) = state.pending.get_mut(seq) else { return Poll::Ready(None) };
+            match (queue.replies.pop_front(), queue.state, failure) {
+                (Some(reply), QueueState::Pausing, _) if queue.replies.len() < limit => {
+                    queue.state = QueueState::Open;
+                    (Some(Ok(reply)), state.resume())
+                }
+                (Some(reply), _, _) => (Some(Ok(reply)), None),
+                (None, QueueState::Ended, _) => (None, None),
+                (None, QueueState::Overflowed, _) => {
+                    let message = format!("over {limit} replies wait in the stream (`Limits::stream_replies`)");
+                    (Some(Err(Error::new(ErrorKind::Limit, Origin::Local, message).sent())), None)
+                }
+                (None, _, Some(error)) => (Some(Err(error)), None),
+                (None, _, None) => {
+                    queue.waker = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+            }
+        };
+        if let Some(task) = task {
+            task.wake();
+        }
+        let item = next.map(|reply| reply.and_then(unwrap_reply::<P, C>));
+        if !matches!(item, Some(Ok(_))) {
+            this.seq = None;
+            forget(shared, seq);
+        }
+        Poll::Ready(item)
+    }
+}
+
+impl<P: Protocol, F, C> Drop for ReplyStream<P, F, C> {
+    fn drop(&mut self) {
+        if let Some(seq) = self.seq {
+            forget(self.client.shared(), seq);
+        }
+    }
+}
+
+impl<P: Protocol, F, C> fmt::Debug for Send<'_, P, F, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Send").finish_non_exhaustive()
+    }
+}
+
+impl<P: Protocol, F, C> fmt::Debug for OpenStream<'_, P, F, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenStream").finish_non_exhaustive()
+    }
+}
+
+impl<P: Protocol, F, C: Command> fmt::Debug for ReplyStream<P, F, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyStream").field("seq", &self.seq).finish_non_exhaustive()
+    }
+}

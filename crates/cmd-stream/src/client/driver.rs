@@ -1,0 +1,238 @@
+//! The task of one connection of a client. Its round: read once, hand all Replies on, let the callers send what they
+//! send next, write once. While a write is blocked it goes on reading, or two busy ends could block each other.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::time::Instant;
+
+use super::shared::Shared;
+use crate::connection::{Alarm, Chunks, Inbox, Io, poll_write_all};
+use crate::error::{Error, ErrorKind, Origin};
+use crate::format::Format;
+use crate::proto::decode::Decoded;
+use crate::proto::frame::{Frame, FrameReader, Seq};
+use crate::protocol::{ClientProtocol, Protocol};
+
+/// Moves the bytes of one connection.
+pub(super) struct Driver<IO, P: Protocol, F: Format> {
+    shared: Arc<Shared<P, F>>,
+    io: IO,
+    inbox: Inbox,
+    reader: FrameReader<F::Progress>,
+    writing: Chunks,
+    alarm: Alarm,
+    /// Whether a full stream keeps the connection from being read.
+    paused: bool,
+    /// Whether the callers have had their turn since the output was last written.
+    yielded: bool,
+    frame_began: Option<Instant>,
+    stalled: Option<Instant>,
+    arrived: Vec<(Seq, P::Reply)>,
+    unexpected: Vec<(Seq, P::Reply)>,
+    wakers: Vec<Waker>,
+}
+
+impl<IO: Io, P, F> Driver<IO, P, F>
+where
+    P: ClientProtocol<F>,
+    F: Format,
+{
+    /// The inbox may hold bytes that came with the ServerInfo.
+    pub(super) fn new(shared: Arc<Shared<P, F>>, io: IO, inbox: Inbox) -> Self {
+        Self {
+            io,
+            inbox,
+            reader: FrameReader::new(shared.limits.frame),
+            writing: Chunks::default(),
+            alarm: Alarm::default(),
+            paused: false,
+            yielded: false,
+            frame_began: None,
+            stalled: None,
+            arrived: Vec::new(),
+            unexpected: Vec::new(),
+            wakers: Vec::new(),
+            shared,
+        }
+    }
+
+    /// Runs until the connection ends; then fails all calls with the reason. If it is dropped before (the runtime ends),
+    /// they fail too.
+    pub(super) async fn run(mut self) {
+        let _fails = FailsWhenDropped(Arc::clone(&self.shared));
+        let mut first = self.decode().err();
+        let reason = poll_fn(|cx| match first.take().map_or_else(|| self.poll(cx), Err) {
+            Ok(()) => Poll::Pending,
+            Err(reason) => Poll::Ready(reason),
+        })
+        .await;
+        self.shared.fail(reason);
+        // Errors of a goodbye are of no interest.
+        let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        loop {
+            // What the callers have added in their turn is written before more is read.
+            let yielding = self.give_out(cx)?;
+            if yielding || !self.take_in(cx)? {
+                return if yielding { Ok(()) } else { self.wait(cx) };
+            }
+        }
+    }
+
+    /// Reads once. Whether there may be more to do.
+    fn take_in(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
+        if self.paused {
+            let mut state = self.shared.lock();
+            if state.full_streams > 0 {
+                state.task = Some(cx.waker().clone());
+                return Ok(false);
+            }
+            self.paused = false;
+        }
+        match self.inbox.poll_read(&mut self.io, cx) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(0)) if self.inbox.is_empty() => {
+                Err(Error::new(ErrorKind::Closed, Origin::Remote, "the server closed the connection"))
+            }
+            Poll::Ready(Ok(0)) => {
+                let message = "the connection ended in the middle of a frame";
+                Err(Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message))
+            }
+            Poll::Ready(Ok(_)) => self.decode().map(|()| true),
+            Poll::Ready(Err(error)) => Err(Error::io("reading", error)),
+        }
+    }
+
+    /// Decodes all frames in the inbox, then hands the Replies on, all under one lock. Those before an error are handed
+    /// on, too.
+    fn decode(&mut self) -> Result<(), Error> {
+        let decoded = match catch_unwind(AssertUnwindSafe(|| self.decode_frames())) {
+            Ok(decoded) => decoded,
+            Err(payload) => Err(Error::panic("decoding a reply", &*payload)),
+        };
+        let completed = self.shared.complete(&mut self.arrived, &mut self.wakers, &mut self.unexpected);
+        if !self.wakers.is_empty() {
+            self.yielded = false;
+            self.wakers.drain(..).for_each(Waker::wake);
+        }
+        for (seq, reply) in self.unexpected.drain(..) {
+            tracing::trace!(%seq, "unexpected reply");
+            // The user's code: the callback, or the destructor of the Reply.
+            let call = AssertUnwindSafe(|| match &self.shared.on_unexpected {
+                Some(on_unexpected) => on_unexpected(seq, reply),
+                None => drop(reply),
+            });
+            if catch_unwind(call).is_err() {
+                tracing::error!(%seq, "the unexpected-reply callback panicked");
+            }
+        }
+        self.paused = !completed?;
+        decoded
+    }
+
+    fn decode_frames(&mut self) -> Result<(), Error> {
+        let format = &self.shared.format;
+        let mut any = false;
+        while !self.inbox.is_empty() {
+            let frame = self.reader.read(
+                self.inbox.bytes(),
+                |bytes| format.decode_tag(bytes),
+                |head, body, progress| P::decode_reply(format, head.tag, body, progress),
+            );
+            let taken = match frame {
+                Decoded::Value(Frame::Body(head, reply), taken) => {
+                    self.arrived.push((head.seq, reply));
+                    taken
+                }
+                Decoded::Value(Frame::Ping, taken) => taken, // a pong
+                Decoded::Incomplete(_) => break,
+                Decoded::Invalid(error) => return Err(Error::decode("reply", error)),
+            };
+            self.inbox.consume(taken);
+            any = true;
+        }
+        self.frame_began = match (self.inbox.is_empty(), self.frame_began) {
+            (true, _) => None,
+            (false, Some(began)) if !any => Some(began),
+            (false, _) => Some(Instant::now()),
+        };
+        Ok(())
+    }
+
+    /// Writes the output. True if the callers are given their turn first; then this task is polled again after them.
+    fn give_out(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
+        loop {
+            if self.writing.is_empty() {
+                let mut state = self.shared.lock();
+                if let Some(reason) = &state.closed {
+                    return Err(reason.clone());
+                }
+                let waiting = state.outbox.settle(0);
+                let nothing = state.outbox.is_empty();
+                // With one call in flight there is nobody else who could add to the output.
+                let others = state.pending.len() > 1;
+                if nothing {
+                    state.task = Some(cx.waker().clone());
+                } else if self.yielded || !others {
+                    state.outbox.take(&mut self.writing);
+                    state.written_before = state.pending.next_seq();
+                }
+                drop(state);
+                waiting.into_iter().for_each(Waker::wake);
+                if nothing {
+                    return Ok(false);
+                }
+                if self.writing.is_empty() {
+                    self.yielded = true;
+                    cx.waker().wake_by_ref();
+                    return Ok(true);
+                }
+                self.yielded = false;
+            }
+            let (written, progress) = poll_write_all(&mut self.io, &mut self.writing, cx)?;
+            if written.is_pending() {
+                self.stalled = Some(self.stalled.filter(|_| !progress).unwrap_or_else(Instant::now));
+                let mut state = self.shared.lock();
+                if let Some(reason) = &state.closed {
+                    return Err(reason.clone());
+                }
+                state.task = Some(cx.waker().clone());
+                let waiting = state.outbox.settle(self.writing.len());
+                drop(state);
+                waiting.into_iter().for_each(Waker::wake);
+                return Ok(false);
+            }
+            self.stalled = None;
+        }
+    }
+
+    /// Nothing can be done now: sets the alarm.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        let limits = &self.shared.limits;
+        let frame = self.frame_began.filter(|_| !self.paused).map(|began| began + limits.frame_time);
+        let stall = self.stalled.map(|since| since + limits.output_stall);
+        if self.alarm.has_passed([frame, stall].into_iter().flatten().min(), cx) {
+            let message = if stall.is_some_and(|deadline| deadline <= Instant::now()) {
+                "the server takes no output (`Limits::output_stall`)"
+            } else {
+                "a reply did not arrive whole in time (`Limits::frame_time`)"
+            };
+            return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
+        }
+        Ok(())
+    }
+}
+
+struct FailsWhenDropped<P: Protocol, F>(Arc<Shared<P, F>>);
+
+impl<P: Protocol, F> Drop for FailsWhenDropped<P, F> {
+    fn drop(&mut self) {
+        self.0.close("the runtime of the client ended");
+    }
+}

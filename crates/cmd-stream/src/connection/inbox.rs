@@ -1,0 +1,70 @@
+//! The read buffer of a connection. It grows with the bytes that arrive, never with a length that they announce.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::buffers;
+
+/// Bytes that have arrived and are not yet decoded.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Inbox {
+    /// What has arrived, from the first byte of the current frame on.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.buffer.len()
+    }
+
+    /// Drops bytes that have been decoded.
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        self.start += bytes;
+    }
+
+    /// Reads once, as much as there is room for. Ready with 0 at the end of the stream.
+    pub(crate) fn poll_read<IO: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.make_room();
+        let answer = pin!(io.read_buf(&mut self.buffer)).poll(cx);
+        if self.buffer.is_empty() {
+            self.release();
+        }
+        answer
+    }
+
+    /// Gives the buffer back if there is nothing in it.
+    pub(crate) fn release(&mut self) {
+        if self.is_empty() {
+            self.start = 0;
+            buffers::give_back(std::mem::take(&mut self.buffer));
+        }
+    }
+
+    /// Moves a frame that has begun to the buffer's start, and doubles the buffer if the frame has filled half of it.
+    fn make_room(&mut self) {
+        if self.buffer.capacity() == 0 {
+            self.buffer = buffers::take();
+        }
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        let room = self.buffer.capacity() - self.buffer.len();
+        if room < self.buffer.capacity() / 2 && room < buffers::SIZE {
+            self.buffer.reserve(self.buffer.capacity());
+        }
+    }
+}

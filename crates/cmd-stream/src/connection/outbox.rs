@@ -1,0 +1,221 @@
+//! The output of a connection that is not yet written: encoded frames, and those who wait for room. Lives under the
+//! lock of its connection; no user code runs under that lock, so values are encoded into a [`Scratch`] before it is
+//! taken.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::mem;
+use std::task::Waker;
+
+use super::buffers;
+
+/// An encoded value of over this many bytes is handed over, a smaller one is copied. (Copying 16 KiB takes about as
+/// long as one of the buffer's allocations.)
+const LARGE: usize = 16 << 10;
+
+/// Encoded frames in the order in which they are written.
+#[derive(Debug, Default)]
+pub(crate) struct Chunks {
+    chunks: VecDeque<Vec<u8>>,
+    /// How much of the front has been written.
+    written: usize,
+    /// How many bytes are left.
+    len: usize,
+}
+
+impl Chunks {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes to be written next.
+    pub(crate) fn front(&self) -> Option<&[u8]> {
+        self.chunks.front().map(|chunk| &chunk[self.written..])
+    }
+
+    /// Drops bytes that have been written.
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        self.written += bytes;
+        self.len -= bytes;
+        if self.chunks.front().is_some_and(|chunk| chunk.len() == self.written)
+            && let Some(chunk) = self.chunks.pop_front()
+        {
+            self.written = 0;
+            buffers::give_back(chunk);
+        }
+        if self.chunks.is_empty() && self.chunks.capacity() > 64 {
+            self.chunks = VecDeque::new(); // an idle connection keeps no memory
+        }
+    }
+
+    /// The chunk that small frames are added to.
+    fn tail(&mut self) -> &mut Vec<u8> {
+        if self.chunks.back().is_none_or(|chunk| chunk.len() >= buffers::SIZE - LARGE || chunk.capacity() < buffers::SIZE) {
+            self.chunks.push_back(buffers::take());
+        }
+        self.chunks.back_mut().expect("a chunk was pushed if there was none")
+    }
+}
+
+/// The output that waits for the connection's task, and whoever waits for room in it.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    queued: Chunks,
+    /// Bytes that the task has taken and not yet written.
+    in_writing: usize,
+    high_water: usize,
+    waiting: Vec<Waker>,
+}
+
+impl Outbox {
+    /// An outbox that is full at `high_water` bytes. A frame is accepted whole if there was any room before it.
+    pub(crate) fn new(high_water: usize) -> Self {
+        Self { queued: Chunks::default(), in_writing: 0, high_water, waiting: Vec::new() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queued.is_empty()
+    }
+
+    /// How many bytes are not yet written.
+    pub(crate) fn len(&self) -> usize {
+        self.queued.len() + self.in_writing
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.len() >= self.high_water
+    }
+
+    /// Wakes `waker` when there is room again.
+    pub(crate) fn wait_for_room(&mut self, waker: &Waker) {
+        self.waiting.push(waker.clone());
+    }
+
+    /// Appends a frame: what `head` writes, then what has been encoded.
+    pub(crate) fn append(&mut self, head: impl FnOnce(&mut Vec<u8>), scratch: &mut Scratch) {
+        let tail = self.queued.tail();
+        let before = tail.len();
+        head(tail);
+        let added = tail.len() - before + scratch.len();
+        if scratch.len() <= LARGE {
+            tail.extend_from_slice(&scratch.0);
+        } else {
+            self.queued.chunks.push_back(mem::take(&mut scratch.0));
+        }
+        self.queued.len += added;
+    }
+
+    /// Moves all that is queued to `chunks`, which is empty.
+    pub(crate) fn take(&mut self, chunks: &mut Chunks) {
+        debug_assert!(chunks.is_empty() && chunks.chunks.is_empty(), "the last batch was written to its end");
+        mem::swap(&mut self.queued, chunks);
+        self.in_writing = chunks.len();
+    }
+
+    /// Books how much of what was taken is not yet written. The answer is who is to be woken as there is room now.
+    #[must_use]
+    pub(crate) fn settle(&mut self, left: usize) -> Vec<Waker> {
+        self.in_writing = left;
+        if self.is_full() { Vec::new() } else { mem::take(&mut self.waiting) }
+    }
+
+    /// Drops all output. The answer is who waited for room.
+    #[must_use]
+    pub(crate) fn clear(&mut self) -> Vec<Waker> {
+        self.queued = Chunks::default();
+        self.in_writing = 0;
+        mem::take(&mut self.waiting)
+    }
+}
+
+/// Where a value is encoded before the connection's lock is taken. There is one for each thread; a value whose
+/// encoding sends another one gets a new one.
+#[derive(Debug)]
+pub(crate) struct Scratch(Vec<u8>);
+
+thread_local! {
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Self(SPARE.try_with(Cell::take).unwrap_or_default())
+    }
+
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.0.capacity() <= buffers::SIZE {
+            self.0.clear();
+            let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.0)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn append(outbox: &mut Outbox, head: &[u8], body: &[u8]) {
+        let mut scratch = Scratch::new();
+        scratch.buffer().extend_from_slice(body);
+        outbox.append(|out| out.extend_from_slice(head), &mut scratch);
+    }
+
+    fn written(mut chunks: Chunks) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(bytes) = chunks.front() {
+            let bytes = bytes[..bytes.len().min(1000)].to_vec();
+            chunks.advance(bytes.len());
+            all.extend(bytes);
+        }
+        assert!(chunks.is_empty());
+        all
+    }
+
+    #[test]
+    fn frames_small_and_large_come_out_in_order() {
+        let mut outbox = Outbox::new(usize::MAX);
+        let mut expected = Vec::new();
+        for (n, len) in [3, LARGE, LARGE + 1, 5, 3 * buffers::SIZE, 0, 60_000, 60_000].into_iter().enumerate() {
+            let body = vec![n as u8; len];
+            append(&mut outbox, &[0xf0 | n as u8], &body);
+            expected.push(0xf0 | n as u8);
+            expected.extend(body);
+            assert_eq!(outbox.len(), expected.len());
+        }
+        let mut chunks = Chunks::default();
+        outbox.take(&mut chunks);
+        assert_eq!((outbox.len(), chunks.len()), (expected.len(), expected.len()));
+        assert!(written(chunks) == expected);
+        assert!(outbox.settle(0).is_empty());
+        assert_eq!(outbox.len(), 0);
+    }
+
+    #[test]
+    fn it_is_full_at_its_high_water_mark_and_wakes_whoever_waits_below_it() {
+        let mut outbox = Outbox::new(10);
+        append(&mut outbox, b"", b"123456789");
+        assert!(!outbox.is_full());
+        append(&mut outbox, b"", b"0");
+        assert!(outbox.is_full());
+        outbox.wait_for_room(Waker::noop());
+        let mut chunks = Chunks::default();
+        outbox.take(&mut chunks);
+        assert!(outbox.is_full(), "what is being written still counts");
+        assert!(outbox.settle(10).is_empty());
+        assert_eq!(outbox.settle(9).len(), 1);
+    }
+}

@@ -1,0 +1,117 @@
+//! How values stand on the wire: the [`Format`] traits, and the Formats that come with the library, each in a module
+//! of its own.
+//!
+//! # A Format of your own
+//!
+//! Say how the tag stands ([`Format`]), how a value is written ([`Encode`]) and how it is read ([`Decode`]). This one
+//! has no tags, because its Protocol has one Command and one Reply; both are strings with their length before them:
+//!
+//! ```
+//! use cmd_stream::format::{Decode, Encode, EncodeError, Format};
+//! use cmd_stream::proto::{Decoded, Fault, frame::Tag, varint};
+//!
+//! #[derive(Clone, Copy, Debug)]
+//! struct Text;
+//!
+//! impl Format for Text {
+//!     type Progress = ();
+//!
+//!     fn encode_tag(&self, _: Tag, _: &mut Vec<u8>) {}
+//!     fn decode_tag(&self, _: &[u8]) -> Decoded<Tag> {
+//!         Decoded::Value(Tag::new(0), 0)
+//!     }
+//! }
+//!
+//! impl<T: AsRef<str>> Encode<T> for Text {
+//!     fn encode(&self, value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+//!         varint::encode(value.as_ref().len() as u64, out);
+//!         out.extend_from_slice(value.as_ref().as_bytes());
+//!         Ok(())
+//!     }
+//! }
+//!
+//! impl<T: From<String>> Decode<T> for Text {
+//!     fn decode(&self, bytes: &[u8], _: &mut ()) -> Decoded<T> {
+//!         let (length, start) = match varint::decode_length(bytes) {
+//!             Decoded::Value(length, start) => (length, start),
+//!             Decoded::Incomplete(missing) => return Decoded::Incomplete(missing),
+//!             Decoded::Invalid(error) => return Decoded::Invalid(error),
+//!         };
+//!         // The library refuses what is over its limit, so a huge length needs no care here.
+//!         let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+//!         match bytes.get(start..end) {
+//!             None => Decoded::incomplete(end - bytes.len()),
+//!             Some(text) => match String::from_utf8(text.to_vec()) {
+//!                 Ok(text) => Decoded::Value(text.into(), end),
+//!                 Err(error) => Decoded::invalid(Fault::Body(error.into()), end),
+//!             },
+//!         }
+//!     }
+//! }
+//! ```
+
+use std::error::Error as StdError;
+
+use crate::proto::decode::Decoded;
+use crate::proto::frame::Tag;
+
+#[cfg(feature = "json")]
+pub mod json;
+
+/// An error of a value that cannot be written in a Format: any error.
+pub type EncodeError = Box<dyn StdError + Send + Sync>;
+
+/// A serialization format: how the tag of a Command or Reply stands on the wire.
+///
+/// Which types it can write and read is said by [`Encode`] and [`Decode`]. A Format is passed as a value, so it can
+/// have settings.
+pub trait Format: Send + Sync + 'static {
+    /// What is remembered of a body that has only begun to arrive, so that the work on it is not done again when more
+    /// of it is there. `()` where a body's length is known from its first bytes, as here the frame's reader does not
+    /// ask again before that many are there. A Format without such a length remembers where its scan stopped.
+    type Progress: Default + Send;
+
+    /// Writes the tag. Unless the Format says otherwise it is a varint, as in the Go library.
+    #[inline]
+    fn encode_tag(&self, tag: Tag, out: &mut Vec<u8>) {
+        tag.encode(out);
+    }
+
+    /// Reads the tag from the start of `bytes`.
+    #[inline]
+    fn decode_tag(&self, bytes: &[u8]) -> Decoded<Tag> {
+        Tag::decode(bytes)
+    }
+}
+
+/// A Format that can write values of type `T`.
+#[diagnostic::on_unimplemented(
+    message = "the Format `{Self}` cannot encode `{T}`",
+    label = "this Format cannot encode `{T}`",
+    note = "for `Json`, derive `serde::Serialize` on `{T}`; for a Format of your own, implement `Encode<{T}>` for it"
+)]
+pub trait Encode<T: ?Sized>: Format {
+    /// Appends the value's body to `out`.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the one call that sends the value. What was appended until then is discarded, after a panic
+    /// too.
+    fn encode(&self, value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+}
+
+/// A Format that can read values of type `T`.
+#[diagnostic::on_unimplemented(
+    message = "the Format `{Self}` cannot decode `{T}`",
+    label = "this Format cannot decode `{T}`",
+    note = "for `Json`, derive `serde::Deserialize` on `{T}`; for a Format of your own, implement `Decode<{T}>` for it"
+)]
+pub trait Decode<T>: Format {
+    /// Reads a value's body from the start of `bytes`, which may hold less than the body or bytes of later frames
+    /// behind it.
+    ///
+    /// After [`Decoded::Incomplete`] it is called again with the same bytes and at least as many more as it said, and
+    /// with the `progress` that it left; for each body `progress` begins as its default. Nothing may be allocated for
+    /// bytes that have not arrived. The answer must not depend on where the bytes are cut.
+    fn decode(&self, bytes: &[u8], progress: &mut Self::Progress) -> Decoded<T>;
+}

@@ -1,0 +1,171 @@
+//! JSON, by `serde_json`: tag varint, length varint, body. Byte-compatible with codec-json-go.
+//!
+//! # What a Go peer sends
+//!
+//! Field names are those of the Go struct, so a Rust type says `#[serde(rename = "A")]` or `rename_all`. Go writes nil
+//! slices, maps and pointers as `null`. An `Option` takes that; for a `Vec` or a map see [`null_as_default`].
+//!
+//! Go's decoder is more lenient than serde in five ways; where a Go peer relies on one of them, the frame is refused
+//! here:
+//!
+//! | Go accepts | here |
+//! | --- | --- |
+//! | the body `null`, as the zero value | refused, unless the type is an `Option` or a unit |
+//! | `null` for a field, as "leave it zero" | refused, unless the field is an `Option` or says [`null_as_default`] |
+//! | a field that stands twice, the last one wins | refused |
+//! | field names in another case | an unknown field, ignored |
+//! | invalid UTF-8 in a string, replaced by U+FFFD | refused |
+//!
+//! Missing fields are an error in serde and zero in Go: put `#[serde(default)]` on the type for Go's way. Go's own
+//! encoder produces none of these five except `null` for nil.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{Decode, Encode, EncodeError, Format};
+use crate::proto::decode::{Decoded, Fault};
+use crate::proto::varint;
+
+/// The JSON Format.
+///
+/// `Json` names both the type and its value with default settings. Nesting is limited to 127 levels by `serde_json`.
+///
+/// ```
+/// use cmd_stream::Json;
+///
+/// let format: Json = Json.max_len(64 << 10);
+/// # let _ = format;
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Json {
+    max_len: usize,
+}
+
+/// The JSON Format without a maximum length of its own.
+#[expect(non_upper_case_globals, reason = "reads as a unit struct, which could not have settings")]
+pub const Json: Json = Json { max_len: usize::MAX };
+
+impl Json {
+    /// The same Format, which refuses a body of over `bytes` bytes when it is read and when it is written. Without it
+    /// the limit on the whole frame ([`Limits::frame`](crate::Limits::frame), 4 MiB unless set) is the only one.
+    ///
+    /// The refusal of a body that arrives comes right after its length, before any of it is read; it closes the
+    /// connection that the body came on.
+    #[must_use]
+    pub const fn max_len(self, bytes: usize) -> Self {
+        Self { max_len: bytes }
+    }
+}
+
+impl Default for Json {
+    fn default() -> Self {
+        Json
+    }
+}
+
+impl Format for Json {
+    type Progress = Length;
+}
+
+impl<T: Serialize> Encode<T> for Json {
+    fn encode(&self, value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        // The length stands before the body and is known after it: leave room, and move the body if that was wrong.
+        let start = out.len();
+        out.extend_from_slice(&[0; LEN_OF_LENGTH]);
+        serde_json::to_writer(&mut *out, value)?;
+        let body = start + LEN_OF_LENGTH;
+        let length = out.len() - body;
+        if length > self.max_len {
+            return Err(Fault::TooLong { length: length as u64, limit: self.max_len }.to_string().into());
+        }
+        let mut prefix = [0; varint::MAX_LEN];
+        let prefix = write_length(length, &mut prefix);
+        if prefix.len() == LEN_OF_LENGTH {
+            out[start..body].copy_from_slice(prefix);
+        } else {
+            out.splice(start..body, prefix.iter().copied());
+        }
+        Ok(())
+    }
+}
+
+impl<T: DeserializeOwned> Decode<T> for Json {
+    fn decode(&self, bytes: &[u8], length: &mut Length) -> Decoded<T> {
+        let (start, end) = match length.0 {
+            Some(range) => range,
+            None => match read_length(self.max_len, bytes) {
+                Decoded::Value(range, _) => range,
+                Decoded::Incomplete(missing) => return Decoded::Incomplete(missing),
+                Decoded::Invalid(error) => return Decoded::Invalid(error),
+            },
+        };
+        let Some(body) = bytes.get(start..end) else {
+            *length = Length(Some((start, end)));
+            return Decoded::incomplete(end - bytes.len());
+        };
+        match serde_json::from_slice(body) {
+            Ok(value) => Decoded::Value(value, end),
+            Err(error) => Decoded::invalid(Fault::Body(error.into()), end),
+        }
+    }
+}
+
+/// The length of a body that has only begun to arrive.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Length(Option<(usize, usize)>);
+
+/// Most bodies have 128 to 16,383 bytes, so that their length takes two.
+const LEN_OF_LENGTH: usize = 2;
+
+fn write_length(length: usize, prefix: &mut [u8; varint::MAX_LEN]) -> &[u8] {
+    let mut rest = length as u64;
+    let end = varint::len(rest);
+    for byte in &mut prefix[..end - 1] {
+        *byte = rest as u8 | 0x80;
+        rest >>= 7;
+    }
+    prefix[end - 1] = rest as u8;
+    &prefix[..end]
+}
+
+/// Where the body begins and ends.
+fn read_length(max_len: usize, bytes: &[u8]) -> Decoded<(usize, usize)> {
+    match varint::decode_length(bytes) {
+        Decoded::Value(length, start) => {
+            let end = usize::try_from(length).ok().filter(|&length| length <= max_len);
+            match end.and_then(|length| start.checked_add(length)) {
+                Some(end) => Decoded::Value((start, end), start),
+                None => Decoded::invalid(Fault::TooLong { length, limit: max_len }, start),
+            }
+        }
+        Decoded::Incomplete(missing) => Decoded::Incomplete(missing),
+        Decoded::Invalid(error) => Decoded::Invalid(error),
+    }
+}
+
+/// Reads `null` as the default value; for a field that a Go peer sends from a nil slice or map.
+///
+/// ```
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Tags {
+///     #[serde(rename = "Names", default, deserialize_with = "cmd_stream::format::json::null_as_default")]
+///     names: Vec<String>,
+/// }
+///
+/// let tags: Tags = serde_json::from_str(r#"{"Names": null}"#)?;
+/// assert!(tags.names.is_empty());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// Those of the value itself, where it is not `null`.
+pub fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}

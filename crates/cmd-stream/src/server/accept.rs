@@ -1,0 +1,264 @@
+//! From the listener to a connection that is served: the places of the server, the wait for one, the handshake; and the
+//! end of all that.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::Instrument;
+
+use super::control::{Cut, EndSession, Life, Served};
+use super::counters::{Gauge, one};
+use super::driver::Driver;
+use super::invoker::Invoker;
+use super::proxy::Connection;
+use super::session::{Ending, Session};
+use super::{LostConnection, Server};
+use crate::connection::write_all;
+use crate::error::{Error, ErrorKind, Origin};
+use crate::format::Format;
+use crate::protocol::ServerProtocol;
+use crate::transport::{Accept, Io, Peer};
+
+/// The pause after an error of the listener; it doubles up to the second one.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// For how long, and for how many bytes, a connection that the server closes is still read, so that unread bytes do not
+/// make the system reset it before the client has read its last Replies.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1 << 20;
+
+impl<P, F, R, I, L> Server<P, F, R, I, L>
+where
+    P: ServerProtocol<F, R>,
+    F: Format,
+    R: Send + Sync + 'static,
+    I: Invoker<P>,
+    L: Accept,
+{
+    /// Serves until the [handle](Self::handle) says otherwise.
+    ///
+    /// Neither a Command nor a client nor the listener ends it: an error of `accept` (no file descriptors, say) is
+    /// counted, logged and tried again after a pause of 10 ms to 1 s.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it closes the listener and all connections.
+    pub async fn serve(mut self) -> Served {
+        tracing::debug!(server = %self.control.address, protocol = P::NAME, "serving");
+        let mut connections = JoinSet::new();
+        self.accept_all(&mut connections).await;
+        let Self { listener, service, control, .. } = self;
+        drop(listener);
+
+        let deadline = Instant::now() + service.limits.drain;
+        let drained = async {
+            while connections.join_next().await.is_some() {}
+            control.no_commands().await;
+        };
+        let closed = match race(control.reached(Life::Closed), timeout_at(deadline, drained)).await {
+            First::Left(_) => true,
+            First::Right(Ok(())) => return Served::Shutdown(Cut::default()),
+            First::Right(Err(_)) => false,
+        };
+        let cut = Cut { connections: connections.len(), commands: control.commands() };
+        super::counters::add(&service.counts.cut, cut.connections as u64);
+        tracing::warn!(server = %control.address, ?cut, "server ends before its connections");
+        connections.shutdown().await;
+        if closed { Served::Closed(cut) } else { Served::Shutdown(cut) }
+    }
+
+    /// Accepts until the server is to end.
+    async fn accept_all(&mut self, connections: &mut JoinSet<()>) {
+        let limits = &self.service.limits;
+        let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+        let waiting_places = Arc::new(Semaphore::new(limits.waiting.min(Semaphore::MAX_PERMITS)));
+        let control = Arc::clone(&self.control);
+        let mut ending = pin!(control.reached(Life::Draining));
+        let (mut id, mut pause) = (0, FIRST_PAUSE);
+        loop {
+            let accepted = match race(ending.as_mut(), race(self.listener.accept(), reap(connections))).await {
+                First::Left(_) => return,
+                First::Right(First::Left(accepted)) => accepted,
+                First::Right(First::Right(never)) => match never {},
+            };
+            let (io, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    self.report(&error, pause);
+                    if let First::Left(_) = race(ending.as_mut(), sleep(pause)).await {
+                        return;
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    continue;
+                }
+            };
+            (id, pause) = (id + 1, FIRST_PAUSE);
+            one(&self.service.counts.accepted);
+            let place = match Arc::clone(&places).try_acquire_owned() {
+                Ok(place) => Place::Free(place),
+                Err(_) => match Arc::clone(&waiting_places).try_acquire_owned() {
+                    Ok(waiting) => Place::Wait(Arc::clone(&places), waiting),
+                    Err(_) => {
+                        one(&self.service.counts.refused);
+                        tracing::debug!(%peer, "connection refused: too many are waiting");
+                        continue;
+                    }
+                },
+            };
+            let span = tracing::debug_span!("connection", %peer, id);
+            connections.spawn(self.connection(io, peer, id, place).instrument(span));
+        }
+    }
+
+    fn report(&self, error: &io::Error, pause: Duration) {
+        one(&self.service.counts.accept_errors);
+        tracing::warn!(server = %self.control.address, %error, ?pause, "accepting a connection failed");
+    }
+
+    /// One connection, from the moment it was accepted to its end.
+    fn connection(&self, mut io: L::Io, peer: Peer, id: u64, place: Place) -> impl Future<Output = ()> + Send + use<P, F, R, I, L> {
+        let (service, control) = (Arc::clone(&self.service), Arc::clone(&self.control));
+        let (on_lost, info) = (self.on_lost.clone(), self.info.clone());
+        async move {
+            let counts = Arc::clone(&service.counts);
+            let waiting = matches!(place, Place::Wait(..)).then(|| Gauge::new(&counts.waiting));
+            let Some(_place) = place.take(service.limits.waiting_time).await else {
+                one(&counts.refused);
+                tracing::debug!("connection refused: no place became free in time");
+                return;
+            };
+            drop(waiting);
+            let _open = Gauge::new(&counts.open);
+            tracing::debug!("connection opened");
+
+            let connection = Connection { id, peer, gone: AtomicBool::new(false), on_gone: Notify::new() };
+            let session = Arc::new(Session::new(service, Arc::clone(&control), connection));
+            let mut greeting = Vec::with_capacity(info.as_bytes().len() + 2);
+            info.encode(&mut greeting);
+            let end = Lost { session: Some(Arc::clone(&session)), on_lost };
+            let weak: Weak<dyn EndSession> = Arc::downgrade(&(Arc::clone(&session) as Arc<dyn EndSession>));
+            let _registered = control.register(id, weak);
+            let reason = match timeout(session.service.limits.handshake, write_all(&mut io, &greeting)).await {
+                Ok(Ok(())) => Driver::new(Arc::clone(&session), &mut io).run().await,
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    one(&counts.handshake_timeouts);
+                    let message = "the client did not take the server info in time (`Limits::handshake`)";
+                    Error::new(ErrorKind::Timeout, Origin::Remote, message)
+                }
+            };
+            drop(session);
+            end.report(&reason);
+            linger(io, &reason).await;
+        }
+    }
+}
+
+/// Frees the tasks of connections that have ended, for ever.
+async fn reap(connections: &mut JoinSet<()>) -> Infallible {
+    while connections.join_next().await.is_some() {}
+    std::future::pending().await
+}
+
+/// Lets the client read what was written last.
+async fn linger<IO: Io>(mut io: IO, reason: &Error) {
+    if matches!(reason.kind(), ErrorKind::Io | ErrorKind::Timeout) || io.shutdown().await.is_err() {
+        return;
+    }
+    let client_left = reason.kind() == ErrorKind::Closed && reason.origin() == Origin::Remote;
+    let was_closed = reason.kind() == ErrorKind::Closed && reason.origin() == Origin::Local;
+    if client_left || was_closed {
+        return;
+    }
+    let discard = async {
+        // On the heap, as the future of every connection would have room for it.
+        let (mut discarded, mut buffer) = (0, vec![0; 4096]);
+        while discarded < LINGER_BYTES {
+            match io.read(&mut buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(n) => discarded += n,
+            }
+        }
+    };
+    let _ = timeout(LINGER, discard).await;
+}
+
+/// A connection's place among those that are served, or its place among those that wait for one.
+enum Place {
+    Free(OwnedSemaphorePermit),
+    Wait(Arc<Semaphore>, OwnedSemaphorePermit),
+}
+
+impl Place {
+    async fn take(self, within: Duration) -> Option<OwnedSemaphorePermit> {
+        match self {
+            Self::Free(place) => Some(place),
+            Self::Wait(places, _waiting) => timeout(within, places.acquire_owned()).await.ok()?.ok(),
+        }
+    }
+}
+
+/// Which of two futures was done first.
+enum First<A, B> {
+    Left(A),
+    Right(B),
+}
+
+/// Waits for the first of two futures; for the left one if both are done. The other one is dropped.
+async fn race<A, B>(left: impl Future<Output = A>, right: impl Future<Output = B>) -> First<A, B> {
+    let (mut left, mut right) = (pin!(left), pin!(right));
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = left.as_mut().poll(cx) {
+            return Poll::Ready(First::Left(done));
+        }
+        right.as_mut().poll(cx).map(First::Right)
+    })
+    .await
+}
+
+/// Reports the end of a connection once, also when its task is cut.
+struct Lost<P, F, R, I> {
+    session: Option<Arc<Session<P, F, R, I>>>,
+    on_lost: Option<super::OnLost>,
+}
+
+impl<P, F, R, I> Lost<P, F, R, I> {
+    fn report(mut self, reason: &Error) {
+        self.report_once(reason);
+    }
+
+    fn report_once(&mut self, reason: &Error) {
+        let Some(session) = self.session.take() else { return };
+        let commands_left = session.close(reason);
+        tracing::debug!(%reason, commands_left, "connection ended");
+        let Some(on_lost) = &self.on_lost else { return };
+        let connection = &session.connection;
+        let lost =
+            LostConnection { peer: connection.peer.clone(), id: connection.id, reason: reason.clone(), commands_left };
+        if catch_unwind(AssertUnwindSafe(|| on_lost(&lost))).is_err() {
+            tracing::error!("the lost-connection callback panicked");
+        }
+    }
+}
+
+impl<P, F, R, I> Drop for Lost<P, F, R, I> {
+    fn drop(&mut self) {
+        let ending = self.session.as_ref().and_then(|session| session.lock().ending.clone());
+        self.report_once(&match ending {
+            Some(Ending::Now(reason) | Ending::AfterOutput(reason)) => reason,
+            _ => Error::new(ErrorKind::Closed, Origin::Local, "the server ended"),
+        });
+    }
+}

@@ -1,0 +1,214 @@
+//! The life cycle of a server: serving, draining, closed; who steers it, and whom it tells. Knows no Protocols.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::{Notify, watch};
+
+use super::counters::{Counters, Counts};
+use super::session::{Ending, Session};
+use crate::error::{Error, ErrorKind, Origin};
+use crate::transport::Peer;
+
+/// Steers a server that serves; made by [`Server::handle`](super::Server::handle).
+#[derive(Clone)]
+pub struct Handle {
+    control: Arc<Control>,
+}
+
+/// How `serve` ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Served {
+    /// By [`Handle::shutdown`]. What did not end by itself within [`Limits::drain`](super::Limits::drain) was cut.
+    Shutdown(Cut),
+    /// By [`Handle::close`].
+    Closed(Cut),
+}
+
+/// What was cut when a server ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Cut {
+    /// Connections that were still open.
+    pub connections: usize,
+    /// Commands that were still running. They run on, and can send nothing any more.
+    pub commands: usize,
+}
+
+/// In which part of its life a server is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Life {
+    Serving,
+    Draining,
+    Closed,
+}
+
+/// What a server, its handles and its connections share.
+pub(crate) struct Control {
+    pub(crate) address: Peer,
+    pub(crate) counts: Arc<Counts>,
+    life: watch::Sender<Life>,
+    sessions: Mutex<HashMap<u64, Weak<dyn EndSession>>>,
+    /// Commands in tasks of their own, also those that outlive their connection.
+    commands: AtomicUsize,
+    no_commands: Notify,
+}
+
+/// A session, whatever its Protocol is.
+pub(crate) trait EndSession: Send + Sync {
+    fn end_session(&self, ending: Ending);
+}
+
+impl<P, F, R, I> EndSession for Session<P, F, R, I>
+where
+    P: Send + Sync,
+    F: Send + Sync,
+    R: Send + Sync,
+    I: Send + Sync,
+{
+    fn end_session(&self, ending: Ending) {
+        self.end(ending);
+    }
+}
+
+impl Handle {
+    pub(super) fn new(control: Arc<Control>) -> Self {
+        Self { control }
+    }
+
+    /// Where the server listens.
+    pub fn local_addr(&self) -> &Peer {
+        &self.control.address
+    }
+
+    /// What the server has counted.
+    pub fn counters(&self) -> Counters {
+        self.control.counts.snapshot()
+    }
+
+    /// Ends the server in good order, and returns at once; `serve` then ends with [`Served::Shutdown`].
+    ///
+    /// It accepts no further connections. A connection is closed as soon as no Command is in flight on it, so one that
+    /// is idle is closed at once; until then it is served, further Commands included. What has not ended within
+    /// [`Limits::drain`](super::Limits::drain) is cut. To shut down a server that is shutting down or closed changes
+    /// nothing; if it does not serve yet, `serve` will end at once.
+    pub fn shutdown(&self) {
+        self.control.set_life(Life::Draining);
+    }
+
+    /// Ends the server now, a drain too, and returns at once; `serve` then ends with [`Served::Closed`].
+    ///
+    /// All connections are closed; output that is not written is lost. Commands that run run on, but can send nothing.
+    pub fn close(&self) {
+        self.control.set_life(Life::Closed);
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("local_addr", self.local_addr())
+            .field("counters", &self.counters())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    pub(crate) fn new(address: Peer, counts: Arc<Counts>) -> Self {
+        Self {
+            address,
+            counts,
+            life: watch::Sender::new(Life::Serving),
+            sessions: Mutex::default(),
+            commands: AtomicUsize::new(0),
+            no_commands: Notify::new(),
+        }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<u64, Weak<dyn EndSession>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes on to a later part of life; never back.
+    fn set_life(&self, to: Life) {
+        let changed = self.life.send_if_modified(|life| {
+            let changed = to > *life;
+            *life = to.max(*life);
+            changed
+        });
+        if changed {
+            tracing::debug!(server = %self.address, ?to, "server ends");
+            let sessions: Vec<_> = self.sessions().values().filter_map(Weak::upgrade).collect();
+            sessions.iter().for_each(|session| session.end_session(ending(to)));
+        }
+    }
+
+    /// Waits until this part of life has begun.
+    pub(crate) async fn reached(&self, life: Life) -> Life {
+        let mut receiver = self.life.subscribe();
+        let reached = receiver.wait_for(|now| *now >= life).await;
+        reached.map_or(Life::Closed, |now| *now)
+    }
+
+    /// Adds a session, which is told when the server is to end.
+    pub(crate) fn register(&self, id: u64, session: Weak<dyn EndSession>) -> Registered<'_> {
+        self.sessions().insert(id, Weak::clone(&session));
+        // Looked at after the session was added, or an end between the two would be missed.
+        let life = *self.life.borrow();
+        if life > Life::Serving
+            && let Some(session) = session.upgrade()
+        {
+            session.end_session(ending(life));
+        }
+        Registered { control: self, id }
+    }
+
+    pub(crate) fn command_begins(&self) {
+        self.commands.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn command_ends(&self) {
+        if self.commands.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.no_commands.notify_waiters();
+        }
+    }
+
+    pub(crate) fn commands(&self) -> usize {
+        self.commands.load(Ordering::Acquire)
+    }
+
+    /// Waits until no Command runs in a task of its own.
+    pub(crate) async fn no_commands(&self) {
+        loop {
+            let mut notified = pin!(self.no_commands.notified());
+            notified.as_mut().enable();
+            if self.commands() == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+fn ending(life: Life) -> Ending {
+    match life {
+        Life::Serving | Life::Draining => Ending::WhenIdle,
+        Life::Closed => Ending::Now(Error::new(ErrorKind::Closed, Origin::Local, "the server was closed")),
+    }
+}
+
+/// Keeps a session registered.
+pub(crate) struct Registered<'a> {
+    control: &'a Control,
+    id: u64,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        self.control.sessions().remove(&self.id);
+    }
+}

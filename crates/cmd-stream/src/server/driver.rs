@@ -1,0 +1,342 @@
+//! The task of one connection of a server. Its round: read once, start all Commands that have arrived, write what they
+//! answered. It stops reading while a limit is reached, and ends with the reason.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::time::Instant;
+
+use super::counters::{add, one};
+use super::execution::{self, Places};
+use super::invoker::Invoker;
+use super::proxy::Arrival;
+use super::session::{Ending, Session};
+use crate::connection::outbox::Scratch;
+use crate::connection::{Alarm, Chunks, Inbox, Io, poll_write_all};
+use crate::error::{Error, ErrorKind, Origin};
+use crate::format::Format;
+use crate::proto::decode::{Decoded, Fault};
+use crate::proto::frame::{Frame, FrameReader, Head, Seq};
+use crate::proto::in_flight::SeqRefused;
+use crate::protocol::{CommandOf, CommandVisitor, Execute, ServerProtocol};
+
+/// After this many rounds in a row other tasks get their turn.
+const ROUNDS: usize = 8;
+
+/// Moves the bytes of one connection.
+pub(crate) struct Driver<'io, IO, P, F: Format, R, I> {
+    session: Arc<Session<P, F, R, I>>,
+    io: &'io mut IO,
+    inbox: Inbox,
+    reader: FrameReader<F::Progress>,
+    writing: Chunks,
+    alarm: Alarm,
+    /// Whether reading has stopped because a limit is reached.
+    paused: bool,
+    /// Why the connection ends, once all output is written.
+    ending: Option<Error>,
+    /// Whether those who may add to the output have had their turn since it was last written.
+    yielded: bool,
+    /// Since when a frame that has begun is waited for.
+    frame_began: Option<Instant>,
+    /// When the last frame was there whole.
+    last_frame: Instant,
+    /// Since when the peer has taken none of the output that waits for it.
+    stalled: Option<Instant>,
+}
+
+impl<'io, IO: Io, P, F, R, I> Driver<'io, IO, P, F, R, I>
+where
+    P: ServerProtocol<F, R>,
+    F: Format,
+    R: Send + Sync + 'static,
+    I: Invoker<P>,
+{
+    pub(crate) fn new(session: Arc<Session<P, F, R, I>>, io: &'io mut IO) -> Self {
+        Self {
+            io,
+            inbox: Inbox::default(),
+            reader: FrameReader::new(session.service.limits.frame),
+            writing: Chunks::default(),
+            alarm: Alarm::default(),
+            paused: false,
+            ending: None,
+            yielded: false,
+            frame_began: None,
+            last_frame: Instant::now(),
+            stalled: None,
+            session,
+        }
+    }
+
+    /// Runs until the connection ends, and says why it did.
+    pub(crate) async fn run(mut self) -> Error {
+        poll_fn(|cx| match self.poll_rounds(cx) {
+            Ok(_) => Poll::Pending,
+            Err(reason) => Poll::Ready(reason),
+        })
+        .await
+    }
+
+    fn poll_rounds(&mut self, cx: &mut Context<'_>) -> Result<Poll<Infallible>, Error> {
+        for _ in 0..ROUNDS {
+            let took = self.take_in(cx);
+            let resumed = match self.give_out(cx)? {
+                Written::All | Written::Blocked => self.paused && !self.session.lock().is_paused(),
+                Written::Yielding => return Ok(Poll::Pending),
+            };
+            if !took && !resumed {
+                return self.wait(cx);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(Poll::Pending)
+    }
+
+    /// Starts the Commands that have arrived, those left from before a pause first. Whether there may be more.
+    fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.ending.is_some() {
+            return false;
+        }
+        if self.paused {
+            if self.session.lock().is_paused() {
+                return false;
+            }
+            let now = Instant::now();
+            (self.paused, self.last_frame) = (false, now);
+            self.start_commands(now);
+            if self.paused || self.ending.is_some() {
+                return true;
+            }
+        }
+        match self.inbox.poll_read(self.io, cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(0)) if self.inbox.is_empty() => {
+                self.ending = Some(Error::new(ErrorKind::Closed, Origin::Remote, "the client closed the connection"));
+            }
+            Poll::Ready(Ok(0)) => {
+                let message = "the connection ended in the middle of a frame";
+                self.ending = Some(Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message));
+            }
+            Poll::Ready(Ok(_)) => self.start_commands(Instant::now()),
+            Poll::Ready(Err(error)) => self.ending = Some(Error::io("reading", error)),
+        }
+        true
+    }
+
+    /// Decodes all frames in the inbox and starts their Commands, until a limit is reached.
+    fn start_commands(&mut self, now: Instant) {
+        let service = Arc::clone(&self.session.service);
+        let mut places = Places::of(&service);
+        let mut started = 0;
+        // The user's code runs in here: decoding, and the destructors of what was decoded. Commands contain their own
+        // panics.
+        let loop_ended = catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut places, now, &mut started)));
+        places.give_back(&service);
+        add(&service.counts.commands, started);
+        match loop_ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.ending = Some(error),
+            Err(payload) => self.ending = Some(Error::panic("decoding a command", &*payload)),
+        }
+        self.frame_began = match (self.inbox.is_empty() || self.paused, self.frame_began) {
+            (true, _) => None,
+            (false, Some(began)) if self.last_frame < began => Some(began),
+            (false, _) => Some(now),
+        };
+    }
+
+    fn start_commands_in(&mut self, places: &mut Places, now: Instant, started: &mut u64) -> Result<(), Error> {
+        loop {
+            if self.inbox.is_empty() {
+                return Ok(());
+            }
+            let has_in_flight = {
+                let state = self.session.lock();
+                if state.ending.as_ref().is_some_and(|ending| !matches!(ending, Ending::WhenIdle)) {
+                    return Ok(());
+                }
+                if state.is_paused() {
+                    let counts = &self.session.service.counts;
+                    one(if state.in_flight.is_full() { &counts.in_flight_pauses } else { &counts.output_pauses });
+                    self.paused = true;
+                    return Ok(());
+                }
+                !state.in_flight.is_empty()
+            };
+            let (session, format) = (&self.session, &self.session.service.format);
+            let frame = self.reader.read(
+                self.inbox.bytes(),
+                |bytes| format.decode_tag(bytes),
+                |head, body, progress| {
+                    let start = Start { session, places, head, has_in_flight, received_at: now };
+                    P::decode_command(format, head.tag, body, progress, start)
+                },
+            );
+            match frame {
+                Decoded::Value(Frame::Body(_, Ok(())), taken) => {
+                    *started += 1;
+                    self.inbox.consume(taken);
+                }
+                Decoded::Value(Frame::Ping, taken) => {
+                    self.inbox.consume(taken);
+                    self.answer_ping();
+                }
+                Decoded::Value(Frame::Body(_, Err(refused)), _) => {
+                    one(&self.session.service.counts.invalid);
+                    return Err(Error::with_source(ErrorKind::Protocol, Origin::Remote, "invalid command", refused));
+                }
+                Decoded::Incomplete(_) => return Ok(()),
+                Decoded::Invalid(error) => {
+                    let counts = &self.session.service.counts;
+                    let too_long = matches!(error.fault, Fault::TooLong { .. });
+                    one(if too_long { &counts.over_frame_limit } else { &counts.invalid });
+                    return Err(Error::decode("command", error));
+                }
+            }
+            self.last_frame = now;
+            self.frame_began = None;
+            places.look_at_clock(&self.session.service.paces);
+        }
+    }
+
+    fn answer_ping(&self) {
+        let mut pong = Scratch::new();
+        Seq::PING.encode(pong.buffer());
+        let mut state = self.session.lock();
+        state.outbox.append(|_| {}, &mut pong);
+        drop(state);
+        one(&self.session.service.counts.pings);
+    }
+
+    /// Writes the output, and ends the connection if it is to end then.
+    fn give_out(&mut self, cx: &mut Context<'_>) -> Result<Written, Error> {
+        loop {
+            if self.writing.is_empty() && self.next_batch(cx)? {
+                return Ok(if self.yielded { Written::Yielding } else { Written::All });
+            }
+            let (written, progress) = poll_write_all(self.io, &mut self.writing, cx)?;
+            if written.is_pending() {
+                let now = Instant::now();
+                self.stalled = Some(self.stalled.filter(|_| !progress).unwrap_or(now));
+                self.settle(cx);
+                return if let Some(Ending::Now(reason)) = self.session.lock().ending.clone() {
+                    Err(reason)
+                } else {
+                    Ok(Written::Blocked)
+                };
+            }
+            self.stalled = None;
+        }
+    }
+
+    /// Takes what is to be written next. True if there is nothing for now; then whoever has something wakes this task.
+    fn next_batch(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
+        let mut state = self.session.lock();
+        let waiting = state.outbox.settle(0);
+        let replies = std::mem::take(&mut state.replies);
+        let nothing = if let Some(Ending::Now(reason)) = &state.ending {
+            return Err(reason.clone());
+        } else if state.outbox.is_empty() {
+            match (&self.ending, &state.ending) {
+                (Some(reason), _) | (None, Some(Ending::AfterOutput(reason))) => return Err(reason.clone()),
+                (None, Some(Ending::WhenIdle)) if state.in_flight.is_empty() && self.inbox.is_empty() => {
+                    return Err(Error::new(ErrorKind::Closed, Origin::Local, "the server is shutting down"));
+                }
+                _ => {}
+            }
+            state.task = Some(cx.waker().clone());
+            self.yielded = false;
+            true
+        } else if state.has_late_output && !self.yielded {
+            // More Replies are about to come; the batch is written when their Commands have had their turn.
+            self.yielded = true;
+            cx.waker().wake_by_ref();
+            true
+        } else {
+            (self.yielded, state.has_late_output) = (false, false);
+            state.outbox.take(&mut self.writing);
+            false
+        };
+        drop(state);
+        add(&self.session.service.counts.replies, replies);
+        waiting.into_iter().for_each(Waker::wake);
+        Ok(nothing)
+    }
+
+    /// Books a write that the peer did not take whole.
+    fn settle(&mut self, cx: &mut Context<'_>) {
+        let waiting = {
+            let mut state = self.session.lock();
+            state.task = Some(cx.waker().clone());
+            state.outbox.settle(self.writing.len())
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Nothing can be done now: sets the alarm, and gives back what an idle connection does not need.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Result<Poll<Infallible>, Error> {
+        let limits = &self.session.service.limits;
+        let counts = &self.session.service.counts;
+        let reading = !self.paused && self.ending.is_none();
+        let frame = self.frame_began.filter(|_| reading).map(|began| began + limits.frame_time);
+        let idle = limits.idle.filter(|_| reading).map(|time| self.last_frame + time);
+        let stall = self.stalled.map(|since| since + limits.output_stall);
+        if self.alarm.has_passed([frame, idle, stall].into_iter().flatten().min(), cx) {
+            let now = Instant::now();
+            let message = if stall.is_some_and(|deadline| deadline <= now) {
+                one(&counts.output_stalls);
+                "the client takes no output (`Limits::output_stall`)"
+            } else if frame.is_some_and(|deadline| deadline <= now) {
+                one(&counts.receive_timeouts);
+                "a command did not arrive whole in time (`Limits::frame_time`)"
+            } else {
+                one(&counts.receive_timeouts);
+                "no command arrived in time (`Limits::idle`)"
+            };
+            return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
+        }
+        Ok(Poll::Pending)
+    }
+}
+
+enum Written {
+    All,
+    Blocked,
+    Yielding,
+}
+
+/// Starts a Command when its type is known.
+struct Start<'a, P, F, R, I> {
+    session: &'a Arc<Session<P, F, R, I>>,
+    places: &'a mut Places,
+    head: Head,
+    has_in_flight: bool,
+    received_at: Instant,
+}
+
+impl<P, F, R, I> CommandVisitor<P, R> for Start<'_, P, F, R, I>
+where
+    P: ServerProtocol<F, R>,
+    F: Format,
+    R: Send + Sync + 'static,
+    I: Invoker<P>,
+{
+    type Output = Result<(), SeqRefused>;
+
+    fn visit<C: CommandOf<P> + Execute<R>>(self, command: C, body_len: usize) -> Result<(), SeqRefused> {
+        if self.has_in_flight || self.head.seq.get() < 0 {
+            self.session.admit(self.head.seq)?;
+        }
+        let arrival = Arrival {
+            seq: self.head.seq,
+            received_at: self.received_at.into_std(),
+            size: self.head.len + body_len,
+        };
+        execution::start(self.session, self.places, arrival, command);
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! Connections inside one process: for tests, and for a client and a server that happen to live together.
+
+use std::io;
+
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
+
+use super::{Accept, Connect, Peer};
+
+/// How many bytes of each direction wait in a connection.
+const BUFFER: usize = 64 << 10;
+/// How many connections wait to be accepted; a further one waits to be made.
+const BACKLOG: usize = 128;
+
+/// A listener, and what connects to it.
+///
+/// ```
+/// use cmd_stream::transport::memory;
+///
+/// let (connector, listener) = memory::pair();
+/// # let _ = (connector, listener);
+/// ```
+pub fn pair() -> (Connector, Listener) {
+    let (to_listener, from_connectors) = mpsc::channel(BACKLOG);
+    (Connector { to_listener }, Listener { from_connectors })
+}
+
+/// Connects to its [`Listener`].
+#[derive(Clone, Debug)]
+pub struct Connector {
+    to_listener: mpsc::Sender<DuplexStream>,
+}
+
+/// Accepts the connections of its [`Connector`]s.
+#[derive(Debug)]
+pub struct Listener {
+    from_connectors: mpsc::Receiver<DuplexStream>,
+}
+
+fn peer() -> Peer {
+    Peer::Other("memory".into())
+}
+
+impl Connect for Connector {
+    type Io = DuplexStream;
+
+    async fn connect(&self) -> io::Result<(DuplexStream, Peer)> {
+        let (ours, theirs) = tokio::io::duplex(BUFFER);
+        match self.to_listener.send(theirs).await {
+            Ok(()) => Ok((ours, peer())),
+            Err(_) => Err(io::ErrorKind::ConnectionRefused.into()),
+        }
+    }
+}
+
+impl Accept for Listener {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
+        match self.from_connectors.recv().await {
+            Some(stream) => Ok((stream, peer())),
+            None => std::future::pending().await, // no connector is left, and none can come
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Peer> {
+        Ok(peer())
+    }
+}

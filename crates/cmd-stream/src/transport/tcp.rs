@@ -1,0 +1,43 @@
+//! TCP, without Nagle's delay.
+
+use std::io;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Accept, Connect, Peer};
+
+/// Connects to a TCP address: `host:port`, resolved at each attempt.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tcp(String);
+
+impl Tcp {
+    /// Connects to this address.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self(address.into())
+    }
+}
+
+impl Connect for Tcp {
+    type Io = TcpStream;
+
+    async fn connect(&self) -> io::Result<(TcpStream, Peer)> {
+        let stream = TcpStream::connect(&self.0).await?;
+        stream.set_nodelay(true)?;
+        let peer = stream.peer_addr()?;
+        Ok((stream, peer.into()))
+    }
+}
+
+impl Accept for TcpListener {
+    type Io = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, Peer)> {
+        let (stream, peer) = Self::accept(self).await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, peer.into()))
+    }
+
+    fn local_addr(&self) -> io::Result<Peer> {
+        Self::local_addr(self).map(Peer::from)
+    }
+}

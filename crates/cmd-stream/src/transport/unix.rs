@@ -1,0 +1,45 @@
+//! Unix sockets.
+
+use std::io;
+use std::path::PathBuf;
+
+use tokio::net::unix::SocketAddr;
+use tokio::net::{UnixListener, UnixStream};
+
+use super::{Accept, Connect, Peer};
+
+/// Connects to a Unix socket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unix(PathBuf);
+
+impl Unix {
+    /// Connects to the socket with this path.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+}
+
+impl Connect for Unix {
+    type Io = UnixStream;
+
+    async fn connect(&self) -> io::Result<(UnixStream, Peer)> {
+        Ok((UnixStream::connect(&self.0).await?, Peer::Unix(Some(self.0.clone()))))
+    }
+}
+
+impl Accept for UnixListener {
+    type Io = UnixStream;
+
+    async fn accept(&mut self) -> io::Result<(UnixStream, Peer)> {
+        let (stream, peer) = Self::accept(self).await?;
+        Ok((stream, unix_peer(&peer)))
+    }
+
+    fn local_addr(&self) -> io::Result<Peer> {
+        Self::local_addr(self).map(|address| unix_peer(&address))
+    }
+}
+
+fn unix_peer(address: &SocketAddr) -> Peer {
+    Peer::Unix(address.as_pathname().map(PathBuf::from))
+}

@@ -1,0 +1,21 @@
+//! What the tests of the workspace share: a scripted byte peer ([`peer`]), the sample service of the golden vectors
+//! ([`sample`]), and bounded waiting ([`wait`]).
+
+pub mod peer;
+pub mod sample;
+pub mod wait;
+
+/// The bytes of lower-case hex.
+///
+/// # Panics
+///
+/// If it is not hex.
+pub fn unhex(hex: &str) -> Vec<u8> {
+    assert!(hex.len().is_multiple_of(2), "hex of odd length: {hex}");
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex digits")).collect()
+}
+
+/// Lower-case hex of bytes.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

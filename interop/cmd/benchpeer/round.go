@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cmd-stream/cmd-stream-go/core"
+	ccln "github.com/cmd-stream/cmd-stream-go/core/cln"
+
+	"interop/sample"
+	"interop/workload"
+)
+
+// patience is how much longer than asked a round may take.
+const patience = 30 * time.Second
+
+var (
+	errStuck = errors.New("the round did not end: a reply is missing")
+)
+
+// values are the commands of the workload, as the library takes them. Made into
+// interfaces once, they cost no allocation when they are sent.
+var (
+	values = workload.Pool()
+	boxed  = box(values)
+)
+
+func box(values []sample.EchoCmd) []core.Cmd[sample.Receiver] {
+	boxed := make([]core.Cmd[sample.Receiver], len(values))
+	for i, value := range values {
+		boxed[i] = value
+	}
+	return boxed
+}
+
+// window is the time measured, as durations since the begin of the round.
+type window struct {
+	start, end time.Duration
+}
+
+// task sends one command after another and waits for the reply of each.
+//
+// It uses the client without a group and a sender around it, and a channel that
+// is made once: that is the fastest way that the library has. A sender makes a
+// channel and a hook for each command, and a group shares a counter.
+type task struct {
+	client   *ccln.Client[sample.Receiver]
+	results  chan core.AsyncResult
+	next     int
+	commands uint64
+	times    histogram
+}
+
+// round runs the tasks asked for.
+func (s *stand) round(r request) (a answer, err error) {
+	if err = s.connect(r.Connections); err != nil {
+		return a, err
+	}
+	var (
+		wg     sync.WaitGroup
+		failed failure
+		window = r.window()
+		tasks  = make([]*task, r.InFlight)
+		begin  = make(chan time.Time)
+	)
+	for i := range tasks {
+		tasks[i] = &task{
+			client:  s.clients[i%len(s.clients)],
+			results: make(chan core.AsyncResult, 1),
+			next:    i,
+		}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if err := tasks[i].run(<-begin, window); err != nil {
+				failed.set(err)
+				s.giveUp()
+			}
+		}()
+	}
+	now := time.Now()
+	for range tasks {
+		begin <- now
+	}
+	ended := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return sum(tasks, window), failed.err
+	case <-time.After(window.end + patience):
+		return a, errStuck
+	}
+}
+
+// run sends commands until the window is over. Of those, it counts the ones
+// whose reply has come, and has been compared, inside of the window.
+func (t *task) run(begin time.Time, window window) error {
+	before := time.Since(begin)
+	for before < window.end {
+		if err := t.call(t.next % len(values)); err != nil {
+			return err
+		}
+		t.next++
+		after := time.Since(begin)
+		if after >= window.start && after < window.end {
+			t.commands++
+			t.times.record(after - before)
+		}
+		before = after
+	}
+	return nil
+}
+
+// call sends a value and compares the reply with it.
+func (t *task) call(i int) error {
+	if _, _, err := t.client.Send(boxed[i], t.results); err != nil {
+		return err
+	}
+	result := <-t.results
+	if result.Error != nil {
+		return result.Error
+	}
+	if got, ok := result.Result.(sample.EchoResult); !ok || sample.EchoCmd(got) != values[i] {
+		return fmt.Errorf("value %d came back as %.200s", i, fmt.Sprintf("%#v", result.Result))
+	}
+	return nil
+}
+
+// giveUp closes the connections, so that no task waits for a reply that may
+// never come.
+func (s *stand) giveUp() {
+	for _, client := range s.clients {
+		client.Close()
+	}
+}
+
+// failure keeps the first error; the others only follow from it.
+type failure struct {
+	once sync.Once
+	err  error
+}
+
+func (f *failure) set(err error) { f.once.Do(func() { f.err = err }) }
+
+// sum joins what the tasks found.
+func sum(tasks []*task, window window) (a answer) {
+	var times histogram
+	for _, t := range tasks {
+		a.Commands += t.commands
+		times.add(&t.times)
+	}
+	a.Verified = a.Commands // call compares each reply
+	a.ElapsedNS = (window.end - window.start).Nanoseconds()
+	a.P50NS = times.percentile(0.50).Nanoseconds()
+	a.P99NS = times.percentile(0.99).Nanoseconds()
+	a.P999NS = times.percentile(0.999).Nanoseconds()
+	return a
+}

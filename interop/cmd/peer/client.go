@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	cmdstream "github.com/cmd-stream/cmd-stream-go"
+	"github.com/cmd-stream/cmd-stream-go/client"
+	ccln "github.com/cmd-stream/cmd-stream-go/core/cln"
+	"github.com/cmd-stream/cmd-stream-go/delegate"
+	dcln "github.com/cmd-stream/cmd-stream-go/delegate/cln"
+	"github.com/cmd-stream/cmd-stream-go/group"
+	"github.com/cmd-stream/cmd-stream-go/sender"
+
+	"interop/format"
+)
+
+const (
+	// connectTime is how long a server may take to start.
+	connectTime = 5 * time.Second
+	// callTime is how long a call may take that does not wait on purpose.
+	callTime = 10 * time.Second
+)
+
+type clientOptions struct {
+	format   string
+	connect  string
+	info     string
+	scenario string
+	count    int
+	tasks    int
+	text     string
+	out      io.Writer
+}
+
+func runClient(args []string, stdout, stderr io.Writer) error {
+	o := clientOptions{out: stdout}
+	flags := flag.NewFlagSet("peer client", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	name := flags.String("service", "sample", "`name` of the service")
+	flags.StringVar(&o.format, "format", format.JSON, "`name` of the format")
+	flags.StringVar(&o.connect, "connect", "", "`address` of the server")
+	flags.StringVar(&o.info, "info", "", "`text` of the server info to expect (default \"default\")")
+	flags.StringVar(&o.scenario, "scenario", "unary", "`name` of what to do with the sample service")
+	flags.IntVar(&o.count, "count", 10000, "commands of the scenario pipelined")
+	flags.IntVar(&o.tasks, "tasks", 64, "concurrent senders of the scenario pipelined")
+	flags.StringVar(&o.text, "text", "", "`text` to send to the services echo and server_streaming (each has a default)")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if o.connect == "" {
+		return errors.New("--connect is missing")
+	}
+	found, err := findService(*name)
+	if err != nil {
+		return err
+	}
+	return found.call(o)
+}
+
+// textOr returns the text to send.
+func (o clientOptions) textOr(text string) string {
+	if o.text != "" {
+		return o.text
+	}
+	return text
+}
+
+// dialer makes connections of a service.
+type dialer[T any] struct {
+	clientOptions
+	codec client.Codec[T]
+}
+
+// link is one connection, to be used through the client or, more comfortably,
+// through the sender on top of it.
+type link[T any] struct {
+	client *ccln.Client[T]
+	sender sender.Sender[T]
+	traffic
+}
+
+// dial connects, trying again until the server accepts or connectTime is over.
+func (d dialer[T]) dial(opts ...client.SetOption) (link[T], error) {
+	info := d.info
+	if info == "" {
+		info = string(delegate.DefaultServerInfo)
+	}
+	conn, err := dialFor(connectTime, d.connect)
+	if err != nil {
+		return link[T]{}, err
+	}
+	counted := &countedConn{Conn: conn}
+	opts = append([]client.SetOption{
+		client.WithServerInfo([]byte(info)),
+		client.WithDelegate(dcln.WithServerInfoReceiveDuration(connectTime)),
+	}, opts...)
+	c, err := cmdstream.NewClient(d.codec, counted, opts...)
+	if err != nil {
+		conn.Close() // the library leaves it open
+		return link[T]{}, err
+	}
+	clients := group.NewRoundRobinStrategy([]group.Client[T]{c})
+	return link[T]{client: c, sender: sender.New(group.New(clients)), traffic: counted}, nil
+}
+
+// with runs body on a connection of its own.
+func (d dialer[T]) with(body func(link[T]) error, opts ...client.SetOption) error {
+	l, err := d.dial(opts...)
+	if err != nil {
+		return err
+	}
+	defer l.client.Close()
+	return body(l)
+}
+
+func dialFor(limit time.Duration, addr string) (conn net.Conn, err error) {
+	deadline := time.Now().Add(limit)
+	for {
+		conn, err = net.DialTimeout("tcp", addr, time.Until(deadline))
+		if err == nil || !time.Now().Add(20*time.Millisecond).Before(deadline) {
+			return conn, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// callContext bounds one call.
+func callContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), callTime)
+}
+
+// unexpected is an error about a value that should have been another.
+func unexpected(what string, got, want any) error {
+	return fmt.Errorf("%s is %.200s, not %.200s", what, fmt.Sprintf("%#v", got), fmt.Sprintf("%#v", want))
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/cmd-stream/cmd-stream-go/core"
+	"github.com/cmd-stream/cmd-stream-go/sender"
+
+	"interop/examples/calc"
+	"interop/examples/echo"
+	"interop/examples/serverstreaming"
+)
+
+// callCalc prints what the calc example prints.
+func callCalc(d dialer[calc.Calculator]) error {
+	return d.with(func(l link[calc.Calculator]) error {
+		for _, cmd := range []core.Cmd[calc.Calculator]{
+			calc.AddCmd{A: 2, B: 3},
+			calc.SubCmd{A: 8, B: 4},
+		} {
+			ctx, cancel := callContext()
+			defer cancel()
+			result, err := l.sender.Send(ctx, cmd)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(d.out, "Result: %d\n", result)
+		}
+		return nil
+	})
+}
+
+// callEcho prints what the echo example prints. It uses the client without a
+// sender, as that example does.
+func callEcho(d dialer[echo.Receiver]) error {
+	return d.with(func(l link[echo.Receiver]) error {
+		results := make(chan core.AsyncResult, 1)
+		if _, _, err := l.client.Send(echo.EchoCmd(d.textOr("hello world")), results); err != nil {
+			return err
+		}
+		answer, err := receive(results)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(d.out, "Result: %s\n", answer.Result)
+		return nil
+	})
+}
+
+// callGreeter prints what the server streaming example prints.
+func callGreeter(d dialer[serverstreaming.Greeter]) error {
+	return d.with(func(l link[serverstreaming.Greeter]) (err error) {
+		ctx, cancel := callContext()
+		defer cancel()
+		cmd := serverstreaming.SayFancyHelloMultiCmd(d.textOr("world"))
+		sendErr := l.sender.SendMulti(ctx, cmd, 3, sender.ResultHandlerFn(
+			func(result core.Result, resultErr error) error {
+				if err = resultErr; err == nil {
+					fmt.Fprintln(d.out, result.(serverstreaming.Greeting).Message)
+				}
+				return err
+			}))
+		if sendErr != nil {
+			return sendErr
+		}
+		return err
+	})
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestScenarios(t *testing.T) {
+	want := map[string]string{
+		"unary":      "ok\n",
+		"streaming":  "ok\n",
+		"forgotten":  "ok\n",
+		"keepalive":  "ok\n",
+		"wrong_info": "failed: cmdstream: server info mismatch\nok\n",
+		"pipelined":  "ok\n",
+		"failing":    "failing command: ...\npending command: ...\nok\n",
+		"oversize":   "failed: ...\nok\n",
+		"killed":     "", // TestKilledServerFailsTheClient
+	}
+	for name := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			pattern, known := want[name]
+			if !known {
+				t.Fatal("this scenario has no expectation")
+			}
+			if pattern == "" {
+				t.SkipNow()
+			}
+			server := startServer(t, "--service", "sample")
+			out, errs, exit := call("--connect", server.addr, "--scenario", name, "--count", "2000")
+			if exit != 0 || errs != "" || !matches(out, pattern) {
+				t.Errorf("exit %d, printed %q, complained %q", exit, out, errs)
+			}
+		})
+	}
+}
+
+func TestExamples(t *testing.T) {
+	for service, want := range map[string]string{
+		"calc":             "Result: 5\nResult: 4\n",
+		"echo":             "Result: hello world\n",
+		"server_streaming": "Hello\nincredible\nworld\n",
+	} {
+		t.Run(service, func(t *testing.T) {
+			server := startServer(t, "--service", service)
+			out, errs, exit := call("--connect", server.addr, "--service", service)
+			if exit != 0 || errs != "" || out != want {
+				t.Errorf("exit %d, printed %q, complained %q", exit, out, errs)
+			}
+		})
+	}
+}
+
+func TestKilledServerFailsTheClient(t *testing.T) {
+	server := startServer(t)
+	client := start(t, "client", "--connect", server.addr, "--scenario", "killed")
+	client.expectLine(t, "waiting")
+	server.stop()
+	// A reset, if the server had not read the command yet.
+	if line := client.line(t); !matches(line, "failed: ...") {
+		t.Errorf("printed %q", line)
+	}
+	client.expectLine(t, "ok")
+	if exit := client.wait(t); exit != 0 {
+		t.Errorf("exit %d", exit)
+	}
+}
+
+func TestServerTellsWhyAConnectionWasLost(t *testing.T) {
+	for scenario, want := range map[string]string{
+		"streaming": "lost: EOF",
+		"failing":   "lost: the command failed, as it was asked to",
+		"oversize":  "lost: jsoncodec: read body: length 4194352 is over the limit of 4194304",
+	} {
+		t.Run(scenario, func(t *testing.T) {
+			server := startServer(t)
+			call("--connect", server.addr, "--scenario", scenario)
+			server.expectLine(t, want)
+		})
+	}
+}
+
+func TestReceiveTimeoutEndsASilentConnection(t *testing.T) {
+	server := startServer(t, "--receive-timeout-ms", "50")
+	client := start(t, "client", "--connect", server.addr, "--scenario", "killed")
+	client.expectLine(t, "waiting")
+	if line := server.line(t); !strings.HasPrefix(line, "lost: ") || !strings.Contains(line, "timeout") {
+		t.Errorf("printed %q", line)
+	}
+	client.expectLine(t, "failed: EOF")
+}
+
+func TestClientAndServerWithTheSameInfoAgree(t *testing.T) {
+	server := startServer(t, "--info", "sample/v2")
+	if out, errs, exit := call("--connect", server.addr, "--info", "sample/v2"); exit != 0 {
+		t.Errorf("exit %d, printed %q, complained %q", exit, out, errs)
+	}
+}
+
+func TestServerEndsWhenStdinCloses(t *testing.T) {
+	server := start(t, "server", "--until-stdin-closes")
+	server.line(t)
+	server.stdin.Close()
+	if exit := server.wait(t); exit != 0 {
+		t.Errorf("exit %d", exit)
+	}
+}
+
+func TestScenarioThatDoesNotGoAsExpectedExitsWith1(t *testing.T) {
+	server := startServer(t)
+	out, errs, exit := call("--connect", server.addr, "--scenario", "wrong_info", "--info", "default")
+	if exit != 1 || out != "" || !strings.HasPrefix(errs, "peer: wrong_info: ") {
+		t.Errorf("exit %d, printed %q, complained %q", exit, out, errs)
+	}
+}
+
+func TestBadArgumentsAreRefused(t *testing.T) {
+	for _, args := range [][]string{
+		nil,
+		{"sing"},
+		{"server", "--service", "opera"},
+		{"server", "--format", "xml"},
+		{"server", "extra"},
+		{"client"},
+		{"client", "--connect", "127.0.0.1:1", "--service", "opera"},
+		{"client", "--connect", "127.0.0.1:1", "--scenario", "tragedy"},
+	} {
+		var errs bytes.Buffer
+		if exit := run(context.Background(), args, nil, io.Discard, &errs); exit != 1 || errs.Len() == 0 {
+			t.Errorf("%v: exit %d, complained %q", args, exit, errs.String())
+		}
+	}
+}
+
+// matches compares lines; one that ends in "..." stands for any that begins so
+// and goes on.
+func matches(text, pattern string) bool {
+	lines, patterns := strings.Split(text, "\n"), strings.Split(pattern, "\n")
+	if len(lines) != len(patterns) {
+		return false
+	}
+	for i, want := range patterns {
+		prefix, open := strings.CutSuffix(want, "...")
+		if lines[i] != want && !(open && strings.HasPrefix(lines[i], prefix) && lines[i] != prefix) {
+			return false
+		}
+	}
+	return true
+}
+
+// call runs a client to its end.
+func call(args ...string) (out, errs string, exit int) {
+	var stdout, stderr bytes.Buffer
+	exit = run(context.Background(), append([]string{"client"}, args...), nil, &stdout, &stderr)
+	return stdout.String(), stderr.String(), exit
+}
+
+// process is a run in the background.
+type process struct {
+	addr  string // of a server
+	stdin io.Closer
+	stop  func()
+	lines chan string
+	exit  chan int
+}
+
+func startServer(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := start(t, append([]string{"server"}, args...)...)
+	line := p.line(t)
+	addr, ok := strings.CutPrefix(line, "listening on ")
+	if !ok {
+		t.Fatalf("printed %q", line)
+	}
+	p.addr = addr
+	return p
+}
+
+func start(t *testing.T, args ...string) *process {
+	ctx, stop := context.WithCancel(context.Background())
+	stdin, stdinEnd := io.Pipe()
+	stdoutEnd, stdout := io.Pipe()
+	p := &process{
+		stdin: stdinEnd,
+		stop:  stop,
+		lines: make(chan string, 1000),
+		exit:  make(chan int, 1),
+	}
+	var wg sync.WaitGroup
+	wg.Add(2)
+	go func() {
+		defer wg.Done()
+		p.exit <- run(ctx, args, stdin, stdout, io.Discard)
+		stdout.Close()
+	}()
+	go func() {
+		defer wg.Done()
+		for scanner := bufio.NewScanner(stdoutEnd); scanner.Scan(); {
+			p.lines <- scanner.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		stop()
+		stdinEnd.Close()
+		if args[0] == "server" {
+			wg.Wait()
+		}
+	})
+	return p
+}
+
+func (p *process) line(t *testing.T) string {
+	t.Helper()
+	select {
+	case line := <-p.lines:
+		return line
+	case <-time.After(10 * time.Second):
+		t.Fatal("printed nothing")
+		return ""
+	}
+}
+
+func (p *process) expectLine(t *testing.T, want string) {
+	t.Helper()
+	if line := p.line(t); line != want {
+		t.Errorf("printed %q, want %q", line, want)
+	}
+}
+
+func (p *process) wait(t *testing.T) int {
+	t.Helper()
+	select {
+	case exit := <-p.exit:
+		return exit
+	case <-time.After(10 * time.Second):
+		t.Fatal("did not end")
+		return -1
+	}
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cmd-stream/cmd-stream-go/core"
+	"github.com/cmd-stream/cmd-stream-go/sender"
+
+	"interop/sample"
+)
+
+// sampleDialer and sampleLink spare the scenarios the type parameter.
+type (
+	sampleDialer = dialer[sample.Receiver]
+	sampleLink   = link[sample.Receiver]
+)
+
+// scenarios are what a client can do with the sample service. Each fails unless
+// everything goes as it should.
+var scenarios = map[string]func(sampleDialer) error{
+	"unary":      unary,
+	"pipelined":  pipelined,
+	"streaming":  streaming,
+	"forgotten":  forgotten,
+	"failing":    failing,
+	"wrong_info": wrongInfo,
+	"oversize":   oversize,
+	"killed":     killed,
+	"keepalive":  keepalive,
+}
+
+// callSample runs a scenario.
+func callSample(d sampleDialer) error {
+	scenario, ok := scenarios[d.scenario]
+	if !ok {
+		known := slices.Sorted(maps.Keys(scenarios))
+		return fmt.Errorf("unknown scenario %q (known: %s)", d.scenario, strings.Join(known, ", "))
+	}
+	if err := scenario(d); err != nil {
+		return fmt.Errorf("%s: %w", d.scenario, err)
+	}
+	fmt.Fprintln(d.out, "ok")
+	return nil
+}
+
+// sendEcho sends cmd and compares the reply with it.
+func sendEcho(l sampleLink, cmd sample.EchoCmd) error {
+	ctx, cancel := callContext()
+	defer cancel()
+	return compare(cmd)(l.sender.Send(ctx, cmd))
+}
+
+// sendEchoWithDeadline is sendEcho under a write deadline of its own.
+func sendEchoWithDeadline(l sampleLink, cmd sample.EchoCmd) error {
+	ctx, cancel := callContext()
+	defer cancel()
+	return compare(cmd)(l.sender.SendWithDeadline(ctx, time.Now().Add(callTime), cmd))
+}
+
+// compare takes what a call gave.
+func compare(cmd sample.EchoCmd) func(core.Result, error) error {
+	return func(result core.Result, err error) error {
+		if err != nil {
+			return err
+		}
+		if want := sample.EchoResult(cmd); result != core.Result(want) {
+			return unexpected("the reply", result, want)
+		}
+		return nil
+	}
+}
+
+// errNoReply is the end of a wait for a reply or a failure.
+var errNoReply = errors.New("neither a reply nor a failure in time")
+
+// receive waits for a result of a command sent through the client.
+func receive(results <-chan core.AsyncResult) (core.AsyncResult, error) {
+	return receiveFor(callTime, results)
+}
+
+func receiveFor(limit time.Duration, results <-chan core.AsyncResult) (core.AsyncResult, error) {
+	select {
+	case result := <-results:
+		return result, result.Error
+	case <-time.After(limit):
+		return core.AsyncResult{}, errNoReply
+	}
+}
+
+// failed wants err to be a failure of the connection, and not the lack of any
+// answer at all.
+func failed(err error) error {
+	switch {
+	case err == nil:
+		return errors.New("succeeded where it should have failed")
+	case errors.Is(err, errNoReply), errors.Is(err, sender.ErrTimeout):
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cmd-stream/cmd-stream-go/client"
+	"github.com/cmd-stream/cmd-stream-go/core"
+	ccln "github.com/cmd-stream/cmd-stream-go/core/cln"
+	dcln "github.com/cmd-stream/cmd-stream-go/delegate/cln"
+	"github.com/cmd-stream/cmd-stream-go/sender"
+
+	"interop/sample"
+	"interop/workload"
+)
+
+// edges are values that codecs and their users tend to get wrong.
+var edges = []sample.EchoCmd{
+	{},
+	{Bool: true, Int64: 42, String: "hi", Float64: -0.25},
+	{String: "héllo, 世界 🌍"},
+	{String: "<a&b>\"\\/\n\t\r\b\f\x01\x7f\u2028\u2029"},
+	{String: strings.Repeat("x", 1000)},
+	{String: strings.Repeat("語", 100_000)},
+	{Int64: math.MaxInt64},
+	{Int64: math.MinInt64},
+	{Int64: 1<<53 + 1},
+	{Float64: math.MaxFloat64},
+	{Float64: math.SmallestNonzeroFloat64},
+	{Float64: math.Pi},
+	{Float64: 0.1},
+	{Float64: 1e20},
+	{Float64: 1e21},
+	{Float64: -1e-7},
+}
+
+// unary makes one call after another.
+func unary(d sampleDialer) error {
+	return d.with(func(l sampleLink) error {
+		for i, cmd := range edges {
+			if err := sendEcho(l, cmd); err != nil {
+				return fmt.Errorf("echo %d: %w", i, err)
+			}
+		}
+		return nil
+	})
+}
+
+// pipelined makes many calls on one connection, from several goroutines.
+func pipelined(d sampleDialer) error {
+	return d.with(func(l sampleLink) error {
+		var (
+			pool   = workload.Pool()
+			next   atomic.Int64
+			wg     sync.WaitGroup
+			errs   = make([]error, d.tasks)
+			sendTo = func(task int) error {
+				for {
+					i := int(next.Add(1)) - 1
+					if i >= d.count {
+						return nil
+					}
+					cmd := pool[i%len(pool)]
+					cmd.Int64 = int64(i) // no two commands are the same
+					if err := sendEcho(l, cmd); err != nil {
+						return fmt.Errorf("command %d of task %d: %w", i, task, err)
+					}
+				}
+			}
+		)
+		for task := range errs {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				errs[task] = sendTo(task)
+			}()
+		}
+		wg.Wait()
+		return errors.Join(errs...)
+	})
+}
+
+// streaming makes a call with several replies, then one with a single reply.
+func streaming(d sampleDialer) error {
+	return d.with(func(l sampleLink) error {
+		got, err := stream(l, sample.StreamCmd{Init: 10, Count: 5})
+		if err != nil {
+			return err
+		}
+		want := []sample.StreamResult{
+			{Value: 10}, {Value: 11}, {Value: 12}, {Value: 13}, {Value: 14, Last: true},
+		}
+		if !slices.Equal(got, want) {
+			return unexpected("the stream", got, want)
+		}
+		return sendEcho(l, sample.EchoCmd{String: "after the stream"})
+	})
+}
+
+func stream(l sampleLink, cmd sample.StreamCmd) (got []sample.StreamResult, err error) {
+	ctx, cancel := callContext()
+	defer cancel()
+	sendErr := l.sender.SendMulti(ctx, cmd, cmd.Count, sender.ResultHandlerFn(
+		func(result core.Result, resultErr error) error {
+			if err = resultErr; err != nil {
+				return err
+			}
+			value, ok := result.(sample.StreamResult)
+			if !ok {
+				err = unexpected("a reply", result, "a StreamResult")
+				return err
+			}
+			got = append(got, value)
+			return nil
+		}))
+	if sendErr != nil {
+		err = sendErr
+	}
+	return got, err
+}
+
+// forgotten forgets a command; its late reply must go to the callback, and the
+// connection must go on.
+func forgotten(d sampleDialer) error {
+	late := make(chan core.AsyncResult, 1)
+	callback := func(seq core.Seq, result core.Result) {
+		late <- core.AsyncResult{Seq: seq, Result: result}
+	}
+	return d.with(func(l sampleLink) error {
+		if err := sendEcho(l, sample.EchoCmd{String: "before"}); err != nil {
+			return err
+		}
+		results := make(chan core.AsyncResult, 1)
+		seq, _, err := l.client.Send(sample.DelayCmd{ID: 7, DelayMS: 200}, results)
+		if err != nil {
+			return err
+		}
+		l.client.Forget(seq)
+		if err = sendEcho(l, sample.EchoCmd{String: "while it runs"}); err != nil {
+			return err
+		}
+		reply, err := receive(late)
+		if err != nil {
+			return fmt.Errorf("the late reply: %w", err)
+		}
+		want := core.AsyncResult{Seq: seq, Result: sample.DelayResult{ID: 7}}
+		if reply != want {
+			return unexpected("the late reply", reply, want)
+		}
+		if len(results) != 0 {
+			return errors.New("the forgotten command got a reply")
+		}
+		return sendEcho(l, sample.EchoCmd{String: "after"})
+	}, client.WithCore(ccln.WithUnexpectedResultCallback(callback)))
+}
+
+// keepalive is silent for a while, except for pings, and then makes a call.
+func keepalive(d sampleDialer) error {
+	const (
+		interval = 50 * time.Millisecond
+		idle     = 300 * time.Millisecond
+		// pings is less than idle/interval, as a busy machine delays them.
+		pings = 2
+	)
+	return d.with(func(l sampleLink) error {
+		if err := sendEchoWithDeadline(l, sample.EchoCmd{String: "before"}); err != nil {
+			return err
+		}
+		sent, received := l.bytesSent(), l.bytesReceived()
+		time.Sleep(idle)
+		sent, received = l.bytesSent()-sent, l.bytesReceived()-received
+		if sent < pings || received < pings {
+			return fmt.Errorf("%d pings and %d pongs, want %d at least", sent, received, pings)
+		}
+		// A ping leaves its write deadline on the connection, where it can hit a
+		// plain Send; this one brings its own.
+		return sendEchoWithDeadline(l, sample.EchoCmd{String: "after"})
+	}, client.WithKeepalive(dcln.WithKeepaliveTime(interval), dcln.WithKeepaliveIntvl(interval)))
+}

@@ -1,0 +1,74 @@
+// Package prefixed reads and writes byte strings that carry their length in
+// front, the part that every codec with a length on the wire has in common.
+//
+// The length is a varint.PositiveInt.
+package prefixed
+
+import (
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/cmd-stream/cmd-stream-go/transport"
+	com "github.com/mus-format/common-go"
+	"github.com/mus-format/mus-stream-go/varint"
+)
+
+// step is how much memory a length alone can obtain. Whatever comes after it is
+// granted only against bytes that have arrived: the buffer at most doubles.
+const step = 64 << 10
+
+// TooLargeError reports a length above the limit of the reader.
+type TooLargeError struct {
+	Length, Limit int
+}
+
+// Error tells the length and the limit.
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("length %d is over the limit of %d", e.Length, e.Limit)
+}
+
+// Write writes the length of body and body, and tells how many bytes that were.
+func Write(body []byte, w transport.Writer) (n int, err error) {
+	if n, err = varint.PositiveInt.Marshal(len(body), w); err != nil {
+		return n, err
+	}
+	written, err := w.Write(body)
+	return n + written, err
+}
+
+// Read reads a length and as many bytes, which it puts into buf (its old
+// content is overwritten, its capacity reused). A limit of 0 means none.
+//
+// A negative length or one above the limit is refused before anything else is
+// read. n counts the bytes read, on failure too.
+func Read(r transport.Reader, buf []byte, limit int) (body []byte, n int, err error) {
+	length, n, err := varint.PositiveInt.Unmarshal(r)
+	switch {
+	case err != nil:
+		return buf[:0], n, err
+	case length < 0:
+		return buf[:0], n, com.ErrNegativeLength
+	case limit > 0 && length > limit:
+		return buf[:0], n, &TooLargeError{Length: length, Limit: limit}
+	}
+	body, err = readBody(r, buf[:0], length)
+	return body, n + len(body), err
+}
+
+func readBody(r io.Reader, body []byte, length int) ([]byte, error) {
+	for len(body) < length {
+		have := len(body)
+		want := have + min(length-have, max(have, step))
+		body = slices.Grow(body, want-have)[:want]
+		n, err := io.ReadFull(r, body[have:])
+		body = body[:have+n]
+		if err == io.EOF && have > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return body, err
+		}
+	}
+	return body, nil
+}

@@ -1,0 +1,36 @@
+package sample
+
+import "github.com/cmd-stream/cmd-stream-go/core"
+
+// Results lists the results, each at the index that is its tag.
+func Results() []core.Result {
+	return []core.Result{EchoResult{}, StreamResult{}, DelayResult{}}
+}
+
+// EchoResult answers an EchoCmd.
+type EchoResult struct {
+	Bool    bool
+	Int64   int64
+	String  string
+	Float64 float64
+}
+
+// LastOne is true: an echo is one result.
+func (r EchoResult) LastOne() bool { return true }
+
+// StreamResult is one of the answers to a StreamCmd.
+type StreamResult struct {
+	Value int
+	Last  bool
+}
+
+// LastOne tells whether no more results follow.
+func (r StreamResult) LastOne() bool { return r.Last }
+
+// DelayResult answers a DelayCmd.
+type DelayResult struct {
+	ID int
+}
+
+// LastOne is true: a delay has one result.
+func (r DelayResult) LastOne() bool { return true }
