@@ -7,8 +7,8 @@
 //! `cargo run --example calc_json -- --listen 127.0.0.1:9000` is only the server, and `--connect 127.0.0.1:9000` only
 //! the client. The example of the same name of the Go library speaks the same bytes, so it can be at either end.
 
-use cmd_stream::{Command, Execute, Failed, Json, Proxy, Reply, Sender, Server, protocol};
-use examples::{Failure, Role, connect, serve_until_signalled};
+use cmd_stream::{Command, Error, Execute, Failed, Json, Proxy, Reply, Sender, Server, protocol};
+use examples::Failure;
 use serde::{Deserialize, Serialize};
 
 /// The Receiver: the service that Commands act on. It knows nothing of the network.
@@ -75,28 +75,20 @@ protocol! {
     }
 }
 
+// Both ends name the Protocol and the Format. `examples::run` reads the command line and starts what it asks for: the
+// server serves until it is told to shut down, the client makes its calls.
+
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let role = Role::from_args()?;
-    let Some(address) = role.listen_address() else { return client(role).await };
-
-    let server = Server::bind(address, Calculator, Json, Calc).await?;
-    let handle = server.handle();
-    let serving = tokio::spawn(server.serve());
-    match role {
-        Role::Server(_) => serve_until_signalled(handle).await?,
-        _ => {
-            client(Role::Client(handle.local_addr().to_string())).await?;
-            handle.shutdown();
-        }
-    }
-    serving.await?;
-    Ok(())
+    examples::run(server, client).await
 }
 
-async fn client(role: Role) -> Result<(), Failure> {
-    let Role::Client(address) = role else { return Ok(()) };
-    let sender = connect(|| Sender::connect(&address, Calculator, Json)).await?;
+async fn server(address: String) -> Result<Server<Calculator, Json, Calc>, Error> {
+    Server::bind(address, Calculator, Json, Calc).await
+}
+
+async fn client(address: String) -> Result<(), Failure> {
+    let sender = examples::connect(|| Sender::connect(&address, Calculator, Json)).await?;
 
     let CalcResult(sum) = sender.send(Add { a: 2, b: 3 }).await?;
     println!("Result: {sum}");

@@ -8,15 +8,56 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
-use cmd_stream::server::Handle;
+use cmd_stream::Server;
+use cmd_stream::format::Format;
+use cmd_stream::protocol::ServerProtocol;
 use tokio::time::Instant;
 
 /// Any error: an example that fails prints it and exits with 1.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
+/// Runs the ends that the command line asks for. `server` makes the server that listens on an address, `client` is all
+/// that the client at an address does.
+///
+/// # Errors
+///
+/// Those of either end, and the usage, if the command line says anything else than what the examples know.
+pub async fn run<P, F, R>(
+    server: impl AsyncFnOnce(String) -> Result<Server<P, F, R>, cmd_stream::Error>,
+    client: impl AsyncFnOnce(String) -> Result<(), Failure>,
+) -> Result<(), Failure>
+where
+    P: ServerProtocol<F, R>,
+    F: Format,
+    R: Send + Sync + 'static,
+{
+    match Role::parse(std::env::args().skip(1))? {
+        Role::Both => {
+            let server = server("127.0.0.1:0".into()).await?;
+            let handle = server.handle();
+            let serving = tokio::spawn(server.serve());
+            client(handle.local_addr().to_string()).await?;
+            handle.shutdown();
+            serving.await?;
+        }
+        Role::Server(address) => {
+            let server = server(address).await?;
+            let handle = server.handle();
+            let signal = signal()?; // caught from here on: whoever reads the next line may send one
+            println!("listening on {}", handle.local_addr());
+            let serving = tokio::spawn(server.serve());
+            signal.await;
+            handle.shutdown();
+            serving.await?;
+        }
+        Role::Client(address) => client(address).await?,
+    }
+    Ok(())
+}
+
 /// Which ends this process is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Role {
+enum Role {
     /// Both, on a free port.
     Both,
     /// The server, on this address.
@@ -26,15 +67,6 @@ pub enum Role {
 }
 
 impl Role {
-    /// What the command line says.
-    ///
-    /// # Errors
-    ///
-    /// The usage, if it says anything else than what the examples know.
-    pub fn from_args() -> Result<Self, Failure> {
-        Self::parse(std::env::args().skip(1))
-    }
-
     fn parse(args: impl Iterator<Item = String>) -> Result<Self, Failure> {
         let args: Vec<_> = args.collect();
         match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -44,44 +76,29 @@ impl Role {
             _ => Err("usage: [--listen ADDRESS | --connect ADDRESS]".into()),
         }
     }
-
-    /// The address that the server is to listen on; none if this process has no server.
-    pub fn listen_address(&self) -> Option<&str> {
-        match self {
-            Self::Both => Some("127.0.0.1:0"),
-            Self::Server(address) => Some(address),
-            Self::Client(_) => None,
-        }
-    }
 }
 
-/// Prints where the server listens, and drains it on SIGINT or SIGTERM.
-///
-/// # Errors
-///
-/// Those of the operating system.
-pub async fn serve_until_signalled(handle: Handle) -> Result<(), Failure> {
-    println!("listening on {}", handle.local_addr());
-    signal().await?;
-    handle.shutdown();
-    Ok(())
-}
-
+/// Catches the signals that end a server; the future is done at the first one.
 #[cfg(unix)]
-async fn signal() -> Result<(), Failure> {
+fn signal() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
-#[cfg(not(unix))]
-async fn signal() -> Result<(), Failure> {
-    Ok(tokio::signal::ctrl_c().await?)
+/// Catches the signal that ends a server; the future is done then.
+#[cfg(windows)]
+fn signal() -> Result<impl Future<Output = ()>, Failure> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        interrupt.recv().await;
+    })
 }
 
 /// Tries to connect for up to 5 s, as the server may have been started at the same moment.

@@ -33,6 +33,7 @@ pub use extensions::Extensions;
 pub use failed::FailedReason;
 pub use invoker::Plain;
 pub use limits::Limits;
+pub use proxy::IntoReply;
 
 use control::Control;
 use counters::Counts;

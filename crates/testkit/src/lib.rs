@@ -1,7 +1,10 @@
-//! What the tests of the workspace share: a scripted byte peer ([`peer`]), the sample service of the golden vectors
-//! ([`sample`]), and bounded waiting ([`wait`]).
+//! What the tests of the workspace share: a scripted byte peer ([`peer`]), both ends in one
+//! process ([`ends`]), the sample service of the golden vectors
+//! ([`sample`]), programs beside the test ([`process`]), and bounded waiting ([`wait`]).
 
+pub mod ends;
 pub mod peer;
+pub mod process;
 pub mod sample;
 pub mod wait;
 

@@ -4,7 +4,7 @@
 //	peer server --service NAME [--listen ADDR] [--until-stdin-closes]
 //	peer client --service NAME --connect ADDR [--scenario NAME]
 //
-// The services are sample, calc, echo and server_streaming. See the README of
+// The services are sample, values, calc, echo and server_streaming. See the README of
 // the module for what each end prints.
 package main
 

@@ -41,8 +41,9 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-func TestExamples(t *testing.T) {
+func TestOtherServices(t *testing.T) {
 	for service, want := range map[string]string{
+		"values":           "ok\n",
 		"calc":             "Result: 5\nResult: 4\n",
 		"echo":             "Result: hello world\n",
 		"server_streaming": "Hello\nincredible\nworld\n",

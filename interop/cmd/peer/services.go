@@ -9,6 +9,7 @@ import (
 	"interop/examples/serverstreaming"
 	"interop/format"
 	"interop/sample"
+	"interop/values"
 )
 
 // service is what the two ends of a named service do.
@@ -29,6 +30,7 @@ var services = map[string]service{
 	"calc":             newService(calc.Calculator{}, calcCodecs, callCalc),
 	"echo":             newService(echo.Receiver{}, echoCodecs, callEcho),
 	"server_streaming": newService(serverstreaming.Greeter{}, greeterCodecs, callGreeter),
+	"values":           newService(values.Receiver{}, valuesCodecs, callValues),
 }
 
 func newService[T any](
@@ -64,6 +66,10 @@ func calcCodecs(name string) (format.Codecs[calc.Calculator], error) {
 
 func greeterCodecs(name string) (format.Codecs[serverstreaming.Greeter], error) {
 	return format.New(name, serverstreaming.Commands(), serverstreaming.Results())
+}
+
+func valuesCodecs(name string) (format.Codecs[values.Receiver], error) {
+	return format.New(name, values.Commands(), values.Results())
 }
 
 // echoCodecs takes any format: the service has one of its own.

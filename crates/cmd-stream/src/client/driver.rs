@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
-use super::shared::Shared;
+use super::shared::{Arrived, Shared};
 use crate::connection::{Alarm, Chunks, Inbox, Io, poll_write_all};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
@@ -31,7 +31,7 @@ pub(super) struct Driver<IO, P: Protocol, F: Format> {
     yielded: bool,
     frame_began: Option<Instant>,
     stalled: Option<Instant>,
-    arrived: Vec<(Seq, P::Reply)>,
+    arrived: Vec<Arrived<P::Reply>>,
     unexpected: Vec<(Seq, P::Reply)>,
     wakers: Vec<Waker>,
 }
@@ -147,7 +147,8 @@ where
             );
             let taken = match frame {
                 Decoded::Value(Frame::Body(head, reply), taken) => {
-                    self.arrived.push((head.seq, reply));
+                    let is_last = P::is_last(&reply);
+                    self.arrived.push(Arrived { seq: head.seq, reply, is_last });
                     taken
                 }
                 Decoded::Value(Frame::Ping, taken) => taken, // a pong

@@ -40,6 +40,14 @@ pub(super) struct State<R> {
     pub(super) full_streams: usize,
 }
 
+/// A Reply that has been decoded.
+pub(super) struct Arrived<R> {
+    pub(super) seq: Seq,
+    pub(super) reply: R,
+    /// Asked when it was decoded, as the user's code answers.
+    pub(super) is_last: bool,
+}
+
 /// A caller.
 pub(super) enum Waiter<R> {
     /// It waits for one Reply.
@@ -158,13 +166,16 @@ impl<P: Protocol, F> Shared<P, F> {
     /// A Reply is of a type that its Command does not declare. The Replies before it are handed on.
     pub(super) fn complete(
         &self,
-        arrived: &mut Vec<(Seq, P::Reply)>,
+        arrived: &mut Vec<Arrived<P::Reply>>,
         wakers: &mut Vec<Waker>,
         unexpected: &mut Vec<(Seq, P::Reply)>,
     ) -> Result<bool, Error> {
+        // Both are dropped after the guard: the destructor of a Reply is the user's.
+        let mut arrived = arrived.drain(..);
+        let _refused;
         let mut guard = self.lock();
         let state = &mut *guard;
-        for (seq, reply) in arrived.drain(..) {
+        for Arrived { seq, reply, is_last } in arrived.by_ref() {
             let Some(waiter) = state.pending.get_mut(seq) else {
                 unexpected.push((seq, reply));
                 continue;
@@ -179,6 +190,7 @@ impl<P: Protocol, F> Shared<P, F> {
             };
             if !P::is_failure(&reply) && !accepts(&reply) {
                 let message = format!("the reply to command {seq} is of a type that the command does not declare");
+                _refused = reply;
                 return Err(Error::new(ErrorKind::Protocol, Origin::Remote, message));
             }
             let Waiter::Many(queue) = waiter else {
@@ -208,7 +220,7 @@ impl<P: Protocol, F> Shared<P, F> {
                 }
                 QueueState::Open | QueueState::Pausing => {}
             }
-            if P::is_last(&reply) {
+            if is_last {
                 if queue.state == QueueState::Pausing {
                     state.full_streams -= 1;
                 }

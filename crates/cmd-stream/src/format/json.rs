@@ -18,6 +18,8 @@
 //!
 //! Missing fields are an error in serde and zero in Go: put `#[serde(default)]` on the type for Go's way. Go's own
 //! encoder produces none of these five except `null` for nil.
+//!
+//! JSON cannot write NaN and infinities, so a value that holds one cannot be encoded, as in Go.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -25,6 +27,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Decode, Encode, EncodeError, Format};
 use crate::proto::decode::{Decoded, Fault};
 use crate::proto::varint;
+
+mod finite;
+
+use finite::Finite;
 
 /// The JSON Format.
 ///
@@ -67,12 +73,14 @@ impl Format for Json {
     type Progress = Length;
 }
 
+// The bound on `Json`, not the one on serde, is what a message is to be about.
+#[diagnostic::do_not_recommend]
 impl<T: Serialize> Encode<T> for Json {
     fn encode(&self, value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         // The length stands before the body and is known after it: leave room, and move the body if that was wrong.
         let start = out.len();
         out.extend_from_slice(&[0; LEN_OF_LENGTH]);
-        serde_json::to_writer(&mut *out, value)?;
+        value.serialize(Finite(&mut serde_json::Serializer::new(&mut *out)))?;
         let body = start + LEN_OF_LENGTH;
         let length = out.len() - body;
         if length > self.max_len {
@@ -89,6 +97,7 @@ impl<T: Serialize> Encode<T> for Json {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> Decode<T> for Json {
     fn decode(&self, bytes: &[u8], length: &mut Length) -> Decoded<T> {
         let (start, end) = match length.0 {

@@ -25,24 +25,54 @@ use crate::format::Format;
 use crate::proto::frame::Seq;
 use crate::protocol::{CommandOf, Entry, Execute, Protocol, ReplyOf, Scheduling, ServerProtocol};
 
-thread_local! {
-    /// Whether this thread is polling a Command in place: its connection's task is awake, as it is the one that polls.
-    static IN_PLACE: Cell<bool> = const { Cell::new(false) };
+/// How this thread is polling a Command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Polling {
+    Not,
+    /// Where it was decoded: its connection's task is awake, as it is the one that polls.
+    InPlace,
+    /// In a task of its own.
+    Alone,
 }
 
-/// Marks that this thread polls in place, for as long as it is held.
-struct InPlace;
+thread_local! {
+    static POLLING: Cell<Polling> = const { Cell::new(Polling::Not) };
+    /// The connection's task, to be woken when the poll of a Command in a task of its own is over. A wake-up can take
+    /// longer than a quick Command, which is not to be blamed for it.
+    static TO_WAKE: Cell<Option<Waker>> = const { Cell::new(None) };
+    /// Whether a Command stays pending only because it lets others run.
+    static YIELDS: Cell<bool> = const { Cell::new(false) };
+}
 
-impl InPlace {
-    fn enter() -> Self {
-        IN_PLACE.set(true);
+/// Marks how this thread polls, for as long as it is held.
+struct PollsNow;
+
+impl PollsNow {
+    fn enter(polling: Polling) -> Self {
+        POLLING.set(polling);
         Self
     }
 }
 
-impl Drop for InPlace {
+impl Drop for PollsNow {
     fn drop(&mut self) {
-        IN_PLACE.set(false);
+        POLLING.set(Polling::Not);
+        if let Some(task) = TO_WAKE.take() {
+            task.wake();
+        }
+    }
+}
+
+fn is_late() -> bool {
+    POLLING.get() != Polling::InPlace
+}
+
+/// Wakes the connection's task, as soon as that is good.
+fn wake(task: Option<Waker>) {
+    match task {
+        Some(task) if POLLING.get() == Polling::Alone => TO_WAKE.set(Some(task)),
+        Some(task) => task.wake(),
+        None => {}
     }
 }
 
@@ -74,7 +104,8 @@ where
         if self.last_is_sent.load(Relaxed) {
             return Poll::Ready(Err(Failed::new("a reply after the last one")));
         }
-        let appended = self.session.append(&mut reply.bytes, !IN_PLACE.get(), Some(cx));
+        let (appended, task) = self.session.append(&mut reply.bytes, is_late(), Some(cx));
+        wake(task);
         if let Poll::Ready(Ok(())) = appended {
             self.last_is_sent.store(reply.is_last, Relaxed);
         }
@@ -84,11 +115,13 @@ where
     /// The connection's task, woken by a Reply, waits in the run-next slot of this worker, which no other worker can
     /// take it out of, until this task yields. Only a Command that has proved to be quick may let it wait there.
     fn must_yield(&self) -> bool {
-        match self.scheduling {
-            Scheduling::Adaptive => !IN_PLACE.get() && !self.pace.is_quick(),
+        let yields = match self.scheduling {
+            Scheduling::Adaptive => is_late() && !self.pace.is_quick(),
             Scheduling::InPlace => false,
             Scheduling::Spawned => true,
-        }
+        };
+        YIELDS.set(yields);
+        yields
     }
 }
 
@@ -182,9 +215,9 @@ where
     };
     match (result, running.last_is_sent.load(Relaxed)) {
         (Ok(()), true) => {}
-        (Ok(()), false) => session.fail(arrival.seq, Failed::no_last_reply(), !IN_PLACE.get()),
+        (Ok(()), false) => session.fail(arrival.seq, Failed::no_last_reply(), is_late()),
         (Err(_), false) if session.connection.gone.load(Relaxed) => {} // most likely because of that; nobody to tell
-        (Err(failed), false) => session.fail(arrival.seq, failed, !IN_PLACE.get()),
+        (Err(failed), false) => session.fail(arrival.seq, failed, is_late()),
         (Err(failed), true) => {
             one(&service.counts.failed_after_last_reply);
             tracing::warn!(seq = %arrival.seq, %failed, "command failed after its last reply");
@@ -233,11 +266,14 @@ fn go_on_alone<P, F, R, I, C>(
         let mut first = true;
         poll_fn(|cx| {
             let started = (C::SCHEDULING == Scheduling::Adaptive).then(Instant::now);
+            let polls = PollsNow::enter(Polling::Alone);
             let future = future.as_mut().as_pin_mut().expect("a place that is given away holds a future");
             let poll = future.poll(cx);
             if let Some(started) = started {
-                pace.polled_alone(started.elapsed(), std::mem::take(&mut first) && poll.is_ready());
+                pace.polled_alone(started.elapsed(), first && poll.is_ready());
             }
+            first &= YIELDS.take();
+            drop(polls);
             poll
         })
         .await;
@@ -333,10 +369,10 @@ impl Places {
     fn end_group(&mut self, paces: &[Pace]) {
         let Some(started) = self.group_started.take() else { return };
         self.in_group = 0;
-        let is_long = started.elapsed() > GROUP_SHORT;
+        let time = started.elapsed();
         for (place, pace) in self.places.iter_mut().zip(paces) {
-            if std::mem::take(&mut place.in_group) && is_long {
-                pace.was_in_long_group();
+            if std::mem::take(&mut place.in_group) && time > GROUP_SHORT {
+                pace.was_long(time);
             }
         }
     }
@@ -362,7 +398,7 @@ impl Places {
         let mut boxed = spare.take().unwrap_or_else(|| Box::pin(None));
         boxed.set(Some(future));
         let poll = {
-            let _in_place = InPlace::enter();
+            let _polls = PollsNow::enter(Polling::InPlace);
             boxed.as_mut().as_pin_mut().map(|future| future.poll(&mut Context::from_waker(Waker::noop())))
         };
         match poll {

@@ -1,10 +1,11 @@
 //! Which types of Commands may be polled where they were decoded: those that have proved to be quick. Knows no tasks
 //! and no Commands; it is told how long they took.
 //!
-//! A type starts in tasks of its own. There each poll is timed; when enough Commands in a row have ended at their first
-//! poll, which was short, the type is polled in place. There single polls are not timed, as looking at the clock costs
-//! 3 % of a quick Command, but groups of them are: after a long group all its types start again. A type that is seen
-//! to be long in a task of its own, where there is no doubt who it was, has to prove itself for much longer.
+//! A type starts in tasks of its own. There each poll is timed, and each Command that ends at its first poll, which was
+//! short, pays one off what the type owes; without debt it is polled in place. There single polls are not timed, as
+//! looking at the clock costs 3 % of a quick Command, but groups of them are. Whatever is long makes debt in proportion:
+//! a thread that loses its processor for some milliseconds costs some hundred Commands a task, while a type that now
+//! and then computes for long does not come back.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -15,56 +16,57 @@ const SHORT: Duration = Duration::from_micros(50);
 pub(crate) const GROUP_SHORT: Duration = Duration::from_micros(500);
 /// How many polls in place share a look at the clock.
 pub(crate) const GROUP: u32 = 16;
-/// Quick Commands in a row before a type is polled in place: the first time, the most after a long group that it was
-/// only a part of, and after a long poll that was surely its own.
-const PROOF_FIRST: u32 = 64;
-const PROOF_SUSPECT: u32 = 1024;
-const PROOF_GUILTY: u32 = 65_536;
+/// What a type owes at first.
+const DEBT_FIRST: u32 = 64;
+/// What a type owes at most, so that one that has become quick comes back.
+const DEBT_MOST: u32 = 65_536;
+/// For each of these, something long costs one quick Command.
+const DEBT_UNIT: Duration = Duration::from_micros(10);
 /// A type of which more than one in this many stays pending after a poll in place gains nothing there.
 const PENDING_SHARE: u32 = 5;
 
-/// What a server knows of a type of Commands. The numbers are approximate where connections race.
+/// What a server knows of a type of Commands. The number is approximate where connections race.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    /// Quick Commands that are still to be seen.
-    to_prove: AtomicU32,
-    /// What the next doubt costs.
-    next_proof: AtomicU32,
+    /// Quick Commands that are to be seen before the type is polled in place.
+    debt: AtomicU32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { to_prove: AtomicU32::new(PROOF_FIRST), next_proof: AtomicU32::new(PROOF_FIRST) }
+        Self { debt: AtomicU32::new(DEBT_FIRST) }
     }
 }
 
 impl Pace {
     /// Whether Commands of this type are polled in place.
     pub(crate) fn is_quick(&self) -> bool {
-        self.to_prove.load(Relaxed) == 0
+        self.debt.load(Relaxed) == 0
     }
 
     /// Books a poll in a task of its own.
     pub(crate) fn polled_alone(&self, time: Duration, ended_at_first: bool) {
         if time > SHORT {
-            self.to_prove.store(PROOF_GUILTY, Relaxed);
+            self.was_long(time);
         } else if ended_at_first {
-            let left = self.to_prove.load(Relaxed);
-            self.to_prove.store(left.saturating_sub(1), Relaxed);
+            let debt = self.debt.load(Relaxed);
+            if debt > 0 {
+                self.debt.store(debt - 1, Relaxed);
+            }
         }
     }
 
-    /// Books that it was part of a long group in place.
-    pub(crate) fn was_in_long_group(&self) {
-        let proof = self.next_proof.load(Relaxed);
-        self.to_prove.store(proof, Relaxed);
-        self.next_proof.store((proof * 2).min(PROOF_SUSPECT), Relaxed);
+    /// Books that it, or a group that it was in, was long.
+    pub(crate) fn was_long(&self, time: Duration) {
+        let more = u32::try_from(time.as_micros() / DEBT_UNIT.as_micros()).unwrap_or(DEBT_MOST);
+        let debt = self.debt.load(Relaxed).saturating_add(more);
+        self.debt.store(debt.min(DEBT_MOST), Relaxed);
     }
 
     /// Books polls in place, and how many of them stayed pending.
     pub(crate) fn polled_in_place(&self, polls: u32, pending: u32) {
         if pending * PENDING_SHARE > polls {
-            self.to_prove.store(PROOF_FIRST, Relaxed);
+            self.debt.store(DEBT_FIRST, Relaxed);
         }
     }
 }
@@ -75,52 +77,76 @@ mod tests {
 
     const QUICK: Duration = Duration::from_micros(1);
 
-    fn proofs_needed(pace: &Pace) -> u32 {
-        (0..).find(|_| pace.is_quick() || { pace.polled_alone(QUICK, true); false }).expect("endless")
+    fn pay_off(pace: &Pace) -> u32 {
+        let mut needed = 0;
+        while !pace.is_quick() {
+            pace.polled_alone(QUICK, true);
+            needed += 1;
+        }
+        needed
+    }
+
+    /// How many of `commands` are polled in place if every `interval`th takes `long`.
+    fn in_place(commands: u32, interval: u32, long: Duration) -> u32 {
+        let pace = Pace::default();
+        let mut in_place = 0;
+        for n in 1..=commands {
+            let time = if n % interval == 0 { long } else { QUICK };
+            match (pace.is_quick(), time > GROUP_SHORT) {
+                (false, _) => pace.polled_alone(time, true),
+                (true, true) => pace.was_long(time),
+                (true, false) => pace.polled_in_place(1, 0),
+            }
+            in_place += u32::from(pace.is_quick());
+        }
+        in_place
     }
 
     #[test]
     fn a_type_is_polled_in_place_after_it_was_quick_often_enough() {
         let pace = Pace::default();
         assert!(!pace.is_quick());
-        assert_eq!(proofs_needed(&pace), PROOF_FIRST);
+        assert_eq!(pay_off(&pace), DEBT_FIRST);
     }
 
     #[test]
     fn a_type_that_stays_pending_is_not() {
         let pace = Pace::default();
-        for _ in 0..10 * PROOF_FIRST {
+        for _ in 0..10 * DEBT_FIRST {
             pace.polled_alone(QUICK, false);
         }
         assert!(!pace.is_quick());
     }
 
     #[test]
-    fn one_long_group_ends_it_and_the_next_proof_is_twice_as_long() {
+    fn anything_long_ends_it_at_once_and_costs_what_it_took() {
         let pace = Pace::default();
-        proofs_needed(&pace);
-        pace.was_in_long_group();
+        pay_off(&pace);
+        pace.was_long(Duration::from_millis(200));
         assert!(!pace.is_quick());
-        assert_eq!(proofs_needed(&pace), PROOF_FIRST);
-        pace.was_in_long_group();
-        assert_eq!(proofs_needed(&pace), 2 * PROOF_FIRST);
-        for _ in 0..10 {
-            pace.was_in_long_group();
-        }
-        assert_eq!(proofs_needed(&pace), PROOF_SUSPECT);
+        assert_eq!(pay_off(&pace), 20_000);
+        pace.polled_alone(SHORT + QUICK, true);
+        assert_eq!(pay_off(&pace), 5);
+        pace.was_long(Duration::MAX);
+        assert_eq!(pay_off(&pace), DEBT_MOST);
     }
 
     #[test]
-    fn a_type_seen_to_be_long_has_to_prove_itself_for_longest() {
-        let pace = Pace::default();
-        pace.polled_alone(SHORT + QUICK, true);
-        assert_eq!(proofs_needed(&pace), PROOF_GUILTY);
+    fn a_type_that_now_and_then_computes_for_long_is_hardly_ever_polled_in_place() {
+        let in_place = in_place(1_000_000, 1000, Duration::from_millis(50));
+        assert!(in_place < 10_000, "{in_place} of a million");
+    }
+
+    #[test]
+    fn a_thread_that_loses_its_processor_now_and_then_costs_little() {
+        let in_place = in_place(1_000_000, 3000, Duration::from_millis(4));
+        assert!(in_place > 800_000, "{in_place} of a million");
     }
 
     #[test]
     fn a_type_of_which_many_stay_pending_in_place_goes_back() {
         let pace = Pace::default();
-        proofs_needed(&pace);
+        pay_off(&pace);
         pace.polled_in_place(100, 20);
         assert!(pace.is_quick());
         pace.polled_in_place(100, 21);

@@ -79,7 +79,7 @@ impl<'a, R> Proxy<'a, R> {
     /// # Cancel safety
     ///
     /// Dropped before it is done, it may or may not have sent the Reply, but never a part of it.
-    pub async fn send(&self, reply: impl Into<R>) -> Result<(), Failed> {
+    pub async fn send(&self, reply: impl IntoReply<R>) -> Result<(), Failed> {
         let mut encoded = self.link.encode(reply.into())?;
         poll_fn(|cx| self.link.poll_append(&mut encoded, cx)).await?;
         drop(encoded);
@@ -129,6 +129,19 @@ impl<'a, R> Proxy<'a, R> {
         }
     }
 }
+
+/// What a Command that is answered with `R` may send: an `R`, or anything that is `Into<R>`, such as a variant of an
+/// enum of Replies. There is nothing to implement.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what this Command is answered with: `{R}`",
+    label = "this Command sends `{R}`",
+    note = "send a `{R}`, as `Command::Reply` says; if that is an enum over several Replies, \
+            write `impl From<{Self}> for {R}` to send a `{Self}` as it is"
+)]
+pub trait IntoReply<R>: Into<R> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Into<R>, R> IntoReply<R> for T {}
 
 impl<R> Clone for Proxy<'_, R> {
     fn clone(&self) -> Self {

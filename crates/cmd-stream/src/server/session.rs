@@ -148,28 +148,27 @@ impl<P, F, R, I> Session<P, F, R, I> {
         left
     }
 
-    /// Appends a frame to the output, waiting for room if `cx` is given.
-    pub(crate) fn append(&self, bytes: &mut Scratch, late: bool, cx: Option<&Context<'_>>) -> Poll<Result<(), Error>> {
-        let task = {
-            let mut state = self.lock();
-            if let Some(Ending::Now(reason) | Ending::AfterOutput(reason)) = &state.ending {
-                return Poll::Ready(Err(reason.clone()));
-            }
-            if let Some(cx) = cx
-                && state.outbox.is_full()
-            {
-                state.outbox.wait_for_room(cx.waker());
-                return Poll::Pending;
-            }
-            state.outbox.append(|_| {}, bytes);
-            state.replies += 1;
-            state.has_late_output |= late;
-            state.task.take()
-        };
-        if let Some(task) = task {
-            task.wake();
+    /// Appends a frame to the output, waiting for room if `cx` is given. The second value is the task to wake.
+    pub(crate) fn append(
+        &self,
+        bytes: &mut Scratch,
+        late: bool,
+        cx: Option<&Context<'_>>,
+    ) -> (Poll<Result<(), Error>>, Option<Waker>) {
+        let mut state = self.lock();
+        if let Some(Ending::Now(reason) | Ending::AfterOutput(reason)) = &state.ending {
+            return (Poll::Ready(Err(reason.clone())), None);
         }
-        Poll::Ready(Ok(()))
+        if let Some(cx) = cx
+            && state.outbox.is_full()
+        {
+            state.outbox.wait_for_room(cx.waker());
+            return (Poll::Pending, None);
+        }
+        state.outbox.append(|_| {}, bytes);
+        state.replies += 1;
+        state.has_late_output |= late;
+        (Poll::Ready(Ok(())), state.task.take())
     }
 }
 
@@ -212,7 +211,9 @@ where
         let answered = match catch_unwind(AssertUnwindSafe(|| P::failure_reply(failed))) {
             // An error of `append` means that the connection is ending already.
             Ok(Some(reply)) => self.encode(seq, reply).map(|mut reply| {
-                let _ = self.append(&mut reply.bytes, late, None);
+                if let (_, Some(task)) = self.append(&mut reply.bytes, late, None) {
+                    task.wake();
+                }
             }),
             Ok(None) => Err(Error::new(ErrorKind::Execution, Origin::Local, reason)),
             Err(payload) => Err(Error::panic("making the failure of a command", &*payload)),

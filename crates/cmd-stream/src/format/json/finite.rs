@@ -1,0 +1,342 @@
+//! Refuses NaN and infinities, which JSON cannot write. `serde_json` writes them as `null`, and a Go peer reads that as
+//! zero, so the value would change on its way without anyone noticing.
+
+use std::fmt::Display;
+
+use serde::ser::{self, Serialize, Serializer};
+
+/// A value whose floats are to be finite, or a serializer (or a part of one) that is given such a value.
+pub(super) struct Finite<T>(pub(super) T);
+
+impl<T: Serialize + ?Sized> Serialize for Finite<&T> {
+    #[inline]
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(Finite(serializer))
+    }
+}
+
+/// Methods that only hand on.
+macro_rules! hand_on {
+    ($( $method:ident ( $( $name:ident : $type:ty ),* ) -> $output:ty; )*) => {$(
+        #[inline]
+        fn $method(self $( , $name: $type )*) -> Result<$output, S::Error> {
+            self.0.$method($( $name ),*)
+        }
+    )*};
+}
+
+/// Methods that begin something with parts, which are checked in their turn.
+macro_rules! begin {
+    ($( $method:ident ( $( $name:ident : $type:ty ),* ) -> $output:ident; )*) => {$(
+        #[inline]
+        fn $method(self $( , $name: $type )*) -> Result<Self::$output, S::Error> {
+            self.0.$method($( $name ),*).map(Finite)
+        }
+    )*};
+}
+
+impl<S: Serializer> Serializer for Finite<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+    type SerializeSeq = Finite<S::SerializeSeq>;
+    type SerializeTuple = Finite<S::SerializeTuple>;
+    type SerializeTupleStruct = Finite<S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Finite<S::SerializeTupleVariant>;
+    type SerializeMap = Finite<S::SerializeMap>;
+    type SerializeStruct = Finite<S::SerializeStruct>;
+    type SerializeStructVariant = Finite<S::SerializeStructVariant>;
+
+    #[inline]
+    fn serialize_f32(self, value: f32) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { self.0.serialize_f32(value) } else { Err(not_finite(value)) }
+    }
+
+    #[inline]
+    fn serialize_f64(self, value: f64) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { self.0.serialize_f64(value) } else { Err(not_finite(value)) }
+    }
+
+    #[inline]
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.0.serialize_some(&Finite(value))
+    }
+
+    #[inline]
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        self.0.serialize_newtype_struct(name, &Finite(value))
+    }
+
+    #[inline]
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        self.0.serialize_newtype_variant(name, index, variant, &Finite(value))
+    }
+
+    #[inline]
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.0.collect_str(value)
+    }
+
+    #[inline]
+    fn is_human_readable(&self) -> bool {
+        self.0.is_human_readable()
+    }
+
+    hand_on! {
+        serialize_bool(value: bool) -> S::Ok;
+        serialize_i8(value: i8) -> S::Ok;
+        serialize_i16(value: i16) -> S::Ok;
+        serialize_i32(value: i32) -> S::Ok;
+        serialize_i64(value: i64) -> S::Ok;
+        serialize_i128(value: i128) -> S::Ok;
+        serialize_u8(value: u8) -> S::Ok;
+        serialize_u16(value: u16) -> S::Ok;
+        serialize_u32(value: u32) -> S::Ok;
+        serialize_u64(value: u64) -> S::Ok;
+        serialize_u128(value: u128) -> S::Ok;
+        serialize_char(value: char) -> S::Ok;
+        serialize_str(value: &str) -> S::Ok;
+        serialize_bytes(value: &[u8]) -> S::Ok;
+        serialize_none() -> S::Ok;
+        serialize_unit() -> S::Ok;
+        serialize_unit_struct(name: &'static str) -> S::Ok;
+        serialize_unit_variant(name: &'static str, index: u32, variant: &'static str) -> S::Ok;
+    }
+
+    begin! {
+        serialize_seq(len: Option<usize>) -> SerializeSeq;
+        serialize_tuple(len: usize) -> SerializeTuple;
+        serialize_tuple_struct(name: &'static str, len: usize) -> SerializeTupleStruct;
+        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str, len: usize) -> SerializeTupleVariant;
+        serialize_map(len: Option<usize>) -> SerializeMap;
+        serialize_struct(name: &'static str, len: usize) -> SerializeStruct;
+        serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, len: usize) -> SerializeStructVariant;
+    }
+}
+
+/// The traits of what has elements.
+macro_rules! elements {
+    ($( $part:ident . $method:ident ),*) => {$(
+        impl<S: ser::$part> ser::$part for Finite<S> {
+            type Ok = S::Ok;
+            type Error = S::Error;
+
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+                self.0.$method(&Finite(value))
+            }
+
+            #[inline]
+            fn end(self) -> Result<S::Ok, S::Error> {
+                self.0.end()
+            }
+        }
+    )*};
+}
+elements!(
+    SerializeSeq.serialize_element,
+    SerializeTuple.serialize_element,
+    SerializeTupleStruct.serialize_field,
+    SerializeTupleVariant.serialize_field
+);
+
+/// The traits of what has named fields.
+macro_rules! fields {
+    ($( $part:ident ),*) => {$(
+        impl<S: ser::$part> ser::$part for Finite<S> {
+            type Ok = S::Ok;
+            type Error = S::Error;
+
+            #[inline]
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), S::Error> {
+                self.0.serialize_field(key, &Finite(value))
+            }
+
+            #[inline]
+            fn skip_field(&mut self, key: &'static str) -> Result<(), S::Error> {
+                self.0.skip_field(key)
+            }
+
+            #[inline]
+            fn end(self) -> Result<S::Ok, S::Error> {
+                self.0.end()
+            }
+        }
+    )*};
+}
+fields!(SerializeStruct, SerializeStructVariant);
+
+impl<S: ser::SerializeMap> ser::SerializeMap for Finite<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    // Keys go on as they are: `serde_json` itself refuses those that are not finite.
+    #[inline]
+    fn serialize_key<K: Serialize + ?Sized>(&mut self, key: &K) -> Result<(), S::Error> {
+        self.0.serialize_key(key)
+    }
+
+    #[inline]
+    fn serialize_value<V: Serialize + ?Sized>(&mut self, value: &V) -> Result<(), S::Error> {
+        self.0.serialize_value(&Finite(value))
+    }
+
+    #[inline]
+    fn serialize_entry<K: Serialize + ?Sized, V: Serialize + ?Sized>(
+        &mut self,
+        key: &K,
+        value: &V,
+    ) -> Result<(), S::Error> {
+        self.0.serialize_entry(key, &Finite(value))
+    }
+
+    #[inline]
+    fn end(self) -> Result<S::Ok, S::Error> {
+        self.0.end()
+    }
+}
+
+#[cold]
+fn not_finite<E: ser::Error>(value: impl Display) -> E {
+    E::custom(format_args!("JSON cannot write the number {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashMap};
+    use std::net::Ipv4Addr;
+
+    use serde::Serialize;
+
+    use super::*;
+    use crate::Json;
+    use crate::format::Encode;
+
+    #[derive(Serialize)]
+    struct Unit;
+    #[derive(Serialize)]
+    struct Newtype<T>(T);
+    #[derive(Serialize)]
+    struct Tuple<T>(i8, T);
+    #[derive(Serialize)]
+    struct Struct<T> {
+        before: u8,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        skipped: Option<u8>,
+        inner: T,
+    }
+    #[derive(Serialize)]
+    enum Enum<T> {
+        Unit,
+        Newtype(T),
+        Tuple(i8, T),
+        Struct { inner: T },
+    }
+    #[derive(Serialize)]
+    struct Flattened<T: Serialize> {
+        #[serde(flatten)]
+        inner: Struct<T>,
+    }
+
+    #[derive(Serialize)]
+    #[serde(tag = "kind")]
+    enum Tagged<T> {
+        Some { inner: T },
+    }
+
+    /// Every way in which a value can stand in another one.
+    fn nested<T: Serialize + Clone + 'static>(value: &T) -> Vec<(&'static str, Box<dyn Fn() -> Encoded>)> {
+        macro_rules! each {
+            ($( $outer:expr ),* $(,)?) => { vec![$( {
+                let outer = $outer;
+                let encode: Box<dyn Fn() -> Encoded> = Box::new(move || encode_both(&outer));
+                (stringify!($outer), encode)
+            } ),*] };
+        }
+        let v = || value.clone();
+        each![
+            v(),
+            Some(v()),
+            vec![v(), v()],
+            (1, v()),
+            [v()],
+            BTreeMap::from([("key", v())]),
+            HashMap::from([(7, vec![v()])]),
+            Newtype(v()),
+            Tuple(1, v()),
+            Struct { before: 1, skipped: None, inner: v() },
+            Struct { before: 1, skipped: Some(2), inner: Some(Newtype(v())) },
+            Enum::Newtype(v()),
+            Enum::Tuple(1, v()),
+            Enum::Struct { inner: v() },
+            Flattened { inner: Struct { before: 1, skipped: None, inner: v() } },
+            Tagged::Some { inner: v() },
+        ]
+    }
+
+    /// What `Json` writes, without the length, or its error; and what `serde_json` writes by itself.
+    type Encoded = (Result<String, String>, String);
+
+    fn encode_both<T: Serialize>(value: &T) -> Encoded {
+        let mut bytes = Vec::new();
+        let ours = Json.encode(value, &mut bytes).map_err(|error| error.to_string());
+        let plain = serde_json::to_string(value).expect("serde_json can write it");
+        (
+            ours.map(|()| {
+                String::from_utf8(bytes.split_off(bytes.len() - plain.len())).expect("JSON is text")
+            }),
+            plain,
+        )
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_refused_wherever_it_stands() {
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            for (place, encode) in nested(&number).into_iter().chain(nested(&(number as f32))) {
+                let (ours, plain) = encode();
+                assert!(plain.contains("null"), "{place}: {plain}");
+                assert_eq!(ours, Err(format!("JSON cannot write the number {number}")), "{place}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_else_is_written_as_serde_json_does() {
+        let same = |place, (ours, plain): Encoded| assert_eq!(ours, Ok(plain), "{place}");
+        for (place, encode) in nested(&-1.5e300_f64).into_iter().chain(nested(&f32::MIN_POSITIVE)) {
+            same(place, encode());
+        }
+        for (place, encode) in nested(&"\"text\" \u{7f}").into_iter().chain(nested(&Ipv4Addr::LOCALHOST)) {
+            same(place, encode());
+        }
+        for (place, encode) in nested(&None::<f64>).into_iter().chain(nested(&())).chain(nested(&'c')) {
+            same(place, encode());
+        }
+        same("integers", encode_both(&(i8::MIN, i16::MIN, i32::MIN, i64::MIN, i128::MIN, true)));
+        same("naturals", encode_both(&(u8::MAX, u16::MAX, u32::MAX, u64::MAX, u128::MAX, false)));
+        same("units", encode_both(&(Unit, Enum::<u8>::Unit)));
+        same("keys", encode_both(&BTreeMap::from([(Some('k'), 1)])));
+        same("value", encode_both(&serde_json::json!({ "a": [1, 2.5, null, "x"], "b": {} })));
+    }
+
+    #[test]
+    fn a_key_that_is_not_finite_is_refused() {
+        struct Pairs(f64);
+        impl Serialize for Pairs {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map([(self.0, 1)])
+            }
+        }
+        assert!(Json.encode(&Pairs(1.5), &mut Vec::new()).is_ok());
+        assert!(Json.encode(&Pairs(f64::NAN), &mut Vec::new()).is_err());
+    }
+}

@@ -1,0 +1,35 @@
+// error: the Format `Json` cannot encode `Add`
+// error: derive `serde::Serialize` on `Add`
+
+use cmd_stream::{Command, Error, Json, Reply, Sender, protocol};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+struct Add {
+    a: i64,
+    b: i64,
+}
+#[derive(Serialize, Deserialize)]
+struct Sum(i64);
+
+struct Calc;
+
+impl Reply for Sum {}
+impl Command for Add {
+    type Reply = Sum;
+}
+
+protocol! {
+    struct Calculator {
+        commands { 0 => Add }
+        replies { 0 => Sum }
+    }
+}
+
+pub async fn client() -> Result<i64, Error> {
+    let sender = Sender::connect("127.0.0.1:9000", Calculator, Json).await?;
+    let Sum(five) = sender.send(Add { a: 2, b: 3 }).await?;
+    Ok(five)
+}
+
+fn main() {}

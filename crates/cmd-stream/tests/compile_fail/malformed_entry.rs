@@ -1,0 +1,29 @@
+// error: an entry of a Protocol is `TAG => Type`
+//! The tag is missing.
+
+use cmd_stream::{Command, Reply, protocol};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Add {
+    a: i64,
+    b: i64,
+}
+#[derive(Serialize, Deserialize)]
+struct Sum(i64);
+
+struct Calc;
+
+impl Reply for Sum {}
+impl Command for Add {
+    type Reply = Sum;
+}
+
+protocol! {
+    struct Calculator {
+        commands { Add }
+        replies { 0 => Sum }
+    }
+}
+
+fn main() {}

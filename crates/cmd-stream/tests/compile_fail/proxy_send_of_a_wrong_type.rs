@@ -1,0 +1,28 @@
+// error: `Difference` is not what this Command is answered with: `Sum`
+
+use cmd_stream::{Command, Execute, Failed, Proxy, Reply};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Add {
+    a: i64,
+    b: i64,
+}
+#[derive(Serialize, Deserialize)]
+struct Sum(i64);
+
+struct Calc;
+
+impl Reply for Sum {}
+impl Command for Add {
+    type Reply = Sum;
+}
+struct Difference(i64);
+
+impl Execute<Calc> for Add {
+    async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
+        proxy.send(Difference(self.a - self.b)).await
+    }
+}
+
+fn main() {}

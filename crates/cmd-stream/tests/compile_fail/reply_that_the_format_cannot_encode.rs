@@ -1,0 +1,39 @@
+// error: the Format `Json` cannot encode `Sum`
+// error: derive `serde::Serialize` on `Sum`
+
+use cmd_stream::{Command, Error, Execute, Failed, Json, Proxy, Reply, Server, protocol};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Add {
+    a: i64,
+    b: i64,
+}
+#[derive(Deserialize)]
+struct Sum(i64);
+
+struct Calc;
+
+impl Reply for Sum {}
+impl Command for Add {
+    type Reply = Sum;
+}
+impl Execute<Calc> for Add {
+    async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
+        proxy.send(Sum(self.a + self.b)).await
+    }
+}
+
+protocol! {
+    struct Calculator {
+        commands { 0 => Add }
+        replies { 0 => Sum }
+    }
+}
+
+pub async fn server() -> Result<(), Error> {
+    Server::bind("127.0.0.1:9000", Calculator, Json, Calc).await?.serve().await;
+    Ok(())
+}
+
+fn main() {}

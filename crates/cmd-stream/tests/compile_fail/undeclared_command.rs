@@ -1,0 +1,38 @@
+// error: `Multiply` is not a Command of the Protocol `Calculator`
+// error: declare it with a tag of its own
+
+use cmd_stream::{Command, Json, Reply, Sender, protocol};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Add;
+#[derive(Serialize, Deserialize)]
+struct Sub;
+#[derive(Serialize, Deserialize)]
+struct Multiply;
+#[derive(Serialize, Deserialize)]
+struct Sum(i64);
+
+impl Reply for Sum {}
+impl Command for Add {
+    type Reply = Sum;
+}
+impl Command for Sub {
+    type Reply = Sum;
+}
+impl Command for Multiply {
+    type Reply = Sum;
+}
+
+protocol! {
+    struct Calculator {
+        commands { 0 => Add, 1 => Sub }
+        replies { 0 => Sum }
+    }
+}
+
+pub async fn client(sender: &Sender<Calculator, Json>) {
+    let _ = sender.send(Multiply).await;
+}
+
+fn main() {}

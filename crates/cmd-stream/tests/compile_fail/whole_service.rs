@@ -1,0 +1,45 @@
+// compiles
+//! The least that a service needs.
+
+use cmd_stream::{Command, Error, Execute, Failed, Json, Proxy, Reply, Sender, Server, protocol};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Add {
+    a: i64,
+    b: i64,
+}
+#[derive(Serialize, Deserialize)]
+struct Sum(i64);
+
+struct Calc;
+
+impl Reply for Sum {}
+impl Command for Add {
+    type Reply = Sum;
+}
+impl Execute<Calc> for Add {
+    async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
+        proxy.send(Sum(self.a + self.b)).await
+    }
+}
+
+protocol! {
+    struct Calculator {
+        commands { 0 => Add }
+        replies { 0 => Sum }
+    }
+}
+
+pub async fn client() -> Result<i64, Error> {
+    let sender = Sender::connect("127.0.0.1:9000", Calculator, Json).await?;
+    let Sum(five) = sender.send(Add { a: 2, b: 3 }).await?;
+    Ok(five)
+}
+
+pub async fn server() -> Result<(), Error> {
+    Server::bind("127.0.0.1:9000", Calculator, Json, Calc).await?.serve().await;
+    Ok(())
+}
+
+fn main() {}

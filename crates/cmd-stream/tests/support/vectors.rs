@@ -1,0 +1,80 @@
+//! The folder of golden vectors (`wire/vectors`; its README is the key): every file in it has a layout that a test
+//! plays, or waits for a later capability by name.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// Files of capabilities that are not here yet. Any other file in the folder is tested as what its layout says.
+const WAITING: [&str; 10] = [
+    "circuit_breaker.json",
+    "codec_mus.json",
+    "codec_protobuf.json",
+    "ord.json",
+    "otel.json",
+    "raw.json",
+    "session_mus.json",
+    "session_protobuf.json",
+    "struct.json",
+    "time.json",
+];
+
+/// What a file is about. Each layout is tested by one test file of this folder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Layout {
+    /// Single values; `wire_vectors.rs`.
+    Values,
+    /// Whole frames in JSON; `wire_vectors.rs`.
+    Frames,
+    /// Recorded connections; `wire_sessions.rs`.
+    Sessions,
+    /// What an attacker sends; `hostile.rs`.
+    Hostile,
+}
+
+impl Layout {
+    /// The layout of a file, told by its contents.
+    ///
+    /// # Panics
+    ///
+    /// If it has none that a test knows.
+    fn of(name: &str, file: &Value) -> Self {
+        let first = &file["vectors"][0];
+        let has = |field: &str| first.get(field).is_some();
+        match file.get("types") {
+            Some(_) if file.get("sessions").is_some() => Self::Sessions,
+            Some(_) if has("direction") => Self::Frames,
+            None if has("client_to_server") && has("expected") => Self::Hostile,
+            None if has("type") && has("kind") => Self::Values,
+            _ => panic!("{name}: a layout that no test knows"),
+        }
+    }
+}
+
+/// The files of this layout: their names and contents.
+///
+/// # Panics
+///
+/// If there is none, if any file of the folder has an unknown layout, and if a file that is said to wait is not there.
+pub(crate) fn files_of(layout: Layout) -> Vec<(String, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wire/vectors");
+    let mut files = Vec::new();
+    for entry in fs::read_dir(&folder).expect("the folder of the vectors") {
+        let path = entry.expect("an entry of the folder").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if name == "README.md" || WAITING.contains(&&*name) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let file = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        if Layout::of(&name, &file) == layout {
+            files.push((name, file));
+        }
+    }
+    for name in WAITING {
+        assert!(folder.join(name).exists(), "{name} is said to wait for its capability, and is not there");
+    }
+    assert!(!files.is_empty(), "no file of the layout {layout:?}");
+    files
+}

@@ -1,0 +1,166 @@
+//! A program that runs beside a test: its lines, its end, and how it is ended.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::oneshot;
+
+use crate::wait::{until, within};
+
+/// A running program. All its waits are bounded, and it is killed when it is dropped.
+pub struct Process {
+    name: String,
+    child: Child,
+    lines: UnboundedReceiver<String>,
+    complaints: Arc<Mutex<String>>,
+    all_complaints: oneshot::Receiver<()>,
+}
+
+/// What a program that has ended leaves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed and nobody had read yet.
+    pub lines: Vec<String>,
+    /// What it wrote to standard error, from the beginning.
+    pub complaints: String,
+}
+
+impl Process {
+    /// Starts a program. Its standard input stays open, and empty, until it is dropped.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started; as every method here, if what is expected does not happen.
+    pub fn start(program: impl AsRef<OsStr>, args: &[&str]) -> Self {
+        let program = program.as_ref();
+        let name = format!("`{} {}`", program.to_string_lossy(), args.join(" "));
+        let (stdin, stdout, stderr) = (Stdio::piped(), Stdio::piped(), Stdio::piped());
+        let mut child = Command::new(program)
+            .args(args)
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(stderr)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+        let (sender, lines) = unbounded_channel();
+        let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let complaints = Arc::default();
+        let (stderr, written) = (child.stderr.take().expect("it is piped"), Arc::clone(&complaints));
+        let (at_end, all_complaints) = oneshot::channel();
+        thread::spawn(move || {
+            copy(stderr, &written);
+            at_end.send(())
+        });
+        Self { name, child, lines, complaints, all_complaints }
+    }
+
+    /// Starts a server: a program that prints `listening on ADDRESS` first. The other part is the address.
+    pub async fn start_server(program: impl AsRef<OsStr>, args: &[&str]) -> (Self, String) {
+        let mut server = Self::start(program, args);
+        let line = server.line().await;
+        let Some(address) = line.strip_prefix("listening on ") else {
+            panic!("{server} printed {line:?} first")
+        };
+        let address = address.to_owned();
+        (server, address)
+    }
+
+    /// The next line that it prints.
+    pub async fn line(&mut self) -> String {
+        match within(self.lines.recv()).await {
+            Some(line) => line,
+            None => panic!("{self} printed no further line"),
+        }
+    }
+
+    /// The next line that it prints must be this one.
+    pub async fn expect_line(&mut self, expected: &str) {
+        let line = self.line().await;
+        assert_eq!(line, expected, "{self}");
+    }
+
+    /// Sends it a signal, by its name: `TERM`. Not on Windows.
+    pub fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", signal, &id]).status().expect("there is a `kill`");
+        assert!(status.success(), "{self}: it could not be sent {signal}");
+    }
+
+    /// Kills it: it has no time for anything more.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it is a child of ours");
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn end(mut self) -> Ended {
+        let mut code = None;
+        until(|| {
+            let status = self.child.try_wait().expect("it is a child of ours");
+            code = status.map(|status| status.code());
+            code.is_some()
+        })
+        .await;
+        let mut lines = Vec::new();
+        while let Some(line) = within(self.lines.recv()).await {
+            lines.push(line);
+        }
+        within(&mut self.all_complaints).await.expect("the thread tells its end");
+        Ended { code: code.flatten(), lines, complaints: self.complaints() }
+    }
+
+    /// It must end by itself with 0, and what it prints until then must be these lines.
+    pub async fn expect_success(self, expected: &[&str]) {
+        let name = self.name.clone();
+        let ended = self.end().await;
+        assert_eq!(
+            (ended.code, &ended.lines[..]),
+            (Some(0), &own(expected)[..]),
+            "{name}: {}",
+            ended.complaints
+        );
+    }
+
+    fn complaints(&self) -> String {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Neither can fail unless it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What it is, and what it complained of so far.
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (stderr: {:?})", self.name, self.complaints())
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn own(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(ToString::to_string).collect()
+}
+
+fn copy(mut from: impl Read, to: &Mutex<String>) {
+    let mut bytes = [0; 1024];
+    while let Ok(n @ 1..) = from.read(&mut bytes) {
+        to.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&bytes[..n]));
+    }
+}

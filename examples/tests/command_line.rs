@@ -1,0 +1,167 @@
+//! Runs each example as a user does: both ends, only the server, only the client. And the bytes that the servers speak,
+//! so that nothing but Rust is needed to see that they are those of the Go examples.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use testkit::peer::BytePeer;
+use testkit::process::Process;
+use tokio::net::TcpSocket;
+use tokio::time::Instant;
+
+/// Each example, and what its client prints.
+const EXAMPLES: [(&str, &[&str]); 3] = [
+    ("calc_json", &["Result: 5", "Result: 4"]),
+    ("echo", &["Result: hello world"]),
+    ("server_streaming", &["Hello", "incredible", "world"]),
+];
+
+const ANY_PORT: &str = "127.0.0.1:0";
+
+#[test]
+fn every_example_is_run_here() {
+    let files = std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).expect("the folder of the examples");
+    let files = files.map(|file| file.expect("a file").path());
+    let mut found: Vec<_> = files
+        .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
+        .map(|file| file.file_stem().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    found.sort();
+    assert_eq!(found, EXAMPLES.map(|(name, _)| name));
+}
+
+#[tokio::test]
+async fn without_arguments_both_ends_run_and_end_by_themselves() {
+    for (name, prints) in EXAMPLES {
+        start(name, &[]).expect_success(prints).await;
+    }
+}
+
+#[tokio::test]
+async fn either_end_runs_alone_and_the_server_serves_one_client_after_another() {
+    for (name, prints) in EXAMPLES {
+        let (server, address) = start_server(name).await;
+        for _ in 0..2 {
+            start(name, &["--connect", &address]).expect_success(prints).await;
+        }
+        drop(server);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_ends_the_server_with_0_after_it_closed_its_connections() {
+    for signal in ["TERM", "INT"] {
+        for (name, _) in EXAMPLES {
+            let (server, address) = start_server(name).await;
+            let mut client = BytePeer::greeted(&address).await;
+            server.signal(signal);
+            client.expect_end().await;
+            server.expect_success(&[]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_nobody_waits_for_5_seconds_and_fails() {
+    // Bound, so that nobody else gets the port, and not listening.
+    let nobody = TcpSocket::new_v4().expect("a socket");
+    nobody.bind(ANY_PORT.parse().expect("an address")).expect("a free port");
+    let address = nobody.local_addr().expect("it is bound").to_string();
+
+    let before = Instant::now();
+    let clients = EXAMPLES.map(|(name, _)| start(name, &["--connect", &address]));
+    for client in clients {
+        let ended = client.end().await;
+        assert!(before.elapsed() >= Duration::from_secs(5), "{ended:?}");
+        assert_eq!((ended.code, &ended.lines[..]), (Some(1), &[][..]), "{ended:?}");
+        assert!(ended.complaints.contains("connecting"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_whose_call_fails_exits_with_1() {
+    for (name, _) in EXAMPLES {
+        let listener = tokio::net::TcpListener::bind(ANY_PORT).await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound").to_string();
+        let client = start(name, &["--connect", &address]);
+        let mut server = BytePeer::accept_and_greet(&listener).await;
+        server.expect(&[1]).await; // seq of the first Command
+        drop(server);
+        let ended = client.end().await;
+        assert_eq!((ended.code, &ended.lines[..]), (Some(1), &[][..]), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_command_line_is_answered_with_the_usage() {
+    for (name, _) in EXAMPLES {
+        for wrong in [&["--listen"][..], &["sing"], &["--listen", ANY_PORT, "--connect", ANY_PORT]] {
+            let ended = start(name, wrong).end().await;
+            assert_eq!((ended.code, &ended.lines[..]), (Some(1), &[][..]), "{ended:?}");
+            assert!(ended.complaints.contains("usage: [--listen ADDRESS | --connect ADDRESS]"), "{ended:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_in_use_fails_the_server() {
+    for (name, _) in EXAMPLES {
+        let (_server, address) = start_server(name).await;
+        let ended = start(name, &["--listen", &address]).end().await;
+        assert_eq!((ended.code, &ended.lines[..]), (Some(1), &[][..]), "{ended:?}");
+        assert!(ended.complaints.contains("binding"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn calc_json_has_the_tags_and_names_of_the_go_example() {
+    let (_server, address) = start_server("calc_json").await;
+    let mut client = BytePeer::greeted(&address).await;
+    client.send(b"\x01\x00\x0d{\"A\":2,\"B\":3}").await;
+    client.expect(b"\x01\x00\x015").await;
+    client.send(b"\x02\x01\x0d{\"A\":8,\"B\":4}").await;
+    client.expect(b"\x02\x00\x014").await;
+}
+
+#[tokio::test]
+async fn echo_is_a_string_after_its_length_and_nothing_else() {
+    let (_server, address) = start_server("echo").await;
+    let mut client = BytePeer::greeted(&address).await;
+    client.send(b"\x01\x05hello").await;
+    client.expect(b"\x01\x05hello").await;
+    client.send(b"\x02\x00").await;
+    client.expect(b"\x02\x00").await;
+    // A length of two bytes, in pieces.
+    let mut long = b"\x03\xac\x02".to_vec();
+    long.extend([b'x'; 300]);
+    client.send_bytewise(&long).await;
+    client.expect(&long).await;
+}
+
+#[tokio::test]
+async fn server_streaming_has_the_tags_and_names_of_the_go_example() {
+    let (_server, address) = start_server("server_streaming").await;
+    let mut client = BytePeer::greeted(&address).await;
+    client.send(b"\x01\x00\x05\"you\"").await;
+    client.expect(b"\x01\x00\x20{\"Message\":\"Hello\",\"Last\":false}").await;
+    client.expect(b"\x01\x00\x25{\"Message\":\"incredible\",\"Last\":false}").await;
+    client.expect(b"\x01\x00\x1d{\"Message\":\"you\",\"Last\":true}").await;
+}
+
+fn start(name: &str, args: &[&str]) -> Process {
+    Process::start(built(name), args)
+}
+
+async fn start_server(name: &str) -> (Process, String) {
+    Process::start_server(built(name), &["--listen", ANY_PORT]).await
+}
+
+/// Where cargo puts an example: `examples/NAME`, beside `deps/` with the tests.
+fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the path of the test");
+    let folder = test.parent().and_then(|deps| deps.parent()).expect("a test is in `deps/`").join("examples");
+    let example = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(example.exists(), "{} is not built: `cargo test -p examples` does that", example.display());
+    example
+}

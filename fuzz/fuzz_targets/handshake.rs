@@ -1,0 +1,5 @@
+//! ServerInfo; see `fuzz::handshake`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::handshake::check(data));

@@ -1,0 +1,5 @@
+//! A server fed arbitrary bytes; see `fuzz::session`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::session::check(data));

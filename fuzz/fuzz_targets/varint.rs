@@ -1,0 +1,5 @@
+//! The integers of the wire; see `fuzz::varint`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::varint::check(data));

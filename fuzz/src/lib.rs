@@ -1,0 +1,12 @@
+//! What the fuzz targets check: each has a module here, whose `check` takes the input and panics if an oracle fails.
+//!
+//! The library's tests replay the committed inputs through the same functions, without a fuzzer.
+
+pub mod frame;
+pub mod handshake;
+pub mod input;
+pub mod json;
+pub mod memory;
+pub mod sample;
+
+pub mod varint;

@@ -1,0 +1,40 @@
+//! Builds the Go peer.
+
+use std::env::consts::EXE_SUFFIX;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Builds the Go peer with the command `go`, and says where it is.
+///
+/// # Errors
+///
+/// Why there is no peer, for a reader of the tests' output.
+pub fn build_peer(go: &str, into: &Path) -> Result<PathBuf, String> {
+    let peer = into.join(format!("peer{EXE_SUFFIX}"));
+    let mut build = Command::new(go);
+    build.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    build.args(["build", "-buildvcs=false", "-o"]).arg(&peer).arg("./cmd/peer");
+    let built = build.output().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            format!("the interoperability tests need Go 1.24 or later, and there is no `{go}`: see interop/README.md")
+        }
+        _ => format!("`{go}` cannot be run: {error}"),
+    })?;
+    if built.status.success() {
+        Ok(peer)
+    } else {
+        Err(format!("the Go peer cannot be built ({build:?}):\n{}", String::from_utf8_lossy(&built.stderr)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_go_the_message_says_what_is_missing() {
+        let error = build_peer("no-such-go", &std::env::temp_dir()).expect_err("there is none");
+        assert!(error.contains("need Go 1.24 or later, and there is no `no-such-go`"), "{error}");
+    }
+}

@@ -1,0 +1,35 @@
+//! The examples, with either end in Go: what the clients print is the same, whatever the other end is.
+
+use testkit::process::Process;
+
+use crate::support::{go_client, go_server};
+
+#[tokio::test]
+async fn calc_prints_the_same_with_either_end_in_go() {
+    either_end_in_go(env!("CARGO_BIN_EXE_calc_json"), "calc", &["Result: 5", "Result: 4"]).await;
+}
+
+#[tokio::test]
+async fn echo_prints_the_same_with_either_end_in_go() {
+    either_end_in_go(env!("CARGO_BIN_EXE_echo"), "echo", &["Result: hello world"]).await;
+}
+
+#[tokio::test]
+async fn server_streaming_prints_the_same_with_either_end_in_go() {
+    let prints = ["Hello", "incredible", "world"];
+    either_end_in_go(env!("CARGO_BIN_EXE_server_streaming"), "server_streaming", &prints).await;
+}
+
+/// `ours` is the example, `theirs` the service of the Go peer.
+async fn either_end_in_go(ours: &str, theirs: &str, prints: &[&str]) {
+    let (mut go, address) = go_server(theirs, &[]).await;
+    Process::start(ours, &["--connect", &address]).expect_success(prints).await;
+    go.expect_line("lost: EOF").await;
+    go_client(theirs, &address, &[]).expect_success(prints).await;
+
+    let (server, address) = Process::start_server(ours, &["--listen", "127.0.0.1:0"]).await;
+    go_client(theirs, &address, &[]).expect_success(prints).await;
+    Process::start(ours, &["--connect", &address]).expect_success(prints).await;
+    server.signal("TERM");
+    server.expect_success(&[]).await;
+}

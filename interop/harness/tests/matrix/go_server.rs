@@ -1,0 +1,258 @@
+//! Our client and the Go server.
+
+use std::f64::consts::PI;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cmd_stream::client::{Limits, Overflow};
+use cmd_stream::{Client, Error, ErrorKind, Origin, ServerInfo};
+use interop::SampleFormat;
+use testkit::process::Process;
+use testkit::sample::{
+    DelayCmd, DelayResult, EchoCmd, FailCmd, Sample, SampleReply, StreamCmd, StreamResult, TraceCmd,
+};
+use testkit::wait::{until, within};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::support::{Wire, expect_echo};
+
+/// What the Go server accepts of a body.
+const GO_LIMIT: usize = 4 << 20;
+
+pub(crate) async fn edge_values_come_back_equal<F: SampleFormat>(wire: Wire<F>) {
+    let (_server, address) = wire.go_server(&[]).await;
+    let client = wire.client(&address).await;
+    for int64 in [0, 1, -1, i64::MAX, i64::MIN, (1 << 53) + 1, -(1 << 53) - 1, i64::from(u32::MAX) + 1] {
+        expect_echo(&client, EchoCmd { bool: int64 < 0, int64, ..EchoCmd::default() }).await;
+    }
+    for float64 in [
+        0.0,
+        -0.0,
+        0.1,
+        -0.25,
+        PI,
+        1e20,
+        1e21,
+        1e22,
+        -1e-6,
+        -1e-7,
+        f64::MAX,
+        f64::MIN,
+        f64::MIN_POSITIVE,
+        f64::EPSILON,
+        5e-324,
+        2.225_073_858_507_201e-308,
+        9_007_199_254_740_993.0,
+        1.797_693_134_862_315_6e308,
+        123_456_789.012_345_68,
+    ] {
+        expect_echo(&client, EchoCmd { float64, ..EchoCmd::default() }).await;
+    }
+    for string in [
+        "héllo, 世界 🌍",
+        "<a&b>\"\\/'\n\t\r\u{8}\u{c}",
+        "\0\u{1}\u{1f}\u{7f}\u{80}\u{9f}",
+        "\u{2028}\u{2029}\u{feff}",
+        "\u{d7ff}\u{e000}\u{fffd}\u{ffff}\u{10000}\u{10ffff}",
+        "e\u{301} 👩‍👩‍👧‍👦 \u{202e}abc",
+        "null",
+        "\\u0041",
+        " ",
+    ] {
+        expect_echo(&client, EchoCmd { string: string.into(), ..EchoCmd::default() }).await;
+    }
+    for len in [126, 127, 128, 129, 16_382, 16_383, 16_384, 100_000] {
+        expect_echo(
+            &client,
+            EchoCmd { string: "語".repeat(len / 3) + &"x".repeat(len % 3), ..EchoCmd::default() },
+        )
+        .await;
+    }
+
+    let cmd = EchoCmd { int64: 7, string: "traced".into(), ..EchoCmd::default() };
+    let carrier = [("traceparent".to_owned(), "00-1-2-01".to_owned()), ("ключ".to_owned(), String::new())];
+    for map_carrier in [None, Some([].into()), Some(carrier.into())] {
+        let traced = TraceCmd { map_carrier, cmd: cmd.clone() };
+        let reply = within(client.send(traced).into_future()).await.expect("a traced echo is answered");
+        assert_eq!((reply.int64, &*reply.string), (7, "traced"));
+    }
+}
+
+pub(crate) async fn ten_thousand_pipelined_commands_of_64_tasks_come_back_equal<F: SampleFormat>(
+    wire: Wire<F>,
+) {
+    let (_server, address) = wire.go_server(&[]).await;
+    let client = wire.client(&address).await;
+    let next = Arc::new(AtomicU64::new(0));
+    let mut tasks = JoinSet::new();
+    for _ in 0..64 {
+        let (client, next) = (client.clone(), Arc::clone(&next));
+        tasks.spawn(async move {
+            loop {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                if n >= 10_000 {
+                    return;
+                }
+                expect_echo(&client, different(n)).await;
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.expect("no task failed");
+    }
+    assert_eq!(client.in_flight(), 0);
+}
+
+/// No two of them are equal. Their floats have all exponents, and all bits of their mantissas in use.
+fn different(n: u64) -> EchoCmd {
+    let bits = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let float64 = Some(f64::from_bits(bits)).filter(|float| float.is_finite()).unwrap_or_default();
+    let string = "xyz".repeat((bits % 300) as usize);
+    EchoCmd { bool: n & 1 == 1, int64: n.cast_signed(), string, float64 }
+}
+
+pub(crate) async fn a_stream_ends_at_its_last_reply<F: SampleFormat>(wire: Wire<F>) {
+    let (_server, address) = wire.go_server(&[]).await;
+    // The Go server knows no back-pressure within a stream.
+    let limits = Limits::default().stream_replies(10_000, Overflow::Fail);
+    let client = within(wire.client_builder().limits(limits).connect(&address)).await.expect("it listens");
+    for count in [1, 5, 10_000] {
+        let mut stream =
+            within(client.stream(StreamCmd { init: 10, count }).into_future()).await.expect("it is sent");
+        for n in 0..count {
+            let reply = within(stream.next()).await.expect("there are more").expect("nothing fails");
+            assert_eq!(reply, StreamResult { value: 10 + n, last: n + 1 == count });
+        }
+        assert!(within(stream.next()).await.is_none(), "it has had its last reply");
+    }
+    expect_echo(&client, EchoCmd { string: "after the streams".into(), ..EchoCmd::default() }).await;
+}
+
+pub(crate) async fn late_reply_of_a_forgotten_command_is_unexpected<F: SampleFormat>(wire: Wire<F>) {
+    let (_server, address) = wire.go_server(&[]).await;
+    let (sender, mut unexpected) = unbounded_channel();
+    let settings = wire.client_builder().on_unexpected_reply(move |seq, reply| {
+        sender.send((seq.get(), reply)).expect("the test waits for it");
+    });
+    let client = within(settings.connect(&address)).await.expect("it listens");
+    expect_echo(&client, EchoCmd { string: "before".into(), ..EchoCmd::default() }).await; // seq 1
+    let forgotten = delay(&client, 7, 200).await; // seq 2
+    forgotten.abort();
+    until(|| client.in_flight() == 0).await;
+    expect_echo(&client, EchoCmd { string: "while it runs".into(), ..EchoCmd::default() }).await;
+    let (seq, reply) = within(unexpected.recv()).await.expect("the client lives");
+    assert_eq!(seq, 2);
+    assert!(matches!(reply, SampleReply::DelayResult(DelayResult { id: 7 })), "{reply:?}");
+    expect_echo(&client, EchoCmd { string: "after".into(), ..EchoCmd::default() }).await;
+    assert!(unexpected.try_recv().is_err(), "there was one late reply");
+}
+
+pub(crate) async fn failing_command_closes_its_connection_and_fails_what_else_is_pending<F: SampleFormat>(
+    wire: Wire<F>,
+) {
+    let (mut server, address) = wire.go_server(&[]).await;
+    let (client, other) = (wire.client(&address).await, wire.client(&address).await);
+    let pending = delay(&client, 1, 60_000).await;
+    let failing = within(client.send(FailCmd {}).into_future()).await.expect_err("it fails");
+    let pending = within(pending).await.expect("no panic").expect_err("its connection is gone");
+    for error in [&failing, &pending, &within(client.closed()).await] {
+        assert_eq!((error.kind(), error.origin()), (ErrorKind::Closed, Origin::Remote), "{error}");
+    }
+    assert!(failing.was_sent() && pending.was_sent());
+    server.expect_line("lost: the command failed, as it was asked to").await;
+    expect_echo(&other, EchoCmd { string: "another connection".into(), ..EchoCmd::default() }).await;
+}
+
+pub(crate) async fn server_with_another_info_is_refused<F: SampleFormat>(wire: Wire<F>) {
+    let (mut server, address) = wire.go_server(&["--info", "another service"]).await;
+    let error = within(wire.client_builder().connect(&address)).await.expect_err("it is another service");
+    assert_eq!(error.kind(), ErrorKind::ServerInfoMismatch, "{error}");
+    assert!(error.to_string().contains("another service"), "{error}");
+    assert!(server.line().await.starts_with("lost: "), "the client has hung up");
+}
+
+pub(crate) async fn server_with_the_same_info_is_accepted<F: SampleFormat>(wire: Wire<F>) {
+    let longest = "i".repeat(1024);
+    for info in ["i", "sample/v2 ☃", &longest] {
+        let (_server, address) = wire.go_server(&["--info", info]).await;
+        let settings = wire.client_builder().server_info(ServerInfo::new(info).expect("it is short enough"));
+        let client = within(settings.connect(&address)).await.expect("it is the same");
+        expect_echo(&client, EchoCmd::default()).await;
+    }
+}
+
+pub(crate) async fn command_over_our_limit_is_not_sent<F: SampleFormat>(wire: Wire<F>) {
+    let (_server, address) = wire.go_server(&[]).await;
+    let client = wire.client(&address).await;
+    expect_echo(&client, echo_of(GO_LIMIT - 1000)).await;
+    let error = within(client.send(echo_of(GO_LIMIT)).into_future()).await.expect_err("it is too large");
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Limit, false), "{error}");
+    expect_echo(&client, EchoCmd { string: "the connection goes on".into(), ..EchoCmd::default() }).await;
+}
+
+pub(crate) async fn command_over_the_servers_limit_ends_the_connection<F: SampleFormat>(wire: Wire<F>) {
+    let (mut server, address) = wire.go_server(&[]).await;
+    let limits = Limits::default().frame(2 * GO_LIMIT);
+    let client = within(wire.client_builder().limits(limits).connect(&address)).await.expect("it listens");
+    let pending = delay(&client, 1, 60_000).await;
+    let refused =
+        within(client.send(echo_of(GO_LIMIT)).into_future()).await.expect_err("it is too large for them");
+    let pending = within(pending).await.expect("no panic").expect_err("its connection is gone");
+    for error in [refused, pending] {
+        assert_lost(&error);
+        assert!(error.was_sent(), "{error}");
+    }
+    let line = server.line().await;
+    assert!(line.starts_with("lost: ") && line.contains("is over the limit of 4194304"), "{line}");
+}
+
+pub(crate) async fn killed_server_fails_what_is_pending<F: SampleFormat>(wire: Wire<F>) {
+    let (mut server, address) = wire.go_server(&[]).await;
+    let client = wire.client(&address).await;
+    let pending = delay(&client, 1, 60_000).await;
+    // Commands arrive in order, so the server has both once this is answered.
+    expect_echo(&client, EchoCmd::default()).await;
+    server.kill();
+    let error = within(pending).await.expect("no panic").expect_err("nobody is left to answer");
+    assert_lost(&error);
+    assert!(error.was_sent(), "{error}");
+    assert_lost(&within(client.closed()).await);
+    let late = within(client.send(EchoCmd::default()).into_future()).await.expect_err("the client is closed");
+    assert_lost(&late);
+    assert!(!late.was_sent(), "{late}");
+}
+
+pub(crate) async fn server_that_waits_no_longer_ends_the_connection<F: SampleFormat>(wire: Wire<F>) {
+    let (mut server, address): (Process, _) = wire.go_server(&["--receive-timeout-ms", "50"]).await;
+    let client = wire.client(&address).await;
+    let error = within(client.closed()).await;
+    assert_eq!((error.kind(), error.origin()), (ErrorKind::Closed, Origin::Remote), "{error}");
+    let line = server.line().await;
+    assert!(line.starts_with("lost: ") && line.contains("timeout"), "{line}");
+}
+
+/// Sends a Command that takes a while; it is on its way when this returns.
+async fn delay<F: SampleFormat>(
+    client: &Client<Sample, F>,
+    id: i64,
+    delay_ms: u64,
+) -> JoinHandle<Result<DelayResult, Error>> {
+    let caller = client.clone();
+    let call = tokio::spawn(async move { caller.send(DelayCmd { id, delay_ms }).await });
+    until(|| client.in_flight() == 1).await;
+    call
+}
+
+fn echo_of(len: usize) -> EchoCmd {
+    EchoCmd { string: "x".repeat(len), ..EchoCmd::default() }
+}
+
+/// Whether it is an end or a reset depends on what the other end had not read yet.
+fn assert_lost(error: &Error) {
+    let (kind, origin) = (error.kind(), error.origin());
+    assert!(
+        matches!((kind, origin), (ErrorKind::Closed, Origin::Remote) | (ErrorKind::Io, Origin::System)),
+        "{error:?}"
+    );
+}

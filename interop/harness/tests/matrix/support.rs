@@ -1,0 +1,105 @@
+//! Starts either end, on either side.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use cmd_stream::server::{Builder, Handle, LostConnection};
+use cmd_stream::{Client, Server};
+use interop::{SampleFormat, go};
+use testkit::process::Process;
+use testkit::sample::{EchoCmd, EchoResult, Sample, Service};
+use testkit::wait::within;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// A Format, and what the Go peer calls it.
+#[derive(Clone, Copy)]
+pub(crate) struct Wire<F> {
+    pub(crate) name: &'static str,
+    pub(crate) format: F,
+}
+
+impl<F: SampleFormat> Wire<F> {
+    /// The sample service in Go, and its address.
+    pub(crate) async fn go_server(self, args: &[&str]) -> (Process, String) {
+        go_server("sample", &[&["--format", self.name], args].concat()).await
+    }
+
+    /// A scenario of the Go client with the sample service.
+    pub(crate) fn go_client(self, address: &str, scenario: &str, args: &[&str]) -> Process {
+        go_client("sample", address, &[&["--format", self.name, "--scenario", scenario], args].concat())
+    }
+
+    /// A client of ours.
+    pub(crate) async fn client(self, address: &str) -> Client<Sample, F> {
+        Client::connect(address, Sample, self.format).await.expect("a server listens there")
+    }
+
+    /// The settings of a client of ours.
+    pub(crate) fn client_builder(self) -> cmd_stream::client::Builder<Sample, F> {
+        Client::builder(Sample, self.format)
+    }
+
+    /// The settings of a server of ours.
+    pub(crate) fn server_builder(self) -> Builder<Sample, F, Service> {
+        Server::builder(Sample, self.format, Service)
+    }
+}
+
+/// A server of the Go peer, and its address. It ends when this process does, however it does.
+pub(crate) async fn go_server(service: &str, args: &[&str]) -> (Process, String) {
+    let args = [&["server", "--service", service, "--until-stdin-closes"], args].concat();
+    Process::start_server(go_peer(), &args).await
+}
+
+/// A client of the Go peer.
+pub(crate) fn go_client(service: &str, address: &str, args: &[&str]) -> Process {
+    let args = [&["client", "--service", service, "--connect", address], args].concat();
+    Process::start(go_peer(), &args)
+}
+
+/// The Go peer; the first caller builds it.
+fn go_peer() -> &'static Path {
+    static PEER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = PEER.get_or_init(|| go::build_peer("go", Path::new(env!("CARGO_TARGET_TMPDIR"))));
+    built.as_deref().unwrap_or_else(|message| panic!("{message}"))
+}
+
+/// A server of ours in this process. It is closed when it is dropped.
+pub(crate) struct OurServer {
+    pub(crate) handle: Handle,
+    pub(crate) address: String,
+    lost: UnboundedReceiver<LostConnection>,
+}
+
+impl OurServer {
+    pub(crate) async fn start<F: SampleFormat>(settings: Builder<Sample, F, Service>) -> Self {
+        let (sender, lost) = unbounded_channel();
+        let settings = settings.on_connection_lost(move |connection| {
+            // Nobody listens any more when the test is over.
+            let _ = sender.send(connection.clone());
+        });
+        let server = settings.bind("127.0.0.1:0").await.expect("a free port");
+        let handle = server.handle();
+        tokio::spawn(server.serve());
+        Self { address: handle.local_addr().to_string(), handle, lost }
+    }
+
+    /// The next connection that is lost.
+    pub(crate) async fn lost(&mut self) -> LostConnection {
+        within(self.lost.recv()).await.expect("the server serves")
+    }
+}
+
+impl Drop for OurServer {
+    fn drop(&mut self) {
+        self.handle.close();
+    }
+}
+
+/// Sends an echo and compares every bit of what comes back.
+pub(crate) async fn expect_echo<F: SampleFormat>(client: &Client<Sample, F>, echo: EchoCmd) {
+    let EchoCmd { bool, int64, string, float64 } = echo.clone();
+    let reply = within(client.send(echo).into_future()).await.expect("an echo is answered");
+    assert_eq!(reply, EchoResult { bool, int64, string, float64 });
+    assert_eq!(reply.float64.to_bits(), float64.to_bits(), "0 and -0 are equal, and not the same");
+}
