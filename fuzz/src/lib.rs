@@ -8,5 +8,5 @@ pub mod input;
 pub mod json;
 pub mod memory;
 pub mod sample;
-
+pub mod session;
 pub mod varint;

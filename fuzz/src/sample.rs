@@ -221,6 +221,11 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Whether the first `arrived` bytes end where a frame does.
+    pub fn is_at_frame(&self, arrived: usize) -> bool {
+        self.start == arrived
+    }
+
     /// All that the pieces hold, handed to `found` one by one.
     pub fn read_all<V: Side>(&mut self, pieces: &[Piece], mut found: impl FnMut(Item<V>)) -> End {
         let mut missing = 0;
@@ -233,7 +238,7 @@ impl<'a> Stream<'a> {
                 }
             };
         }
-        if self.start == self.bytes.len() { End::Clean } else { End::Cut(missing) }
+        if self.is_at_frame(self.bytes.len()) { End::Clean } else { End::Cut(missing) }
     }
 }
 

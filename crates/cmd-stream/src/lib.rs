@@ -1,5 +1,85 @@
-//! The Distributed Command Pattern: a client sends *Commands*, first-class values, over one multiplexed connection;
-//! the server executes them on a *Receiver* and streams *Replies* back. Byte-compatible with cmd-stream-go.
+//! The Distributed Command Pattern: a client sends *Commands*, first-class values, over one long-lived multiplexed
+//! connection; the server executes each on a *Receiver* and streams *Replies* back. On the wire it is byte-compatible with
+//! the Go library cmd-stream-go.
+//!
+//! ```
+//! use cmd_stream::{Command, Execute, Failed, Json, Proxy, Reply, Sender, Server, protocol};
+//! use serde::{Deserialize, Serialize};
+//!
+//! struct Calc; // the Receiver: your service
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Add {
+//!     a: i64,
+//!     b: i64,
+//! }
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Sum(i64);
+//!
+//! impl Reply for Sum {} // the last one, unless it says otherwise
+//! impl Command for Add {
+//!     type Reply = Sum;
+//! }
+//!
+//! // What only the server needs.
+//! impl Execute<Calc> for Add {
+//!     async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
+//!         proxy.send(Sum(self.a + self.b)).await
+//!     }
+//! }
+//!
+//! protocol! {
+//!     /// Arithmetic over the wire.
+//!     struct Calculator {
+//!         commands { 0 => Add }
+//!         replies { 0 => Sum }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), cmd_stream::Error> {
+//! let server = Server::bind("127.0.0.1:0", Calculator, Json, Calc).await?;
+//! let address = server.handle().local_addr().to_string();
+//! tokio::spawn(server.serve());
+//!
+//! let sender = Sender::connect(address, Calculator, Json).await?;
+//! let Sum(five) = sender.send(Add { a: 2, b: 3 }).await?;
+//! assert_eq!(five, 5);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The words
+//!
+//! - [`Command`]: a value the client sends. [`Reply`]: what it is answered with. [`protocol!`] declares which there are,
+//!   and what each is on the wire.
+//! - Receiver: your service, any type. [`Execute`] says how a Command acts on it; [`Proxy`] is what it answers through.
+//! - [`Server`] executes; an [`Invoker`] sees every Command before it runs. [`Sender`] and [`Client`] send.
+//! - [`Format`](format::Format): how values are serialized. [`Json`], or [one of your own](format).
+//! - [`ServerInfo`]: what a server greets with.
+//!
+//! # How to
+//!
+//! - answer with several Replies: [`Reply::is_last`], [`Client::stream`]; with one of several types:
+//!   [`protocol!`]
+//! - report failures as values, without losing the connection: [`Failure`]
+//! - log, authorise, trace: [`Invoker`]
+//! - bound everything: [`server::Limits`], [`client::Limits`]
+//! - shut down: [`server::Handle`]
+//! - use another transport: [`transport`]
+//! - talk to a Go peer in JSON: [`format::json`]
+//! - test without a network: [`transport::memory`], [`SendCommand`]
+//!
+//! # Features
+//!
+//! `json` (default): the JSON Format. Without it there is no dependency on serde.
+//!
+//! # Not goals
+//!
+//! Other languages than Rust and Go; HTTP; a schema language or a code generator; guaranteed delivery. A call on a lost
+//! connection fails, and [`Error::was_sent`] tells whether its Command may have been executed; whether to send it again is
+//! the application's decision.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +104,10 @@ pub use server::Server;
 pub use server::failed::Failed;
 pub use server::invoker::{Call, Invoker};
 pub use server::proxy::Proxy;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
 
 /// What the expansion of [`protocol!`] refers to.
 #[doc(hidden)]

@@ -735,7 +735,7 @@ fn a_vector_that_does_not_hold_or_is_not_known_fails() {
         ("seq", json!("6")),
         ("type", json!("EchoReply")),
         ("value", json!({ "ID": 8 })),
-        ("hex", json!("0502097b224944223a20377d")),
+        ("hex", json!("0502087b224964223a377d")),
         ("hex", json!("058200087b224944223a377d")),
         ("max_len", json!(7)),
         ("wrapped", json!(true)),

@@ -62,6 +62,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> BytePeer<IO> {
         Self { io }
     }
 
+    /// The stream, for what a script cannot say.
+    pub fn into_inner(self) -> IO {
+        self.io
+    }
+
     /// Sends bytes.
     pub async fn send(&mut self, bytes: &[u8]) {
         within(self.io.write_all(bytes)).await.expect("the connection is open");

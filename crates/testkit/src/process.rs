@@ -6,11 +6,17 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
-use crate::wait::{until, within};
+use crate::wait::within;
+
+/// How long a program may take to its end: more than any single step, as it may make thousands of calls on a busy
+/// machine.
+const WHOLE_RUN: Duration = Duration::from_secs(60);
 
 /// A running program. All its waits are bounded, and it is killed when it is dropped.
 pub struct Process {
@@ -101,19 +107,21 @@ impl Process {
 
     /// Waits until it has ended by itself.
     pub async fn end(mut self) -> Ended {
-        let mut code = None;
-        until(|| {
-            let status = self.child.try_wait().expect("it is a child of ours");
-            code = status.map(|status| status.code());
-            code.is_some()
-        })
-        .await;
+        let ended = async {
+            loop {
+                match self.child.try_wait().expect("it is a child of ours") {
+                    Some(status) => return status.code(),
+                    None => sleep(Duration::from_millis(1)).await,
+                }
+            }
+        };
+        let Ok(code) = timeout(WHOLE_RUN, ended).await else { panic!("{self} did not end") };
         let mut lines = Vec::new();
         while let Some(line) = within(self.lines.recv()).await {
             lines.push(line);
         }
         within(&mut self.all_complaints).await.expect("the thread tells its end");
-        Ended { code: code.flatten(), lines, complaints: self.complaints() }
+        Ended { code, lines, complaints: self.complaints() }
     }
 
     /// It must end by itself with 0, and what it prints until then must be these lines.

@@ -160,23 +160,24 @@ func forgotten(d sampleDialer) error {
 	}, client.WithCore(ccln.WithUnexpectedResultCallback(callback)))
 }
 
-// keepalive is silent for a while, except for pings, and then makes a call.
+// keepalive is silent until a few pings were answered, and then makes a call.
 func keepalive(d sampleDialer) error {
 	const (
 		interval = 50 * time.Millisecond
-		idle     = 300 * time.Millisecond
-		// pings is less than idle/interval, as a busy machine delays them.
-		pings = 2
+		pings    = 3
 	)
 	return d.with(func(l sampleLink) error {
 		if err := sendEchoWithDeadline(l, sample.EchoCmd{String: "before"}); err != nil {
 			return err
 		}
-		sent, received := l.bytesSent(), l.bytesReceived()
-		time.Sleep(idle)
-		sent, received = l.bytesSent()-sent, l.bytesReceived()-received
-		if sent < pings || received < pings {
-			return fmt.Errorf("%d pings and %d pongs, want %d at least", sent, received, pings)
+		sent, received := l.bytesSent()+pings, l.bytesReceived()+pings
+		deadline := time.Now().Add(callTime)
+		for l.bytesSent() < sent || l.bytesReceived() < received {
+			if time.Now().After(deadline) {
+				return fmt.Errorf("%d pings and %d pongs are missing",
+					max(0, sent-l.bytesSent()), max(0, received-l.bytesReceived()))
+			}
+			time.Sleep(interval / 5)
 		}
 		// A ping leaves its write deadline on the connection, where it can hit a
 		// plain Send; this one brings its own.

@@ -9,4 +9,4 @@
 mod formats;
 pub mod go;
 
-pub use formats::SampleFormat;
+pub use formats::{Codes, SampleFormat};

@@ -104,6 +104,10 @@ impl Outbox {
         if scratch.len() <= LARGE {
             tail.extend_from_slice(&scratch.0);
         } else {
+            if tail.is_empty() {
+                // There was no head. To write an empty chunk would look like the end of the stream.
+                self.queued.chunks.pop_back().map(buffers::give_back);
+            }
             self.queued.chunks.push_back(mem::take(&mut scratch.0));
         }
         self.queued.len += added;
@@ -202,6 +206,18 @@ mod tests {
         assert!(written(chunks) == expected);
         assert!(outbox.settle(0).is_empty());
         assert_eq!(outbox.len(), 0);
+    }
+
+    #[test]
+    fn no_chunk_is_empty_where_a_large_frame_has_no_head() {
+        let mut outbox = Outbox::new(usize::MAX);
+        for len in [LARGE + 1, LARGE + 1, 1, LARGE + 1] {
+            append(&mut outbox, b"", &vec![1; len]);
+        }
+        let mut chunks = Chunks::default();
+        outbox.take(&mut chunks);
+        assert!(chunks.chunks.iter().all(|chunk| !chunk.is_empty()));
+        assert_eq!(written(chunks).len(), 3 * (LARGE + 1) + 1);
     }
 
     #[test]

@@ -19,7 +19,8 @@
 //! Missing fields are an error in serde and zero in Go: put `#[serde(default)]` on the type for Go's way. Go's own
 //! encoder produces none of these five except `null` for nil.
 //!
-//! JSON cannot write NaN and infinities, so a value that holds one cannot be encoded, as in Go.
+//! JSON cannot write NaN and infinities, so a value that holds one cannot be encoded, as in Go. A struct is read from an
+//! object alone, as in Go, and not from an array of its fields, which serde would accept.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -29,8 +30,10 @@ use crate::proto::decode::{Decoded, Fault};
 use crate::proto::varint;
 
 mod finite;
+mod objects;
 
 use finite::Finite;
+use objects::Objects;
 
 /// The JSON Format.
 ///
@@ -112,11 +115,18 @@ impl<T: DeserializeOwned> Decode<T> for Json {
             *length = Length(Some((start, end)));
             return Decoded::incomplete(end - bytes.len());
         };
-        match serde_json::from_slice(body) {
+        match read_body(body) {
             Ok(value) => Decoded::Value(value, end),
             Err(error) => Decoded::invalid(Fault::Body(error.into()), end),
         }
     }
+}
+
+fn read_body<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = T::deserialize(Objects(&mut deserializer))?;
+    deserializer.end()?; // nothing but white space may follow
+    Ok(value)
 }
 
 /// The length of a body that has only begun to arrive.

@@ -215,8 +215,8 @@ where
     };
     match (result, running.last_is_sent.load(Relaxed)) {
         (Ok(()), true) => {}
+        (_, false) if session.connection.gone.load(Relaxed) => {} // most likely because of that; nobody to tell
         (Ok(()), false) => session.fail(arrival.seq, Failed::no_last_reply(), is_late()),
-        (Err(_), false) if session.connection.gone.load(Relaxed) => {} // most likely because of that; nobody to tell
         (Err(failed), false) => session.fail(arrival.seq, failed, is_late()),
         (Err(failed), true) => {
             one(&service.counts.failed_after_last_reply);

@@ -122,7 +122,7 @@ pub(crate) async fn killed_client_is_reported_with_what_it_left<F: SampleFormat>
 }
 
 pub(crate) async fn silent_client_is_closed_after_the_idle_time<F: SampleFormat>(wire: Wire<F>) {
-    let limits = Limits::default().idle(Duration::from_millis(200));
+    let limits = Limits::default().idle(Duration::from_secs(1));
     let mut server = OurServer::start(wire.server_builder().limits(limits)).await;
     let mut client = wire.go_client(&server.address, "killed", &[]);
     client.expect_line("waiting").await;
@@ -138,7 +138,7 @@ pub(crate) async fn pings_are_answered<F: SampleFormat>(wire: Wire<F>) {
     // The client counts the pongs.
     wire.go_client(&server.address, "keepalive", &[]).expect_success(&["ok"]).await;
     let counters = server.handle.counters();
-    assert!(counters.pings >= 2, "{counters:?}");
+    assert!(counters.pings >= 3, "{counters:?}");
     assert_eq!(counters.commands, 2, "pings are no Commands");
 }
 

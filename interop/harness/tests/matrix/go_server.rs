@@ -1,21 +1,28 @@
 //! Our client and the Go server.
 
 use std::f64::consts::PI;
+use std::future::{IntoFuture, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
 
 use cmd_stream::client::{Limits, Overflow};
-use cmd_stream::{Client, Error, ErrorKind, Origin, ServerInfo};
+use cmd_stream::{Error, ErrorKind, Origin, ServerInfo};
 use interop::SampleFormat;
 use testkit::process::Process;
 use testkit::sample::{
-    DelayCmd, DelayResult, EchoCmd, FailCmd, Sample, SampleReply, StreamCmd, StreamResult, TraceCmd,
+    DelayCmd, DelayResult, EchoCmd, FailCmd, SampleReply, StreamCmd, StreamResult, TraceCmd,
 };
-use testkit::wait::{until, within};
+use testkit::wait::within;
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::support::{Wire, expect_echo};
+
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(60);
 
 /// What the Go server accepts of a body.
 const GO_LIMIT: usize = 4 << 20;
@@ -137,9 +144,10 @@ pub(crate) async fn late_reply_of_a_forgotten_command_is_unexpected<F: SampleFor
     });
     let client = within(settings.connect(&address)).await.expect("it listens");
     expect_echo(&client, EchoCmd { string: "before".into(), ..EchoCmd::default() }).await; // seq 1
-    let forgotten = delay(&client, 7, 200).await; // seq 2
-    forgotten.abort();
-    until(|| client.in_flight() == 0).await;
+    let mut call = client.send(delay(7, Duration::from_millis(500))).into_future(); // seq 2
+    start(&mut call).await;
+    drop(call);
+    assert_eq!(client.in_flight(), 0);
     expect_echo(&client, EchoCmd { string: "while it runs".into(), ..EchoCmd::default() }).await;
     let (seq, reply) = within(unexpected.recv()).await.expect("the client lives");
     assert_eq!(seq, 2);
@@ -153,9 +161,10 @@ pub(crate) async fn failing_command_closes_its_connection_and_fails_what_else_is
 ) {
     let (mut server, address) = wire.go_server(&[]).await;
     let (client, other) = (wire.client(&address).await, wire.client(&address).await);
-    let pending = delay(&client, 1, 60_000).await;
+    let mut pending = client.send(delay(1, LONG)).into_future();
+    start(&mut pending).await;
     let failing = within(client.send(FailCmd {}).into_future()).await.expect_err("it fails");
-    let pending = within(pending).await.expect("no panic").expect_err("its connection is gone");
+    let pending = within(pending).await.expect_err("its connection is gone");
     for error in [&failing, &pending, &within(client.closed()).await] {
         assert_eq!((error.kind(), error.origin()), (ErrorKind::Closed, Origin::Remote), "{error}");
     }
@@ -195,10 +204,11 @@ pub(crate) async fn command_over_the_servers_limit_ends_the_connection<F: Sample
     let (mut server, address) = wire.go_server(&[]).await;
     let limits = Limits::default().frame(2 * GO_LIMIT);
     let client = within(wire.client_builder().limits(limits).connect(&address)).await.expect("it listens");
-    let pending = delay(&client, 1, 60_000).await;
+    let mut pending = client.send(delay(1, LONG)).into_future();
+    start(&mut pending).await;
     let refused =
         within(client.send(echo_of(GO_LIMIT)).into_future()).await.expect_err("it is too large for them");
-    let pending = within(pending).await.expect("no panic").expect_err("its connection is gone");
+    let pending = within(pending).await.expect_err("its connection is gone");
     for error in [refused, pending] {
         assert_lost(&error);
         assert!(error.was_sent(), "{error}");
@@ -210,11 +220,12 @@ pub(crate) async fn command_over_the_servers_limit_ends_the_connection<F: Sample
 pub(crate) async fn killed_server_fails_what_is_pending<F: SampleFormat>(wire: Wire<F>) {
     let (mut server, address) = wire.go_server(&[]).await;
     let client = wire.client(&address).await;
-    let pending = delay(&client, 1, 60_000).await;
+    let mut pending = client.send(delay(1, LONG)).into_future();
+    start(&mut pending).await;
     // Commands arrive in order, so the server has both once this is answered.
     expect_echo(&client, EchoCmd::default()).await;
     server.kill();
-    let error = within(pending).await.expect("no panic").expect_err("nobody is left to answer");
+    let error = within(pending).await.expect_err("nobody is left to answer");
     assert_lost(&error);
     assert!(error.was_sent(), "{error}");
     assert_lost(&within(client.closed()).await);
@@ -232,16 +243,17 @@ pub(crate) async fn server_that_waits_no_longer_ends_the_connection<F: SampleFor
     assert!(line.starts_with("lost: ") && line.contains("timeout"), "{line}");
 }
 
-/// Sends a Command that takes a while; it is on its way when this returns.
-async fn delay<F: SampleFormat>(
-    client: &Client<Sample, F>,
-    id: i64,
-    delay_ms: u64,
-) -> JoinHandle<Result<DelayResult, Error>> {
-    let caller = client.clone();
-    let call = tokio::spawn(async move { caller.send(DelayCmd { id, delay_ms }).await });
-    until(|| client.in_flight() == 1).await;
-    call
+/// Sends a Command; it is on its way when this returns, and its call still pending.
+async fn start(call: &mut (impl Future + Unpin)) {
+    poll_fn(|cx| {
+        assert!(Pin::new(&mut *call).poll(cx).is_pending(), "the reply is not there yet");
+        Poll::Ready(())
+    })
+    .await;
+}
+
+fn delay(id: i64, delay: Duration) -> DelayCmd {
+    DelayCmd { id, delay_ms: delay.as_millis() as u64 }
 }
 
 fn echo_of(len: usize) -> EchoCmd {

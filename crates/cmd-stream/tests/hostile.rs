@@ -1,0 +1,200 @@
+//! What an attacker sends right after the handshake (`wire/vectors/hostile.json`): each line as it says, without
+//! allocating what is only announced, while another connection of the same server goes on working. The tests of this
+//! file share a counting allocator, so nothing else is tested here.
+
+use std::time::Duration;
+
+use cmd_stream::server::{Limits, LostConnection};
+use cmd_stream::transport::{Connect as _, memory};
+use cmd_stream::{Client, ErrorKind, Json, Server};
+use serde::Deserialize;
+use testkit::peer::BytePeer;
+use testkit::sample::{EchoCmd, EchoResult, Sample, Service};
+use testkit::unhex;
+use testkit::wait::within;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+#[path = "support/vectors.rs"]
+mod vectors;
+
+use vectors::{Layout, files_of};
+
+/// Nothing that the tests of this file do needs more in one piece: buffers of connections have 64 KiB.
+const MOST: usize = 1 << 20;
+
+#[expect(
+    unsafe_code,
+    reason = "a global allocator is unsafe to implement; this one only counts and hands on"
+)]
+mod counting {
+    use std::alloc::{GlobalAlloc, Layout, System};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// The largest piece that was ever asked for.
+    static LARGEST: AtomicUsize = AtomicUsize::new(0);
+
+    pub(super) fn largest() -> usize {
+        LARGEST.load(Ordering::Relaxed)
+    }
+
+    struct Counting;
+
+    #[global_allocator]
+    static COUNTING: Counting = Counting;
+
+    // SAFETY: every method hands its arguments on to the system's allocator as they are.
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+            // SAFETY: the caller keeps the contract of `alloc`.
+            unsafe { System.alloc(layout) }
+        }
+
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+            // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+            unsafe { System.alloc_zeroed(layout) }
+        }
+
+        unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+            LARGEST.fetch_max(new_size, Ordering::Relaxed);
+            // SAFETY: the caller keeps the contract of `realloc`.
+            unsafe { System.realloc(pointer, layout, new_size) }
+        }
+
+        unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+            // SAFETY: the caller keeps the contract of `dealloc`.
+            unsafe { System.dealloc(pointer, layout) }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vector {
+    name: String,
+    #[serde(rename = "description")]
+    _description: String,
+    codec: String,
+    client_to_server: String,
+    expected: String,
+}
+
+/// What is expected of a server.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Expected {
+    Close,
+    Wait,
+    /// Which of the two depends on the limit of a frame.
+    WaitOrClose,
+}
+
+impl Expected {
+    fn of(text: &str) -> Self {
+        match text {
+            "close this connection only"
+            | "close this connection only, without allocating the announced size" => Self::Close,
+            "keep waiting (until the receive timeout), with memory use bounded by what has really arrived" => {
+                Self::Wait
+            }
+            "keep waiting (until the receive timeout), with memory use bounded by what has really arrived, or close if \
+             above the configured limit" => Self::WaitOrClose,
+            _ => panic!("no test knows how to expect: {text}"),
+        }
+    }
+}
+
+/// The vectors of the Formats that are here; those of MUS and Protobuf wait for theirs.
+fn vectors() -> Vec<Vector> {
+    let mut vectors = Vec::new();
+    for (name, file) in files_of(Layout::Hostile) {
+        for vector in file["vectors"].as_array().expect("a list of vectors") {
+            let vector =
+                Vector::deserialize(vector).unwrap_or_else(|error| panic!("{name}: {error}: {vector}"));
+            match &*vector.codec {
+                "json" => vectors.push(vector),
+                "mus" | "protobuf" => {}
+                other => panic!("{name}, {}: a codec that no test knows: {other}", vector.name),
+            }
+        }
+    }
+    assert!(!vectors.is_empty());
+    vectors
+}
+
+/// How the server ends a connection on which the bytes come and then nothing, and after what time.
+async fn attack(bytes: &[u8], limits: Limits) -> (LostConnection, Duration) {
+    let (connector, listener) = memory::pair();
+    let (lost, mut losses) = mpsc::unbounded_channel();
+    let server = Server::builder(Sample, Json, Service)
+        .limits(limits)
+        .on_connection_lost(move |connection| drop(lost.send(connection.clone())))
+        .listen(listener)
+        .expect("it listens");
+    let handle = server.handle();
+    let serving = tokio::spawn(server.serve());
+    let bystander = Client::builder(Sample, Json).connect_by(&connector).await.expect("it is served");
+    let check_bystander = async |value: i64| {
+        let EchoResult { int64, .. } = bystander
+            .send(EchoCmd { int64: value, ..EchoCmd::default() })
+            .await
+            .expect("another connection goes on");
+        assert_eq!(int64, value);
+    };
+    check_bystander(1).await;
+
+    let mut attacker = BytePeer::over(connector.connect().await.expect("it is served").0);
+    attacker.expect(testkit::peer::GREETING).await;
+    let began = Instant::now();
+    attacker.send(bytes).await;
+    check_bystander(2).await;
+    let lost = within(losses.recv()).await.expect("the callback is called");
+    let took = began.elapsed();
+    attacker.expect_end().await;
+    check_bystander(3).await;
+
+    assert!(losses.try_recv().is_err(), "only the attacker's connection is closed");
+    handle.close();
+    within(serving).await.expect("serve does not panic");
+    (lost, took)
+}
+
+async fn assert_closes(vector: &Vector, limits: Limits, kinds: &[ErrorKind]) {
+    let (lost, took) = attack(&unhex(&vector.client_to_server), limits).await;
+    assert!(kinds.contains(&lost.reason.kind()), "{}: {}", vector.name, lost.reason);
+    assert_eq!(took, Duration::ZERO, "{}: closed at once", vector.name);
+}
+
+async fn assert_waits(vector: &Vector, limits: Limits) {
+    let receive_timeout = Duration::from_secs(7);
+    let (lost, took) = attack(&unhex(&vector.client_to_server), limits.frame_time(receive_timeout)).await;
+    assert_eq!(lost.reason.kind(), ErrorKind::Timeout, "{}: {}", vector.name, lost.reason);
+    // The runtime's clock has a granularity of a millisecond.
+    assert!(
+        (Duration::ZERO..Duration::from_millis(2)).contains(&(took - receive_timeout)),
+        "{}: {took:?}",
+        vector.name
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_hostile_line_is_closed_or_waited_for_and_allocates_nothing_that_is_only_announced() {
+    for vector in vectors() {
+        let limits = Limits::default();
+        match Expected::of(&vector.expected) {
+            Expected::Close => assert_closes(&vector, limits, &[ErrorKind::Decode, ErrorKind::Limit]).await,
+            Expected::Wait => assert_waits(&vector, limits).await,
+            Expected::WaitOrClose => {
+                assert_closes(&vector, limits.clone(), &[ErrorKind::Limit]).await;
+                assert_waits(&vector, limits.frame(usize::MAX)).await;
+            }
+        }
+        let largest = counting::largest();
+        assert!(largest < MOST, "{}: {largest} bytes were allocated in one piece", vector.name);
+    }
+
+    // The counter counts, or all of the above would say nothing.
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(MOST)));
+    assert!(counting::largest() >= MOST);
+}

@@ -1,0 +1,422 @@
+//! Decoding is linear in the bytes however they are cut, for any Format: with the length before the body, without any,
+//! and with an end that must be looked for. 4 MiB that arrive byte by byte cost at most 3 times what they cost in pieces
+//! of 16 KiB, decode work alone. The work is counted by the Formats of this file, so the answer does not depend on the
+//! machine; the time is only checked to grow with the bytes and not with their square.
+
+use std::cell::Cell;
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use cmd_stream::Json;
+use cmd_stream::format::json::Length;
+use cmd_stream::format::{Decode, Encode, EncodeError, Format};
+use cmd_stream::proto::frame::{Frame, FrameReader, Seq, Tag};
+use cmd_stream::proto::{Decoded, Fault, varint};
+use serde::{Deserialize, Serialize};
+
+const MIB: usize = 1 << 20;
+/// What one read of a connection brings at least, as long as there is more.
+const PIECE: usize = 16 << 10;
+/// How much more may be done for single bytes than for pieces.
+const MOST: f64 = 3.0;
+
+/// What has been done: attempts that the Format was asked for, and bytes that it looked at.
+#[derive(Debug, Default)]
+struct Work(Cell<u64>);
+
+impl Work {
+    fn attempt(&self) {
+        self.0.set(self.0.get() + 1);
+    }
+
+    fn looked_at(&self, bytes: usize) {
+        self.0.set(self.0.get() + bytes as u64);
+    }
+}
+
+thread_local! {
+    /// That of the test that runs on this thread.
+    static WORK: Work = Work::default();
+}
+
+fn looked_at(bytes: usize) {
+    WORK.with(|work| work.looked_at(bytes));
+}
+
+/// The Format of the Go `echo` example: no tag, the length before the text.
+#[derive(Clone, Copy, Debug)]
+struct Untagged;
+
+impl Format for Untagged {
+    type Progress = ();
+
+    fn encode_tag(&self, _: Tag, _: &mut Vec<u8>) {}
+
+    fn decode_tag(&self, _: &[u8]) -> Decoded<Tag> {
+        Decoded::Value(Tag::new(0), 0)
+    }
+}
+
+impl Encode<String> for Untagged {
+    fn encode(&self, value: &String, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        encode_text(value, out);
+        Ok(())
+    }
+}
+
+impl Decode<String> for Untagged {
+    fn decode(&self, bytes: &[u8], (): &mut ()) -> Decoded<String> {
+        WORK.with(Work::attempt);
+        let (end, start) = match end_of_text(bytes) {
+            Decoded::Value(end, start) => (end, start),
+            Decoded::Incomplete(missing) => return Decoded::Incomplete(missing),
+            Decoded::Invalid(error) => return Decoded::Invalid(error),
+        };
+        match bytes.get(start..end) {
+            None => Decoded::incomplete(end - bytes.len()),
+            Some(text) => decode_text(text)
+                .map_or_else(|fault| Decoded::invalid(fault, end), |t| Decoded::Value(t, end)),
+        }
+    }
+}
+
+fn encode_text(text: &str, out: &mut Vec<u8>) {
+    varint::encode(text.len() as u64, out);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Where a text ends, and where it starts behind its length.
+fn end_of_text(bytes: &[u8]) -> Decoded<usize> {
+    match varint::decode_length(bytes) {
+        Decoded::Value(length, start) => {
+            looked_at(start);
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            Decoded::Value(start.saturating_add(length), start)
+        }
+        Decoded::Incomplete(missing) => {
+            looked_at(bytes.len());
+            Decoded::Incomplete(missing)
+        }
+        Decoded::Invalid(error) => Decoded::Invalid(error),
+    }
+}
+
+fn decode_text(bytes: &[u8]) -> Result<String, Fault> {
+    looked_at(bytes.len());
+    String::from_utf8(bytes.to_vec()).map_err(|error| Fault::Body(error.into()))
+}
+
+/// A number of texts, then each with its length: what a Format without a length for the whole looks like (MUS is one).
+/// With `REMEMBERS` it keeps where its scan stopped; without, it starts anew each time.
+#[derive(Clone, Copy, Debug)]
+struct Counted<const REMEMBERS: bool>;
+
+/// Where a scan stopped.
+#[derive(Debug, Default)]
+struct Scan {
+    /// How many texts are left, once that is known.
+    left: Option<u64>,
+    /// Where the next one begins.
+    at: usize,
+}
+
+impl Scan {
+    /// Goes on to the end of the last text.
+    fn resume(&mut self, bytes: &[u8]) -> Decoded<()> {
+        let mut left = match self.left {
+            Some(left) => left,
+            None => match varint::decode_length(bytes) {
+                Decoded::Value(count, taken) => {
+                    looked_at(taken);
+                    self.at = taken;
+                    count
+                }
+                Decoded::Incomplete(missing) => return Decoded::Incomplete(missing),
+                Decoded::Invalid(error) => return Decoded::Invalid(error),
+            },
+        };
+        while left > 0 {
+            let rest = bytes.get(self.at..).unwrap_or_default();
+            let missing = match end_of_text(rest) {
+                Decoded::Value(end, _) if end <= rest.len() => {
+                    self.at += end;
+                    left -= 1;
+                    continue;
+                }
+                Decoded::Value(end, _) => end - rest.len(),
+                Decoded::Incomplete(missing) => missing.get(),
+                Decoded::Invalid(error) => return Decoded::invalid(error.fault, self.at + error.at),
+            };
+            self.left = Some(left);
+            // Each of those behind it takes a byte at least.
+            return Decoded::incomplete(
+                missing.saturating_add(usize::try_from(left - 1).unwrap_or(usize::MAX)),
+            );
+        }
+        self.left = Some(0);
+        Decoded::Value((), self.at)
+    }
+}
+
+impl<const REMEMBERS: bool> Format for Counted<REMEMBERS> {
+    type Progress = Scan;
+}
+
+impl<const REMEMBERS: bool> Encode<Vec<String>> for Counted<REMEMBERS> {
+    fn encode(&self, value: &Vec<String>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        varint::encode(value.len() as u64, out);
+        value.iter().for_each(|text| encode_text(text, out));
+        Ok(())
+    }
+}
+
+impl<const REMEMBERS: bool> Decode<Vec<String>> for Counted<REMEMBERS> {
+    fn decode(&self, bytes: &[u8], scan: &mut Scan) -> Decoded<Vec<String>> {
+        WORK.with(Work::attempt);
+        if !REMEMBERS {
+            *scan = Scan::default();
+        }
+        let end = match scan.resume(bytes) {
+            Decoded::Value((), end) => end,
+            Decoded::Incomplete(missing) => return Decoded::Incomplete(missing),
+            Decoded::Invalid(error) => return Decoded::Invalid(error),
+        };
+        // All of it is there: it is decoded in one go.
+        let Decoded::Value(count, mut at) = varint::decode_length(bytes) else {
+            unreachable!("it was scanned")
+        };
+        let mut texts = Vec::new();
+        for _ in 0..count {
+            let Decoded::Value(end, start) = end_of_text(&bytes[at..]) else {
+                unreachable!("it was scanned")
+            };
+            match decode_text(&bytes[at + start..at + end]) {
+                Ok(text) => texts.push(text),
+                Err(fault) => return Decoded::invalid(fault, at + end),
+            }
+            at += end;
+        }
+        Decoded::Value(texts, end)
+    }
+}
+
+/// A text that ends at a line feed. With `REMEMBERS` it keeps how far it has looked.
+#[derive(Clone, Copy, Debug)]
+struct Line<const REMEMBERS: bool>;
+
+impl<const REMEMBERS: bool> Format for Line<REMEMBERS> {
+    type Progress = usize;
+}
+
+impl<const REMEMBERS: bool> Encode<String> for Line<REMEMBERS> {
+    fn encode(&self, value: &String, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        out.extend_from_slice(value.as_bytes());
+        out.push(b'\n');
+        Ok(())
+    }
+}
+
+impl<const REMEMBERS: bool> Decode<String> for Line<REMEMBERS> {
+    fn decode(&self, bytes: &[u8], looked: &mut usize) -> Decoded<String> {
+        WORK.with(Work::attempt);
+        if !REMEMBERS {
+            *looked = 0;
+        }
+        let Some(end) = bytes[*looked..].iter().position(|byte| *byte == b'\n') else {
+            looked_at(bytes.len() - *looked);
+            *looked = bytes.len();
+            return Decoded::incomplete(1);
+        };
+        looked_at(end + 1);
+        let end = *looked + end;
+        match decode_text(&bytes[..end]) {
+            Ok(text) => Decoded::Value(text, end + 1),
+            Err(fault) => Decoded::invalid(fault, end + 1),
+        }
+    }
+}
+
+/// `Json`, with its attempts and the bytes of the bodies that it reads counted.
+#[derive(Clone, Copy, Debug)]
+struct CountedJson;
+
+impl Format for CountedJson {
+    type Progress = Length;
+}
+
+impl<T: Serialize> Encode<T> for CountedJson {
+    fn encode(&self, value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        Json.encode(value, out)
+    }
+}
+
+impl<T> Decode<T> for CountedJson
+where
+    Json: Decode<T>,
+{
+    fn decode(&self, bytes: &[u8], progress: &mut Length) -> Decoded<T> {
+        WORK.with(Work::attempt);
+        let decoded = Json.decode(bytes, progress);
+        match &decoded {
+            Decoded::Value(_, taken) => looked_at(*taken),
+            Decoded::Incomplete(_) => looked_at(bytes.len().min(varint::MAX_LEN)),
+            Decoded::Invalid(error) => looked_at(error.at),
+        }
+        decoded
+    }
+}
+
+/// A frame of a value.
+fn frame<F: Encode<T>, T>(format: &F, value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Seq::FIRST.encode(&mut bytes);
+    format.encode_tag(Tag::new(0), &mut bytes);
+    format.encode(value, &mut bytes).expect("it can be encoded");
+    bytes
+}
+
+/// Decodes the frame as it arrives in pieces: the value, what was done, and the time.
+fn decode_in_pieces<F: Decode<T>, T>(format: &F, bytes: &[u8], piece: usize) -> (T, u64, Duration) {
+    WORK.with(|work| work.0.set(0));
+    let began = Instant::now();
+    let mut reader = FrameReader::<F::Progress>::new(usize::MAX);
+    let mut arrived = 0;
+    loop {
+        arrived = (arrived + piece).min(bytes.len());
+        let answer = reader.read(
+            &bytes[..arrived],
+            |bytes| format.decode_tag(bytes),
+            |_, body, progress| format.decode(body, progress),
+        );
+        match answer {
+            Decoded::Value(Frame::Body(_, value), taken) => {
+                assert_eq!((taken, arrived), (bytes.len(), bytes.len()));
+                return (value, WORK.with(|work| work.0.get()), began.elapsed());
+            }
+            Decoded::Incomplete(missing) => {
+                assert!(
+                    arrived + missing.get() <= bytes.len(),
+                    "{missing} more after {arrived} of {}",
+                    bytes.len()
+                );
+            }
+            other => panic!("after {arrived} bytes: {:?}", other.map(|_| ())),
+        }
+    }
+}
+
+/// How many times the work of pieces single bytes take.
+fn ratio_of_work<F: Encode<T> + Decode<T>, T: PartialEq + Debug>(format: &F, value: &T) -> f64 {
+    let bytes = frame(format, value);
+    let (in_pieces, few, _) = decode_in_pieces(format, &bytes, PIECE);
+    let (one_by_one, many, _) = decode_in_pieces(format, &bytes, 1);
+    assert!(in_pieces == *value && one_by_one == *value, "the value is the same however it is cut");
+    assert!(few >= bytes.len() as u64 - 4, "{few} for {} bytes: not all work is counted", bytes.len());
+    many as f64 / few as f64
+}
+
+/// Values of about so many bytes.
+fn text(bytes: usize) -> String {
+    "0123456789abcdef".repeat(bytes / 16)
+}
+
+fn texts(bytes: usize) -> Vec<String> {
+    (0..bytes / 61).map(|n| format!("{n:060}")).collect()
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct Document {
+    lines: Vec<String>,
+    number: i64,
+}
+
+fn document(bytes: usize) -> Document {
+    Document { lines: (0..bytes / 63).map(|n| format!("{n:060}")).collect(), number: 7 }
+}
+
+#[test]
+fn four_mib_byte_by_byte_cost_at_most_three_times_the_same_in_pieces() {
+    let four = 4 * MIB;
+    for (name, ratio) in [
+        ("length-prefixed, untagged", ratio_of_work(&Untagged, &text(four))),
+        ("counted texts", ratio_of_work(&Counted::<true>, &texts(four))),
+        ("many empty texts", ratio_of_work(&Counted::<true>, &vec![String::new(); four])),
+        ("one long text", ratio_of_work(&Counted::<true>, &vec![text(four)])),
+        ("ends at a line feed", ratio_of_work(&Line::<true>, &text(four))),
+        ("JSON", ratio_of_work(&CountedJson, &document(four))),
+    ] {
+        assert!(ratio <= MOST, "{name}: {ratio:.2} times the work");
+        println!("{name}: {ratio:.2} times the work");
+    }
+}
+
+/// The test above is able to fail: what starts anew at each attempt does far more, for a 64th of the bytes.
+#[test]
+fn a_format_that_starts_anew_each_time_would_fail() {
+    let small = 4 * MIB / 64;
+    for (name, ratio) in [
+        ("counted texts", ratio_of_work(&Counted::<false>, &texts(small))),
+        ("ends at a line feed", ratio_of_work(&Line::<false>, &text(small))),
+    ] {
+        assert!(ratio > 10.0 * MOST, "{name}: only {ratio:.2} times the work");
+    }
+}
+
+/// The least time of several for a value of so many bytes, byte by byte.
+fn time_of<F: Encode<T> + Decode<T>, T>(format: &F, value: &T) -> Duration {
+    let bytes = frame(format, value);
+    (0..5).map(|_| decode_in_pieces(format, &bytes, 1).2).min().expect("it ran")
+}
+
+/// Four times the bytes take about four times as long, and sixteen times as long if every byte were looked at again for
+/// each one that arrives. The limit is in the middle.
+#[test]
+fn time_grows_with_the_bytes_and_not_with_their_square() {
+    const LIMIT: f64 = 8.0;
+    fn growth<F: Encode<T> + Decode<T>, T>(format: &F, value: impl Fn(usize) -> T, bytes: usize) -> f64 {
+        // A machine that is busy with something else for a while may spoil one of the two, so it is tried again.
+        let once = || {
+            time_of(format, &value(4 * bytes)).as_secs_f64() / time_of(format, &value(bytes)).as_secs_f64()
+        };
+        (0..3).map(|_| once()).reduce(f64::min).expect("it ran")
+    }
+    for (name, growth) in [
+        ("length-prefixed, untagged", growth(&Untagged, text, MIB / 4)),
+        ("counted texts", growth(&Counted::<true>, texts, MIB / 4)),
+        ("ends at a line feed", growth(&Line::<true>, text, MIB / 4)),
+        ("JSON", growth(&Json, document, MIB / 4)),
+    ] {
+        assert!(growth < LIMIT, "{name}: {growth:.1} times the time for 4 times the bytes");
+    }
+    let anew = growth(&Line::<false>, text, 8 << 10);
+    assert!(
+        anew > LIMIT,
+        "what starts anew takes only {anew:.1} times the time: the limit would not notice it"
+    );
+}
+
+#[test]
+fn what_cannot_be_decoded_is_refused_at_the_same_byte_however_it_is_cut() {
+    fn refused_at<F: Decode<T>, T>(format: &F, bytes: &[u8], piece: usize) -> usize {
+        let mut reader = FrameReader::<F::Progress>::new(usize::MAX);
+        let mut arrived = 0;
+        loop {
+            arrived = (arrived + piece).min(bytes.len());
+            let read_body = |_, body: &[u8], progress: &mut _| format.decode(body, progress);
+            match reader.read(&bytes[..arrived], |bytes| format.decode_tag(bytes), read_body) {
+                Decoded::Invalid(error) => return error.at,
+                Decoded::Incomplete(_) if arrived < bytes.len() => {}
+                other => panic!("after {arrived} bytes: {:?}", other.map(|_| ())),
+            }
+        }
+    }
+    let mut counted = frame(&Counted::<true>, &texts(10_000));
+    let length_of_one = counted.len() - 61;
+    counted.splice(length_of_one..=length_of_one, [0xff; 10]);
+    let mut line = frame(&Line::<true>, &text(1000));
+    line[500] = 0xff;
+    for piece in [1, 2, 7, 61, 1000, usize::MAX / 2] {
+        assert_eq!(refused_at::<_, Vec<String>>(&Counted::<true>, &counted, piece), length_of_one + 10);
+        assert_eq!(refused_at::<_, String>(&Line::<true>, &line, piece), line.len());
+    }
+}
