@@ -22,6 +22,9 @@ pub(crate) use alarm::Alarm;
 pub(crate) use inbox::Inbox;
 pub(crate) use outbox::{Chunks, Outbox};
 
+/// After this many rounds in a row the task of a connection lets others have their turn.
+pub(crate) const ROUNDS: usize = 8;
+
 /// A byte stream in both directions: what a transport gives.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}

@@ -148,6 +148,7 @@ async fn reply_of_the_frame_limit_arrives_and_one_over_it_ends_the_connection() 
     let limits = client::Limits::default().frame(reply.len());
     let (client, mut peer) = connected(limits, WIDE).await;
     let (first, second) = (call!(client.send(echo("a"))), call!(client.send(echo("b"))));
+    quiet().await;
     peer.send(&reply).await;
     assert_eq!(first.await.unwrap().unwrap().0.len(), 100);
     peer.send(&announce(2, tag::TEXT, 103)).await;
@@ -415,34 +416,32 @@ async fn client_that_does_not_take_the_server_info_in_time_is_cut_off() {
 
 #[tokio::test(start_paused = true)]
 async fn server_that_does_not_greet_in_time_is_left() {
-    let connect = |delay: Duration| async move {
+    for (delay, in_time) in [(TIME - 2 * TICK, true), (TIME + 5 * TICK, false)] {
         let (ours, theirs) = duplex(WIDE);
         let mut peer = BytePeer::over(theirs);
-        let limits = client::Limits::default().handshake(TIME);
-        let client = Client::builder(Plain, Json).limits(limits).over(ours, pipes::peer());
-        let script = async {
-            peer.send(&GREETING[..1]).await;
-            sleep(delay).await;
-            peer.send(&GREETING[1..]).await;
-            peer
-        };
+        peer.send(&GREETING[..1]).await;
         let since = Instant::now();
-        let client = async {
-            let client = client.await;
+        let connect = async {
+            let limits = client::Limits::default().handshake(TIME);
+            let client = Client::builder(Plain, Json).limits(limits).over(ours, pipes::peer()).await;
             (client, since.elapsed())
         };
-        let ((client, took), _peer) = tokio::join!(client, async { timeout(2 * TIME, script).await });
-        (client, took)
-    };
-    assert!(connect(TIME - 2 * TICK).await.0.is_ok());
-    // The client's end is closed by then, so that the rest of the greeting cannot be sent: that script is cut.
-    let (ours, theirs) = duplex(WIDE);
-    let since = Instant::now();
-    let limits = client::Limits::default().handshake(TIME);
-    let error = Client::builder(Plain, Json).limits(limits).over(ours, pipes::peer()).await.unwrap_err();
-    assert_took(since, TIME);
-    assert_error(&error, ErrorKind::Timeout, Origin::Remote, "`Limits::handshake`");
-    BytePeer::over(theirs).expect_end().await;
+        let script = async {
+            sleep(delay).await;
+            if in_time {
+                peer.send(&GREETING[1..]).await;
+            } else {
+                peer.expect_end().await;
+            }
+        };
+        match tokio::join!(connect, script).0 {
+            (Ok(_), took) => assert!(in_time && took < TIME, "{took:?}"),
+            (Err(error), took) => {
+                assert!(!in_time && (TIME..=TIME + 5 * TICK).contains(&took), "{took:?}");
+                assert_error(&error, ErrorKind::Timeout, Origin::Remote, "`Limits::handshake`");
+            }
+        }
+    }
 }
 
 /// A way to connect that takes its time.
@@ -495,6 +494,7 @@ where
 #[tokio::test(start_paused = true)]
 async fn command_that_has_begun_must_be_whole_in_time() {
     let (world, dialer) = served(Limits::default().frame_time(TIME));
+    let mut punctual = Vec::new();
     // At once after the greeting, and behind a Command that is whole.
     for before in [vec![], echo_frame(1, "a")] {
         let mut peer = greeted(&dialer, WIDE).await;
@@ -503,6 +503,7 @@ async fn command_that_has_begun_must_be_whole_in_time() {
             peer.expect(&text_frame(1, "a")).await;
         }
         peer.expect(&text_frame(2, "b")).await;
+        punctual.push(peer);
 
         let mut peer = greeted(&dialer, WIDE).await;
         let since = Instant::now();
@@ -523,7 +524,8 @@ async fn command_that_has_begun_must_be_whole_in_time() {
         let (lost, ()) = tokio::join!(end, script);
         assert_error(&lost.reason, ErrorKind::Timeout, Origin::Remote, "`Limits::frame_time`");
     }
-    assert_eq!((world.counters().receive_timeouts, world.counters().invalid), (2, 0));
+    let counters = world.counters();
+    assert_eq!((counters.receive_timeouts, counters.invalid, counters.open), (2, 0, punctual.len() as u64));
 }
 
 #[tokio::test(start_paused = true)]
@@ -531,6 +533,7 @@ async fn reply_that_has_begun_must_be_whole_in_time() {
     for before in [vec![], text_frame(1, "a")] {
         let (client, mut peer) = connected(client::Limits::default().frame_time(TIME), WIDE).await;
         let calls = [call!(client.send(echo("a"))), call!(client.send(echo("b"))), call!(client.send(echo("c")))];
+        quiet().await;
         in_parts(&mut peer, &before, &text_frame(2, "b"), TIME - 2 * TICK).await;
         let since = Instant::now();
         let script = async {

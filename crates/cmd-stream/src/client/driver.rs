@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use super::shared::{Arrived, Shared};
-use crate::connection::{Alarm, Chunks, Inbox, Io, poll_write_all};
+use crate::connection::{Alarm, Chunks, Inbox, Io, ROUNDS, poll_write_all};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
@@ -76,13 +76,17 @@ where
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        loop {
+        for _ in 0..ROUNDS {
             // What the callers have added in their turn is written before more is read.
-            let yielding = self.give_out(cx)?;
-            if yielding || !self.take_in(cx)? {
-                return if yielding { Ok(()) } else { self.wait(cx) };
+            if self.give_out(cx)? {
+                return Ok(());
+            }
+            if !self.take_in(cx)? {
+                return self.wait(cx);
             }
         }
+        cx.waker().wake_by_ref();
+        Ok(())
     }
 
     /// Reads once. Whether there may be more to do.
@@ -94,6 +98,7 @@ where
                 return Ok(false);
             }
             self.paused = false;
+            self.frame_began = self.frame_began.map(|_| Instant::now()); // the pause was ours, not the server's
         }
         match self.inbox.poll_read(&mut self.io, cx) {
             Poll::Pending => Ok(false),

@@ -159,9 +159,12 @@ where
                     Error::new(ErrorKind::Timeout, Origin::Remote, message)
                 }
             };
+            let at_once = matches!(session.lock().ending, Some(Ending::Now(_)));
             drop(session);
             end.report(&reason);
-            linger(io, &reason).await;
+            if !at_once {
+                linger(io, &reason).await;
+            }
         }
     }
 }
@@ -177,10 +180,8 @@ async fn linger<IO: Io>(mut io: IO, reason: &Error) {
     if matches!(reason.kind(), ErrorKind::Io | ErrorKind::Timeout) || io.shutdown().await.is_err() {
         return;
     }
-    let client_left = reason.kind() == ErrorKind::Closed && reason.origin() == Origin::Remote;
-    let was_closed = reason.kind() == ErrorKind::Closed && reason.origin() == Origin::Local;
-    if client_left || was_closed {
-        return;
+    if reason.kind() == ErrorKind::Closed && reason.origin() == Origin::Remote {
+        return; // the client left first
     }
     let discard = async {
         // On the heap, as the future of every connection would have room for it.

@@ -15,16 +15,13 @@ use super::invoker::Invoker;
 use super::proxy::Arrival;
 use super::session::{Ending, Session};
 use crate::connection::outbox::Scratch;
-use crate::connection::{Alarm, Chunks, Inbox, Io, poll_write_all};
+use crate::connection::{Alarm, Chunks, Inbox, Io, ROUNDS, poll_write_all};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::{Decoded, Fault};
 use crate::proto::frame::{Frame, FrameReader, Head, Seq};
 use crate::proto::in_flight::SeqRefused;
 use crate::protocol::{CommandOf, CommandVisitor, Execute, ServerProtocol};
-
-/// After this many rounds in a row other tasks get their turn.
-const ROUNDS: usize = 8;
 
 /// Moves the bytes of one connection.
 pub(crate) struct Driver<'io, IO, P, F: Format, R, I> {
@@ -98,11 +95,18 @@ where
 
     /// Starts the Commands that have arrived, those left from before a pause first. Whether there may be more.
     fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_paused = {
+            let state = self.session.lock();
+            if let Some(Ending::AfterOutput(reason) | Ending::Now(reason)) = &state.ending {
+                self.ending.get_or_insert_with(|| reason.clone());
+            }
+            state.is_paused()
+        };
         if self.ending.is_some() {
             return false;
         }
         if self.paused {
-            if self.session.lock().is_paused() {
+            if is_paused {
                 return false;
             }
             let now = Instant::now();
@@ -144,8 +148,7 @@ where
         }
         self.frame_began = match (self.inbox.is_empty() || self.paused, self.frame_began) {
             (true, _) => None,
-            (false, Some(began)) if self.last_frame < began => Some(began),
-            (false, _) => Some(now),
+            (false, began) => began.or(Some(now)),
         };
     }
 
