@@ -1,6 +1,7 @@
 //! The Commands and Replies of the sample service in JSON, as values that can be compared; what a stream of them holds,
 //! by the library and by other means; and scripts that make such streams.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use cmd_stream::format::{Encode, EncodeError, Format};
@@ -8,6 +9,8 @@ use cmd_stream::proto::frame::{Frame, FrameReader, Head, Seq, Tag};
 use cmd_stream::proto::{Decoded, Fault};
 use cmd_stream::protocol::{ClientProtocol, CommandOf, CommandVisitor, ServerProtocol};
 use cmd_stream::{Execute, Json};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use testkit::sample::{
     DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, Sample, SampleCommand, SampleReply, Service, StreamCmd,
     StreamResult, TraceCmd,
@@ -49,8 +52,10 @@ pub trait Side: Clone + PartialEq + Debug {
     ///
     /// Those of the Format.
     fn encode(&self, format: &Json, out: &mut Vec<u8>) -> Result<(), EncodeError>;
-    /// Parses the text of a body; nothing if there is no such tag.
+    /// Parses the text of a body by `serde_json` alone; nothing if there is no such tag.
     fn parse(tag: i64, text: &[u8]) -> Option<serde_json::Result<Self>>;
+    /// Whether another value is inside, as `Cmd`.
+    fn has_inner(tag: i64) -> bool;
 }
 
 struct ToOwned;
@@ -101,6 +106,10 @@ impl Side for Command {
             _ => return None,
         })
     }
+
+    fn has_inner(tag: i64) -> bool {
+        tag == 4
+    }
 }
 
 impl Side for Reply {
@@ -128,6 +137,10 @@ impl Side for Reply {
             2 => serde_json::from_slice(text).map(Self::Delay),
             _ => return None,
         })
+    }
+
+    fn has_inner(_: i64) -> bool {
+        false
     }
 }
 
@@ -167,11 +180,18 @@ pub enum End {
     Cut(usize),
     /// In a frame that is invalid.
     Invalid {
-        /// Why, as text.
+        /// Why, as text; of a body without the Format's own error.
         fault: String,
         /// After how many bytes of the frame.
         at: usize,
     },
+}
+
+impl End {
+    fn invalid(fault: &Fault, at: usize) -> Self {
+        let fault = if let Fault::Body(_) = fault { "body".into() } else { format!("{fault:?}") };
+        Self::Invalid { fault, at }
+    }
 }
 
 /// Reads a stream of frames piece by piece, by the library.
@@ -234,7 +254,7 @@ impl<'a> Stream<'a> {
                 match self.next(piece.end) {
                     Next::Item(item) => found(item),
                     Next::Wait(missing) => break missing,
-                    Next::Invalid(error) => return End::Invalid { fault: format!("{:?}", error.fault), at: error.at },
+                    Next::Invalid(error) => return End::invalid(&error.fault, error.at),
                 }
             };
         }
@@ -259,7 +279,7 @@ pub fn reference_all<V: Side>(max_len: usize, limit: usize, bytes: &[u8], found:
 
 fn reference_one<V: Side>(max_len: usize, limit: usize, bytes: &[u8]) -> Result<(Item<V>, usize), End> {
     let visible = &bytes[..bytes.len().min(limit)];
-    let invalid = |fault: Fault, at| Err(End::Invalid { fault: format!("{fault:?}"), at });
+    let invalid = |fault: Fault, at| Err(End::invalid(&fault, at));
     // The part at `start` ends at `end`, which is not visible.
     let cut = |start: usize, end: u64| match usize::try_from(end) {
         Ok(end) if end <= limit => Err(End::Cut(end - bytes.len())),
@@ -299,10 +319,23 @@ fn reference_one<V: Side>(max_len: usize, limit: usize, bytes: &[u8]) -> Result<
     }
     let end = end as usize;
     match V::parse(tag, &bytes[body_at..end]) {
+        // A struct is read from an object alone.
+        Some(Ok(_)) if !are_objects::<V>(tag, &bytes[body_at..end]) => invalid(Fault::Body("an array".into()), end),
         Some(Ok(value)) => Ok((Item::Value(Seq::new(seq as i64), value), end)),
         Some(Err(error)) => invalid(Fault::Body(error.into()), end),
         None => unreachable!("the tag is known"),
     }
+}
+
+/// Whether the structs of a body that was parsed stand there as objects.
+fn are_objects<V: Side>(tag: i64, text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Trace {
+        #[serde(rename = "Cmd")]
+        _cmd: BTreeMap<String, IgnoredAny>,
+    }
+    let is_object = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    is_object && (!V::has_inner(tag) || serde_json::from_slice::<Trace>(text).is_ok())
 }
 
 /// A stream that a script has made.

@@ -457,6 +457,8 @@ async fn assert_is_served((mut reader, mut writer): Ends) {
     });
     served.await.expect("in time").expect("greeted, and its ping answered");
     assert_eq!(&greeting, b"\x07default");
+    drop((reader, writer));
+    sleep(SETTLE).await;
 }
 
 fn assert_outcome(plan: &Plan, expected: &Expected, outcome: &Outcome) {

@@ -183,7 +183,10 @@ where
     /// Called with a Reply that no call waits for: its call was dropped, or it has had its last Reply. It should be
     /// quick, as the connection's task runs it; a panic in it is contained. Such Replies are dropped unless it is set.
     #[must_use]
-    pub fn on_unexpected_reply(self, call: impl Fn(Seq, P::Reply) + std::marker::Send + Sync + 'static) -> Self {
+    pub fn on_unexpected_reply(
+        self,
+        call: impl Fn(Seq, P::Reply) + std::marker::Send + Sync + 'static,
+    ) -> Self {
         Self { on_unexpected: Some(Box::new(call)), ..self }
     }
 
@@ -212,7 +215,9 @@ where
     pub async fn connect_by(self, transport: &impl Connect) -> Result<Client<P, F>, Error> {
         let connected = timeout(self.limits.connect, transport.connect()).await;
         let (io, peer) = connected
-            .map_err(|_| Error::new(ErrorKind::Timeout, Origin::System, "connecting took too long (`Limits::connect`)"))?
+            .map_err(|_| {
+                Error::new(ErrorKind::Timeout, Origin::System, "connecting took too long (`Limits::connect`)")
+            })?
             .map_err(|error| Error::io("connecting", error))?;
         self.over(io, peer).await
     }
@@ -252,14 +257,22 @@ async fn greet(io: &mut impl Io, inbox: &mut Inbox) -> Result<ServerInfo, Error>
             }
             Decoded::Incomplete(_) => {}
             Decoded::Invalid(error) => {
-                let kind = if matches!(error.fault, Fault::TooLong { .. }) { ErrorKind::Limit } else { ErrorKind::Decode };
+                let kind = if matches!(error.fault, Fault::TooLong { .. }) {
+                    ErrorKind::Limit
+                } else {
+                    ErrorKind::Decode
+                };
                 return Err(Error::with_source(kind, Origin::Remote, "invalid server info", error));
             }
         }
         let read = std::future::poll_fn(|cx| inbox.poll_read(io, cx)).await;
         if read.map_err(|error| Error::io("reading the server info", error))? == 0 {
             return Err(if inbox.is_empty() {
-                Error::new(ErrorKind::Closed, Origin::Remote, "the server closed the connection instead of greeting")
+                Error::new(
+                    ErrorKind::Closed,
+                    Origin::Remote,
+                    "the server closed the connection instead of greeting",
+                )
             } else {
                 let message = "the connection ended in the middle of the server info";
                 Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message)

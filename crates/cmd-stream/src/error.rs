@@ -79,7 +79,10 @@ pub enum Origin {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, origin: Origin, message: impl Into<String>) -> Self {
-        Self { inner: Arc::new(Inner { kind, origin, message: message.into(), source: None }), was_sent: false }
+        Self {
+            inner: Arc::new(Inner { kind, origin, message: message.into(), source: None }),
+            was_sent: false,
+        }
     }
 
     pub(crate) fn with_source(

@@ -118,7 +118,8 @@ pub mod __private {
     pub use crate::proto::decode::{Decoded, Fault};
     pub use crate::proto::frame::Tag;
     pub use crate::protocol::{
-        ClientProtocol, CommandOf, CommandVisitor, Entry, Execute, NoFailure, Protocol, Reply, ReplyOf, ServerProtocol,
+        ClientProtocol, CommandOf, CommandVisitor, Entry, Execute, NoFailure, Protocol, Reply, ReplyOf,
+        ServerProtocol,
     };
     pub use crate::server::failed::Failed;
 
@@ -128,7 +129,10 @@ pub mod __private {
         while i < entries.len() {
             let mut j = i + 1;
             while j < entries.len() {
-                assert!(entries[i].tag.get() != entries[j].tag.get(), "two types of a Protocol have the same tag");
+                assert!(
+                    entries[i].tag.get() != entries[j].tag.get(),
+                    "two types of a Protocol have the same tag"
+                );
                 j += 1;
             }
             i += 1;

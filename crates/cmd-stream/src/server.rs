@@ -109,7 +109,12 @@ where
     /// # Errors
     ///
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on.
-    pub async fn bind(address: impl ToSocketAddrs, protocol: P, format: F, receiver: R) -> Result<Self, Error> {
+    pub async fn bind(
+        address: impl ToSocketAddrs,
+        protocol: P,
+        format: F,
+        receiver: R,
+    ) -> Result<Self, Error> {
         Self::builder(protocol, format, receiver).bind(address).await
     }
 
@@ -164,7 +169,10 @@ impl<P, F, R, I, L: Accept> Server<P, F, R, I, L> {
 
 impl<P, F, R, I, L> fmt::Debug for Server<P, F, R, I, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("info", &self.info).field("limits", &self.service.limits).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("info", &self.info)
+            .field("limits", &self.service.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -246,6 +254,9 @@ where
 
 impl<P, F, R, I> fmt::Debug for Builder<P, F, R, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("info", &self.info).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("info", &self.info)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

@@ -65,7 +65,8 @@ fn assert_is(error: &Error, kind: ErrorKind, says: &str) {
 /// The same for a client with three calls in flight: the first two get their Replies, the third one this error.
 async fn client_gets(bytes: &[u8]) -> Error {
     let (client, mut peer) = connected().await;
-    let calls = async { tokio::join!(client.send(echo("a")), client.send(echo("b")), client.send(echo("c"))) };
+    let calls =
+        async { tokio::join!(client.send(echo("a")), client.send(echo("b")), client.send(echo("c"))) };
     let script = async {
         peer.expect(&[echo_frame(1, "a"), echo_frame(2, "b"), echo_frame(3, "c")].concat()).await;
         peer.send(&[&text_frame(2, "b"), &text_frame(1, "a"), bytes].concat()).await;
@@ -169,7 +170,8 @@ async fn bool_that_is_none() {
 
 #[tokio::test]
 async fn invalid_utf_8() {
-    server_refuses(&third(tag::ECHO, b"{\"text\":\"\xff\"}"), ErrorKind::Decode, "body does not decode").await;
+    server_refuses(&third(tag::ECHO, b"{\"text\":\"\xff\"}"), ErrorKind::Decode, "body does not decode")
+        .await;
     client_refuses(&third(tag::TEXT, b"\"\xc3\x28\""), ErrorKind::Decode, "body does not decode").await;
 }
 
@@ -196,7 +198,8 @@ async fn tag_that_the_protocol_does_not_declare() {
 async fn nesting_of_128_levels_is_refused_and_of_127_accepted() {
     for levels in [128, 129, 100_000] {
         server_refuses(&third(tag::NEST, nested(levels)), ErrorKind::Decode, "recursion limit").await;
-        server_refuses(&third(tag::NEST, "[".repeat(levels)), ErrorKind::Decode, "body does not decode").await;
+        server_refuses(&third(tag::NEST, "[".repeat(levels)), ErrorKind::Decode, "body does not decode")
+            .await;
         client_refuses(&third(tag::NESTED, nested(levels)), ErrorKind::Decode, "recursion limit").await;
     }
 
@@ -351,7 +354,8 @@ async fn server_info_of_over_1024_bytes_is_refused_at_its_length() {
 #[tokio::test]
 async fn server_info_of_1024_bytes_passes() {
     let info = ServerInfo::new([b'i'; 1024]).unwrap();
-    let server = Server::builder(Plain, Json, Lab::new()).server_info(info.clone()).bind("127.0.0.1:0").await.unwrap();
+    let server =
+        Server::builder(Plain, Json, Lab::new()).server_info(info.clone()).bind("127.0.0.1:0").await.unwrap();
     let address = server.handle().local_addr().to_string();
     tokio::spawn(server.serve());
     let client = Client::builder(Plain, Json).server_info(info).connect(address);

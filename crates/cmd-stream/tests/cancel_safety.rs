@@ -221,7 +221,9 @@ async fn a_call_that_waits_for_room_and_is_dropped_leaves_no_bytes() {
     let calling = async {
         let waiting = async {
             yield_now().await; // behind the first one
-            timeout(Duration::from_millis(10), client.send(echo(2)).into_future()).await.expect_err("no room");
+            timeout(Duration::from_millis(10), client.send(echo(2)).into_future())
+                .await
+                .expect_err("no room");
             timeout(Duration::from_millis(10), client.stream(StreamCmd { init: 0, count: 1 }).into_future())
                 .await
                 .expect_err("no room");
@@ -264,7 +266,8 @@ async fn calls_that_wait_for_room_go_on_when_others_of_them_are_dropped() {
             let frame = peer.receive(echo_frame(seq, 10).len() - 1).await;
             // All numbers have one digit or two, so the rest of the frame says which one it is.
             let whole = |value: i64| echo_frame(seq, value).starts_with(&frame);
-            let value = (0..40).filter(|value| value % 3 != 1).find(|&value| whole(value)).expect("a frame as sent");
+            let value =
+                (0..40).filter(|value| value % 3 != 1).find(|&value| whole(value)).expect("a frame as sent");
             peer.receive(echo_frame(seq, value).len() - frame.len()).await;
             peer.send(&echo_frame(seq, value)).await;
             values.push(value);
@@ -415,7 +418,8 @@ fn counts() -> Counts {
 async fn a_reply_that_is_given_up_is_sent_whole_or_not_at_all() {
     let counts = counts();
     let limits = server::Limits::default().output(150);
-    let (server, mut peer) = server_and_bytes(Server::builder(Pieces, Json, counts.clone()).limits(limits)).await;
+    let (server, mut peer) =
+        server_and_bytes(Server::builder(Pieces, Json, counts.clone()).limits(limits)).await;
     // More than memory and output hold together, so that at some time there is no room.
     const REPLIES: usize = 2000;
     peer.send(&json_frame(1, 0, &format!(r#"{{"replies":{REPLIES}}}"#))).await;

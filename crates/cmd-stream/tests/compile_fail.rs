@@ -61,7 +61,8 @@ fn fixture(path: PathBuf) -> Fixture {
     let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a plain file name").to_owned();
     let text = fs::read_to_string(&path).expect("a text file");
     let comments = text.lines().take_while(|line| line.starts_with("//"));
-    let errors: Vec<_> = comments.clone().filter_map(|line| line.strip_prefix("// error: ")).map(Into::into).collect();
+    let errors: Vec<_> =
+        comments.clone().filter_map(|line| line.strip_prefix("// error: ")).map(Into::into).collect();
     let compiles = comments.into_iter().any(|line| line == "// compiles");
     assert!(compiles == errors.is_empty(), "{name} must say either `// compiles` or `// error: ..`");
     Fixture { name, path, errors }

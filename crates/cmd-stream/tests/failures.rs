@@ -10,8 +10,8 @@ use cmd_stream::proto::frame::Seq;
 use cmd_stream::protocol::{ClientProtocol, CommandOf, ServerProtocol};
 use cmd_stream::server::{FailedReason, LostConnection};
 use cmd_stream::{
-    Client, Command, Error, ErrorKind, Execute, Failed, Failure, Json, Origin, Proxy, Reply, Scheduling, Server, client,
-    protocol, server,
+    Client, Command, Error, ErrorKind, Execute, Failed, Failure, Json, Origin, Proxy, Reply, Scheduling,
+    Server, client, protocol, server,
 };
 use serde::de::Error as _;
 use serde::ser::{Error as _, SerializeTuple};
@@ -154,7 +154,11 @@ impl<const IN_PLACE: bool> Execute<Lab> for Probe<IN_PLACE> {
                         .send(Report { note: Touchy(mood), last: true })
                         .await
                         .expect_err("it is refused");
-                    lab.shared.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(refusal.to_string());
+                    lab.shared
+                        .refusals
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(refusal.to_string());
                 }
                 Step::Error => drop("many".parse::<i64>()?),
                 Step::Typed => Err(CalcError { text: "typed".into(), made_of: None })?,
@@ -233,7 +237,10 @@ where
     Probe<false>: CommandOf<P>,
     Probe<true>: CommandOf<P>,
 {
-    async fn read<P: ClientProtocol<Json>, C: CommandOf<P>>(client: &Client<P, Json>, command: C) -> (usize, Option<Error>)
+    async fn read<P: ClientProtocol<Json>, C: CommandOf<P>>(
+        client: &Client<P, Json>,
+        command: C,
+    ) -> (usize, Option<Error>)
     where
         Json: Encode<C>,
     {
@@ -266,7 +273,11 @@ async fn typed() -> (Client<Typed, Json>, server::Handle) {
 }
 
 fn remote(error: &Error) -> CalcError {
-    assert_eq!((error.kind(), error.origin(), error.was_sent()), (ErrorKind::Remote, Origin::Remote, true), "{error:?}");
+    assert_eq!(
+        (error.kind(), error.origin(), error.was_sent()),
+        (ErrorKind::Remote, Origin::Remote, true),
+        "{error:?}"
+    );
     error.remote::<CalcError>().expect("the declared type").clone()
 }
 
@@ -284,7 +295,11 @@ async fn fails_as_a_value(steps: &[Step], failure: CalcError) {
         let mut after_replies = vec![Step::Send(Fine), Step::Send(Fine)];
         after_replies.extend_from_slice(steps);
         let (replies, error) = stream(&client, in_place, &after_replies).await;
-        assert_eq!((replies, remote(&error.expect("it fails"))), (2, failure.clone()), "in place: {in_place}");
+        assert_eq!(
+            (replies, remote(&error.expect("it fails"))),
+            (2, failure.clone()),
+            "in place: {in_place}"
+        );
 
         assert_eq!(send(&client, in_place, GOOD).await.expect("the connection goes on"), GOOD_REPORT);
         assert_eq!(client.in_flight(), 0);
@@ -314,7 +329,8 @@ async fn a_panic_of_a_command_arrives_as_the_declared_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_receiver_arrives_as_the_declared_failure() {
-    fails_as_a_value(&[Step::ReceiverPanics], made_of(FailedReason::Panic, "panic: the receiver panics")).await;
+    fails_as_a_value(&[Step::ReceiverPanics], made_of(FailedReason::Panic, "panic: the receiver panics"))
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -450,7 +466,10 @@ async fn without_a_declared_failure_the_connection_closes_and_both_sides_know_wh
         (&[Step::Typed], "command 2 failed: typed"),
         (&[Step::Panic], "command 2 failed: panic: the command panics"),
         (&[], "command 2 failed: the command ended without a last reply"),
-        (&[Step::Last(EncodeFails(3))], "command 2 failed: the reply cannot be encoded: it does not want to be encoded"),
+        (
+            &[Step::Last(EncodeFails(3))],
+            "command 2 failed: the reply cannot be encoded: it does not want to be encoded",
+        ),
     ];
     for in_place in WAYS {
         for (steps, reason) in cases {
@@ -562,14 +581,19 @@ async fn a_failure_that_cannot_be_made_or_encoded_closes_the_connection() {
     let cases: [(&[Step], ErrorKind, &str); 3] = [
         (&[], ErrorKind::Encode, "the reply cannot be encoded: it does not want to be encoded"),
         (&[Step::Panic], ErrorKind::Panic, "panic in encoding a reply: it panics when it is encoded"),
-        (&[Step::Error], ErrorKind::Panic, "panic in making the failure of a command: there is no failure for that"),
+        (
+            &[Step::Error],
+            ErrorKind::Panic,
+            "panic in making the failure of a command: there is no failure for that",
+        ),
     ];
     for in_place in WAYS {
         for (steps, kind, reason) in cases {
             let (lost, mut losses) = mpsc::unbounded_channel();
-            let server = Server::builder(Doomed, Json, Lab::default()).on_connection_lost(move |connection| {
-                let _ = lost.send(connection.reason.clone());
-            });
+            let server =
+                Server::builder(Doomed, Json, Lab::default()).on_connection_lost(move |connection| {
+                    let _ = lost.send(connection.reason.clone());
+                });
             let (client, _server) = both(server, Client::builder(Doomed, Json)).await;
             let error = send(&client, in_place, steps).await.expect_err("it fails");
             assert_eq!(error.kind(), ErrorKind::Closed);
@@ -585,17 +609,28 @@ async fn a_failure_that_cannot_be_made_or_encoded_closes_the_connection() {
 async fn a_command_that_cannot_be_encoded_fails_its_own_call_and_leaves_no_bytes() {
     for bytes in [0, 100, BIG] {
         let (client, mut peer) = client_and_bytes(Client::builder(Typed, Json), 1 << 16).await;
-        let error = client.send(Probe::<false> { note: Touchy(EncodeFails(bytes)), steps: vec![] }).await.expect_err("refused");
-        assert_eq!((error.kind(), error.origin(), error.was_sent()), (ErrorKind::Encode, Origin::Local, false));
+        let error = client
+            .send(Probe::<false> { note: Touchy(EncodeFails(bytes)), steps: vec![] })
+            .await
+            .expect_err("refused");
+        assert_eq!(
+            (error.kind(), error.origin(), error.was_sent()),
+            (ErrorKind::Encode, Origin::Local, false)
+        );
         assert_eq!(error.to_string(), "the command cannot be encoded: it does not want to be encoded");
 
         let command = Probe::<true> { note: Touchy(EncodePanics(bytes)), steps: vec![] };
         let error = client.stream(command).await.expect_err("refused");
-        assert_eq!((error.kind(), error.origin(), error.was_sent()), (ErrorKind::Panic, Origin::Local, false));
+        assert_eq!(
+            (error.kind(), error.origin(), error.was_sent()),
+            (ErrorKind::Panic, Origin::Local, false)
+        );
         assert_eq!(error.to_string(), "panic in encoding a command: it panics when it is encoded");
         assert_eq!(client.in_flight(), 0);
 
-        let next = async { client.send(Probe::<false> { note: Touchy(Fine), steps: vec![] }).await.expect("a reply") };
+        let next = async {
+            client.send(Probe::<false> { note: Touchy(Fine), steps: vec![] }).await.expect("a reply")
+        };
         let served = async {
             peer.expect(&json_frame(1, 0, r#"{"note":["",0],"steps":[]}"#)).await;
             peer.send(&json_frame(1, 0, r#"{"note":["",0],"last":true}"#)).await;
@@ -684,10 +719,11 @@ async fn a_command_whose_decoding_panics_closes_its_connection_only() {
 async fn a_panic_of_the_unexpected_reply_callback_is_contained() {
     let called = Arc::new(AtomicBool::new(false));
     let panics = Arc::clone(&called);
-    let client: client::Builder<Typed, Json> = Client::builder(Typed, Json).on_unexpected_reply(move |_, _| {
-        panics.store(true, Ordering::Relaxed);
-        panic!("the callback panics");
-    });
+    let client: client::Builder<Typed, Json> =
+        Client::builder(Typed, Json).on_unexpected_reply(move |_, _| {
+            panics.store(true, Ordering::Relaxed);
+            panic!("the callback panics");
+        });
     let (client, mut peer) = client_and_bytes(client, 1 << 16).await;
     peer.send(&json_frame(77, 0, r#"{"note":["",0],"last":true}"#)).await;
     until(|| called.load(Ordering::Relaxed)).await;
@@ -730,7 +766,10 @@ fn failed_is_made_of_a_message_or_any_error() {
     assert_eq!(failed.reason(), FailedReason::Error);
     assert!(failed.downcast_ref::<std::num::ParseIntError>().is_some());
     assert!(failed.downcast_ref::<CalcError>().is_none());
-    assert_eq!(format!("{failed:?}"), "Failed { reason: Error, error: ParseIntError { kind: InvalidDigit } }");
+    assert_eq!(
+        format!("{failed:?}"),
+        "Failed { reason: Error, error: ParseIntError { kind: InvalidDigit } }"
+    );
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use cmd_stream::proto::frame::Seq;
 use cmd_stream::transport::Peer;
 use cmd_stream::{
-    Call, Client, Command, ErrorKind, Execute, Failed, Failure, Invoker, Json, Proxy, Reply, Scheduling, Server,
-    protocol,
+    Call, Client, Command, ErrorKind, Execute, Failed, Failure, Invoker, Json, Proxy, Reply, Scheduling,
+    Server, protocol,
 };
 use serde::{Deserialize, Serialize};
 use testkit::ends::{both, json_frame, serve, server_and_bytes};
@@ -102,7 +102,12 @@ impl Log {
 }
 
 fn told_by<R>(proxy: &Proxy<'_, R>) -> Told {
-    Told { seq: proxy.seq(), peer: proxy.peer().clone(), received_at: proxy.received_at(), size: proxy.size() }
+    Told {
+        seq: proxy.seq(),
+        peer: proxy.peer().clone(),
+        received_at: proxy.received_at(),
+        size: proxy.size(),
+    }
 }
 
 impl Execute<Log> for Add {
@@ -157,7 +162,8 @@ struct Recorder(Log);
 impl Invoker<Calculator> for Recorder {
     async fn invoke(&self, call: impl Call<Calculator>) -> Result<(), Failed> {
         let (entry, seq) = (call.entry(), call.seq());
-        let told = Told { seq, peer: call.peer().clone(), received_at: call.received_at(), size: call.size() };
+        let told =
+            Told { seq, peer: call.peer().clone(), received_at: call.received_at(), size: call.size() };
         self.0.tell(told);
         let command = match call.command() {
             CalculatorCommand::Add(Add { a, b }) => format!("{a} + {b}"),
@@ -208,7 +214,13 @@ async fn it_sees_each_command_before_it_runs_with_seq_peer_time_and_exact_size()
                 let server = Server::builder(Calculator, Json, log.clone()).invoker(Recorder(log.clone()));
                 let (_server, mut peer) = server_and_bytes(server).await;
                 let frame = json_frame(seq, tag, body);
-                let length_len = if body.len() < 128 { 1 } else if body.len() < 16_384 { 2 } else { 3 };
+                let length_len = if body.len() < 128 {
+                    1
+                } else if body.len() < 16_384 {
+                    2
+                } else {
+                    3
+                };
                 assert_eq!(frame.len(), seq_len + 1 + length_len + body.len());
 
                 let began = tokio::time::Instant::now().into_std();
@@ -289,8 +301,11 @@ async fn a_refused_command_does_not_run_and_its_caller_is_told() {
         _ => Ok(()),
     });
     let log = Log::default();
-    let (client, server) =
-        both(Server::builder(Calculator, Json, log.clone()).invoker(guard), Client::builder(Calculator, Json)).await;
+    let (client, server) = both(
+        Server::builder(Calculator, Json, log.clone()).invoker(guard),
+        Client::builder(Calculator, Json),
+    )
+    .await;
     let error = client.send(Add { a: -1, b: 0 }).await.expect_err("refused");
     assert_eq!(error.remote::<Refused>(), Some(&Refused("Error: no negative numbers".into())));
     let error = client.send(QuickAdd { a: -1, b: 0 }).await.expect_err("refused");
@@ -312,7 +327,10 @@ async fn a_refused_command_closes_the_connection_of_a_protocol_without_a_failure
     let error = client.send(Add { a: i64::MAX, b: 2 }).await.expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Closed);
     let reason = within(reasons.recv()).await.expect("a loss");
-    assert_eq!((reason.kind(), reason.to_string().as_str()), (ErrorKind::Execution, "command 2 failed: nobody passes"));
+    assert_eq!(
+        (reason.kind(), reason.to_string().as_str()),
+        (ErrorKind::Execution, "command 2 failed: nobody passes")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -342,8 +360,11 @@ async fn its_panic_before_a_command_fails_the_command() {
         CalculatorCommand::WhoAmI(_) => Ok(()),
         _ => panic!("the guard panics"),
     });
-    let (client, server) =
-        both(Server::builder(Calculator, Json, Log::default()).invoker(guard), Client::builder(Calculator, Json)).await;
+    let (client, server) = both(
+        Server::builder(Calculator, Json, Log::default()).invoker(guard),
+        Client::builder(Calculator, Json),
+    )
+    .await;
     let panicked = Refused("Panic: panic: the guard panics".into());
     for error in [client.send(Add { a: 1, b: 2 }).await, client.send(QuickAdd { a: 1, b: 2 }).await] {
         assert_eq!(error.expect_err("it fails").remote::<Refused>(), Some(&panicked));
@@ -354,8 +375,9 @@ async fn its_panic_before_a_command_fails_the_command() {
 
 #[tokio::test(start_paused = true)]
 async fn its_panic_after_a_command_changes_nothing_for_the_caller() {
-    let server = Server::builder(Calculator, Json, Log::default())
-        .invoker(Around(|name, result| if name == "WhoAmI" { result } else { panic!("it panics behind {name}") }));
+    let server = Server::builder(Calculator, Json, Log::default()).invoker(Around(|name, result| {
+        if name == "WhoAmI" { result } else { panic!("it panics behind {name}") }
+    }));
     let (client, server) = both(server, Client::builder(Calculator, Json)).await;
     assert_eq!(client.send(Add { a: 1, b: 2 }).await.expect("a reply"), Sum(3));
     assert_eq!(client.send(QuickAdd { a: 1, b: 2 }).await.expect("a reply"), Sum(3));

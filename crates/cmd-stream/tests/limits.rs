@@ -100,11 +100,17 @@ async fn command_of_the_frame_limit_is_executed_and_one_over_it_ends_its_connect
     peer.send(&echo_frame(1, &fits)).await;
     peer.expect(&text_frame(1, &fits)).await;
     // One more byte in the body, and with a longer seq one more before it; the length alone is enough to refuse it.
-    for over in [announce(2, tag::ECHO, 112), announce(200, tag::ECHO, 111), echo_frame(2, &"x".repeat(101))] {
+    for over in [announce(2, tag::ECHO, 112), announce(200, tag::ECHO, 111), echo_frame(2, &"x".repeat(101))]
+    {
         let mut peer = greeted(&dialer, WIDE).await;
         peer.send(&over).await;
         peer.expect_end().await;
-        assert_error(&world.lost().await.reason, ErrorKind::Limit, Origin::Remote, "over the limit of 114 bytes");
+        assert_error(
+            &world.lost().await.reason,
+            ErrorKind::Limit,
+            Origin::Remote,
+            "over the limit of 114 bytes",
+        );
     }
     assert_eq!(world.counters().over_frame_limit, 3);
     peer.send(&echo_frame(3, &fits)).await;
@@ -177,7 +183,10 @@ async fn commands_in_flight_up_to_the_limit_run_and_a_further_one_is_not_read() 
     // One ends: the fourth one takes its place, and the rest waits again.
     world.lab.open_gate(1);
     quiet().await;
-    assert_eq!((world.lab.seen().running, world.lab.seen().started, world.counters().in_flight_pauses), (3, 4, 2));
+    assert_eq!(
+        (world.lab.seen().running, world.lab.seen().started, world.counters().in_flight_pauses),
+        (3, 4, 2)
+    );
     peer.expect(&text_frame(1, "a")).await;
 
     world.lab.open_gate(3);
@@ -532,7 +541,8 @@ async fn command_that_has_begun_must_be_whole_in_time() {
 async fn reply_that_has_begun_must_be_whole_in_time() {
     for before in [vec![], text_frame(1, "a")] {
         let (client, mut peer) = connected(client::Limits::default().frame_time(TIME), WIDE).await;
-        let calls = [call!(client.send(echo("a"))), call!(client.send(echo("b"))), call!(client.send(echo("c")))];
+        let calls =
+            [call!(client.send(echo("a"))), call!(client.send(echo("b"))), call!(client.send(echo("c")))];
         quiet().await;
         in_parts(&mut peer, &before, &text_frame(2, "b"), TIME - 2 * TICK).await;
         let since = Instant::now();

@@ -9,8 +9,8 @@ use cmd_stream::proto::frame::Tag;
 use cmd_stream::proto::{Decoded, Fault, varint};
 use cmd_stream::protocol::{CommandOf, Entry};
 use cmd_stream::{
-    Client, Command, Error, ErrorKind, Execute, Failed, Failure, Json, Protocol, Proxy, Reply, Scheduling, SendCommand,
-    Sender, Server, protocol,
+    Client, Command, Error, ErrorKind, Execute, Failed, Failure, Json, Protocol, Proxy, Reply, Scheduling,
+    SendCommand, Sender, Server, protocol,
 };
 use serde::{Deserialize, Serialize};
 use testkit::ends::{both, client_and_bytes, json_frame, server_and_bytes};
@@ -118,7 +118,11 @@ impl<C: Command> Command for Traced<C> {
 impl<C: Execute<Calc>> Execute<Calc> for Traced<C> {
     const SCHEDULING: Scheduling = C::SCHEDULING;
 
-    fn execute(self, calc: &Calc, proxy: Proxy<'_, C::Reply>) -> impl Future<Output = Result<(), Failed>> + Send {
+    fn execute(
+        self,
+        calc: &Calc,
+        proxy: Proxy<'_, C::Reply>,
+    ) -> impl Future<Output = Result<(), Failed>> + Send {
         self.command.execute(calc, proxy)
     }
 }
@@ -160,7 +164,9 @@ impl Command for Either {
 
 impl Execute<Calc> for Either {
     async fn execute(self, _: &Calc, proxy: Proxy<'_, Any>) -> Result<(), Failed> {
-        proxy.send(if self.whole { Any::Whole(Whole { value: 1, more: false }) } else { Any::Sum(Sum(2)) }).await
+        proxy
+            .send(if self.whole { Any::Whole(Whole { value: 1, more: false }) } else { Any::Sum(Sum(2)) })
+            .await
     }
 }
 
@@ -213,7 +219,10 @@ async fn a_command_may_be_answered_with_replies_of_several_types() {
 async fn two_choices_may_have_a_reply_in_common() {
     let client = calculator().await;
     assert_eq!(client.send(Either { whole: false }).await.expect("a reply"), Any::Sum(Sum(2)));
-    assert_eq!(client.send(Either { whole: true }).await.expect("a reply"), Any::Whole(Whole { value: 1, more: false }));
+    assert_eq!(
+        client.send(Either { whole: true }).await.expect("a reply"),
+        Any::Whole(Whole { value: 1, more: false })
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +244,8 @@ async fn a_generic_command_is_listed_once_for_each_of_its_types() {
     assert_eq!(client.send(add(2, 3)).await.expect("a reply"), Sum(5));
     let error = client.send(add(1000, 3)).await.expect_err("over the limit");
     assert_eq!(error.remote::<CalcError>(), Some(&CalcError("too much".into())));
-    let divide = Traced { trace: 1, command: Traced { trace: 2, command: Divide { a: 6, b: 3, both: false } } };
+    let divide =
+        Traced { trace: 1, command: Traced { trace: 2, command: Divide { a: 6, b: 3, both: false } } };
     assert_eq!(client.send(divide).await.expect("a reply"), Quotient::Exact(Whole { value: 2, more: false }));
 }
 
@@ -244,7 +254,12 @@ async fn tags_stand_on_the_wire_as_declared() {
     let (_server, mut peer) = server_and_bytes(Server::builder(Calculator, Json, CALC)).await;
     peer.send(&json_frame(1, 300, r#"{"whole":true}"#)).await;
     peer.expect(&json_frame(1, 7, r#"{"value":1,"more":false}"#)).await;
-    peer.send(&json_frame(2, 0x20, r#"{"trace":1,"command":{"trace":2,"command":{"a":5,"b":2,"both":false}}}"#)).await;
+    peer.send(&json_frame(
+        2,
+        0x20,
+        r#"{"trace":1,"command":{"trace":2,"command":{"a":5,"b":2,"both":false}}}"#,
+    ))
+    .await;
     peer.expect(&json_frame(2, 3, "2.5")).await;
     peer.send(&json_frame(3, 2, r#"{"trace":1,"command":{"a":1000,"b":2}}"#)).await;
     peer.expect(&json_frame(3, 1000, r#""too much""#)).await;
@@ -253,10 +268,18 @@ async fn tags_stand_on_the_wire_as_declared() {
 #[test]
 fn a_protocol_tells_its_names_and_tags() {
     let entry = |tag, name| Entry { tag: Tag::new(tag), name };
-    let commands =
-        [entry(0, "Add"), entry(1, "Divide"), entry(2, "TracedAdd"), entry(0x20, "TwiceTracedDivide"), entry(300, "Either")];
+    let commands = [
+        entry(0, "Add"),
+        entry(1, "Divide"),
+        entry(2, "TracedAdd"),
+        entry(0x20, "TwiceTracedDivide"),
+        entry(300, "Either"),
+    ];
     assert_eq!(Calculator::COMMANDS, commands);
-    assert_eq!(Calculator::REPLIES, [entry(0, "Sum"), entry(7, "Whole"), entry(3, "Fraction"), entry(1000, "CalcError")]);
+    assert_eq!(
+        Calculator::REPLIES,
+        [entry(0, "Sum"), entry(7, "Whole"), entry(3, "Fraction"), entry(1000, "CalcError")]
+    );
     assert_eq!(Calculator::NAME, "Calculator");
     assert_eq!(<Either as CommandOf<Calculator>>::TAG, Tag::new(300));
     assert_eq!(<Either as CommandOf<Calculator>>::INDEX, 4);
@@ -267,7 +290,7 @@ fn a_protocol_tells_its_names_and_tags() {
 fn a_protocol_is_a_value_with_the_derives_that_were_asked_for() {
     fn is_hash<T: std::hash::Hash + Ord + Copy + Default + std::fmt::Debug>(_: T) {}
     is_hash(Calculator);
-    assert_eq!(Calculator, Calculator::default());
+    assert_eq!(Calculator, Default::default());
     assert_eq!(format!("{Calculator:?}"), "Calculator");
 }
 
@@ -381,7 +404,8 @@ impl Execute<Elsewhere> for TraceCmd<EchoCmd> {
 
 #[tokio::test(start_paused = true)]
 async fn commands_of_another_crate_are_executed_on_a_receiver_of_this_one() {
-    let (client, _server) = both(Server::builder(Sample, Json, Elsewhere), Client::builder(Sample, Json)).await;
+    let (client, _server) =
+        both(Server::builder(Sample, Json, Elsewhere), Client::builder(Sample, Json)).await;
     let echo = EchoCmd { int64: 5, ..EchoCmd::default() };
     assert_eq!(client.send(echo.clone()).await.expect("a reply").int64, -5);
     assert_eq!(client.send(TraceCmd { map_carrier: None, cmd: echo }).await.expect("a reply").int64, -5);
@@ -525,10 +549,10 @@ async fn a_format_without_tags_puts_none_on_the_wire() {
 #[tokio::test(start_paused = true)]
 async fn what_a_format_of_the_users_own_refuses_closes_the_connection() {
     for (bytes, kind) in [
-        (&b"\x01\x02\xff\xff"[..], ErrorKind::Decode),                             // no UTF-8
-        (b"\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", ErrorKind::Decode),      // a length below zero
-        (b"\x01\xff\xff\xff\xff\xff\xff\xff\xff\x7f", ErrorKind::Limit),           // one that no memory holds
-        (b"\x01\x81\x80\x80\x02", ErrorKind::Limit),                               // one byte over 4 MiB
+        (&b"\x01\x02\xff\xff"[..], ErrorKind::Decode), // no UTF-8
+        (b"\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", ErrorKind::Decode), // a length below zero
+        (b"\x01\xff\xff\xff\xff\xff\xff\xff\xff\x7f", ErrorKind::Limit), // one that no memory holds
+        (b"\x01\x81\x80\x80\x02", ErrorKind::Limit),   // one byte over 4 MiB
     ] {
         let (reason, mut reasons) = tokio::sync::mpsc::unbounded_channel();
         let server = Server::builder(Echo, Text, CALC)

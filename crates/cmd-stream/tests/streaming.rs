@@ -39,7 +39,8 @@ fn value(reply: Option<Result<StreamResult, Error>>) -> Option<i64> {
 
 /// All Replies of a stream come in order, and only the last one says so.
 async fn check(client: &Client<Sample, Json>, init: i64, n: i64) {
-    let replies: Vec<_> = client.stream(count(init, n)).await.expect("sent").try_collect().await.expect("replies");
+    let replies: Vec<_> =
+        client.stream(count(init, n)).await.expect("sent").try_collect().await.expect("replies");
     let expected = (0..n).map(|at| StreamResult { value: init + at, last: at + 1 == n });
     assert!(replies.into_iter().eq(expected), "not the replies of {init}..+{n}");
 }
@@ -113,7 +114,13 @@ async fn replies_of_several_streams_may_be_mixed() {
     let mut first = client.stream(count(10, 3)).await.expect("sent");
     let mut second = client.stream(count(20, 2)).await.expect("sent");
     peer.expect(&[command(1, 10, 3), command(2, 20, 2)].concat()).await;
-    let mixed = [reply(2, 20, false), reply(1, 10, false), reply(2, 21, true), reply(1, 11, false), reply(1, 12, true)];
+    let mixed = [
+        reply(2, 20, false),
+        reply(1, 10, false),
+        reply(2, 21, true),
+        reply(1, 11, false),
+        reply(1, 12, true),
+    ];
     peer.send(&mixed.concat()).await;
     for expected in [Some(10), Some(11), Some(12), None] {
         assert_eq!(value(within(first.next()).await), expected);

@@ -107,7 +107,11 @@ async fn a_thousand_callers_share_one_connection() {
         let client = client.clone();
         tokio::spawn(async move {
             for n in 0..10 {
-                check(&client, EchoCmd { string: "ü".repeat(caller % 300), ..echo((caller * 10 + n) as i64) }).await;
+                check(
+                    &client,
+                    EchoCmd { string: "ü".repeat(caller % 300), ..echo((caller * 10 + n) as i64) },
+                )
+                .await;
             }
         })
     });
@@ -205,7 +209,10 @@ async fn a_closed_client_fails_pending_and_later_calls() {
     let (replies, ()) = within(async { tokio::join!(join_all(pending), closing) }).await;
     for reply in replies {
         let error = reply.expect_err("closed");
-        assert_eq!((error.kind(), error.origin(), error.was_sent()), (ErrorKind::Closed, Origin::Local, true));
+        assert_eq!(
+            (error.kind(), error.origin(), error.was_sent()),
+            (ErrorKind::Closed, Origin::Local, true)
+        );
     }
     let error = client.send(echo(1)).await.expect_err("closed");
     assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Closed, false));
@@ -319,7 +326,8 @@ async fn a_client_reads_the_greeting_and_replies_byte_by_byte() {
         }
     };
     let calling = async {
-        let client = client().over(ours, cmd_stream::transport::Peer::Other("bytes".into())).await.expect("greeted");
+        let client =
+            client().over(ours, cmd_stream::transport::Peer::Other("bytes".into())).await.expect("greeted");
         check(&client, echo(7)).await;
         check(&client, echo(7)).await;
     };
@@ -350,8 +358,10 @@ async fn two_busy_ends_with_tiny_buffers_do_not_block_each_other() {
         };
         tokio::join!(to, from)
     });
-    let client = client().over(ours, cmd_stream::transport::Peer::Other("pump".into())).await.expect("greeted");
-    within(join_all((0..64).map(|n| check(&client, EchoCmd { string: "z".repeat(20_000), ..echo(n) })))).await;
+    let client =
+        client().over(ours, cmd_stream::transport::Peer::Other("pump".into())).await.expect("greeted");
+    within(join_all((0..64).map(|n| check(&client, EchoCmd { string: "z".repeat(20_000), ..echo(n) }))))
+        .await;
     drop(client);
     pump.abort();
 }
@@ -359,7 +369,8 @@ async fn two_busy_ends_with_tiny_buffers_do_not_block_each_other() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_slowly_gets_every_reply() {
     let (server, peer) = server_and_bytes(sample().limits(server::Limits::default().output(10_000))).await;
-    let body = |n: u64| format!(r#"{{"Bool":false,"Int64":{n},"String":"{}","Float64":0.0}}"#, "s".repeat(3000));
+    let body =
+        |n: u64| format!(r#"{{"Bool":false,"Int64":{n},"String":"{}","Float64":0.0}}"#, "s".repeat(3000));
     let mut expected: Vec<_> = (1000..1200).map(|seq| json_frame(seq, 0, &body(seq))).collect();
     let (mut reading, mut writing) = tokio::io::split(peer.into_inner());
     let sent = expected.concat();

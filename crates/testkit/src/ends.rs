@@ -1,8 +1,8 @@
 //! Both ends of a connection in one process: two of ours, or one of ours and a scripted byte peer.
 
 use cmd_stream::format::Format;
-use cmd_stream::protocol::{ClientProtocol, ServerProtocol};
 use cmd_stream::proto::varint;
+use cmd_stream::protocol::{ClientProtocol, ServerProtocol};
 use cmd_stream::server::Handle;
 use cmd_stream::transport::{Connect, Peer, memory};
 use cmd_stream::{Client, Invoker, client, server};
@@ -61,7 +61,9 @@ where
 }
 
 /// A server of ours in memory, and a byte peer as its client, which has been greeted.
-pub async fn server_and_bytes<P, F, R, I>(server: server::Builder<P, F, R, I>) -> (Handle, BytePeer<DuplexStream>)
+pub async fn server_and_bytes<P, F, R, I>(
+    server: server::Builder<P, F, R, I>,
+) -> (Handle, BytePeer<DuplexStream>)
 where
     P: ServerProtocol<F, R>,
     F: Format,

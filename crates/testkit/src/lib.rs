@@ -15,7 +15,10 @@ pub mod wait;
 /// If it is not hex.
 pub fn unhex(hex: &str) -> Vec<u8> {
     assert!(hex.len().is_multiple_of(2), "hex of odd length: {hex}");
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex digits")).collect()
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex digits"))
+        .collect()
 }
 
 /// Lower-case hex of bytes.

@@ -88,7 +88,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> BytePeer<IO> {
     /// The next `len` bytes.
     pub async fn receive(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
-        within(self.io.read_exact(&mut bytes)).await.unwrap_or_else(|error| panic!("{len} bytes expected: {error}"));
+        within(self.io.read_exact(&mut bytes))
+            .await
+            .unwrap_or_else(|error| panic!("{len} bytes expected: {error}"));
         bytes
     }
 
@@ -101,7 +103,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> BytePeer<IO> {
             match within(self.io.read(&mut bytes)).await {
                 Ok(0) => panic!("expected {}, then the end came after {}", hex(expected), hex(&received)),
                 Ok(n) => received.extend_from_slice(&bytes[..n]),
-                Err(error) => panic!("expected {}, then {error} came after {}", hex(expected), hex(&received)),
+                Err(error) => {
+                    panic!("expected {}, then {error} came after {}", hex(expected), hex(&received))
+                }
             }
         }
         assert_eq!(hex(&received), hex(expected));

@@ -106,7 +106,7 @@ where
 fn poll_send<P, F, C>(
     shared: &Shared<P, F>,
     stage: &mut Stage<C>,
-    cx: &mut Context<'_>,
+    cx: &Context<'_>,
     waiter: impl FnOnce(Waker) -> Waiter<P::Reply>,
 ) -> Poll<Result<Seq, Error>>
 where
@@ -160,7 +160,8 @@ where
     };
     C::Reply::from_reply(reply).map_err(|_| {
         // The connection's task has refused all others.
-        Error::new(ErrorKind::Protocol, Origin::Remote, "reply of a type that the command does not declare").sent()
+        Error::new(ErrorKind::Protocol, Origin::Remote, "reply of a type that the command does not declare")
+            .sent()
     })
 }
 
@@ -262,8 +263,11 @@ where
                 state: QueueState::Open,
             }))
         };
-        poll_send(this.client.shared(), &mut this.stage, cx, queue)
-            .map_ok(|seq| ReplyStream { client: this.client.clone(), seq: Some(seq), command: PhantomData })
+        poll_send(this.client.shared(), &mut this.stage, cx, queue).map_ok(|seq| ReplyStream {
+            client: this.client.clone(),
+            seq: Some(seq),
+            command: PhantomData,
+        })
     }
 }
 
@@ -329,7 +333,8 @@ where
                 (Some(reply), _, _) => (Some(Ok(reply)), None),
                 (None, QueueState::Ended, _) => (None, None),
                 (None, QueueState::Overflowed, _) => {
-                    let message = format!("over {limit} replies wait in the stream (`Limits::stream_replies`)");
+                    let message =
+                        format!("over {limit} replies wait in the stream (`Limits::stream_replies`)");
                     (Some(Err(Error::new(ErrorKind::Limit, Origin::Local, message).sent())), None)
                 }
                 (None, _, Some(error)) => (Some(Err(error)), None),

@@ -103,7 +103,12 @@ impl<R> State<R> {
 }
 
 impl<P: Protocol, F> Shared<P, F> {
-    pub(super) fn new(format: F, limits: Limits, on_unexpected: Option<OnUnexpected<P::Reply>>, peer: Peer) -> Self {
+    pub(super) fn new(
+        format: F,
+        limits: Limits,
+        on_unexpected: Option<OnUnexpected<P::Reply>>,
+        peer: Peer,
+    ) -> Self {
         let state = Mutex::new(State {
             pending: Pending::default(),
             outbox: Outbox::new(limits.output),
@@ -189,7 +194,8 @@ impl<P: Protocol, F> Shared<P, F> {
                 }
             };
             if !P::is_failure(&reply) && !accepts(&reply) {
-                let message = format!("the reply to command {seq} is of a type that the command does not declare");
+                let message =
+                    format!("the reply to command {seq} is of a type that the command does not declare");
                 _refused = reply;
                 return Err(Error::new(ErrorKind::Protocol, Origin::Remote, message));
             }

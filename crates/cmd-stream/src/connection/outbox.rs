@@ -54,7 +54,11 @@ impl Chunks {
 
     /// The chunk that small frames are added to.
     fn tail(&mut self) -> &mut Vec<u8> {
-        if self.chunks.back().is_none_or(|chunk| chunk.len() >= buffers::SIZE - LARGE || chunk.capacity() < buffers::SIZE) {
+        if self
+            .chunks
+            .back()
+            .is_none_or(|chunk| chunk.len() >= buffers::SIZE - LARGE || chunk.capacity() < buffers::SIZE)
+        {
             self.chunks.push_back(buffers::take());
         }
         self.chunks.back_mut().expect("a chunk was pushed if there was none")
@@ -92,7 +96,10 @@ impl Outbox {
 
     /// Wakes `waker` when there is room again.
     pub(crate) fn wait_for_room(&mut self, waker: &Waker) {
-        self.waiting.push(waker.clone());
+        // A future that is polled again while it waits need not stand here twice.
+        if !self.waiting.last().is_some_and(|last| last.will_wake(waker)) {
+            self.waiting.push(waker.clone());
+        }
     }
 
     /// Appends a frame: what `head` writes, then what has been encoded.
@@ -104,9 +111,11 @@ impl Outbox {
         if scratch.len() <= LARGE {
             tail.extend_from_slice(&scratch.0);
         } else {
-            if tail.is_empty() {
+            if tail.is_empty()
+                && let Some(empty) = self.queued.chunks.pop_back()
+            {
                 // There was no head. To write an empty chunk would look like the end of the stream.
-                self.queued.chunks.pop_back().map(buffers::give_back);
+                buffers::give_back(empty);
             }
             self.queued.chunks.push_back(mem::take(&mut scratch.0));
         }
@@ -193,7 +202,8 @@ mod tests {
     fn frames_small_and_large_come_out_in_order() {
         let mut outbox = Outbox::new(usize::MAX);
         let mut expected = Vec::new();
-        for (n, len) in [3, LARGE, LARGE + 1, 5, 3 * buffers::SIZE, 0, 60_000, 60_000].into_iter().enumerate() {
+        for (n, len) in [3, LARGE, LARGE + 1, 5, 3 * buffers::SIZE, 0, 60_000, 60_000].into_iter().enumerate()
+        {
             let body = vec![n as u8; len];
             append(&mut outbox, &[0xf0 | n as u8], &body);
             expected.push(0xf0 | n as u8);

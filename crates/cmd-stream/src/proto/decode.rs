@@ -47,7 +47,7 @@ impl<T> Decoded<T> {
     }
 
     /// The same answer of a decoder that was given the bytes from `start` on.
-    pub(crate) fn from_offset(self, start: usize) -> Self {
+    pub(crate) fn shifted(self, start: usize) -> Self {
         match self {
             Self::Value(value, taken) => Self::Value(value, start + taken),
             Self::Incomplete(missing) => Self::Incomplete(missing),
@@ -61,7 +61,8 @@ impl<T> Decoded<T> {
 pub struct DecodeError {
     /// What is wrong.
     pub fault: Fault,
-    /// How many bytes had been read when it became certain.
+    /// How many bytes had been read when it became certain. For a frame over its limit: where its first part begins that
+    /// is not whole within the limit.
     pub at: usize,
 }
 
@@ -91,7 +92,9 @@ impl fmt::Display for Fault {
         match self {
             Self::VarintOverflow => f.write_str("varint overflow"),
             Self::NegativeLength(length) => write!(f, "negative length {length}"),
-            Self::TooLong { length, limit } => write!(f, "length {length} is over the limit of {limit} bytes"),
+            Self::TooLong { length, limit } => {
+                write!(f, "length {length} is over the limit of {limit} bytes")
+            }
             Self::UnknownTag(tag) => write!(f, "unknown tag {tag}"),
             Self::Body(source) => write!(f, "body does not decode: {source}"),
         }

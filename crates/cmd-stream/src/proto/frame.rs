@@ -131,6 +131,16 @@ enum Known {
     Head(Head),
 }
 
+impl Known {
+    /// How many bytes it took.
+    fn len(self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Seq(_, len) | Self::Head(Head { len, .. }) => len,
+        }
+    }
+}
+
 impl<P: Default> FrameReader<P> {
     /// Frames of over `limit` bytes, seq included, are refused.
     pub fn new(limit: usize) -> Self {
@@ -171,7 +181,8 @@ impl<P: Default> FrameReader<P> {
                 self.needed = visible.len().saturating_add(missing.get());
                 if self.needed > self.limit {
                     let length = self.needed as u64;
-                    return Decoded::invalid(Fault::TooLong { length, limit: self.limit }, visible.len());
+                    // Not where the bytes end that happen to be there: the answer must not depend on how they are cut.
+                    return Decoded::invalid(Fault::TooLong { length, limit: self.limit }, self.known.len());
                 }
                 Decoded::incomplete(self.needed - bytes.len())
             }
@@ -196,7 +207,7 @@ impl<P: Default> FrameReader<P> {
                 Decoded::Invalid(error) => return Decoded::Invalid(error),
             },
         };
-        match read_tag(&bytes[start..]).from_offset(start) {
+        match read_tag(&bytes[start..]).shifted(start) {
             Decoded::Value(tag, len) => self.attempt_body(Head { seq, tag, len }, bytes, read_body),
             Decoded::Incomplete(missing) => {
                 self.known = Known::Seq(seq, start);
@@ -213,7 +224,7 @@ impl<P: Default> FrameReader<P> {
         bytes: &[u8],
         read_body: impl FnOnce(Head, &[u8], &mut P) -> Decoded<T>,
     ) -> Decoded<Frame<T>> {
-        let answer = read_body(head, &bytes[head.len..], &mut self.progress).from_offset(head.len);
+        let answer = read_body(head, &bytes[head.len..], &mut self.progress).shifted(head.len);
         if let Decoded::Incomplete(_) = answer {
             self.known = Known::Head(head);
         }

@@ -35,7 +35,9 @@ impl ServerInfo {
     /// [`InvalidServerInfo`] if it is empty or too long.
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Self, InvalidServerInfo> {
         match bytes.as_ref() {
-            bytes if bytes.is_empty() || bytes.len() > Self::MAX_LEN => Err(InvalidServerInfo { len: bytes.len() }),
+            bytes if bytes.is_empty() || bytes.len() > Self::MAX_LEN => {
+                Err(InvalidServerInfo { len: bytes.len() })
+            }
             bytes => Ok(Self(bytes.into())),
         }
     }

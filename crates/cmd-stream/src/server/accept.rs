@@ -88,7 +88,8 @@ where
         let mut ending = pin!(control.reached(Life::Draining));
         let (mut id, mut pause) = (0, FIRST_PAUSE);
         loop {
-            let accepted = match race(ending.as_mut(), race(self.listener.accept(), reap(connections))).await {
+            let accepted = match race(ending.as_mut(), race(self.listener.accept(), reap(connections))).await
+            {
                 First::Left(_) => return,
                 First::Right(First::Left(accepted)) => accepted,
                 First::Right(First::Right(never)) => match never {},
@@ -128,7 +129,13 @@ where
     }
 
     /// One connection, from the moment it was accepted to its end.
-    fn connection(&self, mut io: L::Io, peer: Peer, id: u64, place: Place) -> impl Future<Output = ()> + Send + use<P, F, R, I, L> {
+    fn connection(
+        &self,
+        mut io: L::Io,
+        peer: Peer,
+        id: u64,
+        place: Place,
+    ) -> impl Future<Output = ()> + Send + use<P, F, R, I, L> {
         let (service, control) = (Arc::clone(&self.service), Arc::clone(&self.control));
         let (on_lost, info) = (self.on_lost.clone(), self.info.clone());
         async move {
@@ -150,7 +157,8 @@ where
             let end = Lost { session: Some(Arc::clone(&session)), on_lost };
             let weak: Weak<dyn EndSession> = Arc::downgrade(&(Arc::clone(&session) as Arc<dyn EndSession>));
             let _registered = control.register(id, weak);
-            let reason = match timeout(session.service.limits.handshake, write_all(&mut io, &greeting)).await {
+            let reason = match timeout(session.service.limits.handshake, write_all(&mut io, &greeting)).await
+            {
                 Ok(Ok(())) => Driver::new(Arc::clone(&session), &mut io).run().await,
                 Ok(Err(error)) => error,
                 Err(_) => {
@@ -246,8 +254,12 @@ impl<P, F, R, I> Lost<P, F, R, I> {
         tracing::debug!(%reason, commands_left, "connection ended");
         let Some(on_lost) = &self.on_lost else { return };
         let connection = &session.connection;
-        let lost =
-            LostConnection { peer: connection.peer.clone(), id: connection.id, reason: reason.clone(), commands_left };
+        let lost = LostConnection {
+            peer: connection.peer.clone(),
+            id: connection.id,
+            reason: reason.clone(),
+            commands_left,
+        };
         if catch_unwind(AssertUnwindSafe(|| on_lost(&lost))).is_err() {
             tracing::error!("the lost-connection callback panicked");
         }

@@ -119,7 +119,8 @@ where
         match self.inbox.poll_read(self.io, cx) {
             Poll::Pending => return false,
             Poll::Ready(Ok(0)) if self.inbox.is_empty() => {
-                self.ending = Some(Error::new(ErrorKind::Closed, Origin::Remote, "the client closed the connection"));
+                self.ending =
+                    Some(Error::new(ErrorKind::Closed, Origin::Remote, "the client closed the connection"));
             }
             Poll::Ready(Ok(0)) => {
                 let message = "the connection ended in the middle of a frame";
@@ -138,7 +139,8 @@ where
         let mut started = 0;
         // The user's code runs in here: decoding, and the destructors of what was decoded. Commands contain their own
         // panics.
-        let loop_ended = catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut places, now, &mut started)));
+        let loop_ended =
+            catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut places, now, &mut started)));
         places.give_back(&service);
         add(&service.counts.commands, started);
         match loop_ended {
@@ -152,7 +154,12 @@ where
         };
     }
 
-    fn start_commands_in(&mut self, places: &mut Places, now: Instant, started: &mut u64) -> Result<(), Error> {
+    fn start_commands_in(
+        &mut self,
+        places: &mut Places,
+        now: Instant,
+        started: &mut u64,
+    ) -> Result<(), Error> {
         loop {
             if self.inbox.is_empty() {
                 return Ok(());
@@ -164,7 +171,11 @@ where
                 }
                 if state.is_paused() {
                     let counts = &self.session.service.counts;
-                    one(if state.in_flight.is_full() { &counts.in_flight_pauses } else { &counts.output_pauses });
+                    one(if state.in_flight.is_full() {
+                        &counts.in_flight_pauses
+                    } else {
+                        &counts.output_pauses
+                    });
                     self.paused = true;
                     return Ok(());
                 }
@@ -190,7 +201,12 @@ where
                 }
                 Decoded::Value(Frame::Body(_, Err(refused)), _) => {
                     one(&self.session.service.counts.invalid);
-                    return Err(Error::with_source(ErrorKind::Protocol, Origin::Remote, "invalid command", refused));
+                    return Err(Error::with_source(
+                        ErrorKind::Protocol,
+                        Origin::Remote,
+                        "invalid command",
+                        refused,
+                    ));
                 }
                 Decoded::Incomplete(_) => return Ok(()),
                 Decoded::Invalid(error) => {
@@ -237,7 +253,7 @@ where
     }
 
     /// Takes what is to be written next. True if there is nothing for now; then whoever has something wakes this task.
-    fn next_batch(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
+    fn next_batch(&mut self, cx: &Context<'_>) -> Result<bool, Error> {
         let mut state = self.session.lock();
         let waiting = state.outbox.settle(0);
         let replies = std::mem::take(&mut state.replies);
@@ -271,7 +287,7 @@ where
     }
 
     /// Books a write that the peer did not take whole.
-    fn settle(&mut self, cx: &mut Context<'_>) {
+    fn settle(&self, cx: &Context<'_>) {
         let waiting = {
             let mut state = self.session.lock();
             state.task = Some(cx.waker().clone());

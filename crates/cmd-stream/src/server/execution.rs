@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use super::counters::one;
 use super::extensions::Extensions;
-use super::failed::Failed;
+use super::failed::{Failed, FailedReason};
 use super::invoker::{Call, Invoker};
 use super::pace::{GROUP, GROUP_SHORT, Pace};
 use super::proxy::{Arrival, Connection, EncodedReply, Link, Proxy, ReplyLink};
@@ -215,19 +215,31 @@ where
     };
     match (result, running.last_is_sent.load(Relaxed)) {
         (Ok(()), true) => {}
-        (_, false) if session.connection.gone.load(Relaxed) => {} // most likely because of that; nobody to tell
+        // Most likely because of that, and there is nobody to tell; but a panic is reported all the same.
+        (result, false) if session.connection.gone.load(Relaxed) && !is_panic(&result) => {}
         (Ok(()), false) => session.fail(arrival.seq, Failed::no_last_reply(), is_late()),
         (Err(failed), false) => session.fail(arrival.seq, failed, is_late()),
         (Err(failed), true) => {
             one(&service.counts.failed_after_last_reply);
+            if failed.reason() == FailedReason::Panic {
+                one(&service.counts.panicked);
+            }
             tracing::warn!(seq = %arrival.seq, %failed, "command failed after its last reply");
         }
     }
 }
 
+fn is_panic(result: &Result<(), Failed>) -> bool {
+    matches!(result, Err(failed) if failed.reason() == FailedReason::Panic)
+}
+
 /// Starts a Command: polls it in place or in a task of its own, as its type deserves.
-pub(crate) fn start<P, F, R, I, C>(session: &Arc<Session<P, F, R, I>>, places: &mut Places, arrival: Arrival, command: C)
-where
+pub(crate) fn start<P, F, R, I, C>(
+    session: &Arc<Session<P, F, R, I>>,
+    places: &mut Places,
+    arrival: Arrival,
+    command: C,
+) where
     P: ServerProtocol<F, R>,
     F: Format,
     R: Send + Sync + 'static,

@@ -19,25 +19,25 @@ use std::fmt;
 /// ```
 #[derive(Default)]
 pub struct Extensions {
-    /// Made at the first use, so that a Command without extensions allocates nothing.
-    values: Option<Box<HashMap<TypeId, Box<dyn Any + Send + Sync>>>>,
+    /// Without values it allocates nothing.
+    values: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
 }
 
 impl Extensions {
     /// Puts a value in. The answer is the one of the same type that was there before.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> Option<T> {
-        let before = self.values.get_or_insert_default().insert(TypeId::of::<T>(), Box::new(value));
+        let before = self.values.insert(TypeId::of::<T>(), Box::new(value));
         before.and_then(|before| before.downcast().ok()).map(|before| *before)
     }
 
     /// The value of type `T`.
     pub fn get<T: 'static>(&self) -> Option<&T> {
-        self.values.as_ref()?.get(&TypeId::of::<T>())?.downcast_ref()
+        self.values.get(&TypeId::of::<T>())?.downcast_ref()
     }
 }
 
 impl fmt::Debug for Extensions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Extensions({})", self.values.as_ref().map_or(0, |values| values.len()))
+        write!(f, "Extensions({})", self.values.len())
     }
 }

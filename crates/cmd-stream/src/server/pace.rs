@@ -4,8 +4,8 @@
 //! A type starts in tasks of its own. There each poll is timed, and each Command that ends at its first poll, which was
 //! short, pays one off what the type owes; without debt it is polled in place. There single polls are not timed, as
 //! looking at the clock costs 3 % of a quick Command, but groups of them are. Whatever is long makes debt in proportion:
-//! a thread that loses its processor for some milliseconds costs some hundred Commands a task, while a type that now
-//! and then computes for long does not come back.
+//! a thread that loses its processor for some milliseconds costs some hundred Commands a task each, while a type that
+//! now and then computes for long does not come back.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -20,8 +20,9 @@ pub(crate) const GROUP: u32 = 16;
 const DEBT_FIRST: u32 = 64;
 /// What a type owes at most, so that one that has become quick comes back.
 const DEBT_MOST: u32 = 65_536;
-/// For each of these, something long costs one quick Command.
-const DEBT_UNIT: Duration = Duration::from_micros(10);
+/// For each of these, something long costs one quick Command. So a type of which one in a hundred takes 5 ms or more is
+/// not polled in place, while a thread that loses its processor for a moment costs little.
+const DEBT_UNIT: Duration = Duration::from_micros(50);
 /// A type of which more than one in this many stays pending after a poll in place gains nothing there.
 const PENDING_SHARE: u32 = 5;
 
@@ -124,9 +125,9 @@ mod tests {
         pay_off(&pace);
         pace.was_long(Duration::from_millis(200));
         assert!(!pace.is_quick());
-        assert_eq!(pay_off(&pace), 20_000);
+        assert_eq!(pay_off(&pace), 4000);
         pace.polled_alone(SHORT + QUICK, true);
-        assert_eq!(pay_off(&pace), 5);
+        assert_eq!(pay_off(&pace), 1);
         pace.was_long(Duration::MAX);
         assert_eq!(pay_off(&pace), DEBT_MOST);
     }

@@ -72,7 +72,11 @@ impl State {
 }
 
 impl<P, F, R, I> Session<P, F, R, I> {
-    pub(crate) fn new(service: Arc<Service<P, F, R, I>>, control: Arc<Control>, connection: Connection) -> Self {
+    pub(crate) fn new(
+        service: Arc<Service<P, F, R, I>>,
+        control: Arc<Control>,
+        connection: Connection,
+    ) -> Self {
         let limits = &service.limits;
         let state = Mutex::new(State {
             outbox: Outbox::new(limits.output),
@@ -105,7 +109,8 @@ impl<P, F, R, I> Session<P, F, R, I> {
     /// Lets the connection end. An ending that comes later and is more urgent replaces an earlier one.
     pub(crate) fn end(&self, ending: Ending) {
         self.tell_task(|state| match (&state.ending, &ending) {
-            (Some(Ending::Now(_)), _) | (Some(Ending::AfterOutput(_)), Ending::WhenIdle | Ending::AfterOutput(_)) => {}
+            (Some(Ending::Now(_)), _)
+            | (Some(Ending::AfterOutput(_)), Ending::WhenIdle | Ending::AfterOutput(_)) => {}
             _ => state.ending = Some(ending),
         });
     }
@@ -185,7 +190,12 @@ where
         let is_last = match catch_unwind(AssertUnwindSafe(encode)) {
             Ok((Ok(()), is_last)) => is_last,
             Ok((Err(error), _)) => {
-                return Err(Error::with_source(ErrorKind::Encode, Origin::Local, "the reply cannot be encoded", error));
+                return Err(Error::with_source(
+                    ErrorKind::Encode,
+                    Origin::Local,
+                    "the reply cannot be encoded",
+                    error,
+                ));
             }
             Err(payload) => return Err(Error::panic("encoding a reply", &*payload)),
         };

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use cmd_stream::client::Client;
 use cmd_stream::server::{Counters, Handle, Limits, LostConnection, Served};
 use cmd_stream::transport::{Accept, Connect};
-use cmd_stream::{Command, Error, Execute, Failed, Failure, Json, Proxy, Reply, Scheduling, Server, protocol};
+use cmd_stream::{
+    Command, Error, Execute, Failed, Failure, Json, Proxy, Reply, Scheduling, Server, protocol,
+};
 use serde::{Deserialize, Serialize};
 use testkit::wait::within;
 use tokio::net::TcpListener;

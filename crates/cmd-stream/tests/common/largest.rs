@@ -1,6 +1,9 @@
 //! The largest piece of memory that this process has asked for.
 
-#![allow(unsafe_code, reason = "a global allocator cannot be written without it; each call goes on to the system's")]
+#![allow(
+    unsafe_code,
+    reason = "a global allocator cannot be written without it; each call goes on to the system's"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

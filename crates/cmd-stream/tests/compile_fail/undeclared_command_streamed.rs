@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
 struct Add;
-#[derive(Serialize, Deserialize)]
-#[derive(Default)]
+#[derive(Serialize, Deserialize, Default)]
 struct Multiply;
 #[derive(Serialize, Deserialize)]
 struct Sum(i64);
