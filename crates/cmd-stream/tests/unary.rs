@@ -287,10 +287,13 @@ async fn bodies_of_every_size_around_the_read_buffer_come_back_unchanged() {
 async fn bodies_around_the_steps_of_their_length_come_back_unchanged() {
     let (client, _server) = both(sample(), client()).await;
     let around = echo_body(0).len();
-    for step in [128, 16_384, 2 << 20] {
-        for len in step - 3..=step + 3 {
-            check(&client, text(len - around)).await;
+    for step in [128, 16_384] {
+        for body in step - 3..=step + 3 {
+            check(&client, text(body - around)).await;
         }
+    }
+    for body in [(2 << 20) - 1, 2 << 20] {
+        check(&client, text(body - around)).await;
     }
 }
 
@@ -337,7 +340,8 @@ async fn a_client_reads_the_greeting_and_replies_byte_by_byte() {
 #[tokio::test(start_paused = true)]
 async fn two_busy_ends_with_tiny_buffers_do_not_block_each_other() {
     // Whatever passes between the two passes 64 bytes at a time, and both have much to write.
-    let (connector, _server) = testkit::ends::serve_in_memory(sample());
+    let limits = server::Limits::default().output(1000);
+    let (connector, _server) = testkit::ends::serve_in_memory(sample().limits(limits));
     let (far, _) = cmd_stream::transport::Connect::connect(&connector).await.expect("a server");
     let (ours, near) = duplex(64);
     let (mut far_read, mut far_write) = tokio::io::split(far);
@@ -360,8 +364,7 @@ async fn two_busy_ends_with_tiny_buffers_do_not_block_each_other() {
     });
     let client =
         client().over(ours, cmd_stream::transport::Peer::Other("pump".into())).await.expect("greeted");
-    within(join_all((0..64).map(|n| check(&client, EchoCmd { string: "z".repeat(20_000), ..echo(n) }))))
-        .await;
+    within(join_all((0..32).map(|n| check(&client, EchoCmd { string: "z".repeat(6000), ..echo(n) })))).await;
     drop(client);
     pump.abort();
 }

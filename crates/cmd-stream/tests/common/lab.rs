@@ -132,7 +132,7 @@ pub(crate) struct Stay {}
 
 /// Answered with itself, in place. As deep as its brackets.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub(crate) struct Nest(Vec<Nest>);
+pub(crate) struct Nest(Vec<Self>);
 
 /// Answered with the text of its flag, in place.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
