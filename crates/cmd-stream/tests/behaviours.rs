@@ -26,7 +26,7 @@ fn rows(document: &str) -> Vec<(Vec<u32>, String)> {
 fn parse_numbers(cell: &str) -> Option<Vec<u32>> {
     let mut numbers = Vec::new();
     for part in cell.split(',') {
-        let (first, last) = part.trim().split_once('-').unwrap_or((part.trim(), part.trim()));
+        let (first, last) = part.trim().split_once('-').unwrap_or_else(|| (part.trim(), part.trim()));
         numbers.extend(first.parse::<u32>().ok()?..=last.parse().ok()?);
     }
     Some(numbers)

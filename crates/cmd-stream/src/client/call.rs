@@ -76,7 +76,7 @@ where
 enum Stage<C> {
     Unsent(C),
     /// Encoded, waiting for room in the output.
-    Encoded(Scratch),
+    Encoded(Scratch, Option<u64>),
     Sent(Seq),
     Done,
 }
@@ -114,12 +114,12 @@ where
     C: CommandOf<P>,
     F: Encode<C>,
 {
-    let mut bytes = match std::mem::replace(stage, Stage::Done) {
+    let (mut bytes, mut turn) = match std::mem::replace(stage, Stage::Done) {
         Stage::Unsent(command) => match encode::<P, F, C>(shared, &command) {
-            Ok(bytes) => bytes,
+            Ok(bytes) => (bytes, None),
             Err(error) => return Poll::Ready(Err(error)),
         },
-        Stage::Encoded(bytes) => bytes,
+        Stage::Encoded(bytes, turn) => (bytes, turn),
         Stage::Sent(_) | Stage::Done => panic!("a call was polled after it was done"),
     };
     let mut state = shared.lock();
@@ -133,8 +133,8 @@ where
         return Poll::Ready(Err(Error::new(ErrorKind::Limit, Origin::Local, message)));
     }
     if state.outbox.is_full() {
-        state.outbox.wait_for_room(cx.waker());
-        *stage = Stage::Encoded(bytes);
+        state.outbox.wait_for_room(cx.waker(), &mut turn);
+        *stage = Stage::Encoded(bytes, turn);
         return Poll::Pending;
     }
     state.pending.insert(waiter(cx.waker().clone()));

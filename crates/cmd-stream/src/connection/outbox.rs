@@ -73,12 +73,14 @@ pub(crate) struct Outbox {
     in_writing: usize,
     high_water: usize,
     waiting: Vec<Waker>,
+    /// How often those who waited have been woken.
+    turn: u64,
 }
 
 impl Outbox {
     /// An outbox that is full at `high_water` bytes. A frame is accepted whole if there was any room before it.
     pub(crate) fn new(high_water: usize) -> Self {
-        Self { queued: Chunks::default(), in_writing: 0, high_water, waiting: Vec::new() }
+        Self { queued: Chunks::default(), in_writing: 0, high_water, waiting: Vec::new(), turn: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -94,10 +96,12 @@ impl Outbox {
         self.len() >= self.high_water
     }
 
-    /// Wakes `waker` when there is room again.
-    pub(crate) fn wait_for_room(&mut self, waker: &Waker) {
-        // A future that is polled again while it waits need not stand here twice.
-        if !self.waiting.last().is_some_and(|last| last.will_wake(waker)) {
+    /// Wakes `waker` when there is room again. `turn` is the waiter's own: it begins as none, and says since when it
+    /// stands here, so that one that is polled again and again stands here once.
+    pub(crate) fn wait_for_room(&mut self, waker: &Waker, turn: &mut Option<u64>) {
+        let stands_here = *turn == Some(self.turn) && self.waiting.iter().any(|other| other.will_wake(waker));
+        if !stands_here {
+            *turn = Some(self.turn);
             self.waiting.push(waker.clone());
         }
     }
@@ -133,7 +137,11 @@ impl Outbox {
     #[must_use]
     pub(crate) fn settle(&mut self, left: usize) -> Vec<Waker> {
         self.in_writing = left;
-        if self.is_full() { Vec::new() } else { mem::take(&mut self.waiting) }
+        if self.is_full() || self.waiting.is_empty() {
+            return Vec::new();
+        }
+        self.turn += 1;
+        mem::take(&mut self.waiting)
     }
 
     /// Drops all output. The answer is who waited for room.
@@ -237,7 +245,10 @@ mod tests {
         assert!(!outbox.is_full());
         append(&mut outbox, b"", b"0");
         assert!(outbox.is_full());
-        outbox.wait_for_room(Waker::noop());
+        let mut turn = None;
+        for _ in 0..10 {
+            outbox.wait_for_room(Waker::noop(), &mut turn);
+        }
         let mut chunks = Chunks::default();
         outbox.take(&mut chunks);
         assert!(outbox.is_full(), "what is being written still counts");

@@ -33,7 +33,7 @@ pub enum Served {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Cut {
-    /// Connections that were still open.
+    /// Connections that were still open, or waited for a place.
     pub connections: usize,
     /// Commands that were still running. They run on, and can send nothing any more.
     pub commands: usize,
@@ -93,7 +93,8 @@ impl Handle {
     /// Ends the server in good order, and returns at once; `serve` then ends with [`Served::Shutdown`].
     ///
     /// It accepts no further connections. A connection is closed as soon as no Command is in flight on it, so one that
-    /// is idle is closed at once; until then it is served, further Commands included. What has not ended within
+    /// is idle is closed at once (a client that then keeps its end open is left after a second); until then it is
+    /// served, further Commands included. What has not ended within
     /// [`Limits::drain`](super::Limits::drain) is cut. To shut down a server that is shutting down or closed changes
     /// nothing; if it does not serve yet, `serve` will end at once.
     pub fn shutdown(&self) {

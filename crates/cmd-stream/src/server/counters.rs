@@ -61,7 +61,7 @@ counters! {
     in_flight_pauses,
     /// How often a connection was not read because its limit of output was reached.
     output_pauses,
-    /// Connections cut when the time to drain was over.
+    /// Connections cut by a close, or when the time to drain was over.
     cut,
 }
 

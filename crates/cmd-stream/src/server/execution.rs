@@ -104,7 +104,7 @@ where
         if self.last_is_sent.load(Relaxed) {
             return Poll::Ready(Err(Failed::new("a reply after the last one")));
         }
-        let (appended, task) = self.session.append(&mut reply.bytes, is_late(), Some(cx));
+        let (appended, task) = self.session.append(reply, is_late(), Some(cx));
         wake(task);
         if let Poll::Ready(Ok(())) = appended {
             self.last_is_sent.store(reply.is_last, Relaxed);

@@ -57,6 +57,8 @@ pub(crate) trait ReplyLink<R>: Link {
 pub(crate) struct EncodedReply {
     pub(crate) bytes: Scratch,
     pub(crate) is_last: bool,
+    /// Its turn among those that wait for room.
+    pub(crate) turn: Option<u64>,
 }
 
 impl<'a, R> Proxy<'a, R> {

@@ -153,10 +153,10 @@ impl<P, F, R, I> Session<P, F, R, I> {
         left
     }
 
-    /// Appends a frame to the output, waiting for room if `cx` is given. The second value is the task to wake.
+    /// Appends a Reply to the output, waiting for room if `cx` is given. The second value is the task to wake.
     pub(crate) fn append(
         &self,
-        bytes: &mut Scratch,
+        reply: &mut EncodedReply,
         late: bool,
         cx: Option<&Context<'_>>,
     ) -> (Poll<Result<(), Error>>, Option<Waker>) {
@@ -167,10 +167,10 @@ impl<P, F, R, I> Session<P, F, R, I> {
         if let Some(cx) = cx
             && state.outbox.is_full()
         {
-            state.outbox.wait_for_room(cx.waker());
+            state.outbox.wait_for_room(cx.waker(), &mut reply.turn);
             return (Poll::Pending, None);
         }
-        state.outbox.append(|_| {}, bytes);
+        state.outbox.append(|_| {}, &mut reply.bytes);
         state.replies += 1;
         state.has_late_output |= late;
         (Poll::Ready(Ok(())), state.task.take())
@@ -204,7 +204,7 @@ where
             let message = format!("reply of {len} bytes is over the limit of {limit} (`Limits::frame`)");
             return Err(Error::new(ErrorKind::Limit, Origin::Local, message));
         }
-        Ok(EncodedReply { bytes, is_last })
+        Ok(EncodedReply { bytes, is_last, turn: None })
     }
 
     /// Answers a Command that did not succeed: with the Protocol's failure, or by ending the connection.
@@ -221,7 +221,7 @@ where
         let answered = match catch_unwind(AssertUnwindSafe(|| P::failure_reply(failed))) {
             // An error of `append` means that the connection is ending already.
             Ok(Some(reply)) => self.encode(seq, reply).map(|mut reply| {
-                if let (_, Some(task)) = self.append(&mut reply.bytes, late, None) {
+                if let (_, Some(task)) = self.append(&mut reply, late, None) {
                     task.wake();
                 }
             }),
