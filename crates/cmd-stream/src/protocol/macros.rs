@@ -107,6 +107,20 @@ macro_rules! __protocol_entries {
     ($rest:tt $list:ident [$($done:tt)*] $tag:literal => $name:ident ; $($more:tt)*) => {
         $crate::__protocol_entries! { $rest $list [$($done)* { $tag $name $name }] ; $($more)* }
     };
+    ($rest:tt $list:ident [$($done:tt)*]
+        $t1:literal => $type1:ty as $n1:ident, $t2:literal => $type2:ty as $n2:ident,
+        $t3:literal => $type3:ty as $n3:ident, $t4:literal => $type4:ty as $n4:ident,
+        $t5:literal => $type5:ty as $n5:ident, $t6:literal => $type6:ty as $n6:ident,
+        $t7:literal => $type7:ty as $n7:ident, $t8:literal => $type8:ty as $n8:ident,
+        $($more:tt)*
+    ) => {
+        $crate::__protocol_entries! {
+            $rest $list [$($done)*
+                { $t1 $n1 $type1 } { $t2 $n2 $type2 } { $t3 $n3 $type3 } { $t4 $n4 $type4 }
+                { $t5 $n5 $type5 } { $t6 $n6 $type6 } { $t7 $n7 $type7 } { $t8 $n8 $type8 }
+            ] $($more)*
+        }
+    };
     ($rest:tt $list:ident [$($done:tt)*] $tag:literal => $type:ty as $name:ident, $($more:tt)*) => {
         $crate::__protocol_entries! { $rest $list [$($done)* { $tag $name $type }] $($more)* }
     };

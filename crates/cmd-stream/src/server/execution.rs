@@ -216,7 +216,7 @@ where
     match (result, running.last_is_sent.load(Relaxed)) {
         (Ok(()), true) => {}
         // Most likely because of that, and there is nobody to tell; but a panic is reported all the same.
-        (result, false) if session.connection.gone.load(Relaxed) && !is_panic(&result) => {}
+        (result, false) if session.is_ending() && !is_panic(&result) => {}
         (Ok(()), false) => session.fail(arrival.seq, Failed::no_last_reply(), is_late()),
         (Err(failed), false) => session.fail(arrival.seq, failed, is_late()),
         (Err(failed), true) => {

@@ -115,6 +115,11 @@ impl<P, F, R, I> Session<P, F, R, I> {
         });
     }
 
+    /// Whether nothing more can be sent.
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(self.lock().ending, Some(Ending::Now(_) | Ending::AfterOutput(_)))
+    }
+
     /// Whether a Command with this seq may begin.
     pub(crate) fn admit(&self, seq: Seq) -> Result<(), SeqRefused> {
         self.lock().in_flight.check(seq)

@@ -1,5 +1,5 @@
 // compiles
-//! A large Protocol stays under the compiler's recursion limit.
+//! A large Protocol stays under the compiler's recursion limit, also where entries are given names.
 
 use cmd_stream::{Command, Execute, Failed, Json, Protocol, Proxy, Reply, Server, protocol};
 use serde::{Deserialize, Serialize};
@@ -64,28 +64,28 @@ protocol! {
             126 => C126, 127 => C127, 128 => C128, 129 => C129, 130 => C130, 131 => C131, 132 => C132,
             133 => C133, 134 => C134, 135 => C135, 136 => C136, 137 => C137, 138 => C138, 139 => C139,
             140 => C140, 141 => C141, 142 => C142, 143 => C143, 144 => C144, 145 => C145, 146 => C146,
-            147 => C147, 148 => C148, 149 => C149, 150 => C150, 151 => C151, 152 => C152, 153 => C153,
-            154 => C154, 155 => C155, 156 => C156, 157 => C157, 158 => C158, 159 => C159, 160 => C160,
-            161 => C161, 162 => C162, 163 => C163, 164 => C164, 165 => C165, 166 => C166, 167 => C167,
-            168 => C168, 169 => C169, 170 => C170, 171 => C171, 172 => C172, 173 => C173, 174 => C174,
-            175 => C175, 176 => C176, 177 => C177, 178 => C178, 179 => C179, 180 => C180, 181 => C181,
-            182 => C182, 183 => C183, 184 => C184, 185 => C185, 186 => C186, 187 => C187, 188 => C188,
-            189 => C189, 190 => C190, 191 => C191, 192 => C192, 193 => C193, 194 => C194, 195 => C195,
-            196 => C196, 197 => C197, 198 => C198, 199 => C199, 200 => C200, 201 => C201, 202 => C202,
-            203 => C203, 204 => C204, 205 => C205, 206 => C206, 207 => C207, 208 => C208, 209 => C209,
-            210 => C210, 211 => C211, 212 => C212, 213 => C213, 214 => C214, 215 => C215, 216 => C216,
-            217 => C217, 218 => C218, 219 => C219, 220 => C220, 221 => C221, 222 => C222, 223 => C223,
-            224 => C224, 225 => C225, 226 => C226, 227 => C227, 228 => C228, 229 => C229, 230 => C230,
-            231 => C231, 232 => C232, 233 => C233, 234 => C234, 235 => C235, 236 => C236, 237 => C237,
-            238 => C238, 239 => C239, 240 => C240, 241 => C241, 242 => C242, 243 => C243, 244 => C244,
-            245 => C245, 246 => C246, 247 => C247, 248 => C248, 249 => C249, 250 => C250, 251 => C251,
-            252 => C252, 253 => C253, 254 => C254, 255 => C255, 256 => C256, 257 => C257, 258 => C258,
-            259 => C259, 260 => C260, 261 => C261, 262 => C262, 263 => C263, 264 => C264, 265 => C265,
-            266 => C266, 267 => C267, 268 => C268, 269 => C269, 270 => C270, 271 => C271, 272 => C272,
-            273 => C273, 274 => C274, 275 => C275, 276 => C276, 277 => C277, 278 => C278, 279 => C279,
-            280 => C280, 281 => C281, 282 => C282, 283 => C283, 284 => C284, 285 => C285, 286 => C286,
-            287 => C287, 288 => C288, 289 => C289, 290 => C290, 291 => C291, 292 => C292, 293 => C293,
-            294 => C294, 295 => C295, 296 => C296, 297 => C297, 298 => C298, 299 => C299,
+            147 => C147, 148 => C148, 149 => C149, 150 => C150 as Named150, 151 => C151 as Named151, 152 => C152 as Named152, 153 => C153 as Named153,
+            154 => C154 as Named154, 155 => C155 as Named155, 156 => C156 as Named156, 157 => C157 as Named157, 158 => C158 as Named158, 159 => C159 as Named159, 160 => C160 as Named160,
+            161 => C161 as Named161, 162 => C162 as Named162, 163 => C163 as Named163, 164 => C164 as Named164, 165 => C165 as Named165, 166 => C166 as Named166, 167 => C167 as Named167,
+            168 => C168 as Named168, 169 => C169 as Named169, 170 => C170 as Named170, 171 => C171 as Named171, 172 => C172 as Named172, 173 => C173 as Named173, 174 => C174 as Named174,
+            175 => C175 as Named175, 176 => C176 as Named176, 177 => C177 as Named177, 178 => C178 as Named178, 179 => C179 as Named179, 180 => C180 as Named180, 181 => C181 as Named181,
+            182 => C182 as Named182, 183 => C183 as Named183, 184 => C184 as Named184, 185 => C185 as Named185, 186 => C186 as Named186, 187 => C187 as Named187, 188 => C188 as Named188,
+            189 => C189 as Named189, 190 => C190 as Named190, 191 => C191 as Named191, 192 => C192 as Named192, 193 => C193 as Named193, 194 => C194 as Named194, 195 => C195 as Named195,
+            196 => C196 as Named196, 197 => C197 as Named197, 198 => C198 as Named198, 199 => C199 as Named199, 200 => C200 as Named200, 201 => C201 as Named201, 202 => C202 as Named202,
+            203 => C203 as Named203, 204 => C204 as Named204, 205 => C205 as Named205, 206 => C206 as Named206, 207 => C207 as Named207, 208 => C208 as Named208, 209 => C209 as Named209,
+            210 => C210 as Named210, 211 => C211 as Named211, 212 => C212 as Named212, 213 => C213 as Named213, 214 => C214 as Named214, 215 => C215 as Named215, 216 => C216 as Named216,
+            217 => C217 as Named217, 218 => C218 as Named218, 219 => C219 as Named219, 220 => C220 as Named220, 221 => C221 as Named221, 222 => C222 as Named222, 223 => C223 as Named223,
+            224 => C224 as Named224, 225 => C225 as Named225, 226 => C226 as Named226, 227 => C227 as Named227, 228 => C228 as Named228, 229 => C229 as Named229, 230 => C230 as Named230,
+            231 => C231 as Named231, 232 => C232 as Named232, 233 => C233 as Named233, 234 => C234 as Named234, 235 => C235 as Named235, 236 => C236 as Named236, 237 => C237 as Named237,
+            238 => C238 as Named238, 239 => C239 as Named239, 240 => C240 as Named240, 241 => C241 as Named241, 242 => C242 as Named242, 243 => C243 as Named243, 244 => C244 as Named244,
+            245 => C245 as Named245, 246 => C246 as Named246, 247 => C247 as Named247, 248 => C248 as Named248, 249 => C249 as Named249, 250 => C250 as Named250, 251 => C251 as Named251,
+            252 => C252 as Named252, 253 => C253 as Named253, 254 => C254 as Named254, 255 => C255 as Named255, 256 => C256 as Named256, 257 => C257 as Named257, 258 => C258 as Named258,
+            259 => C259 as Named259, 260 => C260 as Named260, 261 => C261 as Named261, 262 => C262 as Named262, 263 => C263 as Named263, 264 => C264 as Named264, 265 => C265 as Named265,
+            266 => C266 as Named266, 267 => C267 as Named267, 268 => C268 as Named268, 269 => C269 as Named269, 270 => C270 as Named270, 271 => C271 as Named271, 272 => C272 as Named272,
+            273 => C273 as Named273, 274 => C274 as Named274, 275 => C275 as Named275, 276 => C276 as Named276, 277 => C277 as Named277, 278 => C278 as Named278, 279 => C279 as Named279,
+            280 => C280 as Named280, 281 => C281 as Named281, 282 => C282 as Named282, 283 => C283 as Named283, 284 => C284 as Named284, 285 => C285 as Named285, 286 => C286 as Named286,
+            287 => C287 as Named287, 288 => C288 as Named288, 289 => C289 as Named289, 290 => C290 as Named290, 291 => C291 as Named291, 292 => C292 as Named292, 293 => C293 as Named293,
+            294 => C294 as Named294, 295 => C295 as Named295, 296 => C296 as Named296, 297 => C297 as Named297, 298 => C298 as Named298, 299 => C299 as Named299,
         }
         replies { 0 => Done }
     }
