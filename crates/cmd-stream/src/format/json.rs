@@ -32,7 +32,7 @@ use crate::proto::varint;
 mod finite;
 mod objects;
 
-use finite::Finite;
+use finite::{Finite, Unescaped};
 use objects::Objects;
 
 /// The JSON Format.
@@ -83,7 +83,7 @@ impl<T: Serialize> Encode<T> for Json {
         // The length stands before the body and is known after it: leave room, and move the body if that was wrong.
         let start = out.len();
         out.extend_from_slice(&[0; LEN_OF_LENGTH]);
-        value.serialize(Finite(&mut serde_json::Serializer::new(&mut *out)))?;
+        value.serialize(Finite(&mut serde_json::Serializer::with_formatter(&mut *out, Unescaped)))?;
         let body = start + LEN_OF_LENGTH;
         let length = out.len() - body;
         if length > self.max_len {
