@@ -25,7 +25,13 @@ enum Format {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Item {
     Ping(usize),
-    Body { seq: i64, tag: i64, head: usize, body: usize, taken: usize },
+    Body {
+        seq: i64,
+        tag: i64,
+        head: usize,
+        body: usize,
+        taken: usize,
+    },
     /// The stream ends before the frame does: at least so many bytes are missing.
     Cut(u64),
     Invalid(What, usize),
@@ -57,7 +63,11 @@ impl Format {
     fn read_body(self, tag: Tag, bytes: &[u8], scanned: &mut usize, seen: &Cell<usize>) -> Decoded<usize> {
         let fixed = |start: usize, length: usize| {
             let end = start.saturating_add(length);
-            if bytes.len() < end { Decoded::incomplete(end - bytes.len()) } else { Decoded::Value(length, end) }
+            if bytes.len() < end {
+                Decoded::incomplete(end - bytes.len())
+            } else {
+                Decoded::Value(length, end)
+            }
         };
         match self {
             Self::Prefixed => match varint::decode_length(bytes) {
@@ -86,7 +96,11 @@ impl Format {
         let visible = &bytes[..bytes.len().min(limit)];
         // A part that needs more than is visible: the stream ends there, or the frame is over its limit.
         let cut = |start: usize, end: u64| {
-            if end > limit as u64 { Item::Invalid(What::TooLong(end), start) } else { Item::Cut(end - bytes.len() as u64) }
+            if end > limit as u64 {
+                Item::Invalid(What::TooLong(end), start)
+            } else {
+                Item::Cut(end - bytes.len() as u64)
+            }
         };
         let one_more = visible.len() as u64 + 1;
         let (seq, start) = match reference(64, visible) {

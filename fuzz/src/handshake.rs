@@ -59,7 +59,9 @@ fn assert_answer(bytes: &[u8]) {
     info.encode(&mut encoded);
     assert!(encoded.len() <= taken);
     assert!(encoded.ends_with(info.as_bytes()));
-    assert!(matches!(ServerInfo::decode(&encoded), Decoded::Value(back, len) if back == info && len == encoded.len()));
+    assert!(
+        matches!(ServerInfo::decode(&encoded), Decoded::Value(back, len) if back == info && len == encoded.len())
+    );
     match ServerInfo::new(info.as_bytes()) {
         Ok(made) => assert_eq!(made, info),
         Err(_) => assert!(info.as_bytes().is_empty()),

@@ -43,7 +43,10 @@ fn freed(bytes: usize) {
     LIVE.set(LIVE.get() - bytes.cast_signed());
 }
 
-#[expect(unsafe_code, reason = "an allocator is unsafe to implement; this one adds only counting to the system's")]
+#[expect(
+    unsafe_code,
+    reason = "an allocator is unsafe to implement; this one adds only counting to the system's"
+)]
 // SAFETY: all is forwarded to the system's allocator as it came. The counts are plain cells without a destructor, so
 // that they neither allocate nor end before their thread does.
 unsafe impl GlobalAlloc for Counting {

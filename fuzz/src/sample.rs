@@ -12,8 +12,8 @@ use cmd_stream::{Execute, Json};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use testkit::sample::{
-    DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, Sample, SampleCommand, SampleReply, Service, StreamCmd,
-    StreamResult, TraceCmd,
+    DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, Sample, SampleCommand, SampleReply, Service,
+    StreamCmd, StreamResult, TraceCmd,
 };
 
 use super::input::{Input, Piece};
@@ -80,7 +80,11 @@ impl Side for Command {
     }
 
     fn encode(&self, format: &Json, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        fn write<C: CommandOf<Sample>>(format: &Json, command: &C, out: &mut Vec<u8>) -> Result<(), EncodeError>
+        fn write<C: CommandOf<Sample>>(
+            format: &Json,
+            command: &C,
+            out: &mut Vec<u8>,
+        ) -> Result<(), EncodeError>
         where
             Json: Encode<C>,
         {
@@ -263,7 +267,12 @@ impl<'a> Stream<'a> {
 }
 
 /// The same by other means: what stands before the bodies is read here, and what is in them by `serde_json` alone.
-pub fn reference_all<V: Side>(max_len: usize, limit: usize, bytes: &[u8], found: &mut Vec<(Item<V>, usize)>) -> End {
+pub fn reference_all<V: Side>(
+    max_len: usize,
+    limit: usize,
+    bytes: &[u8],
+    found: &mut Vec<(Item<V>, usize)>,
+) -> End {
     let mut start = 0;
     while start < bytes.len() {
         match reference_one(max_len, limit, &bytes[start..]) {
@@ -320,7 +329,9 @@ fn reference_one<V: Side>(max_len: usize, limit: usize, bytes: &[u8]) -> Result<
     let end = end as usize;
     match V::parse(tag, &bytes[body_at..end]) {
         // A struct is read from an object alone.
-        Some(Ok(_)) if !are_objects::<V>(tag, &bytes[body_at..end]) => invalid(Fault::Body("an array".into()), end),
+        Some(Ok(_)) if !are_objects::<V>(tag, &bytes[body_at..end]) => {
+            invalid(Fault::Body("an array".into()), end)
+        }
         Some(Ok(value)) => Ok((Item::Value(Seq::new(seq as i64), value), end)),
         Some(Err(error)) => invalid(Fault::Body(error.into()), end),
         None => unreachable!("the tag is known"),
@@ -412,7 +423,8 @@ impl Scripting for Reply {
 /// if so told, bits of it are turned and its end is cut off.
 pub fn scripted<V: Scripting>(input: &mut Input<'_>) -> Scripted<V> {
     let (turns, cut_off) = (input.byte(), input.byte());
-    let turns: Vec<_> = (0..if turns < 0x80 { 0 } else { turns % 4 }).map(|_| (input.number(), input.byte())).collect();
+    let turns: Vec<_> =
+        (0..if turns < 0x80 { 0 } else { turns % 4 }).map(|_| (input.number(), input.byte())).collect();
     let (mut bytes, mut items, mut broken) = (Vec::new(), Vec::new(), false);
     let mut seq = Seq::FIRST;
     while !input.is_empty() && bytes.len() < 200_000 {

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cmd_stream::proto::frame::Seq;
+use cmd_stream::proto::{DecodeError, Fault};
 use cmd_stream::server::{Counters, Handle, Limits, LostConnection, Served};
 use cmd_stream::transport::{Accept, Peer};
 use cmd_stream::{ErrorKind, Execute, Failed, Json, Origin, Proxy, Scheduling, Server};
-use cmd_stream::proto::{DecodeError, Fault};
 use testkit::sample::{
     DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, Sample, StreamCmd, StreamResult, TraceCmd,
 };
@@ -132,7 +132,8 @@ impl Plan {
         let mut input = Input::new(data);
         let settings = input.byte();
         let (is_script, reads_late) = (settings & 1 != 0, settings & 2 != 0);
-        let leave = [Leave::Finish, Leave::Silence, Leave::Shutdown, Leave::Vanish][usize::from(settings >> 2 & 3)];
+        let leave =
+            [Leave::Finish, Leave::Silence, Leave::Shutdown, Leave::Vanish][usize::from(settings >> 2 & 3)];
         let has_pauses = settings & 0x10 != 0;
         let output = (settings & 0x20 != 0 && !reads_late).then(|| 1 + usize::from(input.byte()));
         let frame = input.choice(&[4 << 20, 64, 70, 100, 1000, 70_000]);
@@ -332,7 +333,8 @@ pub fn check(data: &[u8]) {
     let (outcome, used) = measure(|| run(&plan, &expected));
     assert_outcome(&plan, &expected, &outcome);
     let handled = plan.bytes.len() + expected.output;
-    let most = MOST_PER_BYTE * handled + MOST_PER_TASK * (expected.late.len() + expected.in_flight.len()) + MOST;
+    let most =
+        MOST_PER_BYTE * handled + MOST_PER_TASK * (expected.late.len() + expected.in_flight.len()) + MOST;
     assert!(used.peak <= most, "{used:?} for {handled} bytes in and out");
 }
 
@@ -413,7 +415,8 @@ impl Client {
             self.feeding.abort(); // it may wait for a server that waits for it
             return Vec::new();
         };
-        let writer = timeout(SETTLE, self.feeding).await.expect("the server took all, or has left").expect("no panic");
+        let writer =
+            timeout(SETTLE, self.feeding).await.expect("the server took all, or has left").expect("no panic");
         match plan.leave {
             _ if expected.reason.is_some() => {}
             Leave::Finish => {
@@ -499,7 +502,10 @@ fn assert_outcome(plan: &Plan, expected: &Expected, outcome: &Outcome) {
     let (client, other) = if client.id == 1 { (client, other) } else { (other, client) };
     let reason = |lost: &LostConnection| (lost.reason.kind(), lost.reason.origin());
     assert_eq!((other.id, reason(other)), (2, (ErrorKind::Closed, Origin::Remote)));
-    assert_eq!((client.id, counters.accepted, counters.panicked, counters.failed_after_last_reply), (1, 2, 0, 0));
+    assert_eq!(
+        (client.id, counters.accepted, counters.panicked, counters.failed_after_last_reply),
+        (1, 2, 0, 0)
+    );
 
     let left = match plan.leave {
         _ if expected.reason.is_some() => expected.reason,
@@ -511,14 +517,19 @@ fn assert_outcome(plan: &Plan, expected: &Expected, outcome: &Outcome) {
     };
     if plan.leave == Leave::Vanish {
         // How far the server came before it noticed is its own affair.
-        let noticed = matches!(reason(client).0, ErrorKind::Closed | ErrorKind::UnexpectedEof | ErrorKind::Io);
+        let noticed =
+            matches!(reason(client).0, ErrorKind::Closed | ErrorKind::UnexpectedEof | ErrorKind::Io);
         assert!(noticed || Some(reason(client)) == left, "{client:?}");
         assert!(counters.commands <= expected.commands && counters.pings <= 1 + expected.pings);
         assert!(counters.invalid <= expected.invalid && counters.over_frame_limit <= expected.over_limit);
         return;
     }
     assert_eq!(Some(reason(client)), left, "{client:?}");
-    assert_eq!((counters.commands, counters.pings), (expected.commands, 1 + expected.pings), "another client pings once");
+    assert_eq!(
+        (counters.commands, counters.pings),
+        (expected.commands, 1 + expected.pings),
+        "another client pings once"
+    );
     assert_eq!((counters.invalid, counters.over_frame_limit), (expected.invalid, expected.over_limit));
     assert_eq!(counters.receive_timeouts, u64::from(reason(client).0 == ErrorKind::Timeout));
     if plan.leave == Leave::Shutdown && expected.reason.is_none() {
@@ -565,7 +576,8 @@ fn assert_outcome(plan: &Plan, expected: &Expected, outcome: &Outcome) {
 fn decoded(received: &[u8]) -> Vec<Item<Reply>> {
     let frames = received.strip_prefix(b"\x07default").expect("the server speaks first");
     let mut items = Vec::new();
-    let end = Stream::new(Json, usize::MAX, frames).read_all(&[Piece::whole(frames.len())], |item| items.push(item));
+    let end = Stream::new(Json, usize::MAX, frames)
+        .read_all(&[Piece::whole(frames.len())], |item| items.push(item));
     assert_eq!(end, End::Clean);
     items
 }

@@ -1,5 +1,5 @@
-//! The client's side: [`Client`], one multiplexed connection. Its task is [`driver`], what the two share is [`shared`],
-//! a pending call is [`call`].
+//! The client's side: [`Client`], one multiplexed connection. Its task is `driver`, what the two share is `shared`, a
+//! pending call is `call`.
 
 use std::fmt;
 use std::sync::Arc;

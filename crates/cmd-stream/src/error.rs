@@ -47,7 +47,8 @@ pub enum ErrorKind {
     Execution,
     /// The operating system reports an error.
     Io,
-    /// A limit of [`Limits`](crate::Limits) was reached; the message names it.
+    /// A limit was reached, of [`server::Limits`](crate::server::Limits) or [`client::Limits`](crate::client::Limits);
+    /// the message names it.
     Limit,
     /// The user's code panicked.
     Panic,

@@ -56,7 +56,7 @@
 //!   and what each is on the wire.
 //! - Receiver: your service, any type. [`Execute`] says how a Command acts on it; [`Proxy`] is what it answers through.
 //! - [`Server`] executes; an [`Invoker`] sees every Command before it runs. [`Sender`] and [`Client`] send.
-//! - [`Format`](format::Format): how values are serialized. [`Json`], or [one of your own](format).
+//! - [`Format`](format::Format): how values are serialized. [`Json`](struct@Json), or [one of your own](mod@format).
 //! - [`ServerInfo`]: what a server greets with.
 //!
 //! # How to

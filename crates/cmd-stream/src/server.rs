@@ -1,5 +1,5 @@
-//! The server's side: [`Server`] and its life cycle. One connection is [`driver`] and [`session`], one Command is
-//! [`execution`].
+//! The server's side: [`Server`] and its life cycle. One connection is `driver` and `session`, one Command is
+//! `execution`.
 
 use std::fmt;
 use std::io;

@@ -56,7 +56,7 @@ pub const Json: Json = Json { max_len: usize::MAX };
 
 impl Json {
     /// The same Format, which refuses a body of over `bytes` bytes when it is read and when it is written. Without it
-    /// the limit on the whole frame ([`Limits::frame`](crate::Limits::frame), 4 MiB unless set) is the only one.
+    /// the limit on the whole frame ([`Limits::frame`](crate::server::Limits::frame), 4 MiB unless set) is the only one.
     ///
     /// The refusal of a body that arrives comes right after its length, before any of it is read; it closes the
     /// connection that the body came on.

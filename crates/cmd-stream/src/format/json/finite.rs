@@ -205,7 +205,11 @@ impl<S: ser::SerializeStruct> ser::SerializeStruct for Struct<S> {
     type Error = S::Error;
 
     #[inline]
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), S::Error> {
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), S::Error> {
         if self.is_verbatim {
             self.inner.serialize_field(key, value)
         } else {
@@ -229,7 +233,11 @@ impl<S: ser::SerializeStructVariant> ser::SerializeStructVariant for Finite<S> {
     type Error = S::Error;
 
     #[inline]
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), S::Error> {
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), S::Error> {
         self.0.serialize_field(key, &Finite(value))
     }
 
@@ -323,11 +331,11 @@ mod tests {
     }
 
     /// Every way in which a value can stand in another one.
-    fn nested<T: Serialize + Clone + 'static>(value: &T) -> Vec<(&'static str, Box<dyn Fn() -> Encoded>)> {
+    fn nested<T: Serialize + Clone + 'static>(value: &T) -> Vec<(&'static str, Encoding)> {
         macro_rules! each {
             ($( $outer:expr ),* $(,)?) => { vec![$( {
                 let outer = $outer;
-                let encode: Box<dyn Fn() -> Encoded> = Box::new(move || encode_both(&outer));
+                let encode: Encoding = Box::new(move || encode_both(&outer));
                 (stringify!($outer), encode)
             } ),*] };
         }
@@ -354,6 +362,7 @@ mod tests {
 
     /// What `Json` writes, without the length, or its error; and what `serde_json` writes by itself.
     type Encoded = (Result<String, String>, String);
+    type Encoding = Box<dyn Fn() -> Encoded>;
 
     fn encode_both<T: Serialize>(value: &T) -> Encoded {
         let mut bytes = Vec::new();
@@ -418,7 +427,8 @@ mod tests {
                 serializer.serialize_bytes(self.0)
             }
         }
-        let raw = serde_json::value::RawValue::from_string(r#"{ "n":  [1.50, "\u0041"] }"#.into()).expect("it is JSON");
+        let raw = serde_json::value::RawValue::from_string(r#"{ "n":  [1.50, "\u0041"] }"#.into())
+            .expect("it is JSON");
         let values = nested(&Bytes(b"a\"\0")).into_iter().chain(nested(&Bytes(b"")));
         // `serde` cannot flatten a raw value, and nothing else can be in a flattened struct with one.
         let raws = vec![encode_both(&raw), encode_both(&vec![&raw]), encode_both(&Newtype(Some(&raw)))];
