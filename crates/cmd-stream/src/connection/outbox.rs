@@ -187,7 +187,15 @@ impl Drop for Scratch {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
     use super::*;
+
+    struct Nobody;
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
 
     fn append(outbox: &mut Outbox, head: &[u8], body: &[u8]) {
         let mut scratch = Scratch::new();
@@ -245,9 +253,9 @@ mod tests {
         assert!(!outbox.is_full());
         append(&mut outbox, b"", b"0");
         assert!(outbox.is_full());
-        let mut turn = None;
+        let (waker, mut turn) = (Waker::from(Arc::new(Nobody)), None);
         for _ in 0..10 {
-            outbox.wait_for_room(Waker::noop(), &mut turn);
+            outbox.wait_for_room(&waker, &mut turn);
         }
         let mut chunks = Chunks::default();
         outbox.take(&mut chunks);

@@ -11,8 +11,8 @@ use super::frame::Tag;
 /// ```
 /// use cmd_stream::proto::{varint, Decoded};
 ///
-/// assert!(matches!(varint::decode(&[0x80, 0x01]), Decoded::Value(128, 2)));
-/// assert!(matches!(varint::decode(&[0x80]), Decoded::Incomplete(n) if n.get() == 1));
+/// assert!(matches!(varint::decode::<u64>(&[0x80, 0x01]), Decoded::Value(128, 2)));
+/// assert!(matches!(varint::decode::<u64>(&[0x80]), Decoded::Incomplete(n) if n.get() == 1));
 /// ```
 #[derive(Debug)]
 #[must_use]

@@ -11,7 +11,7 @@
 /// # impl<C: Command> Command for Traced<C> { type Reply = C::Reply; }
 /// # struct Sum; struct Count; struct Text;
 /// # impl Reply for Sum {} impl Reply for Count {} impl Reply for Text {}
-/// # #[derive(Debug)] struct CalcError;
+/// # #[derive(Debug)] pub struct CalcError;
 /// # impl std::fmt::Display for CalcError { fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { Ok(()) } }
 /// # impl std::error::Error for CalcError {} impl Reply for CalcError {}
 /// # impl Failure for CalcError { fn from_failed(_: &Failed) -> Self { CalcError } }
