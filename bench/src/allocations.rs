@@ -35,6 +35,16 @@ pub(crate) struct Count {
     net_bytes: f64,
 }
 
+/// An error if the library allocates more often than `at_most` times a round trip, in any setting.
+pub(crate) fn hold(counts: &[Count], at_most: f64) -> Result<(), String> {
+    match counts.iter().find(|count| count.net_allocations > at_most) {
+        None => Ok(()),
+        Some(Count { net_allocations, in_flight, .. }) => {
+            Err(format!("{net_allocations:.3} allocations a round trip with {in_flight} in flight, over {at_most}"))
+        }
+    }
+}
+
 /// Counts in this process, whose allocator is the counting one; nothing else runs in it meanwhile.
 pub(crate) fn count(plan: &Plan) -> Result<Vec<Count>, String> {
     plan.settings().map(|(format, in_flight)| count_setting(format, in_flight, plan.connections)).collect()

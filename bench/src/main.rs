@@ -58,6 +58,10 @@ struct Args {
     #[arg(long)]
     allocations: bool,
 
+    /// With --allocations: fail if a round trip has more of them than this, net, in any setting.
+    #[arg(long, requires = "allocations")]
+    at_most: Option<f64>,
+
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -95,6 +99,9 @@ fn run(args: Args) -> Result<(), String> {
     if allocations {
         let counts = allocations::count(&plan)?;
         print!("{}", if json { allocations::json_lines(&counts) } else { allocations::table(&counts) });
+        if let Some(at_most) = args.at_most {
+            allocations::hold(&counts, at_most)?;
+        }
     } else {
         let samples = runner::run(&plan)?;
         print!(

@@ -76,9 +76,9 @@ impl Format {
                 Decoded::Invalid(error) => Decoded::Invalid(error),
             },
             Self::Terminated => {
-                for at in *scanned..bytes.len() {
+                for (at, byte) in bytes.iter().enumerate().skip(*scanned) {
                     seen.set(seen.get() + 1);
-                    match bytes[at] {
+                    match byte {
                         0 => return Decoded::Value(at, at + 1),
                         0xff => return Decoded::invalid(Fault::Body("0xff".into()), at + 1),
                         _ => {}

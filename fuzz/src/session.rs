@@ -364,7 +364,7 @@ fn run(plan: &Plan, expected: &Expected) -> Outcome {
             split(ours)
         };
 
-        let mut client = Client::start(plan, expected, connect());
+        let client = Client::start(plan, expected, connect());
         client.wait_until_settled(plan).await;
         assert_is_served(connect()).await;
         let received = client.leave(plan, expected, &handle).await;
@@ -405,7 +405,7 @@ impl Client {
     }
 
     /// Waits until the server has nothing left to do.
-    async fn wait_until_settled(&mut self, plan: &Plan) {
+    async fn wait_until_settled(&self, plan: &Plan) {
         sleep(SETTLE * (1 + plan.pieces.len() as u32) + self.patience).await;
     }
 
