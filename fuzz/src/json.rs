@@ -61,9 +61,8 @@ fn check_stream<V: Scripting>(format: Json, max_len: usize, limit: usize, cuts: 
     }
 }
 
-/// Measured: the worst found is a map of many one-letter names, at 40 bytes for each of its own; an error takes the
-/// constant.
-const MOST_PER_BYTE: usize = 64;
+/// Measured: at most 10 for each byte; what an error takes is in the constant.
+const MOST_PER_BYTE: usize = 32;
 const MOST: usize = 1024;
 
 /// A frame that is cut is incomplete, and never says that more is missing than is.

@@ -1,0 +1,151 @@
+//! What the server must do with the bytes of a plan.
+
+use std::collections::{HashMap, HashSet};
+
+use cmd_stream::proto::frame::Seq;
+use cmd_stream::proto::{DecodeError, Fault};
+use cmd_stream::{ErrorKind, Json, Origin};
+use testkit::sample::DelayResult;
+
+use super::super::sample::{Command, Item, Next, Reply, Stream};
+use super::plan::Plan;
+use super::service::{echo, replies_of};
+
+/// What the server must do.
+#[derive(Debug)]
+pub(super) struct Expected {
+    /// What it answers at once, in order.
+    pub(super) at_once: Vec<Item<Reply>>,
+    /// What it answers later, in any order of the Commands.
+    pub(super) late: Vec<Item<Reply>>,
+    pub(super) reason: Option<(ErrorKind, Origin)>,
+    /// What the Commands that are in flight when the connection ends would have answered.
+    pub(super) in_flight: Vec<Item<Reply>>,
+    pub(super) commands: u64,
+    pub(super) pings: u64,
+    pub(super) failed: u64,
+    pub(super) invalid: u64,
+    pub(super) over_limit: u64,
+    /// Whether some frame has begun to arrive when all has.
+    pub(super) ends_in_frame: bool,
+    /// Whether a seq stands twice.
+    pub(super) has_seq_twice: bool,
+    /// All of its Replies in bytes.
+    pub(super) output: usize,
+}
+
+impl Expected {
+    /// Plays the server.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let mut expected = Self {
+            at_once: Vec::new(),
+            late: Vec::new(),
+            reason: None,
+            in_flight: Vec::new(),
+            commands: 0,
+            pings: 0,
+            failed: 0,
+            invalid: 0,
+            over_limit: 0,
+            ends_in_frame: false,
+            has_seq_twice: false,
+            output: 0,
+        };
+        let mut stream = Stream::new(Json.max_len(plan.max_len), plan.frame, &plan.bytes);
+        // What is in flight, with what it will answer.
+        let mut in_flight = HashMap::new();
+        let mut seqs = HashSet::new();
+        for piece in &plan.pieces {
+            expected.ends_in_frame = loop {
+                match stream.next(piece.end) {
+                    Next::Item(Item::Ping) => {
+                        expected.pings += 1;
+                        expected.output += 1;
+                        expected.at_once.push(Item::Ping);
+                    }
+                    Next::Item(Item::Value(seq, _)) if seq.get() < 0 || in_flight.contains_key(&seq) => {
+                        expected.invalid = 1;
+                        expected.end(ErrorKind::Protocol, Origin::Remote);
+                    }
+                    Next::Item(Item::Value(seq, command)) => {
+                        expected.has_seq_twice |= !seqs.insert(seq);
+                        expected.commands += 1;
+                        if let Some(late) = expected.execute(plan, seq, command) {
+                            in_flight.insert(seq, late);
+                        }
+                    }
+                    Next::Invalid(error) => expected.refuse(&error),
+                    Next::Wait(_) => break !stream.is_at_frame(piece.end),
+                }
+                if expected.reason.is_some() {
+                    expected.in_flight.extend(in_flight.into_values());
+                    return expected;
+                }
+            };
+            if piece.coin {
+                expected.late.extend(in_flight.drain().map(|(_, reply)| reply));
+            }
+        }
+        // It is given the time to end them.
+        expected.late.extend(in_flight.into_values());
+        expected
+    }
+
+    fn end(&mut self, kind: ErrorKind, origin: Origin) {
+        self.reason = Some((kind, origin));
+    }
+
+    fn refuse(&mut self, error: &DecodeError) {
+        let kind = match error.fault {
+            Fault::TooLong { .. } => ErrorKind::Limit,
+            Fault::UnknownTag(_) => ErrorKind::UnknownTag,
+            _ => ErrorKind::Decode,
+        };
+        *(if kind == ErrorKind::Limit { &mut self.over_limit } else { &mut self.invalid }) = 1;
+        self.end(kind, Origin::Remote);
+    }
+
+    /// Plays a Command; what it answers later is returned.
+    fn execute(&mut self, plan: &Plan, seq: Seq, command: Command) -> Option<Item<Reply>> {
+        let done = match command {
+            Command::Echo(command) => self.answer(plan, seq, Reply::Echo(echo(command))),
+            Command::Trace(command) => self.answer(plan, seq, Reply::Echo(echo(command.cmd))),
+            Command::Stream(command) => {
+                command.count > 0
+                    && replies_of(&command).all(|reply| self.answer(plan, seq, Reply::Stream(reply)))
+            }
+            Command::Fail(_) => false,
+            Command::Delay(command) => {
+                let reply = Item::Value(seq, Reply::Delay(DelayResult { id: command.id }));
+                self.output += size(plan, &reply).expect("it is under all limits");
+                return Some(reply);
+            }
+        };
+        if !done {
+            self.failed = 1;
+            self.end(ErrorKind::Execution, Origin::Local);
+        }
+        None
+    }
+
+    /// How many Replies it accepts for output; pongs are none.
+    pub(super) fn replies(&self) -> u64 {
+        let at_once = self.at_once.iter().filter(|item| **item != Item::Ping).count();
+        (at_once + self.late.len()) as u64
+    }
+
+    /// Whether the Reply is within the limits.
+    fn answer(&mut self, plan: &Plan, seq: Seq, reply: Reply) -> bool {
+        let reply = Item::Value(seq, reply);
+        let Some(size) = size(plan, &reply) else { return false };
+        self.output += size;
+        self.at_once.push(reply);
+        true
+    }
+}
+
+fn size(plan: &Plan, reply: &Item<Reply>) -> Option<usize> {
+    let mut bytes = Vec::new();
+    reply.encode(&Json.max_len(plan.max_len), &mut bytes).ok()?;
+    (bytes.len() <= plan.frame).then_some(bytes.len())
+}

@@ -1,0 +1,75 @@
+//! What is done: the bytes, how they are sent, and the limits of the server; all of it from the fuzzer's input.
+
+use std::time::Duration;
+
+use cmd_stream::server::Limits;
+
+use super::super::input::{Cuts, Input, Piece};
+use super::super::sample::{Command, scripted};
+
+/// Longer than any Command takes.
+pub(super) const SETTLE: Duration = Duration::from_secs(2);
+/// Longer than any settling takes.
+pub(super) const FRAME_TIME: Duration = Duration::from_secs(1_000_000);
+
+/// How the client takes its leave, if the server has not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Leave {
+    /// It says that nothing more will come.
+    Finish,
+    /// It goes silent.
+    Silence,
+    /// The server is shut down.
+    Shutdown,
+    /// It is gone, without having read anything.
+    Vanish,
+}
+
+/// What is done.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) bytes: Vec<u8>,
+    /// Where the coin says so, the client waits until the server has nothing left to do.
+    pub(super) pieces: Vec<Piece>,
+    /// How many bytes wait in the connection, in each direction.
+    pub(super) pipe: usize,
+    /// Whether the client reads only when it has sent all.
+    pub(super) reads_late: bool,
+    /// Whether it goes on sending, without end, to a server that has ended the connection.
+    pub(super) floods: bool,
+    pub(super) leave: Leave,
+    pub(super) frame: usize,
+    pub(super) max_len: usize,
+    /// The limit of output that waits. None if it must not be reached.
+    pub(super) output: Option<usize>,
+}
+
+impl Plan {
+    pub(super) fn read(data: &[u8]) -> Self {
+        let mut input = Input::new(data);
+        let settings = input.byte();
+        let (is_script, reads_late) = (settings & 1 != 0, settings & 2 != 0);
+        let leave =
+            [Leave::Finish, Leave::Silence, Leave::Shutdown, Leave::Vanish][usize::from(settings >> 2 & 3)];
+        let has_pauses = settings & 0x10 != 0;
+        let output = (settings & 0x20 != 0 && !reads_late).then(|| 1 + usize::from(input.byte()));
+        let frame = input.choice(&[4 << 20, 64, 70, 100, 1000, 70_000]);
+        let max_len = input.choice(&[usize::MAX, 64, 80, 1000, 70_000]);
+        let pipe = input.choice(&[64 << 10, 1, 7, 100, 4096]);
+        let floods = settings & 0x40 != 0 && pipe >= 4096; // byte by byte it would take too long
+        let cuts = Cuts::read(&mut input);
+        let bytes = if is_script { scripted::<Command>(&mut input).bytes } else { input.rest().to_vec() };
+        let mut pieces = cuts.pieces(bytes.len());
+        pieces.iter_mut().for_each(|piece| piece.coin &= has_pauses);
+        Self { bytes, pieces, pipe, reads_late, floods, leave, frame, max_len, output }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits::default()
+            .frame(self.frame)
+            .output(self.output.unwrap_or(64 << 20))
+            .handshake(FRAME_TIME)
+            .output_stall(FRAME_TIME)
+            .frame_time(FRAME_TIME)
+    }
+}
