@@ -39,9 +39,9 @@ pub(crate) struct Count {
 pub(crate) fn hold(counts: &[Count], at_most: f64) -> Result<(), String> {
     match counts.iter().find(|count| count.net_allocations > at_most) {
         None => Ok(()),
-        Some(Count { net_allocations, in_flight, .. }) => {
-            Err(format!("{net_allocations:.3} allocations a round trip with {in_flight} in flight, over {at_most}"))
-        }
+        Some(Count { net_allocations, in_flight, .. }) => Err(format!(
+            "{net_allocations:.3} allocations a round trip with {in_flight} in flight, over {at_most}"
+        )),
     }
 }
 

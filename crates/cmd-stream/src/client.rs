@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::timeout;
 
@@ -54,7 +55,7 @@ where
     /// # Errors
     ///
     /// Those of [`Builder::connect`].
-    pub async fn connect(address: impl Into<String>, protocol: P, format: F) -> Result<Self, Error> {
+    pub async fn connect(address: impl ToString, protocol: P, format: F) -> Result<Self, Error> {
         Self::builder(protocol, format).connect(address).await
     }
 
@@ -134,7 +135,7 @@ impl<P: Protocol, F> Client<P, F> {
         &self.shared().peer
     }
 
-    /// How many calls wait for a Reply.
+    /// How many calls have a seq: those that wait for a Reply or have not taken it yet, and open streams.
     pub fn in_flight(&self) -> usize {
         self.shared().lock().pending.len()
     }
@@ -151,6 +152,9 @@ impl<P: Protocol, F> fmt::Debug for Client<P, F> {
         f.debug_struct("Client").field("peer", self.peer()).field("in_flight", &self.in_flight()).finish()
     }
 }
+
+/// How many connections the clients of this process have made: they are numbered in the log.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// What is called with a Reply that no call waits for.
 type OnUnexpected<R> = Box<dyn Fn(Seq, R) + std::marker::Send + Sync>;
@@ -190,7 +194,8 @@ where
         Self { on_unexpected: Some(Box::new(call)), ..self }
     }
 
-    /// Connects to a TCP address, `host:port`.
+    /// Connects to a TCP address, `host:port`: text, a socket address, or what
+    /// [`Handle::local_addr`](crate::server::Handle::local_addr) says.
     ///
     /// # Errors
     ///
@@ -203,7 +208,7 @@ where
     /// # Cancel safety
     ///
     /// Dropping it closes the connection.
-    pub async fn connect(self, address: impl Into<String>) -> Result<Client<P, F>, Error> {
+    pub async fn connect(self, address: impl ToString) -> Result<Client<P, F>, Error> {
         self.connect_by(&Tcp::new(address)).await
     }
 
@@ -239,7 +244,8 @@ where
             return Err(Error::new(ErrorKind::ServerInfoMismatch, Origin::Remote, message));
         }
         tracing::debug!(%peer, protocol = P::NAME, "connected");
-        let span = tracing::debug_span!("client", %peer);
+        let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
+        let span = tracing::debug_span!("client", %peer, id);
         let shared = Arc::new(Shared::new(self.format, self.limits, self.on_unexpected, peer));
         let driver = Driver::new(Arc::clone(&shared), io, inbox);
         tokio::spawn(tracing::Instrument::instrument(driver.run(), span));

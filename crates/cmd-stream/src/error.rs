@@ -79,7 +79,9 @@ pub enum Origin {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, origin: Origin, message: impl Into<String>) -> Self {
+    /// An error, for whoever stands in for this library: a fake [`SendCommand`](crate::SendCommand) of a test, or a layer
+    /// over a [`Client`](crate::Client). Its Command was not sent.
+    pub fn new(kind: ErrorKind, origin: Origin, message: impl Into<String>) -> Self {
         Self {
             inner: Arc::new(Inner { kind, origin, message: message.into(), source: None }),
             was_sent: false,
@@ -114,12 +116,14 @@ impl Error {
         Self::with_source(kind, Origin::Remote, format!("invalid {what}"), error)
     }
 
-    pub(crate) fn remote_failure(failure: impl StdError + Send + Sync + 'static) -> Self {
+    /// What a call fails with whose Command the server answered with the failure of its Protocol; for the same purposes.
+    pub fn from_remote(failure: impl StdError + Send + Sync + 'static) -> Self {
         Self::with_source(ErrorKind::Remote, Origin::Remote, "the server reports a failure", failure).sent()
     }
 
     /// The same error for a call whose Command may have reached the server.
-    pub(crate) fn sent(self) -> Self {
+    #[must_use]
+    pub fn sent(self) -> Self {
         Self { was_sent: true, ..self }
     }
 

@@ -40,10 +40,10 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), cmd_stream::Error> {
 //! let server = Server::bind("127.0.0.1:0", Calculator, Json, Calc).await?;
-//! let address = server.handle().local_addr().to_string();
+//! let handle = server.handle();
 //! tokio::spawn(server.serve());
 //!
-//! let sender = Sender::connect(address, Calculator, Json).await?;
+//! let sender = Sender::connect(handle.local_addr(), Calculator, Json).await?;
 //! let Sum(five) = sender.send(Add { a: 2, b: 3 }).await?;
 //! assert_eq!(five, 5);
 //! # Ok(())

@@ -126,8 +126,12 @@ pub trait Protocol: Copy + Send + Sync + 'static {
 
     /// Whether this Reply ends its Command; the failure always does.
     fn is_last(reply: &Self::Reply) -> bool;
-    /// The Reply that reports what a Command failed with; nothing if the Protocol declares no failure.
-    fn failure_reply(failed: Failed) -> Option<Self::Reply>;
+    /// The Reply that reports what a Command failed with.
+    ///
+    /// # Errors
+    ///
+    /// What it failed with, if the Protocol declares no failure.
+    fn failure_reply(failed: Failed) -> Result<Self::Reply, Failed>;
     /// The failure, if this Reply is it.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ where
     /// # Errors
     ///
     /// Those of [`Builder::connect`](crate::client::Builder::connect).
-    pub async fn connect(address: impl Into<String>, protocol: P, format: F) -> Result<Self, Error> {
+    pub async fn connect(address: impl ToString, protocol: P, format: F) -> Result<Self, Error> {
         Client::connect(address, protocol, format).await.map(Self::from)
     }
 
@@ -70,6 +70,11 @@ where
         F: Encode<C>,
     {
         self.client.stream(command)
+    }
+
+    /// The Client that it sends through.
+    pub fn client(&self) -> &Client<P, F> {
+        &self.client
     }
 
     /// Closes the connection now; see [`Client::close`].

@@ -24,6 +24,7 @@ pub(crate) mod failed;
 pub(crate) mod invoker;
 mod limits;
 mod pace;
+mod places;
 pub(crate) mod proxy;
 mod session;
 

@@ -155,7 +155,7 @@ where
     C: CommandOf<P>,
 {
     let reply = match P::as_failure(reply) {
-        Ok(failure) => return Err(Error::remote_failure(failure)),
+        Ok(failure) => return Err(Error::from_remote(failure)),
         Err(reply) => reply,
     };
     C::Reply::from_reply(reply).map_err(|_| {

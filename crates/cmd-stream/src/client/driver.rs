@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::shared::{Arrived, Shared};
-use crate::connection::{Alarm, Chunks, Inbox, Io, ROUNDS, poll_write_all};
+use crate::connection::{Alarm, GOODBYE, Inbox, Io, ROUNDS, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
@@ -23,14 +23,13 @@ pub(super) struct Driver<IO, P: Protocol, F: Format> {
     io: IO,
     inbox: Inbox,
     reader: FrameReader<F::Progress>,
-    writing: Chunks,
+    writer: Writer,
     alarm: Alarm,
     /// Whether a full stream keeps the connection from being read.
     paused: bool,
     /// Whether the callers have had their turn since the output was last written.
     yielded: bool,
     frame_began: Option<Instant>,
-    stalled: Option<Instant>,
     arrived: Vec<Arrived<P::Reply>>,
     unexpected: Vec<(Seq, P::Reply)>,
     wakers: Vec<Waker>,
@@ -47,12 +46,11 @@ where
             io,
             inbox,
             reader: FrameReader::new(shared.limits.frame),
-            writing: Chunks::default(),
+            writer: Writer::default(),
             alarm: Alarm::default(),
             paused: false,
             yielded: false,
             frame_began: None,
-            stalled: None,
             arrived: Vec::new(),
             unexpected: Vec::new(),
             wakers: Vec::new(),
@@ -71,8 +69,9 @@ where
         })
         .await;
         self.shared.fail(reason);
-        // Errors of a goodbye are of no interest.
-        let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+        // Whether the goodbye arrives is of no interest, only that it does not last.
+        let goodbye = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx));
+        let _ = timeout(GOODBYE, goodbye).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
@@ -174,65 +173,89 @@ where
     /// Writes the output. True if the callers are given their turn first; then this task is polled again after them.
     fn give_out(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
         loop {
-            if self.writing.is_empty() {
-                let mut state = self.shared.lock();
-                if let Some(reason) = &state.closed {
-                    return Err(reason.clone());
+            if self.writer.is_idle() {
+                match self.next_batch(cx)? {
+                    Batch::Taken => {}
+                    Batch::Nothing => return Ok(false),
+                    Batch::Later => return Ok(true),
                 }
-                let waiting = state.outbox.settle(0);
-                let nothing = state.outbox.is_empty();
-                // With one call in flight there is nobody else who could add to the output.
-                let others = state.pending.len() > 1;
-                if nothing {
-                    state.task = Some(cx.waker().clone());
-                } else if self.yielded || !others {
-                    state.outbox.take(&mut self.writing);
-                    state.written_before = state.pending.next_seq();
-                }
-                drop(state);
-                waiting.into_iter().for_each(Waker::wake);
-                if nothing {
-                    return Ok(false);
-                }
-                if self.writing.is_empty() {
-                    self.yielded = true;
-                    cx.waker().wake_by_ref();
-                    return Ok(true);
-                }
-                self.yielded = false;
             }
-            let (written, progress) = poll_write_all(&mut self.io, &mut self.writing, cx)?;
-            if written.is_pending() {
-                self.stalled = Some(self.stalled.filter(|_| !progress).unwrap_or_else(Instant::now));
-                let mut state = self.shared.lock();
-                if let Some(reason) = &state.closed {
-                    return Err(reason.clone());
-                }
-                state.task = Some(cx.waker().clone());
-                let waiting = state.outbox.settle(self.writing.len());
-                drop(state);
-                waiting.into_iter().for_each(Waker::wake);
+            if self.writer.poll(&mut self.io, cx)?.is_pending() {
+                self.settle(cx)?;
                 return Ok(false);
             }
-            self.stalled = None;
         }
+    }
+
+    /// Takes what is to be written next.
+    fn next_batch(&mut self, cx: &Context<'_>) -> Result<Batch, Error> {
+        let mut state = self.shared.lock();
+        if let Some(reason) = &state.closed {
+            return Err(reason.clone());
+        }
+        let waiting = state.outbox.settle(0);
+        let batch = if state.outbox.is_empty() {
+            state.task = Some(cx.waker().clone());
+            Batch::Nothing
+        } else if self.yielded || state.pending.len() <= 1 {
+            // With one call in flight there is nobody else who could add to the output.
+            self.writer.load(&mut state.outbox);
+            state.written_before = state.pending.next_seq();
+            self.yielded = false;
+            Batch::Taken
+        } else {
+            self.yielded = true;
+            cx.waker().wake_by_ref();
+            Batch::Later
+        };
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+        Ok(batch)
+    }
+
+    /// Books a write that the server did not take whole.
+    fn settle(&self, cx: &Context<'_>) -> Result<(), Error> {
+        let waiting = {
+            let mut state = self.shared.lock();
+            if let Some(reason) = &state.closed {
+                return Err(reason.clone());
+            }
+            state.task = Some(cx.waker().clone());
+            state.outbox.settle(self.writer.left())
+        };
+        waiting.into_iter().for_each(Waker::wake);
+        Ok(())
     }
 
     /// Nothing can be done now: sets the alarm.
     fn wait(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         let limits = &self.shared.limits;
         let frame = self.frame_began.filter(|_| !self.paused).map(|began| began + limits.frame_time);
-        let stall = self.stalled.map(|since| since + limits.output_stall);
-        if self.alarm.has_passed([frame, stall].into_iter().flatten().min(), cx) {
-            let message = if stall.is_some_and(|deadline| deadline <= Instant::now()) {
+        let stall = self.writer.stalled_since().map(|since| since + limits.output_stall);
+        loop {
+            let shrink = self.inbox.shrink_after(self.frame_began);
+            if !self.alarm.has_passed([frame, stall, shrink].into_iter().flatten().min(), cx) {
+                return Ok(());
+            }
+            let now = Instant::now();
+            let message = if stall.is_some_and(|deadline| deadline <= now) {
                 "the server takes no output (`Limits::output_stall`)"
-            } else {
+            } else if frame.is_some_and(|deadline| deadline <= now) {
                 "a reply did not arrive whole in time (`Limits::frame_time`)"
+            } else {
+                continue; // the inbox has room to give back
             };
             return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
         }
-        Ok(())
     }
+}
+
+/// What is to be written next.
+enum Batch {
+    Taken,
+    Nothing,
+    /// The callers have their turn first.
+    Later,
 }
 
 struct FailsWhenDropped<P: Protocol, F>(Arc<Shared<P, F>>);

@@ -2,6 +2,7 @@
 //! Knows no sockets.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -131,14 +132,14 @@ impl<P: Protocol, F> Shared<P, F> {
 
     /// Ends the connection: every call that waits fails, every later one too. The first reason stays.
     pub(super) fn fail(&self, reason: Error) {
-        let mut wakers;
+        let (mut wakers, pending);
         {
             let mut state = self.lock();
             if state.closed.is_some() {
                 return;
             }
-            tracing::debug!(peer = %self.peer, %reason, pending = state.pending.len(), "connection ended");
-            state.closed = Some(reason);
+            state.closed = Some(reason.clone());
+            pending = state.pending.len();
             wakers = state.outbox.clear();
             wakers.extend(state.task.take());
             wakers.extend(state.pending.iter_mut().filter_map(|waiter| match waiter {
@@ -149,6 +150,9 @@ impl<P: Protocol, F> Shared<P, F> {
         }
         self.on_closed.notify_waiters();
         wakers.into_iter().for_each(Waker::wake);
+        // Without the lock: what an error of a Format says is the user's code.
+        let report = || tracing::debug!(peer = %self.peer, %reason, pending, "connection ended");
+        let _ = catch_unwind(AssertUnwindSafe(report));
     }
 
     pub(super) async fn closed(&self) -> Error {

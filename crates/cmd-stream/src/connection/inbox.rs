@@ -4,10 +4,17 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::Instant;
 
 use super::buffers;
+
+/// A frame that has begun and does not go on gives the room in its buffer back after this.
+const SHRINK_AFTER: Duration = Duration::from_secs(1);
+/// So much of a frame is moved out of a buffer that is needed elsewhere.
+const LITTLE: usize = buffers::SIZE / 16;
 
 /// Bytes that have arrived and are not yet decoded.
 #[derive(Debug, Default)]
@@ -40,23 +47,30 @@ impl Inbox {
         self.make_room();
         let answer = pin!(io.read_buf(&mut self.buffer)).poll(cx);
         if self.buffer.is_empty() {
-            self.release();
+            buffers::give_back(std::mem::take(&mut self.buffer));
         }
         answer
     }
 
-    /// Gives the buffer back if there is nothing in it.
-    pub(crate) fn release(&mut self) {
-        if self.is_empty() {
-            self.start = 0;
-            buffers::give_back(std::mem::take(&mut self.buffer));
+    /// Gives the room in the buffer back if a frame that has begun does not go on; if it is too early for that, says
+    /// when. What is in it must be so little that it may be copied for each byte that follows.
+    pub(crate) fn shrink_after(&mut self, frame_began: Option<Instant>) -> Option<Instant> {
+        let is_roomy = self.buffer.capacity() >= buffers::SIZE && self.bytes().len() <= LITTLE;
+        let due = frame_began.filter(|_| is_roomy)? + SHRINK_AFTER;
+        if due > Instant::now() {
+            return Some(due);
         }
+        let rest = self.bytes().to_vec();
+        self.start = 0;
+        buffers::give_back(std::mem::replace(&mut self.buffer, rest));
+        None
     }
 
     /// Moves a frame that has begun to the buffer's start, and doubles the buffer if the frame has filled half of it.
     fn make_room(&mut self) {
-        if self.buffer.capacity() == 0 {
-            self.buffer = buffers::take();
+        if self.buffer.capacity() < buffers::SIZE {
+            let rest = std::mem::replace(&mut self.buffer, buffers::take());
+            self.buffer.extend_from_slice(&rest);
         }
         if self.start > 0 {
             self.buffer.drain(..self.start);

@@ -1,10 +1,10 @@
-//! Who is at the other end of a connection.
+//! Where an end of a connection is.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// The address of the other end of a connection.
+/// Where the other end of a connection is, or where a server listens.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Peer {
@@ -14,6 +14,16 @@ pub enum Peer {
     Unix(Option<PathBuf>),
     /// A stream of the application's own, by the name that it gave.
     Other(String),
+}
+
+impl Peer {
+    /// The IP address and port; nothing if it has none.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            _ => None,
+        }
+    }
 }
 
 impl From<SocketAddr> for Peer {

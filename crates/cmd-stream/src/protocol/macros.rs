@@ -43,7 +43,8 @@
 /// - `enum NAME { VARIANT(REPLY), .. }` says which Replies the variants of your enum are; such an enum is the
 ///   [`Command::Reply`](crate::Command::Reply) of a Command that answers with several types. There may be any number
 ///   of them.
-/// - `failure NAME` declares one of the Replies as the [`Failure`](crate::Failure).
+/// - `failure NAME` declares one of the Replies as the [`Failure`](crate::Failure). Its entry is a plain name: bring the
+///   type into scope with `use`, under that name.
 ///
 /// It makes the unit struct `Calculator`, the enum `CalculatorCommand<'_>` of references to its Commands (what an
 /// [`Invoker`](crate::Invoker) sees) and the enum `CalculatorReply` of its Replies. Both are [`Debug`] where all their
@@ -183,6 +184,7 @@ macro_rules! __protocol_implement {
             #[repr(usize)]
             #[allow(clippy::enum_variant_names)]
             enum CommandIndex { $( $command_name ),+ }
+
 
             impl __p::Protocol for $name {
                 const NAME: &'static str = ::core::stringify!($name);
@@ -332,8 +334,8 @@ macro_rules! __protocol_failure {
     ($replies:ident {}) => {
         type Failure = __p::NoFailure;
 
-        fn failure_reply(_: __p::Failed) -> ::core::option::Option<$replies> {
-            ::core::option::Option::None
+        fn failure_reply(failed: __p::Failed) -> ::core::result::Result<$replies, __p::Failed> {
+            ::core::result::Result::Err(failed)
         }
 
         fn as_failure(reply: $replies) -> ::core::result::Result<__p::NoFailure, $replies> {
@@ -347,12 +349,12 @@ macro_rules! __protocol_failure {
     ($replies:ident { $failure:ident }) => {
         type Failure = $failure;
 
-        fn failure_reply(failed: __p::Failed) -> ::core::option::Option<$replies> {
-            ::core::option::Option::Some($replies::$failure(failed.into_failure()))
+        fn failure_reply(failed: __p::Failed) -> ::core::result::Result<$replies, __p::Failed> {
+            ::core::result::Result::Ok($replies::$failure(failed.into_failure()))
         }
 
         #[allow(unreachable_patterns)]
-        fn as_failure(reply: $replies) -> ::core::result::Result<$failure, $replies> {
+        fn as_failure(reply: $replies) -> ::core::result::Result<Self::Failure, $replies> {
             match reply {
                 $replies::$failure(failure) => ::core::result::Result::Ok(failure),
                 other => ::core::result::Result::Err(other),

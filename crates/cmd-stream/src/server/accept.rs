@@ -3,7 +3,10 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::io;
+use std::io::{
+    self,
+    ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset},
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::AtomicBool;
@@ -24,7 +27,7 @@ use super::invoker::Invoker;
 use super::proxy::Connection;
 use super::session::{Ending, Session};
 use super::{LostConnection, Server};
-use crate::connection::write_all;
+use crate::connection::{GOODBYE, write_all};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::protocol::ServerProtocol;
@@ -96,6 +99,12 @@ where
             };
             let (io, peer) = match accepted {
                 Ok(accepted) => accepted,
+                // Of that one connection, not of the listener.
+                Err(error)
+                    if matches!(error.kind(), ConnectionAborted | ConnectionReset | ConnectionRefused) =>
+                {
+                    continue;
+                }
                 Err(error) => {
                     self.report(&error, pause);
                     if let First::Left(_) = race(ending.as_mut(), sleep(pause)).await {
@@ -185,7 +194,10 @@ async fn reap(connections: &mut JoinSet<()>) -> Infallible {
 
 /// Lets the client read what was written last.
 async fn linger<IO: Io>(mut io: IO, reason: &Error) {
-    if matches!(reason.kind(), ErrorKind::Io | ErrorKind::Timeout) || io.shutdown().await.is_err() {
+    if matches!(reason.kind(), ErrorKind::Io | ErrorKind::Timeout) {
+        return;
+    }
+    if !matches!(timeout(GOODBYE, io.shutdown()).await, Ok(Ok(()))) {
         return;
     }
     if reason.kind() == ErrorKind::Closed && reason.origin() == Origin::Remote {

@@ -1,7 +1,6 @@
 //! The task of one connection of a server. Its round: read once, start all Commands that have arrived, write what they
 //! answered. It stops reading while a limit is reached, and ends with the reason.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,12 +9,13 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use super::counters::{add, one};
-use super::execution::{self, Places};
+use super::execution;
 use super::invoker::Invoker;
+use super::places::Places;
 use super::proxy::Arrival;
 use super::session::{Ending, Session};
 use crate::connection::outbox::Scratch;
-use crate::connection::{Alarm, Chunks, Inbox, Io, ROUNDS, poll_write_all};
+use crate::connection::{Alarm, Inbox, Io, ROUNDS, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::{Decoded, Fault};
@@ -29,20 +29,18 @@ pub(crate) struct Driver<'io, IO, P, F: Format, R, I> {
     io: &'io mut IO,
     inbox: Inbox,
     reader: FrameReader<F::Progress>,
-    writing: Chunks,
+    writer: Writer,
     alarm: Alarm,
     /// Whether reading has stopped because a limit is reached.
     paused: bool,
-    /// Why the connection ends, once all output is written.
-    ending: Option<Error>,
+    /// Whether reading has stopped for good.
+    input_ended: bool,
     /// Whether those who may add to the output have had their turn since it was last written.
     yielded: bool,
     /// Since when a frame that has begun is waited for.
     frame_began: Option<Instant>,
     /// When the last frame was there whole.
     last_frame: Instant,
-    /// Since when the peer has taken none of the output that waits for it.
-    stalled: Option<Instant>,
 }
 
 impl<'io, IO: Io, P, F, R, I> Driver<'io, IO, P, F, R, I>
@@ -57,14 +55,13 @@ where
             io,
             inbox: Inbox::default(),
             reader: FrameReader::new(session.service.limits.frame),
-            writing: Chunks::default(),
+            writer: Writer::default(),
             alarm: Alarm::default(),
             paused: false,
-            ending: None,
+            input_ended: false,
             yielded: false,
             frame_began: None,
             last_frame: Instant::now(),
-            stalled: None,
             session,
         }
     }
@@ -72,37 +69,44 @@ where
     /// Runs until the connection ends, and says why it did.
     pub(crate) async fn run(mut self) -> Error {
         poll_fn(|cx| match self.poll_rounds(cx) {
-            Ok(_) => Poll::Pending,
+            Ok(()) => Poll::Pending,
             Err(reason) => Poll::Ready(reason),
         })
         .await
     }
 
-    fn poll_rounds(&mut self, cx: &mut Context<'_>) -> Result<Poll<Infallible>, Error> {
+    fn poll_rounds(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         for _ in 0..ROUNDS {
             let took = self.take_in(cx);
             let resumed = match self.give_out(cx)? {
-                Written::All | Written::Blocked => self.paused && !self.session.lock().is_paused(),
-                Written::Yielding => return Ok(Poll::Pending),
+                Written::All | Written::Blocked => {
+                    self.paused && !self.input_ended && !self.session.lock().is_paused()
+                }
+                Written::Yielding => return Ok(()),
             };
             if !took && !resumed {
                 return self.wait(cx);
             }
         }
         cx.waker().wake_by_ref();
-        Ok(Poll::Pending)
+        Ok(())
+    }
+
+    /// Ends the connection after its output, and reads no more.
+    fn end_input(&mut self, reason: Error) {
+        self.input_ended = true;
+        self.session.end(Ending::AfterOutput(reason));
     }
 
     /// Starts the Commands that have arrived, those left from before a pause first. Whether there may be more.
     fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
         let is_paused = {
-            let state = self.session.lock();
-            if let Some(Ending::AfterOutput(reason) | Ending::Now(reason)) = &state.ending {
-                self.ending.get_or_insert_with(|| reason.clone());
-            }
+            let mut state = self.session.lock();
+            state.task = None; // it is awake: nobody need wake it
+            self.input_ended |= state.is_ending();
             state.is_paused()
         };
-        if self.ending.is_some() {
+        if self.input_ended {
             return false;
         }
         if self.paused {
@@ -112,22 +116,25 @@ where
             let now = Instant::now();
             (self.paused, self.last_frame) = (false, now);
             self.start_commands(now);
-            if self.paused || self.ending.is_some() {
+            if self.paused || self.input_ended {
                 return true;
             }
         }
         match self.inbox.poll_read(self.io, cx) {
             Poll::Pending => return false,
             Poll::Ready(Ok(0)) if self.inbox.is_empty() => {
-                self.ending =
-                    Some(Error::new(ErrorKind::Closed, Origin::Remote, "the client closed the connection"));
+                self.end_input(Error::new(
+                    ErrorKind::Closed,
+                    Origin::Remote,
+                    "the client closed the connection",
+                ));
             }
             Poll::Ready(Ok(0)) => {
                 let message = "the connection ended in the middle of a frame";
-                self.ending = Some(Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message));
+                self.end_input(Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message));
             }
             Poll::Ready(Ok(_)) => self.start_commands(Instant::now()),
-            Poll::Ready(Err(error)) => self.ending = Some(Error::io("reading", error)),
+            Poll::Ready(Err(error)) => self.end_input(Error::io("reading", error)),
         }
         true
     }
@@ -145,8 +152,8 @@ where
         add(&service.counts.commands, started);
         match loop_ended {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => self.ending = Some(error),
-            Err(payload) => self.ending = Some(Error::panic("decoding a command", &*payload)),
+            Ok(Err(error)) => self.end_input(error),
+            Err(payload) => self.end_input(Error::panic("decoding a command", &*payload)),
         }
         self.frame_began = match (self.inbox.is_empty() || self.paused, self.frame_began) {
             (true, _) => None,
@@ -166,7 +173,7 @@ where
             }
             let has_in_flight = {
                 let state = self.session.lock();
-                if state.ending.as_ref().is_some_and(|ending| !matches!(ending, Ending::WhenIdle)) {
+                if state.is_ending() {
                     return Ok(());
                 }
                 if state.is_paused() {
@@ -234,39 +241,31 @@ where
     /// Writes the output, and ends the connection if it is to end then.
     fn give_out(&mut self, cx: &mut Context<'_>) -> Result<Written, Error> {
         loop {
-            if self.writing.is_empty() && self.next_batch(cx)? {
+            if self.writer.is_idle() && self.next_batch(cx)? {
                 return Ok(if self.yielded { Written::Yielding } else { Written::All });
             }
-            let (written, progress) = poll_write_all(self.io, &mut self.writing, cx)?;
-            if written.is_pending() {
-                let now = Instant::now();
-                self.stalled = Some(self.stalled.filter(|_| !progress).unwrap_or(now));
-                self.settle(cx);
-                return if let Some(Ending::Now(reason)) = self.session.lock().ending.clone() {
-                    Err(reason)
-                } else {
-                    Ok(Written::Blocked)
-                };
+            if self.writer.poll(self.io, cx)?.is_pending() {
+                self.settle(cx)?;
+                return Ok(Written::Blocked);
             }
-            self.stalled = None;
         }
     }
 
     /// Takes what is to be written next. True if there is nothing for now; then whoever has something wakes this task.
     fn next_batch(&mut self, cx: &Context<'_>) -> Result<bool, Error> {
         let mut state = self.session.lock();
+        // Before anything is taken out of the state: who waits for room is then woken by the end of the connection.
+        match &state.ending {
+            Some(Ending::Now(reason)) => return Err(reason.clone()),
+            Some(Ending::AfterOutput(reason)) if state.outbox.is_empty() => return Err(reason.clone()),
+            Some(Ending::WhenIdle) if state.is_idle() && self.inbox.is_empty() => {
+                return Err(Error::new(ErrorKind::Closed, Origin::Local, "the server is shutting down"));
+            }
+            _ => {}
+        }
         let waiting = state.outbox.settle(0);
         let replies = std::mem::take(&mut state.replies);
-        let nothing = if let Some(Ending::Now(reason)) = &state.ending {
-            return Err(reason.clone());
-        } else if state.outbox.is_empty() {
-            match (&self.ending, &state.ending) {
-                (Some(reason), _) | (None, Some(Ending::AfterOutput(reason))) => return Err(reason.clone()),
-                (None, Some(Ending::WhenIdle)) if state.in_flight.is_empty() && self.inbox.is_empty() => {
-                    return Err(Error::new(ErrorKind::Closed, Origin::Local, "the server is shutting down"));
-                }
-                _ => {}
-            }
+        let nothing = if state.outbox.is_empty() {
             state.task = Some(cx.waker().clone());
             self.yielded = false;
             true
@@ -277,7 +276,7 @@ where
             true
         } else {
             (self.yielded, state.has_late_output) = (false, false);
-            state.outbox.take(&mut self.writing);
+            self.writer.load(&mut state.outbox);
             false
         };
         drop(state);
@@ -287,38 +286,46 @@ where
     }
 
     /// Books a write that the peer did not take whole.
-    fn settle(&self, cx: &Context<'_>) {
+    fn settle(&self, cx: &Context<'_>) -> Result<(), Error> {
         let waiting = {
             let mut state = self.session.lock();
+            if let Some(Ending::Now(reason)) = &state.ending {
+                return Err(reason.clone());
+            }
             state.task = Some(cx.waker().clone());
-            state.outbox.settle(self.writing.len())
+            state.outbox.settle(self.writer.left())
         };
         waiting.into_iter().for_each(Waker::wake);
+        Ok(())
     }
 
-    /// Nothing can be done now: sets the alarm, and gives back what an idle connection does not need.
-    fn wait(&mut self, cx: &mut Context<'_>) -> Result<Poll<Infallible>, Error> {
+    /// Nothing can be done now: sets the alarm.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         let limits = &self.session.service.limits;
-        let counts = &self.session.service.counts;
-        let reading = !self.paused && self.ending.is_none();
+        let reading = !self.paused && !self.input_ended;
         let frame = self.frame_began.filter(|_| reading).map(|began| began + limits.frame_time);
         let idle = limits.idle.filter(|_| reading).map(|time| self.last_frame + time);
-        let stall = self.stalled.map(|since| since + limits.output_stall);
-        if self.alarm.has_passed([frame, idle, stall].into_iter().flatten().min(), cx) {
+        let stall = self.writer.stalled_since().map(|since| since + limits.output_stall);
+        loop {
+            let shrink = self.inbox.shrink_after(self.frame_began);
+            if !self.alarm.has_passed([frame, idle, stall, shrink].into_iter().flatten().min(), cx) {
+                return Ok(());
+            }
             let now = Instant::now();
-            let message = if stall.is_some_and(|deadline| deadline <= now) {
-                one(&counts.output_stalls);
-                "the client takes no output (`Limits::output_stall`)"
-            } else if frame.is_some_and(|deadline| deadline <= now) {
-                one(&counts.receive_timeouts);
-                "a command did not arrive whole in time (`Limits::frame_time`)"
+            let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+            let counts = &self.session.service.counts;
+            let (counter, message) = if is_over(stall) {
+                (&counts.output_stalls, "the client takes no output (`Limits::output_stall`)")
+            } else if is_over(frame) {
+                (&counts.receive_timeouts, "a command did not arrive whole in time (`Limits::frame_time`)")
+            } else if is_over(idle) {
+                (&counts.receive_timeouts, "no command arrived in time (`Limits::idle`)")
             } else {
-                one(&counts.receive_timeouts);
-                "no command arrived in time (`Limits::idle`)"
+                continue; // the inbox has room to give back
             };
+            one(counter);
             return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
         }
-        Ok(Poll::Pending)
     }
 }
 

@@ -62,6 +62,10 @@ impl Failed {
         self.error.downcast_ref()
     }
 
+    pub(crate) fn into_error(self) -> Box<dyn StdError + Send + Sync> {
+        self.error
+    }
+
     /// The Protocol's failure: the error itself if it is one, else one made of it.
     #[doc(hidden)]
     pub fn into_failure<T: Failure>(self) -> T {

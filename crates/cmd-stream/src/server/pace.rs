@@ -13,7 +13,7 @@ use std::time::Duration;
 /// A poll up to this long is short: "tens of microseconds".
 const SHORT: Duration = Duration::from_micros(50);
 /// A group of [`GROUP`] polls up to this long is short.
-pub(crate) const GROUP_SHORT: Duration = Duration::from_micros(500);
+const GROUP_SHORT: Duration = Duration::from_micros(500);
 /// How many polls in place share a look at the clock.
 pub(crate) const GROUP: u32 = 16;
 /// What a type owes at first.
@@ -25,6 +25,12 @@ const DEBT_MOST: u32 = 65_536;
 const DEBT_UNIT: Duration = Duration::from_micros(50);
 /// A type of which more than one in this many stays pending after a poll in place gains nothing there.
 const PENDING_SHARE: u32 = 5;
+
+/// Whether a group of so many polls in place was long. One or two polls may take 100 µs: that is what decoding them, and
+/// what else a busy machine does, may take besides.
+pub(crate) fn is_long(polls: u32, time: Duration) -> bool {
+    time > (SHORT * polls).clamp(2 * SHORT, GROUP_SHORT)
+}
 
 /// What a server knows of a type of Commands. The number is approximate where connections race.
 #[derive(Debug)]
@@ -101,6 +107,13 @@ mod tests {
             in_place += u32::from(pace.is_quick());
         }
         in_place
+    }
+
+    #[test]
+    fn the_fewer_polls_a_group_has_the_sooner_it_is_long() {
+        assert!(is_long(1, 2 * SHORT + QUICK) && !is_long(1, 2 * SHORT));
+        assert!(is_long(4, 4 * SHORT + QUICK) && !is_long(4, 4 * SHORT));
+        assert!(is_long(GROUP, GROUP_SHORT + QUICK) && !is_long(GROUP, GROUP_SHORT));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use super::control::Control;
-use super::counters::{Counts, one};
+use super::counters::{Counts, add, one};
 use super::failed::{Failed, FailedReason};
 use super::limits::Limits;
 use super::pace::Pace;
@@ -65,6 +65,16 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Whether nothing more can be sent.
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(self.ending, Some(Ending::Now(_) | Ending::AfterOutput(_)))
+    }
+
+    /// Whether nothing is in flight, in either direction.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty() && self.outbox.is_empty()
+    }
+
     /// Whether no further Command may be read now.
     pub(crate) fn is_paused(&self) -> bool {
         self.in_flight.is_full() || self.outbox.is_full()
@@ -117,7 +127,7 @@ impl<P, F, R, I> Session<P, F, R, I> {
 
     /// Whether nothing more can be sent.
     pub(crate) fn is_ending(&self) -> bool {
-        matches!(self.lock().ending, Some(Ending::Now(_) | Ending::AfterOutput(_)))
+        self.lock().is_ending()
     }
 
     /// Whether a Command with this seq may begin.
@@ -150,6 +160,8 @@ impl<P, F, R, I> Session<P, F, R, I> {
         let (waiting, left) = {
             let mut state = self.lock();
             state.ending = Some(Ending::Now(reason.clone()));
+            state.task = None; // a long Command that runs on need not keep the task's memory
+            add(&self.service.counts.replies, std::mem::take(&mut state.replies));
             (state.outbox.clear(), state.in_flight.len())
         };
         self.connection.gone.store(true, Ordering::Release);
@@ -218,19 +230,27 @@ where
         one(&counts.failed);
         if failed.reason() == FailedReason::Panic {
             one(&counts.panicked);
-            tracing::error!(%seq, %failed, "command panicked");
-        } else {
-            tracing::debug!(%seq, %failed, "command failed");
         }
-        let reason = format!("command {seq} failed: {failed}");
-        let answered = match catch_unwind(AssertUnwindSafe(|| P::failure_reply(failed))) {
+        // The user's code runs in here: what the error says, and how it becomes a failure.
+        let answer = AssertUnwindSafe(|| {
+            if failed.reason() == FailedReason::Panic {
+                tracing::error!(%seq, %failed, "command panicked");
+            } else {
+                tracing::debug!(%seq, %failed, "command failed");
+            }
+            P::failure_reply(failed).map_err(|failed| {
+                let message = format!("command {seq} failed");
+                Error::with_source(ErrorKind::Execution, Origin::Local, message, failed.into_error())
+            })
+        });
+        let answered = match catch_unwind(answer) {
             // An error of `append` means that the connection is ending already.
-            Ok(Some(reply)) => self.encode(seq, reply).map(|mut reply| {
+            Ok(Ok(reply)) => self.encode(seq, reply).map(|mut reply| {
                 if let (_, Some(task)) = self.append(&mut reply, late, None) {
                     task.wake();
                 }
             }),
-            Ok(None) => Err(Error::new(ErrorKind::Execution, Origin::Local, reason)),
+            Ok(Err(error)) => Err(error),
             Err(payload) => Err(Error::panic("making the failure of a command", &*payload)),
         };
         if let Err(reason) = answered {

@@ -1,0 +1,73 @@
+//! What the task of a connection has taken from the output and not yet written. Knows for how long the peer has taken
+//! nothing.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+use super::Io;
+use super::outbox::{Chunks, Outbox};
+use crate::error::Error;
+
+/// The bytes on their way to the peer.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    chunks: Chunks,
+    /// A transport may have a buffer of its own (TLS has), which is flushed behind the last byte.
+    flushing: bool,
+    stalled: Option<Instant>,
+}
+
+impl Writer {
+    /// Whether all that was taken is with the peer's side of the transport.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.flushing
+    }
+
+    /// How many bytes are not yet written.
+    pub(crate) fn left(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Since when the peer has taken none of what waits for it.
+    pub(crate) fn stalled_since(&self) -> Option<Instant> {
+        self.stalled
+    }
+
+    /// Takes all output. It is idle.
+    pub(crate) fn load(&mut self, outbox: &mut Outbox) {
+        outbox.take(&mut self.chunks);
+        self.flushing = true;
+    }
+
+    /// Writes and flushes. Ready when it is idle, pending when the peer takes no more for now.
+    pub(crate) fn poll<IO: Io>(&mut self, io: &mut IO, cx: &mut Context<'_>) -> Result<Poll<()>, Error> {
+        let failed = |error: io::Error| Error::io("writing", error);
+        while let Some(bytes) = self.chunks.front() {
+            match Pin::new(&mut *io).poll_write(cx, bytes) {
+                Poll::Ready(Ok(0)) => return Err(failed(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => {
+                    self.stalled = None;
+                    self.chunks.advance(written);
+                }
+                Poll::Ready(Err(error)) => return Err(failed(error)),
+                Poll::Pending => return Ok(self.stall()),
+            }
+        }
+        if self.flushing {
+            match Pin::new(io).poll_flush(cx) {
+                Poll::Ready(flushed) => flushed.map_err(failed)?,
+                Poll::Pending => return Ok(self.stall()),
+            }
+        }
+        (self.flushing, self.stalled) = (false, None);
+        Ok(Poll::Ready(()))
+    }
+
+    fn stall(&mut self) -> Poll<()> {
+        self.stalled.get_or_insert_with(Instant::now);
+        Poll::Pending
+    }
+}
