@@ -36,6 +36,8 @@ pub(crate) struct Tally {
     /// Of every `stride`th command that counted, in nanoseconds; stays empty where single commands are not timed.
     pub(crate) latency: Histogram<u32>,
     stride: u64,
+    /// Each task begins at another one, so that tasks which complete few commands are timed, too.
+    phase: u64,
 }
 
 /// The time in which commands count.
@@ -52,7 +54,8 @@ pub(crate) async fn closed_loop<C: Echo>(clients: &[C], request: &Request) -> Re
     let window = Window::after(request);
     let tasks = (0..request.in_flight as usize).map(|task| {
         let client = clients[task % clients.len()].clone();
-        until_the_end(client, Arc::clone(&pool), task, window, Tally::new(request))
+        let tally = Tally { phase: task as u64, ..Tally::new(request) };
+        until_the_end(client, Arc::clone(&pool), task, window, tally)
     });
     window.join(tasks, Tally::new(request)).await
 }
@@ -145,14 +148,14 @@ impl Tally {
         let latency = Histogram::new_with_bounds(1, minute, digits).expect("the bounds are in order");
         // For the same reason: with a thousand tasks each histogram has left the cache when it is used again.
         let stride = if request.in_flight <= 64 { 1 } else { 16 };
-        Self { commands: 0, verified: 0, latency, stride }
+        Self { commands: 0, verified: 0, latency, stride, phase: 0 }
     }
 
     /// Counts a command that took from `before` to `now`, if it ended in the window.
     pub(crate) fn count(&mut self, window: Window, before: Instant, now: Instant) {
         if window.is_open(now) {
             self.commands += 1;
-            if self.commands.is_multiple_of(self.stride) {
+            if (self.commands + self.phase).is_multiple_of(self.stride) {
                 let nanos = u64::try_from((now - before).as_nanos()).unwrap_or(u64::MAX);
                 self.latency.saturating_record(nanos);
             }

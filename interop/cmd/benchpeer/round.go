@@ -117,7 +117,7 @@ func (t *task) run(begin time.Time, window window) error {
 		after := time.Since(begin)
 		if after >= window.start && after < window.end {
 			t.commands++
-			if t.commands%t.stride == 0 {
+			if uint64(t.next)%t.stride == 0 { // each task begins at another one
 				t.times.record(after - before)
 			}
 		}
