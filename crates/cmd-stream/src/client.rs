@@ -31,6 +31,53 @@ use shared::Shared;
 ///
 /// It can be cloned. The connection ends by [`close`](Self::close), or when the last clone and the last call are
 /// dropped. It does not come back: what it is lost with fails all its pending calls and every later one.
+///
+/// ```
+/// # use cmd_stream::{protocol, Command, Execute, Failed, Json, Proxy, Reply, Server};
+/// # use serde::{Deserialize, Serialize};
+/// # struct Numbers;
+/// #[derive(Serialize, Deserialize)]
+/// struct Count {
+///     to: u32,
+/// }
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Number {
+///     value: u32,
+///     last: bool,
+/// }
+///
+/// impl Reply for Number {
+///     fn is_last(&self) -> bool {
+///         self.last
+///     }
+/// }
+/// # impl Command for Count { type Reply = Number; }
+/// # impl Execute<Numbers> for Count {
+/// #     async fn execute(self, _: &Numbers, proxy: Proxy<'_, Number>) -> Result<(), Failed> {
+/// #         for value in 1..=self.to {
+/// #             proxy.send(Number { value, last: value == self.to }).await?;
+/// #         }
+/// #         Ok(())
+/// #     }
+/// # }
+/// # protocol! { struct Counting { commands { 0 => Count } replies { 0 => Number } } }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::bind("127.0.0.1:0", Counting, Json, Numbers).await?;
+/// # let handle = server.handle();
+/// # let address = handle.local_addr();
+/// # tokio::spawn(server.serve());
+/// use cmd_stream::Client;
+///
+/// let client = Client::connect(address, Counting, Json).await?;
+/// let mut numbers = client.stream(Count { to: 3 }).await?;
+/// let mut sum = 0;
+/// while let Some(number) = numbers.next().await {
+///     sum += number?.value;
+/// }
+/// assert_eq!(sum, 6);
+/// # Ok(()) }
+/// ```
 pub struct Client<P: Protocol, F> {
     handle: Arc<ClosesWhenDropped<P, F>>,
 }
@@ -55,6 +102,10 @@ where
     /// # Errors
     ///
     /// Those of [`Builder::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it closes the connection.
     pub async fn connect(address: impl ToString, protocol: P, format: F) -> Result<Self, Error> {
         Self::builder(protocol, format).connect(address).await
     }
@@ -116,7 +167,7 @@ impl<P: Protocol, F> Client<P, F> {
     }
 
     /// Closes the connection now, and returns at once. All pending calls fail with
-    /// [`ErrorKind::Closed`], and so does every later one.
+    /// [`ErrorKind::Closed`], and so does every later one. Commands that are not written yet are not sent.
     pub fn close(&self) {
         self.shared().close("the client was closed");
     }
@@ -217,6 +268,10 @@ where
     /// # Errors
     ///
     /// Those of [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it closes the connection.
     pub async fn connect_by(self, transport: &impl Connect) -> Result<Client<P, F>, Error> {
         let connected = timeout(self.limits.connect, transport.connect()).await;
         let (io, peer) = connected
@@ -232,6 +287,10 @@ where
     /// # Errors
     ///
     /// Those of [`connect`](Self::connect) that concern the handshake.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the stream.
     pub async fn over(self, mut io: impl Io, peer: Peer) -> Result<Client<P, F>, Error> {
         let mut inbox = Inbox::default();
         let handshake = timeout(self.limits.handshake, greet(&mut io, &mut inbox)).await;

@@ -50,6 +50,10 @@ where
     /// # Errors
     ///
     /// Those of [`Builder::connect`](crate::client::Builder::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it closes the connection.
     pub async fn connect(address: impl ToString, protocol: P, format: F) -> Result<Self, Error> {
         Client::connect(address, protocol, format).await.map(Self::from)
     }
