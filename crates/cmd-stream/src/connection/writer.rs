@@ -1,7 +1,7 @@
 //! What the task of a connection has taken from the output and not yet written. Knows for how long the peer has taken
 //! nothing.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,6 +10,9 @@ use tokio::time::Instant;
 use super::Io;
 use super::outbox::{Chunks, Outbox};
 use crate::error::Error;
+
+/// How many pieces of the output are given to one write. A batch of small frames has two or three, as a rule.
+const PIECES: usize = 8;
 
 /// The bytes on their way to the peer.
 #[derive(Debug, Default)]
@@ -45,8 +48,14 @@ impl Writer {
     /// Writes and flushes. Ready when it is idle, pending when the peer takes no more for now.
     pub(crate) fn poll<IO: Io>(&mut self, io: &mut IO, cx: &mut Context<'_>) -> Result<Poll<()>, Error> {
         let failed = |error: io::Error| Error::io("writing", error);
-        while let Some(bytes) = self.chunks.front() {
-            match Pin::new(&mut *io).poll_write(cx, bytes) {
+        while !self.chunks.is_empty() {
+            let mut pieces = [IoSlice::new(&[]); PIECES];
+            let count = self.chunks.front(&mut pieces);
+            let write = match &pieces[..count] {
+                [piece] => Pin::new(&mut *io).poll_write(cx, piece),
+                pieces => Pin::new(&mut *io).poll_write_vectored(cx, pieces),
+            };
+            match write {
                 Poll::Ready(Ok(0)) => return Err(failed(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
                     self.stalled = None;
