@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -114,12 +115,18 @@ where
     C: CommandOf<P>,
     F: Encode<C>,
 {
-    let (mut bytes, mut turn) = match std::mem::replace(stage, Stage::Done) {
-        Stage::Unsent(command) => match encode::<P, F, C>(shared, &command) {
-            Ok(bytes) => (bytes, None),
-            Err(error) => return Poll::Ready(Err(error)),
-        },
-        Stage::Encoded(bytes, turn) => (bytes, turn),
+    let (mut bytes, mut turn) = match stage {
+        // By reference: moving a Command costs as much as encoding a small one.
+        Stage::Unsent(command) => {
+            let encoded = encode::<P, F, C>(shared, command);
+            *stage = Stage::Done; // drops the Command; its destructor is the user's, so it runs without the lock
+            (encoded?, None)
+        }
+        Stage::Encoded(bytes, turn) => {
+            let encoded = (mem::take(bytes), *turn);
+            *stage = Stage::Done;
+            encoded
+        }
         Stage::Sent(_) | Stage::Done => panic!("a call was polled after it was done"),
     };
     let mut state = shared.lock();

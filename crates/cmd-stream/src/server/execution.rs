@@ -142,7 +142,7 @@ where
 struct Invocation<'a, P, F, R, I, C> {
     running: &'a Running<'a, P, F, R, I>,
     command: C,
-    extensions: Extensions,
+    extensions: &'a mut Extensions,
 }
 
 impl<P, F, R, I, C> Call<P> for Invocation<'_, P, F, R, I, C>
@@ -178,12 +178,13 @@ where
     }
 
     fn extensions(&mut self) -> &mut Extensions {
-        &mut self.extensions
+        self.extensions
     }
 
-    async fn run(self) -> Result<(), Failed> {
-        let proxy = Proxy::new(self.running, &self.extensions);
-        self.command.execute(&self.running.session.service.receiver, proxy).await
+    // Not an `async fn`: that would be one more future to hold, and to move, the Command.
+    fn run(self) -> impl Future<Output = Result<(), Failed>> + Send {
+        let Self { running, command, extensions } = self;
+        command.execute(&running.session.service.receiver, Proxy::new(running, extensions))
     }
 }
 
@@ -204,9 +205,12 @@ where
         scheduling: C::SCHEDULING,
         last_is_sent: AtomicBool::new(false),
     };
+    let mut extensions = Extensions::default();
     let result = {
-        let call = Invocation { running: &running, command, extensions: Extensions::default() };
-        let mut run = pin!(async { service.invoker.invoke(call).await });
+        let mut run = pin!(async {
+            let call = Invocation { running: &running, command, extensions: &mut extensions };
+            service.invoker.invoke(call).await
+        });
         poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
             Ok(poll) => poll,
             Err(payload) => Poll::Ready(Err(Failed::panic(&*payload))),
@@ -254,9 +258,9 @@ pub(crate) fn start<P, F, R, I, C>(
         Scheduling::InPlace => true,
         Scheduling::Spawned => false,
     };
-    let future = execute(Arc::clone(session), arrival, command);
+    let future = || execute(Arc::clone(session), arrival, command);
     if !in_place {
-        go_on_alone::<P, F, R, I, C>(session, arrival, Box::pin(Some(future)));
+        go_on_alone::<P, F, R, I, C>(session, arrival, Box::pin(Some(future())));
     } else if let Some(future) = places.poll(C::INDEX, future) {
         go_on_alone::<P, F, R, I, C>(session, arrival, future);
     }

@@ -69,7 +69,7 @@ pub trait Call<P: Protocol>: Send {
 pub struct Plain;
 
 impl<P: Protocol> Invoker<P> for Plain {
-    async fn invoke(&self, call: impl Call<P>) -> Result<(), Failed> {
-        call.run().await
+    fn invoke(&self, call: impl Call<P>) -> impl Future<Output = Result<(), Failed>> + Send {
+        call.run()
     }
 }

@@ -98,7 +98,11 @@ impl Places {
 
     /// Polls once, in place. A future that stays pending is given back, to be polled again at once by its own task:
     /// so it need not be able to wake anybody yet.
-    pub(super) fn poll<Fut>(&mut self, index: usize, future: Fut) -> Option<Pin<Box<Option<Fut>>>>
+    pub(super) fn poll<Fut>(
+        &mut self,
+        index: usize,
+        future: impl FnOnce() -> Fut,
+    ) -> Option<Pin<Box<Option<Fut>>>>
     where
         Fut: Future<Output = ()> + Send + 'static,
     {
@@ -112,10 +116,10 @@ impl Places {
         let Some(spare) = spare.downcast_mut::<Option<Pin<Box<Option<Fut>>>>>() else {
             // The address of a server that is gone was given to another one.
             place.spare = None;
-            return Some(Box::pin(Some(future)));
+            return Some(Box::pin(Some(future())));
         };
         let mut boxed = spare.take().unwrap_or_else(|| Box::pin(None));
-        boxed.set(Some(future));
+        boxed.set(Some(future()));
         let poll = {
             let _polls = PollsNow::enter(Polling::InPlace);
             boxed.as_mut().as_pin_mut().map(|future| future.poll(&mut Context::from_waker(Waker::noop())))
