@@ -7,7 +7,6 @@ use std::hint::black_box;
 use serde::Serialize;
 
 use crate::alloc::{self, Allocated};
-use crate::load;
 use crate::participant::{self, Format};
 use crate::participants::{Participant, cmd_stream};
 use crate::runner::Plan;
@@ -54,12 +53,7 @@ fn count_setting(format: Format, in_flight: u32, connections: u32) -> Result<Cou
     let tasks = in_flight as usize;
     let calls = (ROUND_TRIPS / tasks).max(100);
     // A runtime of its own: what the last setting left behind doesn't count here.
-    let all = participant::runtime()?.block_on(async {
-        let session = cmd_stream::Session::start(format, connections).await?;
-        let all = load::counted_loop(session.clients(), tasks, calls).await;
-        session.stop().await?;
-        all
-    })?;
+    let all = participant::runtime()?.block_on(cmd_stream::count(format, connections, tasks, calls))?;
     let own = own_values(format, tasks, calls);
     let round_trips = (tasks * calls) as u64;
     let each = |sum: u64| sum as f64 / round_trips as f64;
@@ -78,16 +72,13 @@ fn count_setting(format: Format, in_flight: u32, connections: u32) -> Result<Cou
     })
 }
 
-/// What any user of these values allocates for the same round trips: a copy to send, the value that the server
-/// decodes, and the one that the client decodes.
+/// What any user of these values allocates for the same round trips: the value that the server decodes, and the one that
+/// the client decodes. They are sent by reference.
 fn own_values(format: Format, tasks: usize, calls: usize) -> Allocated {
-    let pool = workload::pool();
-    let bodies: Vec<_> = pool.iter().map(|value| encode(format, value)).collect();
+    let bodies: Vec<_> = workload::pool().iter().map(|value| encode(format, value)).collect();
     alloc::start_counting();
     for task in 0..tasks {
-        let values = workload::of_task(&pool, task).zip(workload::of_task(&bodies, task));
-        for (value, body) in values.take(calls) {
-            black_box(value.clone());
+        for body in workload::of_task(&bodies, task).take(calls) {
             black_box(decode(format, body));
             black_box(decode(format, body));
         }
@@ -117,8 +108,8 @@ pub(crate) fn json_lines(counts: &[Count]) -> String {
 /// For people.
 pub(crate) fn table(counts: &[Count]) -> String {
     let mut text = String::from(
-        "Heap allocations (and bytes) of a unary round trip, client and server together. The user's own: a copy of the\n\
-         value to send, and a decoded one on each side.\n\n",
+        "Heap allocations (and bytes) of a unary round trip, client and server together. The user's own: a\n\
+         decoded value on each side.\n\n",
     );
     let mut line = |cells: [&str; 5]| {
         let [setting, round_trips, all, own, net] = cells;

@@ -1,6 +1,6 @@
 //! The values that every participant echoes: 1024 of them, the same in every process and every language.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,10 +20,10 @@ pub(crate) struct Value {
     pub(crate) float64: f64,
 }
 
-/// The pool, shared by all tasks of the process.
-pub(crate) fn pool() -> Arc<[Value]> {
-    static POOL: LazyLock<Arc<[Value]>> = LazyLock::new(generate);
-    Arc::clone(&POOL)
+/// The pool, which lives as long as the process: tasks send its values by reference.
+pub(crate) fn pool() -> &'static [Value] {
+    static POOL: LazyLock<Vec<Value>> = LazyLock::new(generate);
+    &POOL
 }
 
 /// What a task sends of the pool, or of something parallel to it, without end: each task begins at its own place and
@@ -32,7 +32,7 @@ pub(crate) fn of_task<T>(pool: &[T], task: usize) -> impl Iterator<Item = &T> {
     pool.iter().cycle().skip(task * STRIDE % pool.len())
 }
 
-fn generate() -> Arc<[Value]> {
+fn generate() -> Vec<Value> {
     let mut random = XorShift(0x9E37_79B9_7F4A_7C15);
     (0..POOL_SIZE).map(|_| random.value()).collect()
 }
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn tasks_begin_apart_and_step_by_one() {
         let pool = pool();
-        let mut values = of_task(&pool, 147); // 147 x 7 = 1029
+        let mut values = of_task(pool, 147); // 147 x 7 = 1029
         assert_eq!(values.next(), Some(&pool[5]));
         assert_eq!(values.nth(1017), Some(&pool[1023]));
         assert_eq!(values.next(), Some(&pool[0]));

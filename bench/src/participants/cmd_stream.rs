@@ -1,11 +1,12 @@
 //! This library: one server, and one Client a connection, over TCP on the loopback interface.
 
-use std::sync::Arc;
-
+use cmd_stream::format::{Decode, Encode};
 use cmd_stream::server::{Handle, Served};
 use cmd_stream::{Command, Execute, Failed, Json, Proxy, Reply, Server, protocol};
+use serde::Serialize;
 use tokio::task::JoinHandle;
 
+use crate::alloc::Allocated;
 use crate::load::{self, Echo, Measured};
 use crate::participant::{Format, Request};
 use crate::workload::Value;
@@ -32,57 +33,111 @@ protocol! {
     }
 }
 
+/// What the client sends: a value, by reference. The server knows it as a [`Value`].
+#[derive(Debug, Serialize)]
+struct Sent(&'static Value);
+
+impl Command for Sent {
+    type Reply = Value;
+}
+
+protocol! {
+    /// The same protocol as its client sees it.
+    struct SendProtocol {
+        commands { 0 => Sent }
+        replies { 0 => Value }
+    }
+}
+
+/// A Format that all of that can stand in.
+trait EchoFormat: Encode<Sent> + Encode<Value> + Decode<Value> + Copy {}
+impl<F: Encode<Sent> + Encode<Value> + Decode<Value> + Copy> EchoFormat for F {}
+
 /// Both ends, connected.
-pub(crate) struct Session {
-    clients: Vec<Client>,
+struct Session<F: EchoFormat> {
+    clients: Vec<Client<F>>,
     server: Handle,
     serving: JoinHandle<Served>,
 }
 
 /// One connection's client, as tasks share it.
-#[derive(Clone)]
-pub(crate) struct Client(Arc<cmd_stream::Client<EchoProtocol, Json>>);
+struct Client<F: EchoFormat>(cmd_stream::Client<SendProtocol, F>);
 
 /// One round: both ends are started for it, and stopped after it.
 pub(crate) async fn measure(request: &Request) -> Result<Measured, String> {
-    let session = Session::start(request.format, request.connections).await?;
+    match request.format {
+        Format::Json => measure_in(Json, request).await,
+    }
+}
+
+async fn measure_in(format: impl EchoFormat, request: &Request) -> Result<Measured, String> {
+    let session = Session::start(format, request.connections).await?;
     let measured = load::closed_loop(session.clients(), request).await;
     session.stop().await?;
     measured
 }
 
-impl Session {
+/// Makes both ends, and counts what `calls` round trips of each of `in_flight` tasks allocate.
+pub(crate) async fn count(
+    format: Format,
+    connections: u32,
+    in_flight: usize,
+    calls: usize,
+) -> Result<Allocated, String> {
+    match format {
+        Format::Json => count_in(Json, connections, in_flight, calls).await,
+    }
+}
+
+async fn count_in(
+    format: impl EchoFormat,
+    connections: u32,
+    in_flight: usize,
+    calls: usize,
+) -> Result<Allocated, String> {
+    let session = Session::start(format, connections).await?;
+    let counted = load::counted_loop(session.clients(), in_flight, calls).await;
+    session.stop().await?;
+    counted
+}
+
+impl<F: EchoFormat> Session<F> {
     /// A server on a free port, and a client for each connection.
-    pub(crate) async fn start(format: Format, connections: u32) -> Result<Self, String> {
-        let Format::Json = format;
-        let listening = Server::bind("127.0.0.1:0", EchoProtocol, Json, Nothing).await;
+    async fn start(format: F, connections: u32) -> Result<Self, String> {
+        let listening = Server::bind("127.0.0.1:0", EchoProtocol, format, Nothing).await;
         let server = listening.map_err(|error| error.to_string())?;
         let handle = server.handle();
         let address = handle.local_addr().to_string();
         let serving = tokio::spawn(server.serve());
         let mut clients = Vec::new();
         for _ in 0..connections {
-            let connected = cmd_stream::Client::connect(&address, EchoProtocol, Json).await;
-            clients.push(Client(Arc::new(connected.map_err(|error| error.to_string())?)));
+            let connected = cmd_stream::Client::connect(&address, SendProtocol, format).await;
+            clients.push(Client(connected.map_err(|error| error.to_string())?));
         }
         Ok(Self { clients, server: handle, serving })
     }
 
     /// The clients, one a connection, ready to send.
-    pub(crate) fn clients(&self) -> &[Client] {
+    fn clients(&self) -> &[Client<F>] {
         &self.clients
     }
 
     /// Ends both sides, and waits for it: the next round must not share the machine with this one.
-    pub(crate) async fn stop(self) -> Result<(), String> {
+    async fn stop(self) -> Result<(), String> {
         drop(self.clients);
         self.server.close();
         self.serving.await.map(drop).map_err(|error| error.to_string())
     }
 }
 
-impl Echo for Client {
-    async fn echo(&self, value: Value) -> Result<Value, String> {
-        self.0.send(value).await.map_err(|error| error.to_string())
+impl<F: EchoFormat> Clone for Client<F> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<F: EchoFormat> Echo for Client<F> {
+    async fn echo(&self, value: &'static Value) -> Result<Value, String> {
+        self.0.send(Sent(value)).await.map_err(|error| error.to_string())
     }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::load::{Measured, Tally, Window};
+use crate::load::{Measured, Phase, Tally, Window};
 use crate::participant::{Format, Request};
 use crate::workload;
 
@@ -26,7 +26,7 @@ pub(crate) async fn measure(request: &Request) -> Result<Measured, String> {
     let ping_pong = request.in_flight <= request.connections;
     let window = Window::after(request);
     let tasks = busy.enumerate().map(|(task, (stream, share))| {
-        let (frames, tally) = (Arc::clone(&frames), Tally::new(request));
+        let (frames, tally, window) = (Arc::clone(&frames), Tally::new(request), window.clone());
         async move {
             if ping_pong {
                 bounce(stream, &frames, task, window, tally).await
@@ -126,20 +126,19 @@ async fn bounce(
     mut tally: Tally,
 ) -> Result<Tally, String> {
     let mut buf = vec![0; PIECE];
-    let mut before = Instant::now();
     for range in workload::of_task(&frames.ranges, task) {
+        let started = tally.times_next().then(Instant::now);
         let sent = &frames.bytes[range.clone()];
         stream.write_all(sent).await.map_err(text)?;
         let reply = &mut buf[..sent.len()];
         stream.read_exact(reply).await.map_err(text)?;
         compare(sent, reply)?;
         tally.verified += 1;
-        let now = Instant::now();
-        if window.is_over(now) {
-            break;
+        match window.phase() {
+            Phase::WarmUp => {}
+            Phase::Counting => tally.count(started),
+            Phase::Over => break,
         }
-        tally.count(window, before, now);
-        before = now;
     }
     Ok(tally)
 }
@@ -172,12 +171,10 @@ async fn pump(
                 back_at = compare_round(&frames.bytes, back_at, &buf[..n])?;
                 room += n;
                 compared += n as u64;
-                let now = Instant::now();
-                if window.is_over(now) {
-                    break;
-                }
-                if window.is_open(now) {
-                    counted += n as u64;
+                match window.phase() {
+                    Phase::WarmUp => {}
+                    Phase::Counting => counted += n as u64,
+                    Phase::Over => break,
                 }
             }
             n = writer.write(piece), if room > 0 => {
