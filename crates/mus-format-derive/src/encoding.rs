@@ -1,0 +1,98 @@
+//! From what is said of a field to the type that encodes it. The tokens of that type are located where the options
+//! stand, so that a trait which it lacks is reported there.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Ident, Path};
+
+use crate::attributes::{Encoding, How, Parts};
+use crate::checks::Checks;
+
+/// The type that encodes so. Nothing is checked when encoding, so validation functions have no part in it.
+pub(crate) fn encoding_type(encoding: &Encoding, root: &Path) -> TokenStream {
+    type_of(encoding, root, &mut |part, _| encoding_type(part, root))
+}
+
+/// The type that decodes `value` so, and checks it: validation functions are added to `checks`.
+pub(crate) fn decoding_type(
+    encoding: &Encoding,
+    value: &TokenStream,
+    root: &Path,
+    checks: &mut Checks,
+) -> TokenStream {
+    let decodes = type_of(encoding, root, &mut |part, which| {
+        let which = Ident::new(which, Span::call_site());
+        let value = quote!(<#value as #root::encoding::Elements>::#which);
+        decoding_type(part, &value, root, checks)
+    });
+    let Some(function) = &encoding.validate else { return decodes };
+    let check = checks.add(function, value, root);
+    quote!(#root::encoding::Checked<#decodes, #check>)
+}
+
+/// The encoding without its own check. `type_of_part` makes that of the `Element` and of the `Key`.
+fn type_of(
+    encoding: &Encoding,
+    root: &Path,
+    type_of_part: &mut dyn FnMut(&Encoding, &str) -> TokenStream,
+) -> TokenStream {
+    match &encoding.how {
+        How::Plain => quote!(#root::encoding::Plain),
+        How::With(with) => with.to_token_stream(),
+        How::Named(option) => named(option, root),
+        How::Of(parts) => of(parts, encoding.spans, root, type_of_part),
+    }
+}
+
+/// `raw` is the option for the type `Raw`.
+fn named(option: &Ident, root: &Path) -> TokenStream {
+    let span = located_at(option.span());
+    let root = located(root, span);
+    let text = option.to_string();
+    let (first, rest) = text.split_at(1);
+    let name = Ident::new(&format!("{}{rest}", first.to_uppercase()), span);
+    quote_spanned!(span=> #root::encoding::#name)
+}
+
+fn of(
+    parts: &Parts,
+    (first, last): (Span, Span),
+    root: &Path,
+    type_of_part: &mut dyn FnMut(&Encoding, &str) -> TokenStream,
+) -> TokenStream {
+    let length = match &parts.length {
+        Some(option) => named(option, root),
+        None => quote!(#root::encoding::Positive),
+    };
+    let max_length = match &parts.max_length {
+        Some(size) => quote!({ #size }),
+        None => quote!({ ::core::primitive::usize::MAX }),
+    };
+    let mut part = |part: &Option<Box<Encoding>>, which| match part {
+        Some(encoding) => type_of_part(encoding, which),
+        None => quote!(#root::encoding::Plain),
+    };
+    let element = part(&parts.element, "Element");
+    let key = part(&parts.key, "Key");
+    // For the compiler, a type is where its first and its last token are.
+    let (first, last) = (located_at(first), located_at(last));
+    let root = located(root, first);
+    let open = quote_spanned!(first=> #root::encoding::Of<);
+    let close = quote_spanned!(last=> >);
+    quote!(#open #length, #max_length, #element, #key #close)
+}
+
+/// A span of generated code that is shown at another place. All such spans resolve names alike: the compiler joins no
+/// others.
+pub(crate) fn located_at(place: Span) -> Span {
+    Span::call_site().located_at(place)
+}
+
+/// The same tokens at another place. What their names resolve to does not change.
+fn located(tokens: &impl ToTokens, place: Span) -> TokenStream {
+    let moved = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(place));
+        token
+    };
+    tokens.to_token_stream().into_iter().map(moved).collect()
+}

@@ -1,0 +1,101 @@
+//! The fields of a struct or of a variant: how each is encoded, decoded, and what its shape is.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{Member, Path, Type};
+
+use crate::attributes::{Encoding, encoding_of_field};
+use crate::checks::Checks;
+use crate::encoding::{decoding_type, encoding_type};
+use crate::errors::Errors;
+use crate::generics::bytes_lifetime;
+use crate::generics::needs::Needs;
+
+/// A field, and the code for it.
+pub(crate) struct Field {
+    /// Its name or number.
+    pub(crate) member: Member,
+    ty: Type,
+    /// Nothing if it is not on the wire.
+    code: Option<Code>,
+}
+
+/// Paths: of a function that encodes, of one that decodes, and of a constant.
+struct Code {
+    encode: TokenStream,
+    decode: TokenStream,
+    shape: TokenStream,
+}
+
+/// Reads the attributes of fields and notes what the fields need.
+pub(crate) fn fields(
+    fields: &syn::Fields,
+    root: &Path,
+    needs: &mut Needs<'_>,
+    checks: &mut Checks,
+    errors: &mut Errors,
+) -> Vec<Field> {
+    let members = fields.members();
+    members
+        .zip(fields)
+        .map(|(member, field)| {
+            let encoding = encoding_of_field(&field.attrs, errors);
+            let code = encoding.map(|encoding| code(&field.ty, &encoding, root, needs, checks));
+            Field { member, ty: field.ty.clone(), code }
+        })
+        .collect()
+}
+
+fn code(ty: &Type, encoding: &Encoding, root: &Path, needs: &mut Needs<'_>, checks: &mut Checks) -> Code {
+    let bytes = bytes_lifetime();
+    if encoding.is_plain() && encoding.validate.is_none() {
+        needs.plain(ty);
+        let decodes = quote!(<#ty as #root::Decode<#bytes>>);
+        return Code {
+            encode: quote!(<#ty as #root::Encode>::encode),
+            decode: quote!(#decodes::decode),
+            shape: quote!(#decodes::SHAPE),
+        };
+    }
+    let encodes = encoding_type(encoding, root);
+    let decodes = decoding_type(encoding, &ty.to_token_stream(), root, checks);
+    needs.chosen(ty, &encodes, &decodes, encoding.borrows());
+    let decodes = quote!(<#decodes as #root::encoding::DecodeAs<#bytes, #ty>>);
+    Code {
+        encode: quote!(<#encodes as #root::encoding::EncodeAs<#ty>>::encode_as),
+        decode: quote!(#decodes::decode_as),
+        shape: quote!(#decodes::SHAPE),
+    }
+}
+
+/// Whether the field is on the wire.
+pub(crate) fn is_encoded(field: &Field) -> bool {
+    field.code.is_some()
+}
+
+/// Statements that encode the fields in order; `access` is a reference to a field.
+pub(crate) fn encode(fields: &[Field], access: impl Fn(&Field) -> TokenStream) -> TokenStream {
+    let statements = fields.iter().filter_map(|field| {
+        let Code { encode, .. } = field.code.as_ref()?;
+        let access = access(field);
+        Some(quote!(#encode(#access, __out);))
+    });
+    statements.collect()
+}
+
+/// `{ FIELD: VALUE, .. }`, which decodes the fields in order.
+pub(crate) fn decode(fields: &[Field]) -> TokenStream {
+    let values = fields.iter().map(|Field { member, ty, code }| match code {
+        Some(Code { decode, .. }) => quote!(#member: #decode(__reader)?,),
+        // A type without a default is reported where it is named.
+        None => quote_spanned!(ty.span()=> #member: <#ty as ::core::default::Default>::default(),),
+    });
+    quote!({ #(#values)* })
+}
+
+/// The shapes of the fields in order, as a constant of type `&'static [Shape]`.
+pub(crate) fn shapes(fields: &[Field]) -> TokenStream {
+    let shapes = fields.iter().filter_map(|field| Some(&field.code.as_ref()?.shape));
+    quote!(const { &[#(#shapes),*] })
+}

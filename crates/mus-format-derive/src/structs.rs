@@ -1,0 +1,42 @@
+//! Structs: the tag, if the type has one, and the fields.
+
+use quote::quote;
+use syn::{DataStruct, Path};
+
+use crate::Bodies;
+use crate::attributes::Container;
+use crate::checks::Checks;
+use crate::errors::Errors;
+use crate::fields;
+use crate::generics::needs::Needs;
+
+pub(crate) fn bodies(
+    data: &DataStruct,
+    container: &Container,
+    root: &Path,
+    needs: &mut Needs<'_>,
+    checks: &mut Checks,
+    errors: &mut Errors,
+) -> Bodies {
+    let fields = fields::fields(&data.fields, root, needs, checks, errors);
+    let encode = fields::encode(&fields, |field| {
+        let member = &field.member;
+        quote!(&self.#member)
+    });
+    let values = fields::decode(&fields);
+    let shapes = fields::shapes(&fields);
+    match container.tag {
+        None => Bodies { encode, decode: quote!(Self #values), shape: quote!(#root::Shape::fields(#shapes)) },
+        Some(tag) => Bodies {
+            encode: quote! {
+                #root::Output::tag(__out, #tag);
+                #encode
+            },
+            decode: quote! {{
+                __reader.expect_tag(#tag)?;
+                Self #values
+            }},
+            shape: quote!(#root::Shape::tagged(#tag, #shapes)),
+        },
+    }
+}

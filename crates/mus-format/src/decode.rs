@@ -1,0 +1,153 @@
+//! From bytes to values: the traits, and the ways to decode one whole value. Knows no formats of single types.
+
+use alloc::vec::Vec;
+use core::num::NonZeroUsize;
+
+use crate::error::{Error, Fault};
+use crate::limits::Limits;
+use crate::reader::{Reader, Stopped};
+use crate::shape::Shape;
+
+/// A type that can be decoded from MUS. `'de` is how long the bytes live: types like `&'de str` borrow from them.
+///
+/// [`Mus`](derive@crate::Mus) derives it. By hand: read the fields in order, and put [`SHAPE`](Self::SHAPE) together in
+/// the same order; there is an example at [`Shape`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be decoded from MUS",
+    label = "not decodable",
+    note = "derive `mus_format::Mus` on it, or choose an encoding for the field (`#[mus(..)]`)"
+)]
+pub trait Decode<'de>: Sized {
+    /// What a value looks like on the wire: exactly what [`decode`](Self::decode) reads.
+    const SHAPE: Shape;
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the bytes end or do not fit the type; the reader knows why.
+    fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped>;
+
+    /// Reads so many values, for which [`Reader::expect_elements`] has answered.
+    #[doc(hidden)]
+    #[inline]
+    fn decode_vec(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, Stopped> {
+        collect(reader, count, Self::decode)
+    }
+
+    /// Reads an array's values.
+    #[doc(hidden)]
+    #[inline]
+    fn decode_array<const N: usize>(reader: &mut Reader<'de>) -> Result<[Self; N], Stopped> {
+        collect_array(reader, Self::decode)
+    }
+}
+
+/// A type that can be decoded from bytes that need not outlive it.
+pub trait DecodeOwned: for<'de> Decode<'de> {}
+
+impl<T: for<'de> Decode<'de>> DecodeOwned for T {}
+
+/// Reads so many values.
+#[inline]
+pub(crate) fn collect<'de, T>(
+    reader: &mut Reader<'de>,
+    count: usize,
+    read: impl Fn(&mut Reader<'de>) -> Result<T, Stopped>,
+) -> Result<Vec<T>, Stopped> {
+    let mut values = Vec::with_capacity(reader.capacity(count, size_of::<T>()));
+    for _ in 0..count {
+        values.push(read(reader)?);
+    }
+    Ok(values)
+}
+
+/// Reads an array's values.
+#[inline]
+pub(crate) fn collect_array<'de, T, const N: usize>(
+    reader: &mut Reader<'de>,
+    read: impl Fn(&mut Reader<'de>) -> Result<T, Stopped>,
+) -> Result<[T; N], Stopped> {
+    let mut stopped = None;
+    let values = core::array::from_fn(|_| match stopped {
+        Some(_) => None,
+        None => read(reader).map_err(|why| stopped = Some(why)).ok(),
+    });
+    match stopped {
+        Some(why) => Err(why),
+        None => Ok(values.map(|value: Option<T>| value.expect("all were read"))),
+    }
+}
+
+/// The answer of a decoder over the bytes that have arrived so far.
+#[derive(Debug)]
+#[must_use]
+pub enum Decoded<T> {
+    /// A value, and how many bytes it took.
+    Value(T, usize),
+    /// The value has not arrived yet: at least this many bytes more are needed. A lower bound, never more than what is
+    /// missing.
+    Incomplete(NonZeroUsize),
+    /// No bytes that may still arrive can make a value of this.
+    Invalid(Error),
+}
+
+impl<T> Decoded<T> {
+    /// The same answer with another value.
+    pub fn map<U>(self, into: impl FnOnce(T) -> U) -> Decoded<U> {
+        match self {
+            Self::Value(value, taken) => Decoded::Value(into(value), taken),
+            Self::Incomplete(missing) => Decoded::Incomplete(missing),
+            Self::Invalid(error) => Decoded::Invalid(error),
+        }
+    }
+}
+
+/// Decodes a value from the start of `bytes`, which may hold less than it or more behind it.
+///
+/// Made for values that are there whole. If they arrive in pieces, asking again and again from the start is quadratic;
+/// [`Progress`](crate::Progress) is linear.
+///
+/// ```
+/// use mus_format::{Decoded, decode};
+///
+/// assert!(matches!(decode::<(u32, bool)>(&[0xac, 0x02, 1, 99]), Decoded::Value((300, true), 3)));
+/// assert!(matches!(decode::<&str>(&[5, b'h', b'e']), Decoded::Incomplete(missing) if missing.get() == 3));
+/// assert!(matches!(decode::<bool>(&[7]), Decoded::Invalid(error) if error.at == 1));
+/// ```
+#[inline]
+pub fn decode<'de, T: Decode<'de>>(bytes: &'de [u8]) -> Decoded<T> {
+    decode_with(bytes, &Limits::new())
+}
+
+/// Like [`decode`], with limits of one's own.
+#[inline]
+pub fn decode_with<'de, T: Decode<'de>>(bytes: &'de [u8], limits: &Limits) -> Decoded<T> {
+    let mut reader = Reader::new(bytes, limits);
+    let value = T::decode(&mut reader);
+    reader.finish(value)
+}
+
+/// Decodes bytes that are exactly one value.
+///
+/// ```
+/// use mus_format::{Fault, from_slice};
+///
+/// assert_eq!(from_slice::<String>(&[2, b'h', b'i']).unwrap(), "hi");
+/// assert!(matches!(from_slice::<u8>(&[1, 2]).unwrap_err().fault, Fault::Trailing(1)));
+/// assert!(matches!(from_slice::<u8>(&[]).unwrap_err().fault, Fault::Truncated(_)));
+/// ```
+///
+/// # Errors
+///
+/// What is wrong with the bytes, and where. Missing bytes are [`Fault::Truncated`], bytes behind the value
+/// [`Fault::Trailing`].
+#[inline]
+pub fn from_slice<'de, T: Decode<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
+    match decode(bytes) {
+        Decoded::Value(value, taken) if taken == bytes.len() => Ok(value),
+        Decoded::Value(_, taken) => Err(Error { fault: Fault::Trailing(bytes.len() - taken), at: taken }),
+        Decoded::Incomplete(missing) => Err(Error { fault: Fault::Truncated(missing), at: bytes.len() }),
+        Decoded::Invalid(error) => Err(error),
+    }
+}

@@ -1,0 +1,268 @@
+//! How a value stands on the wire where that is not how its type stands by default: encodings are types, chosen when the
+//! program is compiled, and they go into each other (`Of<Positive, 10, Raw>`: at most ten raw elements).
+//!
+//! | encoding | of what | on the wire |
+//! | --- | --- | --- |
+//! | [`Plain`] | anything | as the type's own [`Encode`] and [`Decode`] say |
+//! | [`Raw`] | integers, floats, `Duration` | fixed width, little-endian |
+//! | [`Varint`] | integers, floats, `Duration` | varint: zigzag if signed, a float's bits |
+//! | [`Positive`] | integers, `Duration` | varint of the bits: short if the number is not negative |
+//! | [`Seconds`], [`Milliseconds`], [`Microseconds`], [`Nanoseconds`] | `SystemTime` | raw count since 1970 |
+//! | [`Borrow`] | `Cow<str>`, `Cow<[u8]>` | as ever, but the decoded value borrows from the bytes |
+//! | [`Mapped`] | `Rc`, `Arc`, and `Option`s of them | shared values once, then their ids |
+//! | [`Of`] | whatever has a length or a content | with another length encoding, a maximum, other encodings inside |
+//! | [`Checked`] | anything | refused after decoding if a check fails |
+//!
+//! In a derive they are attributes (`#[mus(raw)]`, `#[mus(max_len = 10, elem(raw))]`). By hand:
+//!
+//! ```
+//! use mus_format::encoding::{DecodeAs, EncodeAs, Of, Positive, Raw};
+//! use mus_format::{Decode, Encode, Output, Reader, Shape, Stopped, to_vec};
+//!
+//! struct Readings(Vec<u32>);
+//!
+//! type AtMostThousandRaw = Of<Positive, 1000, Raw>;
+//!
+//! impl Encode for Readings {
+//!     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+//!         AtMostThousandRaw::encode_as(&self.0, out);
+//!     }
+//! }
+//!
+//! impl<'de> Decode<'de> for Readings {
+//!     const SHAPE: Shape = <AtMostThousandRaw as DecodeAs<'de, Vec<u32>>>::SHAPE;
+//!
+//!     fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+//!         AtMostThousandRaw::decode_as(reader).map(Self)
+//!     }
+//! }
+//!
+//! assert_eq!(to_vec(&Readings(vec![7])).unwrap(), [1, 7, 0, 0, 0]);
+//! ```
+
+mod collections;
+mod lengths;
+pub(crate) mod mapped;
+mod numbers;
+mod pointers;
+mod sequences;
+mod text;
+mod time;
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+
+use crate::decode::{Decode, collect, collect_array};
+use crate::encode::Encode;
+use crate::error::{Fault, Refusal};
+use crate::output::Output;
+use crate::reader::{Reader, Stopped};
+use crate::shape::Shape;
+
+pub use self::lengths::Length;
+pub(crate) use self::numbers::by_default;
+
+/// An encoding that can write values of type `T`.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` cannot be encoded in MUS as `{Self}` says",
+    label = "this encoding is not one of `{T}`"
+)]
+pub trait EncodeAs<T: ?Sized> {
+    /// Writes the value.
+    fn encode_as<O: Output + ?Sized>(value: &T, out: &mut O);
+
+    /// Writes values one after the other.
+    #[doc(hidden)]
+    #[inline]
+    fn encode_slice_as<O: Output + ?Sized>(slice: &[T], out: &mut O)
+    where
+        T: Sized,
+    {
+        for value in slice {
+            Self::encode_as(value, out);
+        }
+    }
+}
+
+/// An encoding that can read values of type `T`.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` cannot be decoded from MUS as `{Self}` says",
+    label = "this encoding is not one of `{T}`"
+)]
+pub trait DecodeAs<'de, T> {
+    /// What a value looks like on the wire: exactly what [`decode_as`](Self::decode_as) reads.
+    const SHAPE: Shape;
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the bytes end or do not fit the type; the reader knows why.
+    fn decode_as(reader: &mut Reader<'de>) -> Result<T, Stopped>;
+
+    /// Reads so many values, for which [`Reader::expect_elements`] has answered.
+    #[doc(hidden)]
+    #[inline]
+    fn decode_vec_as(reader: &mut Reader<'de>, count: usize) -> Result<Vec<T>, Stopped> {
+        collect(reader, count, Self::decode_as)
+    }
+
+    /// Reads an array's values.
+    #[doc(hidden)]
+    #[inline]
+    fn decode_array_as<const N: usize>(reader: &mut Reader<'de>) -> Result<[T; N], Stopped> {
+        collect_array(reader, Self::decode_as)
+    }
+}
+
+/// Whatever has elements or a content.
+pub trait Elements {
+    /// An element, a map's value, an `Option`'s content.
+    type Element;
+    /// A map's key; `()` where there is none.
+    type Key;
+}
+
+/// A check of decoded values.
+pub trait Validate<T: ?Sized> {
+    /// Accepts the value or refuses it.
+    ///
+    /// # Errors
+    ///
+    /// Why the value is refused: decoding fails with [`Fault::Validation`].
+    fn validate(value: &T) -> Result<(), Refusal>;
+}
+
+/// As the type's own [`Encode`] and [`Decode`] say.
+#[derive(Debug)]
+pub struct Plain;
+
+/// Fixed width, little-endian: all integers, floats, `Duration` (nanoseconds in 64 bits).
+#[derive(Debug)]
+pub struct Raw;
+
+/// Varint: integers (zigzag if they are signed), floats (their bits), `Duration` (nanoseconds, zigzag). Also a length
+/// encoding: zigzag.
+#[derive(Debug)]
+pub struct Varint;
+
+/// Varint of the bits, without zigzag: integers, `Duration`. Negative numbers take the most bytes. Also the usual length
+/// encoding.
+#[derive(Debug)]
+pub struct Positive;
+
+/// A `SystemTime` in raw seconds since 1970. What is finer is cut off, towards the past. The default of `SystemTime`.
+#[derive(Debug)]
+pub struct Seconds;
+
+/// A `SystemTime` in raw milliseconds since 1970. What is finer is cut off, towards the past.
+#[derive(Debug)]
+pub struct Milliseconds;
+
+/// A `SystemTime` in raw microseconds since 1970. What is finer is cut off, towards the past.
+#[derive(Debug)]
+pub struct Microseconds;
+
+/// A `SystemTime` in raw nanoseconds since 1970, which ends in the year 2262.
+#[derive(Debug)]
+pub struct Nanoseconds;
+
+/// `Cow<str>` and `Cow<[u8]>` that borrow from the bytes they are decoded from. (Plain ones own what they hold.)
+#[derive(Debug)]
+pub struct Borrow;
+
+/// Pointers that are shared: `Rc<T>`, `Arc<T>`, and `Option`s of them. A pointer that is met again is written as its id,
+/// and after decoding it is the same pointer again. `E` encodes the value behind it.
+///
+/// Ids are those of one value given to [`encode`](crate::encode()): in a cmd-stream, of one Command or Reply.
+pub struct Mapped<E = Plain>(PhantomData<E>);
+
+/// What has a length or a content, with choices: `L` encodes the length ([`Positive`], [`Varint`] or [`Raw`]), `MAX` is the
+/// most elements (of a string: bytes), `E` encodes the elements (a map's values, an `Option`'s content), `K` a map's keys.
+///
+/// `MAX` is checked before anything is read or allocated. More than `MAX` elements are not written either.
+pub struct Of<L = Positive, const MAX: usize = { usize::MAX }, E = Plain, K = Plain>(PhantomData<(L, E, K)>);
+
+/// `E`, and after decoding the value must pass `V`. Nothing is checked when encoding.
+pub struct Checked<E, V>(PhantomData<(E, V)>);
+
+impl<T: Encode + ?Sized> EncodeAs<T> for Plain {
+    #[inline]
+    fn encode_as<O: Output + ?Sized>(value: &T, out: &mut O) {
+        value.encode(out);
+    }
+
+    #[inline]
+    fn encode_slice_as<O: Output + ?Sized>(slice: &[T], out: &mut O)
+    where
+        T: Sized,
+    {
+        T::encode_slice(slice, out);
+    }
+}
+
+impl<'de, T: Decode<'de>> DecodeAs<'de, T> for Plain {
+    const SHAPE: Shape = T::SHAPE;
+
+    #[inline]
+    fn decode_as(reader: &mut Reader<'de>) -> Result<T, Stopped> {
+        T::decode(reader)
+    }
+
+    #[inline]
+    fn decode_vec_as(reader: &mut Reader<'de>, count: usize) -> Result<Vec<T>, Stopped> {
+        T::decode_vec(reader, count)
+    }
+
+    #[inline]
+    fn decode_array_as<const N: usize>(reader: &mut Reader<'de>) -> Result<[T; N], Stopped> {
+        T::decode_array(reader)
+    }
+}
+
+impl<T: ?Sized, E: EncodeAs<T>, V> EncodeAs<T> for Checked<E, V> {
+    #[inline]
+    fn encode_as<O: Output + ?Sized>(value: &T, out: &mut O) {
+        E::encode_as(value, out);
+    }
+
+    #[inline]
+    fn encode_slice_as<O: Output + ?Sized>(slice: &[T], out: &mut O)
+    where
+        T: Sized,
+    {
+        E::encode_slice_as(slice, out);
+    }
+}
+
+impl<'de, T, E: DecodeAs<'de, T>, V: Validate<T>> DecodeAs<'de, T> for Checked<E, V> {
+    const SHAPE: Shape = E::SHAPE;
+
+    #[inline]
+    fn decode_as(reader: &mut Reader<'de>) -> Result<T, Stopped> {
+        let value = E::decode_as(reader)?;
+        match V::validate(&value) {
+            Ok(()) => Ok(value),
+            Err(refusal) => Err(reader.invalid(Fault::Validation(refusal))),
+        }
+    }
+}
+
+impl<E> fmt::Debug for Mapped<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mapped")
+    }
+}
+
+impl<L, const MAX: usize, E, K> fmt::Debug for Of<L, MAX, E, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Of")
+    }
+}
+
+impl<E, V> fmt::Debug for Checked<E, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Checked")
+    }
+}

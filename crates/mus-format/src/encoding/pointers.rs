@@ -1,0 +1,135 @@
+//! Pointers: an `Option` is a flag (0 before a value, 1 for none; Go's pointers may be nil), and `Box`, `Rc` and `Arc` are
+//! what they point to. Each is one level deeper.
+
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+#[cfg(target_has_atomic = "ptr")]
+use alloc::sync::Arc;
+
+use super::{DecodeAs, Elements, EncodeAs, Of, Positive};
+use crate::decode::Decode;
+use crate::encode::Encode;
+use crate::error::Fault;
+use crate::output::Output;
+use crate::reader::{Reader, Stopped};
+use crate::shape::Shape;
+
+/// The usual choices of what has no length.
+type Content<E> = Of<Positive, { usize::MAX }, E>;
+
+impl<T, E: EncodeAs<T>> EncodeAs<Option<T>> for Content<E> {
+    #[inline]
+    fn encode_as<O: Output + ?Sized>(value: &Option<T>, out: &mut O) {
+        match value {
+            Some(value) => {
+                out.byte(0);
+                out.nest(|out| E::encode_as(value, out));
+            }
+            None => out.byte(1),
+        }
+    }
+}
+
+impl<'de, T, E: DecodeAs<'de, T>> DecodeAs<'de, Option<T>> for Content<E> {
+    const SHAPE: Shape = Shape::optional(|| const { &[E::SHAPE] });
+
+    #[inline]
+    fn decode_as(reader: &mut Reader<'de>) -> Result<Option<T>, Stopped> {
+        match reader.byte()? {
+            0 => reader.nest(E::decode_as).map(Some),
+            1 => Ok(None),
+            flag => Err(reader.invalid(Fault::InvalidPointer(flag))),
+        }
+    }
+}
+
+impl<T: Encode> Encode for Option<T> {
+    #[inline]
+    fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+        <Of>::encode_as(self, out);
+    }
+}
+
+impl<'de, T: Decode<'de>> Decode<'de> for Option<T> {
+    const SHAPE: Shape = <Of as DecodeAs<'de, Self>>::SHAPE;
+
+    #[inline]
+    fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+        <Of>::decode_as(reader)
+    }
+}
+
+impl<T> Elements for Option<T> {
+    type Element = T;
+    type Key = ();
+}
+
+macro_rules! owners {
+    ($($type:ident)*) => {$(
+        impl<T, E: EncodeAs<T>> EncodeAs<$type<T>> for Content<E> {
+            #[inline]
+            fn encode_as<O: Output + ?Sized>(value: &$type<T>, out: &mut O) {
+                out.nest(|out| E::encode_as(value, out));
+            }
+        }
+
+        impl<'de, T, E: DecodeAs<'de, T>> DecodeAs<'de, $type<T>> for Content<E> {
+            const SHAPE: Shape =
+                Shape::nested(E::SHAPE.min_size(), size_of::<T>(), || const { &[E::SHAPE] });
+
+            #[inline]
+            fn decode_as(reader: &mut Reader<'de>) -> Result<$type<T>, Stopped> {
+                reader.nest_content(&const { E::SHAPE }, E::decode_as).map($type::new)
+            }
+        }
+
+        impl<T: Encode> Encode for $type<T> {
+            #[inline]
+            fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+                <Of>::encode_as(self, out);
+            }
+        }
+
+        impl<'de, T: Decode<'de>> Decode<'de> for $type<T> {
+            const SHAPE: Shape = <Of as DecodeAs<'de, Self>>::SHAPE;
+
+            #[inline]
+            fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+                <Of>::decode_as(reader)
+            }
+        }
+
+        impl<T> Elements for $type<T> {
+            type Element = T;
+            type Key = ();
+        }
+    )*};
+}
+owners!(Box Rc);
+#[cfg(target_has_atomic = "ptr")]
+owners!(Arc);
+
+/// References are what they point to, on the same level.
+impl<T: ?Sized, L, const MAX: usize, E, K> EncodeAs<&T> for Of<L, MAX, E, K>
+where
+    Self: EncodeAs<T>,
+{
+    #[inline]
+    fn encode_as<O: Output + ?Sized>(value: &&T, out: &mut O) {
+        <Self as EncodeAs<T>>::encode_as(value, out);
+    }
+}
+
+impl<T: Encode + ?Sized> Encode for &T {
+    #[inline]
+    fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+        T::encode(self, out);
+    }
+}
+
+impl<T: Encode + ?Sized> Encode for &mut T {
+    #[inline]
+    fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+        T::encode(self, out);
+    }
+}

@@ -1,0 +1,261 @@
+//! Sequences: a length, and so many elements. Slices, vectors, arrays, and bytes, which are elements like others but
+//! can be borrowed.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+#[cfg(target_has_atomic = "ptr")]
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::lengths::write_length;
+use super::{DecodeAs, Elements, EncodeAs, Length, Of};
+use crate::decode::Decode;
+use crate::encode::Encode;
+use crate::error::Fault;
+use crate::output::Output;
+use crate::reader::{Reader, Stopped};
+use crate::shape::Shape;
+
+/// Writes a length, and then what `write` writes, one level deeper.
+#[inline]
+pub(super) fn write<L: Length, const MAX: usize, O: Output + ?Sized>(
+    length: usize,
+    out: &mut O,
+    write: impl FnOnce(&mut O),
+) {
+    out.nest(|out| {
+        write_length::<L, MAX, O>(length, out);
+        write(out);
+    });
+}
+
+/// Reads a length, and then what `read` reads of so many elements, one level deeper.
+#[inline]
+fn read<'de, L: Length, const MAX: usize, E: DecodeAs<'de, T>, T, S>(
+    reader: &mut Reader<'de>,
+    read: impl FnOnce(&mut Reader<'de>, usize) -> Result<S, Stopped>,
+) -> Result<S, Stopped> {
+    reader.nest(|reader| {
+        let count = reader.length::<L>(MAX)?;
+        reader.expect_elements(count, &const { E::SHAPE }, size_of::<T>())?;
+        read(reader, count)
+    })
+}
+
+impl<T, L: Length, const MAX: usize, E: EncodeAs<T>> EncodeAs<[T]> for Of<L, MAX, E> {
+    #[inline]
+    fn encode_as<O: Output + ?Sized>(value: &[T], out: &mut O) {
+        write::<L, MAX, O>(value.len(), out, |out| E::encode_slice_as(value, out));
+    }
+}
+
+impl<T: Encode> Encode for [T] {
+    #[inline]
+    fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+        <Of>::encode_as(self, out);
+    }
+}
+
+impl<T> Elements for [T] {
+    type Element = T;
+    type Key = ();
+}
+
+/// Types that own a slice.
+macro_rules! slices {
+    ($($type:ident)*) => {$(
+        impl<T, L: Length, const MAX: usize, E: EncodeAs<T>> EncodeAs<$type<[T]>> for Of<L, MAX, E> {
+            #[inline]
+            fn encode_as<O: Output + ?Sized>(value: &$type<[T]>, out: &mut O) {
+                <Self as EncodeAs<[T]>>::encode_as(value, out);
+            }
+        }
+
+        impl<'de, T, L: Length, const MAX: usize, E: DecodeAs<'de, T>> DecodeAs<'de, $type<[T]>> for Of<L, MAX, E> {
+            const SHAPE: Shape = <Self as DecodeAs<'de, Vec<T>>>::SHAPE;
+
+            #[inline]
+            fn decode_as(reader: &mut Reader<'de>) -> Result<$type<[T]>, Stopped> {
+                <Self as DecodeAs<'de, Vec<T>>>::decode_as(reader).map(<$type<[T]>>::from)
+            }
+        }
+
+        impl<T: Encode> Encode for $type<[T]> {
+            #[inline]
+            fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+                <[T]>::encode(self, out);
+            }
+        }
+
+        impl<'de, T: Decode<'de>> Decode<'de> for $type<[T]> {
+            const SHAPE: Shape = <Vec<T>>::SHAPE;
+
+            #[inline]
+            fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+                <Vec<T>>::decode(reader).map(Self::from)
+            }
+        }
+
+        impl<T> Elements for $type<[T]> {
+            type Element = T;
+            type Key = ();
+        }
+    )*};
+}
+slices!(Box Rc);
+#[cfg(target_has_atomic = "ptr")]
+slices!(Arc);
+
+/// The length is that of the type.
+impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, const N: usize> EncodeAs<[T; N]> for Of<L, MAX, E> {
+    #[inline]
+    fn encode_as<O: Output + ?Sized>(value: &[T; N], out: &mut O) {
+        <Self as EncodeAs<[T]>>::encode_as(value, out);
+    }
+}
+
+impl<'de, T, L: Length, const MAX: usize, E: DecodeAs<'de, T>, const N: usize> DecodeAs<'de, [T; N]>
+    for Of<L, MAX, E>
+{
+    const SHAPE: Shape = Shape::array::<L>(MAX, N, size_of::<T>(), || const { &[E::SHAPE] });
+
+    #[inline]
+    fn decode_as(reader: &mut Reader<'de>) -> Result<[T; N], Stopped> {
+        reader.nest(|reader| {
+            let count = reader.length::<L>(MAX)?;
+            if count != N {
+                return Err(wrong_length(reader, count, N));
+            }
+            reader.expect_elements(count, &const { E::SHAPE }, size_of::<T>())?;
+            E::decode_array_as(reader)
+        })
+    }
+}
+
+#[cold]
+fn wrong_length(reader: &mut Reader<'_>, count: usize, expected: usize) -> Stopped {
+    let length = count as u64;
+    reader.invalid(match count > expected {
+        true => Fault::TooLong { length, limit: expected },
+        false => Fault::WrongLength { length, expected },
+    })
+}
+
+impl<T: Encode, const N: usize> Encode for [T; N] {
+    #[inline]
+    fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+        <[T]>::encode(self, out);
+    }
+}
+
+impl<'de, T: Decode<'de>, const N: usize> Decode<'de> for [T; N] {
+    const SHAPE: Shape = <Of as DecodeAs<'de, Self>>::SHAPE;
+
+    #[inline]
+    fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+        <Of>::decode_as(reader)
+    }
+}
+
+impl<T, const N: usize> Elements for [T; N] {
+    type Element = T;
+    type Key = ();
+}
+
+/// Growing sequences, and the slices that they are made of.
+macro_rules! growing {
+    ($($type:ident: $slices:expr;)*) => {$(
+        impl<T, L: Length, const MAX: usize, E: EncodeAs<T>> EncodeAs<$type<T>> for Of<L, MAX, E> {
+            #[inline]
+            fn encode_as<O: Output + ?Sized>(value: &$type<T>, out: &mut O) {
+                write::<L, MAX, O>(value.len(), out, |out| {
+                    for slice in $slices(value) {
+                        E::encode_slice_as(slice, out);
+                    }
+                });
+            }
+        }
+
+        impl<'de, T, L: Length, const MAX: usize, E: DecodeAs<'de, T>> DecodeAs<'de, $type<T>> for Of<L, MAX, E> {
+            const SHAPE: Shape = Shape::sequence::<L>(MAX, size_of::<T>(), || const { &[E::SHAPE] });
+
+            #[inline]
+            fn decode_as(reader: &mut Reader<'de>) -> Result<$type<T>, Stopped> {
+                read::<L, MAX, E, T, _>(reader, E::decode_vec_as).map($type::from)
+            }
+        }
+
+        impl<T: Encode> Encode for $type<T> {
+            #[inline]
+            fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+                <Of>::encode_as(self, out);
+            }
+        }
+
+        impl<'de, T: Decode<'de>> Decode<'de> for $type<T> {
+            const SHAPE: Shape = <Of as DecodeAs<'de, Self>>::SHAPE;
+
+            #[inline]
+            fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+                <Of>::decode_as(reader)
+            }
+        }
+
+        impl<T> Elements for $type<T> {
+            type Element = T;
+            type Key = ();
+        }
+    )*};
+}
+growing! {
+    Vec: |value| [Vec::as_slice(value)];
+    VecDeque: |value| <[_; 2]>::from(VecDeque::as_slices(value));
+}
+
+/// Bytes that are not copied: `read` makes them of those that are decoded.
+macro_rules! bytes {
+    ($([$($generics:tt)*] $type:ty: $read:expr;)*) => {$(
+        impl<'de $($generics)*, L: Length, const MAX: usize> DecodeAs<'de, $type> for Of<L, MAX> {
+            const SHAPE: Shape = Shape::sequence::<L>(MAX, 1, || const { &[Shape::fixed(1)] });
+
+            #[inline]
+            fn decode_as(reader: &mut Reader<'de>) -> Result<$type, Stopped> {
+                reader.nest(|reader| reader.bytes::<L>(MAX)).map($read)
+            }
+        }
+
+        impl<'de $($generics)*> Decode<'de> for $type {
+            const SHAPE: Shape = <Of as DecodeAs<'de, Self>>::SHAPE;
+
+            #[inline]
+            fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+                <Of>::decode_as(reader)
+            }
+        }
+    )*};
+}
+bytes!([: 'a, 'a] &'a [u8]: |bytes| bytes;);
+
+#[cfg(feature = "bytes")]
+mod shared {
+    use bytes::Bytes;
+
+    use super::*;
+
+    bytes!([] Bytes: Bytes::copy_from_slice;);
+
+    impl<L: Length, const MAX: usize> EncodeAs<Bytes> for Of<L, MAX> {
+        #[inline]
+        fn encode_as<O: Output + ?Sized>(value: &Bytes, out: &mut O) {
+            <Self as EncodeAs<[u8]>>::encode_as(value, out);
+        }
+    }
+
+    impl Encode for Bytes {
+        #[inline]
+        fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+            <[u8]>::encode(self, out);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Text: a length in bytes, and UTF-8.
+
+use alloc::borrow::{Cow, ToOwned};
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::string::String;
+#[cfg(target_has_atomic = "ptr")]
+use alloc::sync::Arc;
+
+use super::lengths::write_length;
+use super::{Borrow, DecodeAs, EncodeAs, Length, Of};
+use crate::decode::Decode;
+use crate::encode::Encode;
+use crate::error::Fault;
+use crate::output::Output;
+use crate::reader::{Reader, Stopped};
+use crate::shape::Shape;
+
+impl<L: Length, const MAX: usize> EncodeAs<str> for Of<L, MAX> {
+    #[inline]
+    fn encode_as<O: Output + ?Sized>(value: &str, out: &mut O) {
+        write_length::<L, MAX, O>(value.len(), out);
+        out.bytes(value.as_bytes());
+    }
+}
+
+impl<'a, 'de: 'a, L: Length, const MAX: usize> DecodeAs<'de, &'a str> for Of<L, MAX> {
+    const SHAPE: Shape = Shape::bytes::<L>(MAX);
+
+    #[inline]
+    fn decode_as(reader: &mut Reader<'de>) -> Result<&'a str, Stopped> {
+        let bytes = reader.bytes::<L>(MAX)?;
+        core::str::from_utf8(bytes).map_err(|_| reader.invalid(Fault::InvalidUtf8))
+    }
+}
+
+impl Encode for str {
+    #[inline]
+    fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+        <Of>::encode_as(self, out);
+    }
+}
+
+impl<'a, 'de: 'a> Decode<'de> for &'a str {
+    const SHAPE: Shape = <Of as DecodeAs<'de, Self>>::SHAPE;
+
+    #[inline]
+    fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+        <Of>::decode_as(reader)
+    }
+}
+
+/// Types that hold text of their own.
+macro_rules! owned {
+    ($($type:ty)*) => {$(
+        impl<L: Length, const MAX: usize> EncodeAs<$type> for Of<L, MAX> {
+            #[inline]
+            fn encode_as<O: Output + ?Sized>(value: &$type, out: &mut O) {
+                <Self as EncodeAs<str>>::encode_as(value, out);
+            }
+        }
+
+        impl<'de, L: Length, const MAX: usize> DecodeAs<'de, $type> for Of<L, MAX> {
+            const SHAPE: Shape = Shape::bytes::<L>(MAX);
+
+            #[inline]
+            fn decode_as(reader: &mut Reader<'de>) -> Result<$type, Stopped> {
+                <Self as DecodeAs<'de, &'de str>>::decode_as(reader).map(<$type>::from)
+            }
+        }
+
+        impl Encode for $type {
+            #[inline]
+            fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+                str::encode(self, out);
+            }
+        }
+
+        impl<'de> Decode<'de> for $type {
+            const SHAPE: Shape = <&str>::SHAPE;
+
+            #[inline]
+            fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+                <&str>::decode(reader).map(Self::from)
+            }
+        }
+    )*};
+}
+owned!(String Box<str> Rc<str>);
+#[cfg(target_has_atomic = "ptr")]
+owned!(Arc<str>);
+
+// `Cow`s of all kinds. Decoded ones own what they hold, so that they need not outlive the bytes.
+
+impl<B: ToOwned + ?Sized, L, const MAX: usize, E, K> EncodeAs<Cow<'_, B>> for Of<L, MAX, E, K>
+where
+    Self: EncodeAs<B>,
+{
+    #[inline]
+    fn encode_as<O: Output + ?Sized>(value: &Cow<'_, B>, out: &mut O) {
+        <Self as EncodeAs<B>>::encode_as(value, out);
+    }
+}
+
+impl<'a, 'de, B: ToOwned + ?Sized, L, const MAX: usize, E, K> DecodeAs<'de, Cow<'a, B>> for Of<L, MAX, E, K>
+where
+    Self: DecodeAs<'de, B::Owned>,
+{
+    const SHAPE: Shape = <Self as DecodeAs<'de, B::Owned>>::SHAPE;
+
+    #[inline]
+    fn decode_as(reader: &mut Reader<'de>) -> Result<Cow<'a, B>, Stopped> {
+        <Self as DecodeAs<'de, B::Owned>>::decode_as(reader).map(Cow::Owned)
+    }
+}
+
+impl<B: ToOwned + Encode + ?Sized> Encode for Cow<'_, B> {
+    #[inline]
+    fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+        B::encode(self, out);
+    }
+}
+
+impl<'de, B: ToOwned<Owned: Decode<'de>> + ?Sized> Decode<'de> for Cow<'_, B> {
+    const SHAPE: Shape = B::Owned::SHAPE;
+
+    #[inline]
+    fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+        B::Owned::decode(reader).map(Cow::Owned)
+    }
+}
+
+/// `Cow`s that borrow from the bytes.
+macro_rules! borrow {
+    ($($type:ty)*) => {$(
+        impl EncodeAs<Cow<'_, $type>> for Borrow {
+            #[inline]
+            fn encode_as<O: Output + ?Sized>(value: &Cow<'_, $type>, out: &mut O) {
+                value.encode(out);
+            }
+        }
+
+        impl<'a, 'de: 'a> DecodeAs<'de, Cow<'a, $type>> for Borrow {
+            const SHAPE: Shape = <&'a $type as Decode<'de>>::SHAPE;
+
+            #[inline]
+            fn decode_as(reader: &mut Reader<'de>) -> Result<Cow<'a, $type>, Stopped> {
+                <&'a $type>::decode(reader).map(Cow::Borrowed)
+            }
+        }
+    )*};
+}
+borrow!(str [u8]);

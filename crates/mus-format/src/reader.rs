@@ -1,0 +1,335 @@
+//! The bytes that are being decoded, and what is remembered while they are: where reading stands, what the value may
+//! still cost, and why it stopped. Knows no types.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::any::Any;
+use core::num::NonZeroUsize;
+
+use crate::decode::Decoded;
+use crate::encoding::{Length, mapped};
+use crate::error::{Error, Fault};
+use crate::limits::Limits;
+use crate::shape::Shape;
+use crate::varint::{self, Found, Unsigned};
+
+/// Decoding has stopped. Why and where is in the [`Reader`], so that this takes no room and numbers are returned in
+/// registers.
+#[derive(Debug)]
+#[must_use]
+pub struct Stopped(());
+
+/// The bytes of a value, read from the start.
+///
+/// Its methods return [`Stopped`] when the bytes end or do not fit the type; it is passed on with `?`, and nothing more
+/// is read.
+#[derive(Debug)]
+pub struct Reader<'de> {
+    rest: &'de [u8],
+    length: usize,
+    depth: usize,
+    empty_elements: usize,
+    /// How much memory may be reserved at once beyond [`SMALL`].
+    reservable: usize,
+    limits: Limits,
+    stop: Stop,
+    pointers: Vec<Option<Box<dyn Any>>>,
+}
+
+#[derive(Debug)]
+enum Stop {
+    /// It has not, or nobody said why.
+    No,
+    Incomplete(NonZeroUsize),
+    Invalid(Error),
+}
+
+/// Memory that a sequence may reserve before its elements are there.
+const SMALL: usize = 64 << 10;
+
+/// The most that a bound says of elements whose size is not known.
+pub(crate) const MAX_COUNTED: usize = 64 << 10;
+
+impl<'de> Reader<'de> {
+    #[inline]
+    pub(crate) const fn new(bytes: &'de [u8], limits: &Limits) -> Self {
+        Self {
+            rest: bytes,
+            length: bytes.len(),
+            depth: limits.max_depth(),
+            empty_elements: limits.max_empty_elements(),
+            reservable: bytes.len(),
+            limits: *limits,
+            stop: Stop::No,
+            pointers: Vec::new(),
+        }
+    }
+
+    /// How many bytes have been read.
+    #[inline]
+    pub const fn position(&self) -> usize {
+        self.length - self.rest.len()
+    }
+
+    /// How many bytes there are that have not been read.
+    #[inline]
+    pub const fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Reads a byte.
+    #[inline]
+    pub fn byte(&mut self) -> Result<u8, Stopped> {
+        match self.rest {
+            [byte, rest @ ..] => {
+                self.rest = rest;
+                Ok(*byte)
+            }
+            [] => Err(self.incomplete(1)),
+        }
+    }
+
+    /// Reads so many bytes.
+    #[inline]
+    pub fn take(&mut self, count: usize) -> Result<&'de [u8], Stopped> {
+        match self.rest.split_at_checked(count) {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                Ok(bytes)
+            }
+            None => Err(self.incomplete(count - self.rest.len())),
+        }
+    }
+
+    /// Reads as many bytes as the array has.
+    #[inline]
+    pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Stopped> {
+        match self.rest.split_first_chunk() {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                Ok(*bytes)
+            }
+            None => Err(self.incomplete(N - self.rest.len())),
+        }
+    }
+
+    /// Reads a varint: `u8`, `u16`, `u32` or `u64`. More bits than that are an [`Overflow`](Fault::Overflow).
+    #[inline]
+    pub fn varint<U: Unsigned>(&mut self) -> Result<U, Stopped> {
+        match self.rest {
+            [first, rest @ ..] if *first < 0x80 => {
+                self.rest = rest;
+                Ok(U::truncated(u64::from(*first)))
+            }
+            [first, second, rest @ ..] if *second < 0x80 && U::BITS > 14 => {
+                self.rest = rest;
+                Ok(U::truncated(u64::from(*first & 0x7f) | u64::from(*second) << 7))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint<U: Unsigned>(&mut self) -> Result<U, Stopped> {
+        match varint::find(self.rest, U::BITS) {
+            Found::Number(value, taken) => {
+                self.rest = &self.rest[taken..];
+                Ok(U::truncated(value))
+            }
+            Found::Cut => Err(self.incomplete(1)),
+            Found::Overflow(taken) => Err(self.invalid_after(taken, Fault::Overflow)),
+        }
+    }
+
+    /// Reads a zigzag varint: the value has as many bits as `U`.
+    #[inline]
+    pub fn zigzag<U: Unsigned + Into<u64>>(&mut self) -> Result<i64, Stopped> {
+        Ok(varint::unzigzag(self.varint::<U>()?.into()))
+    }
+
+    /// Reads a tag.
+    #[inline]
+    pub fn tag(&mut self) -> Result<i64, Stopped> {
+        Ok(self.varint::<u64>()?.cast_signed())
+    }
+
+    /// Reads a tag that must be this one.
+    #[inline]
+    pub fn expect_tag(&mut self, expected: i64) -> Result<(), Stopped> {
+        match self.tag()? {
+            found if found == expected => Ok(()),
+            found => Err(self.invalid(Fault::WrongTag { expected, found })),
+        }
+    }
+
+    /// Reads a length in the encoding `L`, at most `max`.
+    #[inline]
+    pub fn length<L: Length>(&mut self, max: usize) -> Result<usize, Stopped> {
+        let length = L::read(self)?;
+        match u64::try_from(length) {
+            Err(_) => Err(self.invalid(Fault::NegativeLength(length))),
+            Ok(length) if length > max as u64 => Err(self.invalid(Fault::TooLong { length, limit: max })),
+            Ok(length) => Ok(length as usize),
+        }
+    }
+
+    /// Reads a length in the encoding `L`, at most `max`, and so many bytes.
+    #[inline]
+    pub fn bytes<L: Length>(&mut self, max: usize) -> Result<&'de [u8], Stopped> {
+        let length = self.length::<L>(max)?;
+        self.take(length)
+    }
+
+    /// Makes sure that so many elements can follow: that there are as many bytes as they need at least or, where
+    /// they need none, that the value may have so many. `size` is the size of an element in memory.
+    #[inline]
+    pub fn expect_elements(&mut self, count: usize, shape: &Shape, size: usize) -> Result<(), Stopped> {
+        if shape.min_size() == 0 {
+            return self.charge(count, crate::shape::empty_cost(size));
+        }
+        match count.checked_mul(shape.min_size()) {
+            Some(least) if least <= self.rest.len() => Ok(()),
+            least => {
+                let missing = least.unwrap_or(usize::MAX) - self.rest.len();
+                let most = if shape.is_fixed() { usize::MAX } else { MAX_COUNTED };
+                Err(self.incomplete(missing.min(most)))
+            }
+        }
+    }
+
+    /// Takes elements without bytes off the budget.
+    #[inline]
+    fn charge(&mut self, count: usize, cost: usize) -> Result<(), Stopped> {
+        match count.checked_mul(cost).and_then(|all| self.empty_elements.checked_sub(all)) {
+            Some(left) => {
+                self.empty_elements = left;
+                Ok(())
+            }
+            None => {
+                let elements = (count as u64).saturating_mul(cost as u64);
+                Err(self.invalid(Fault::TooManyEmpty { elements, limit: self.limits.max_empty_elements() }))
+            }
+        }
+    }
+
+    /// For how many of `count` elements room may be made before they are decoded: what is large in memory must be
+    /// backed by bytes, and bytes back it once.
+    #[inline]
+    pub fn capacity(&mut self, count: usize, size: usize) -> usize {
+        match count.checked_mul(size) {
+            Some(all) if all <= SMALL => count,
+            _ => self.large_capacity(count, size),
+        }
+    }
+
+    #[cold]
+    fn large_capacity(&mut self, count: usize, size: usize) -> usize {
+        let affordable = count.min(self.reservable / size);
+        self.reservable -= affordable * size;
+        affordable.max(SMALL / size)
+    }
+
+    /// Reads what is one level deeper: the elements of a sequence, the content of a pointer.
+    #[inline]
+    pub fn nest<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, Stopped>,
+    ) -> Result<T, Stopped> {
+        let Some(depth) = self.depth.checked_sub(1) else {
+            return Err(self.invalid(Fault::TooDeep(self.limits.max_depth())));
+        };
+        self.depth = depth;
+        let value = read(self)?;
+        self.depth += 1;
+        Ok(value)
+    }
+
+    /// Reads the content of a pointer that has the encoding of its content, one level deeper.
+    #[inline]
+    pub(crate) fn nest_content<T>(
+        &mut self,
+        shape: &Shape,
+        read: impl FnOnce(&mut Self) -> Result<T, Stopped>,
+    ) -> Result<T, Stopped> {
+        self.nest(|reader| {
+            if shape.min_size() == 0 {
+                reader.charge(1, crate::shape::empty_cost(size_of::<T>()))?;
+            }
+            read(reader)
+        })
+    }
+
+    /// Stops because no bytes that may still arrive can make a value of this.
+    #[cold]
+    pub fn invalid(&mut self, fault: Fault) -> Stopped {
+        self.invalid_after(0, fault)
+    }
+
+    /// Stops because of the next `taken` bytes.
+    #[cold]
+    fn invalid_after(&mut self, taken: usize, fault: Fault) -> Stopped {
+        self.stop = Stop::Invalid(Error { fault, at: self.position() + taken });
+        Stopped(())
+    }
+
+    /// Stops because the bytes end; at least `missing` more are needed.
+    #[cold]
+    pub fn incomplete(&mut self, missing: usize) -> Stopped {
+        self.stop = Stop::Incomplete(NonZeroUsize::new(missing).unwrap_or(NonZeroUsize::MIN));
+        Stopped(())
+    }
+
+    /// Reads the flag of a mapped pointer: whether there is one. A wrong flag is not read over, as in Go.
+    pub(crate) fn mapped_flag(&mut self, nullable: bool) -> Result<bool, Stopped> {
+        match self.rest {
+            [mapped::NONE, rest @ ..] if nullable => {
+                self.rest = rest;
+                Ok(false)
+            }
+            [mapped::ID, rest @ ..] => {
+                self.rest = rest;
+                Ok(true)
+            }
+            [flag, ..] => Err(self.invalid(Fault::InvalidPointer(*flag))),
+            [] => Err(self.incomplete(1)),
+        }
+    }
+
+    /// Reads the id of a mapped pointer, and its value if the id is new.
+    pub(crate) fn mapped_pointer<P: Clone + 'static>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<P, Stopped>,
+    ) -> Result<P, Stopped> {
+        let id = self.tag()?;
+        let place = usize::try_from(id).unwrap_or(usize::MAX);
+        if place == self.pointers.len() {
+            // The place is taken now: the value may contain further pointers.
+            self.pointers.push(None);
+            let pointer = read(self)?;
+            self.pointers[place] = Some(Box::new(pointer.clone()));
+            return Ok(pointer);
+        }
+        match self.pointers.get(place).and_then(|known| known.as_ref()?.downcast_ref::<P>()) {
+            Some(pointer) => Ok(pointer.clone()),
+            None => Err(self.invalid(Fault::UnknownPointer(id))),
+        }
+    }
+
+    /// The answer once the value has been read.
+    #[inline]
+    pub(crate) fn finish<T>(self, value: Result<T, Stopped>) -> Decoded<T> {
+        match value {
+            Ok(value) => Decoded::Value(value, self.position()),
+            Err(Stopped(())) => self.stopped(),
+        }
+    }
+
+    #[cold]
+    fn stopped<T>(self) -> Decoded<T> {
+        match self.stop {
+            Stop::Invalid(error) => Decoded::Invalid(error),
+            Stop::Incomplete(missing) => Decoded::Incomplete(missing),
+            Stop::No => Decoded::Incomplete(NonZeroUsize::MIN),
+        }
+    }
+}

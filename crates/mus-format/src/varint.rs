@@ -1,0 +1,206 @@
+//! The integers of the wire: LEB128, seven bits a byte, least significant first. Knows neither readers nor outputs.
+//!
+//! A number that does not fit its type is refused at the last byte that could have been its own; over-long forms
+//! within that limit are accepted, as in Go. (Go accepts 8-bit numbers of any length and drops their high bits; here
+//! they have a limit like the others.)
+
+/// The unsigned integers that stand on the wire as varints: `u8`, `u16`, `u32` and `u64`.
+///
+/// Signed ones are mapped to them first: zigzag, or, where the wire calls them *positive*, their bits as they are.
+pub trait Unsigned: Copy + sealed::Sealed {
+    /// How many bits the type has.
+    const BITS: u32;
+
+    /// The lowest bits of a number.
+    #[doc(hidden)]
+    fn truncated(value: u64) -> Self;
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "only this crate implements or reads it")]
+    pub trait Sealed {}
+}
+
+macro_rules! unsigned {
+    ($($type:ident),*) => {$(
+        impl sealed::Sealed for $type {}
+        impl Unsigned for $type {
+            const BITS: u32 = <$type>::BITS;
+
+            #[inline]
+            fn truncated(value: u64) -> Self {
+                value as Self
+            }
+        }
+    )*};
+}
+unsigned!(u8, u16, u32, u64);
+
+/// What is found at the start of some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A number, and how many bytes it takes.
+    Number(u64, usize),
+    /// The bytes end inside it.
+    Cut,
+    /// It has more bits than its type: certain after this many bytes.
+    Overflow(usize),
+}
+
+/// The most bytes that a number of so many bits takes.
+pub(crate) const fn max_len(bits: u32) -> usize {
+    bits.div_ceil(7) as usize
+}
+
+/// How many bytes a number takes.
+#[inline]
+pub(crate) const fn len(value: u64) -> usize {
+    // Bits over 7, rounded up, without a division: 9/64 is close enough to 1/7 for 1 to 64 bits.
+    let bits = u64::BITS - (value | 1).leading_zeros();
+    ((bits * 9 + 64) >> 6) as usize
+}
+
+/// In each of eight bytes, the bit that says that the number goes on.
+const CONTINUES: u64 = 0x8080_8080_8080_8080;
+
+/// Finds a number of so many bits at the start of `bytes`. Callers that know how many bits get code for as many.
+#[inline(always)]
+pub(crate) fn find(bytes: &[u8], bits: u32) -> Found {
+    match bytes.split_first_chunk() {
+        Some((first, [ninth, tenth, ..])) => find_in_chunk(*first, *ninth, *tenth, bits),
+        _ => find_near_the_end(bytes, bits),
+    }
+}
+
+/// Byte by byte.
+#[inline(never)]
+fn find_near_the_end(bytes: &[u8], bits: u32) -> Found {
+    let most = max_len(bits);
+    let mut value = 0;
+    for (at, &byte) in bytes.iter().enumerate().take(most) {
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if at + 1 == most && u32::from(byte) >> (bits - 7 * at as u32) != 0 {
+            return Found::Overflow(most);
+        }
+        if byte < 0x80 {
+            return Found::Number(value, at + 1);
+        }
+    }
+    Found::Cut
+}
+
+/// The same for bytes that hold any number whole: eight of them at once, so that it hardly matters how many they are.
+#[inline(always)]
+fn find_in_chunk(first: [u8; 8], ninth: u8, tenth: u8, bits: u32) -> Found {
+    let word = u64::from_le_bytes(first);
+    let ends = !word & CONTINUES;
+    let most = max_len(bits);
+    let (value, taken, last) = if ends != 0 {
+        // Up to the last byte of the number.
+        let word = word & (ends ^ (ends - 1));
+        let taken = (ends.trailing_zeros() as usize + 1) / 8;
+        (groups(word), taken, (word >> (8 * (taken - 1))) as u8)
+    } else if ninth < 0x80 {
+        (groups(word) | u64::from(ninth) << 56, 9, ninth)
+    } else {
+        (groups(word) | u64::from(ninth & 0x7f) << 56 | u64::from(tenth) << 63, 10, tenth)
+    };
+    // Of the last possible byte, only some bits are the number's.
+    let fits = taken < most || taken == most && u32::from(last) >> (bits - 7 * (most as u32 - 1)) == 0;
+    if fits { Found::Number(value, taken) } else { Found::Overflow(most) }
+}
+
+/// The lowest seven bits of each of eight bytes, side by side.
+#[inline]
+const fn groups(word: u64) -> u64 {
+    let word = word & 0x7f7f_7f7f_7f7f_7f7f;
+    let word = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
+    let word = (word & 0x0000_3fff_0000_3fff) | ((word & 0x3fff_0000_3fff_0000) >> 2);
+    (word & 0x0fff_ffff) | ((word & 0x0fff_ffff_0000_0000) >> 4)
+}
+
+/// The bytes of a number, and how many of them there are. Found at once, as a branch for each could not be foretold.
+#[inline]
+pub(crate) const fn bytes(value: u64) -> ([u8; 16], usize) {
+    let len = len(value);
+    let continues = if len > 8 { CONTINUES } else { CONTINUES & ((1 << (8 * (len - 1))) - 1) };
+    let first = spread(value) | continues;
+    // The ninth byte ends with the highest bit, which also says that there is a tenth.
+    let last = (value >> 56) | ((value >> 63) << 8);
+    ((first as u128 | (last as u128) << 64).to_le_bytes(), len)
+}
+
+/// The lowest 56 bits of a number, seven in each byte.
+#[inline]
+const fn spread(value: u64) -> u64 {
+    let value = (value & 0x0fff_ffff) | ((value & 0x00ff_ffff_f000_0000) << 4);
+    let value = (value & 0x0000_3fff_0000_3fff) | ((value & 0x0fff_c000_0fff_c000) << 2);
+    (value & 0x007f_007f_007f_007f) | ((value & 0x3f80_3f80_3f80_3f80) << 1)
+}
+
+/// Maps a signed number to an unsigned one so that small ones of either sign stay small: 0, -1, 1, -2 become
+/// 0, 1, 2, 3. The result fits the width of the type that the number came from.
+#[inline]
+pub(crate) const fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+/// Undoes [`zigzag`].
+#[inline]
+pub(crate) const fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WIDTHS: [u32; 4] = [8, 16, 32, 64];
+
+    proptest! {
+        #[test]
+        fn a_number_of_any_size_round_trips_in_the_length_that_len_says(value: u64, shift in 0..64) {
+            let value = value >> shift;
+            let (bytes, taken) = bytes(value);
+            prop_assert_eq!(taken, len(value));
+            for bits in WIDTHS {
+                let found = find(&bytes[..taken], bits);
+                if bits == 64 || value >> bits == 0 {
+                    prop_assert_eq!(found, Found::Number(value, taken));
+                } else {
+                    prop_assert_eq!(found, Found::Overflow(max_len(bits)));
+                }
+            }
+            for cut in 0..taken {
+                prop_assert_eq!(find(&bytes[..cut], 64), Found::Cut);
+            }
+        }
+
+        #[test]
+        fn whole_chunks_and_single_bytes_are_read_alike(bytes: [u8; 10], continued in 0_usize..11) {
+            let mut bytes = bytes;
+            for byte in &mut bytes[..continued] {
+                *byte |= 0x80;
+            }
+            for bits in WIDTHS {
+                prop_assert_eq!(find(&bytes, bits), find_near_the_end(&bytes, bits));
+            }
+        }
+
+        #[test]
+        fn zigzag_round_trips(value: i64) {
+            prop_assert_eq!(unzigzag(zigzag(value)), value);
+        }
+    }
+
+    #[test]
+    fn zigzag_of_a_narrow_number_fits_its_width() {
+        for value in i8::MIN..=i8::MAX {
+            assert!(zigzag(value.into()) <= u8::MAX.into());
+        }
+        assert_eq!(zigzag(i16::MIN.into()), u16::MAX.into());
+        assert_eq!(zigzag(i32::MIN.into()), u32::MAX.into());
+    }
+}

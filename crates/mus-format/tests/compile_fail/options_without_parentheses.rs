@@ -1,0 +1,17 @@
+// error at `mus = "raw"`: options stand in parentheses: `#[mus(..)]`
+// error at `elem`: `elem` takes options in parentheses
+// error at `len`: a comma is expected between two options
+
+use mus_format::Mus;
+
+#[derive(Mus)]
+struct Point {
+    #[mus = "raw"]
+    x: u32,
+    #[mus(elem)]
+    y: Vec<u32>,
+    #[mus(max_len = 3 len = raw)]
+    z: String,
+}
+
+fn main() {}
