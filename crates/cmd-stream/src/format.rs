@@ -57,6 +57,8 @@ use crate::proto::frame::Tag;
 
 #[cfg(feature = "json")]
 pub mod json;
+#[cfg(feature = "json")]
+mod prefixed;
 
 /// An error of a value that cannot be written in a Format: any error.
 pub type EncodeError = Box<dyn StdError + Send + Sync>;

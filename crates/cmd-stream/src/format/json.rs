@@ -25,13 +25,14 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Decode, Encode, EncodeError, Format};
-use crate::proto::decode::{Decoded, Fault};
+use super::{Decode, Encode, EncodeError, Format, prefixed};
+use crate::proto::decode::Decoded;
 use crate::proto::varint;
 
 mod finite;
 mod objects;
 
+pub use super::prefixed::Length;
 use finite::{Finite, Unescaped};
 use objects::Objects;
 
@@ -86,9 +87,7 @@ impl<T: Serialize> Encode<T> for Json {
         value.serialize(Finite(&mut serde_json::Serializer::with_formatter(&mut *out, Unescaped)))?;
         let body = start + LEN_OF_LENGTH;
         let length = out.len() - body;
-        if length > self.max_len {
-            return Err(Fault::TooLong { length: length as u64, limit: self.max_len }.to_string().into());
-        }
+        prefixed::check_length(length, self.max_len)?;
         let mut prefix = [0; varint::MAX_LEN];
         let prefix = write_length(length, &mut prefix);
         if prefix.len() == LEN_OF_LENGTH {
@@ -103,22 +102,7 @@ impl<T: Serialize> Encode<T> for Json {
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> Decode<T> for Json {
     fn decode(&self, bytes: &[u8], length: &mut Length) -> Decoded<T> {
-        let (start, end) = match length.0 {
-            Some(range) => range,
-            None => match read_length(self.max_len, bytes) {
-                Decoded::Value(range, _) => range,
-                Decoded::Incomplete(missing) => return Decoded::Incomplete(missing),
-                Decoded::Invalid(error) => return Decoded::Invalid(error),
-            },
-        };
-        let Some(body) = bytes.get(start..end) else {
-            *length = Length(Some((start, end)));
-            return Decoded::incomplete(end - bytes.len());
-        };
-        match read_body(body) {
-            Ok(value) => Decoded::Value(value, end),
-            Err(error) => Decoded::invalid(Fault::Body(error.into()), end),
-        }
+        prefixed::decode(self.max_len, bytes, length, read_body)
     }
 }
 
@@ -128,10 +112,6 @@ fn read_body<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
     deserializer.end()?; // nothing but white space may follow
     Ok(value)
 }
-
-/// The length of a body that has only begun to arrive.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Length(Option<(usize, usize)>);
 
 /// Most bodies have 128 to 16,383 bytes, so that their length takes two.
 const LEN_OF_LENGTH: usize = 2;
@@ -145,21 +125,6 @@ fn write_length(length: usize, prefix: &mut [u8; varint::MAX_LEN]) -> &[u8] {
     }
     prefix[end - 1] = rest as u8;
     &prefix[..end]
-}
-
-/// Where the body begins and ends.
-fn read_length(max_len: usize, bytes: &[u8]) -> Decoded<(usize, usize)> {
-    match varint::decode_length(bytes) {
-        Decoded::Value(length, start) => {
-            let end = usize::try_from(length).ok().filter(|&length| length <= max_len);
-            match end.and_then(|length| start.checked_add(length)) {
-                Some(end) => Decoded::Value((start, end), start),
-                None => Decoded::invalid(Fault::TooLong { length, limit: max_len }, start),
-            }
-        }
-        Decoded::Incomplete(missing) => Decoded::Incomplete(missing),
-        Decoded::Invalid(error) => Decoded::Invalid(error),
-    }
 }
 
 /// Reads `null` as the default value; for a field that a Go peer sends from a nil slice or map.

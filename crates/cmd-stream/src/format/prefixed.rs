@@ -1,0 +1,61 @@
+//! What the Formats share whose bodies have their length before them (SPEC 4): the length itself, the maximum it may
+//! have, and how a body is waited for. Knows nothing of what is in a body.
+
+use crate::format::EncodeError;
+use crate::proto::decode::{Decoded, Fault};
+use crate::proto::varint;
+
+/// The length of a body that has only begun to arrive.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Length(Option<(usize, usize)>);
+
+/// Reads the body at the start of `bytes`, once all of it is there. Its error is certain at its end: only then are
+/// all bytes known that it is about.
+#[inline]
+pub(super) fn decode<T, E: Into<EncodeError>>(
+    max_len: usize,
+    bytes: &[u8],
+    length: &mut Length,
+    read_body: impl FnOnce(&[u8]) -> Result<T, E>,
+) -> Decoded<T> {
+    let (start, end) = match length.0 {
+        Some(range) => range,
+        None => match read_length(max_len, bytes) {
+            Decoded::Value(range, _) => range,
+            Decoded::Incomplete(missing) => return Decoded::Incomplete(missing),
+            Decoded::Invalid(error) => return Decoded::Invalid(error),
+        },
+    };
+    let Some(body) = bytes.get(start..end) else {
+        *length = Length(Some((start, end)));
+        return Decoded::incomplete(end - bytes.len());
+    };
+    match read_body(body) {
+        Ok(value) => Decoded::Value(value, end),
+        Err(error) => Decoded::invalid(Fault::Body(error.into()), end),
+    }
+}
+
+/// Where the body begins and ends.
+fn read_length(max_len: usize, bytes: &[u8]) -> Decoded<(usize, usize)> {
+    match varint::decode_length(bytes) {
+        Decoded::Value(length, start) => {
+            let end = usize::try_from(length).ok().filter(|&length| length <= max_len);
+            match end.and_then(|length| start.checked_add(length)) {
+                Some(end) => Decoded::Value((start, end), start),
+                None => Decoded::invalid(Fault::TooLong { length, limit: max_len }, start),
+            }
+        }
+        Decoded::Incomplete(missing) => Decoded::Incomplete(missing),
+        Decoded::Invalid(error) => Decoded::Invalid(error),
+    }
+}
+
+/// Refuses a body that is too long to be written.
+#[inline]
+pub(super) fn check_length(length: usize, max_len: usize) -> Result<(), EncodeError> {
+    if length > max_len {
+        return Err(Fault::TooLong { length: length as u64, limit: max_len }.to_string().into());
+    }
+    Ok(())
+}
