@@ -6,14 +6,15 @@
 //!
 //! A Command may send any number of Replies before its last one. Which one that is, the Reply itself knows: its
 //! `is_last` says so, and nothing else on the wire does. The client calls `stream` instead of `send`, and takes the
-//! Replies as they come; it can read the first one while the server still works on the second.
+//! Replies as they come; it can read the first one while the server still works on the second. Command and Replies are
+//! in MUS, as in `hello_world`.
 //!
 //! `cargo run --example server_streaming -- --listen 127.0.0.1:9000` is only the server, and `--connect 127.0.0.1:9000`
 //! only the client. The example of the same name of the Go library speaks the same bytes, so it can be at either end.
 
-use cmd_stream::{Command, Error, Execute, Failed, Json, Proxy, Reply, Sender, Server, protocol};
+use cmd_stream::{Command, Error, Execute, Failed, Mus, Proxy, Reply, Sender, Server, protocol};
 use examples::Failure;
-use serde::{Deserialize, Serialize};
+use mus_format::Mus;
 
 /// The Receiver.
 struct Greeter;
@@ -24,13 +25,12 @@ impl Greeter {
     }
 }
 
-/// The name of whom to greet; a bare string in JSON.
-#[derive(Serialize, Deserialize)]
+/// The name of whom to greet.
+#[derive(Mus)]
 struct SayFancyHello(String);
 
-/// One word of the greeting: `{"Message":"Hello","Last":false}`.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+/// One word of the greeting.
+#[derive(Mus)]
 struct Greeting {
     message: String,
     last: bool,
@@ -60,8 +60,8 @@ impl Execute<Greeter> for SayFancyHello {
 protocol! {
     /// Which Commands and Replies there are, and what each is on the wire.
     struct Greetings {
-        commands { 0 => SayFancyHello }
-        replies { 0 => Greeting }
+        commands { 1 => SayFancyHello }
+        replies { 1 => Greeting }
     }
 }
 
@@ -70,12 +70,12 @@ async fn main() -> Result<(), Failure> {
     examples::run(server, client).await
 }
 
-async fn server(address: String) -> Result<Server<Greetings, Json, Greeter>, Error> {
-    Server::bind(address, Greetings, Json, Greeter).await
+async fn server(address: String) -> Result<Server<Greetings, Mus, Greeter>, Error> {
+    Server::bind(address, Greetings, Mus, Greeter).await
 }
 
 async fn client(address: String) -> Result<(), Failure> {
-    let sender = examples::connect(|| Sender::connect(&address, Greetings, Json)).await?;
+    let sender = examples::connect(|| Sender::connect(&address, Greetings, Mus)).await?;
 
     let mut greetings = sender.stream(SayFancyHello("world".into())).await?;
     // It ends after the last Reply, or with an error that says why there are no more.

@@ -10,9 +10,11 @@ use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 /// Each example, and what its client prints.
-const EXAMPLES: [(&str, &[&str]); 3] = [
+const EXAMPLES: [(&str, &[&str]); 5] = [
     ("calc_json", &["Result: 5", "Result: 4"]),
+    ("calc_protobuf", &["Result: 5", "Result: 4"]),
     ("echo", &["Result: hello world"]),
+    ("hello_world", &["Hello world", "Hello incredible world"]),
     ("server_streaming", &["Hello", "incredible", "world"]),
 ];
 
@@ -125,6 +127,19 @@ async fn calc_json_has_the_tags_and_names_of_the_go_example() {
 }
 
 #[tokio::test]
+async fn calc_protobuf_has_the_tags_and_field_numbers_of_the_go_example() {
+    let (_server, address) = start_server("calc_protobuf").await;
+    let mut client = BytePeer::greeted(&address).await;
+    client.send(b"\x01\x00\x04\x08\x02\x10\x03").await;
+    client.expect(b"\x01\x00\x02\x08\x05").await;
+    client.send(b"\x02\x01\x04\x08\x08\x10\x04").await;
+    client.expect(b"\x02\x00\x02\x08\x04").await;
+    // Zeros are not written.
+    client.send(b"\x03\x00\x00").await;
+    client.expect(b"\x03\x00\x00").await;
+}
+
+#[tokio::test]
 async fn echo_is_a_string_after_its_length_and_nothing_else() {
     let (_server, address) = start_server("echo").await;
     let mut client = BytePeer::greeted(&address).await;
@@ -140,13 +155,29 @@ async fn echo_is_a_string_after_its_length_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn server_streaming_has_the_tags_and_names_of_the_go_example() {
+async fn hello_world_has_the_tags_of_the_go_example_and_its_maximum_of_1000_bytes() {
+    let (_server, address) = start_server("hello_world").await;
+    let mut client = BytePeer::greeted(&address).await;
+    client.send(b"\x01\x01\x03you").await;
+    client.expect(b"\x01\x01\x09Hello you").await;
+    client.send(b"\x02\x02\x03you").await;
+    client.expect(b"\x02\x01\x14Hello incredible you").await;
+    let name = [b'x'; 1000];
+    client.send(&[b"\x03\x01\xe8\x07", &name[..]].concat()).await;
+    client.expect(&[b"\x03\x01\xee\x07Hello ", &name[..]].concat()).await;
+    // 1001: its length alone is refused.
+    client.send(b"\x04\x01\xe9\x07").await;
+    client.expect_end().await;
+}
+
+#[tokio::test]
+async fn server_streaming_has_the_tags_of_the_go_example() {
     let (_server, address) = start_server("server_streaming").await;
     let mut client = BytePeer::greeted(&address).await;
-    client.send(b"\x01\x00\x05\"you\"").await;
-    client.expect(b"\x01\x00\x20{\"Message\":\"Hello\",\"Last\":false}").await;
-    client.expect(b"\x01\x00\x25{\"Message\":\"incredible\",\"Last\":false}").await;
-    client.expect(b"\x01\x00\x1d{\"Message\":\"you\",\"Last\":true}").await;
+    client.send(b"\x01\x01\x03you").await;
+    client.expect(b"\x01\x01\x05Hello\x00").await;
+    client.expect(b"\x01\x01\x0aincredible\x00").await;
+    client.expect(b"\x01\x01\x03you\x01").await;
 }
 
 fn start(name: &str, args: &[&str]) -> Process {

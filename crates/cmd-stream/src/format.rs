@@ -57,8 +57,12 @@ use crate::proto::frame::Tag;
 
 #[cfg(feature = "json")]
 pub mod json;
-#[cfg(feature = "json")]
+#[cfg(feature = "mus")]
+pub mod mus;
+#[cfg(any(feature = "json", feature = "protobuf"))]
 mod prefixed;
+#[cfg(feature = "protobuf")]
+pub mod protobuf;
 
 /// An error of a value that cannot be written in a Format: any error.
 pub type EncodeError = Box<dyn StdError + Send + Sync>;
@@ -90,7 +94,10 @@ pub trait Format: Send + Sync + 'static {
 #[diagnostic::on_unimplemented(
     message = "the Format `{Self}` cannot encode `{T}`",
     label = "this Format cannot encode `{T}`",
-    note = "for `Json`, derive `serde::Serialize` on `{T}`; for a Format of your own, implement `Encode<{T}>` for it"
+    note = "for `Json`, derive `serde::Serialize` on `{T}`",
+    note = "for `Protobuf`, derive `prost::Message` on `{T}`",
+    note = "for `Mus`, derive `mus_format::Mus` on `{T}`",
+    note = "for a Format of your own, implement `Encode<{T}>` for it"
 )]
 pub trait Encode<T: ?Sized>: Format {
     /// Appends the value's body to `out`.
@@ -106,7 +113,10 @@ pub trait Encode<T: ?Sized>: Format {
 #[diagnostic::on_unimplemented(
     message = "the Format `{Self}` cannot decode `{T}`",
     label = "this Format cannot decode `{T}`",
-    note = "for `Json`, derive `serde::Deserialize` on `{T}`; for a Format of your own, implement `Decode<{T}>` for it"
+    note = "for `Json`, derive `serde::Deserialize` on `{T}`",
+    note = "for `Protobuf`, derive `prost::Message` on `{T}`",
+    note = "for `Mus`, derive `mus_format::Mus` on `{T}`",
+    note = "for a Format of your own, implement `Decode<{T}>` for it"
 )]
 pub trait Decode<T>: Format {
     /// Reads a value's body from the start of `bytes`, which may hold less than the body or bytes of later frames

@@ -56,7 +56,8 @@
 //!   and what each is on the wire.
 //! - Receiver: your service, any type. [`Execute`] says how a Command acts on it; [`Proxy`] is what it answers through.
 //! - [`Server`] executes; an [`Invoker`] sees every Command before it runs. [`Sender`] and [`Client`] send.
-//! - [`Format`](format::Format): how values are serialized. [`Json`](struct@Json), or [one of your own](mod@format).
+//! - [`Format`](format::Format): how values are serialized. [`Json`](struct@Json), `Mus`, `Protobuf`, or
+//!   [one of your own](mod@format).
 //! - [`ServerInfo`]: what a server greets with.
 //!
 //! # How to
@@ -68,12 +69,16 @@
 //! - bound everything: [`server::Limits`], [`client::Limits`]
 //! - shut down: [`server::Handle`]
 //! - use another transport: [`transport`]
-//! - talk to a Go peer in JSON: [`format::json`]
+//! - talk to a Go peer in JSON: [`format::json`]; in MUS: `format::mus`; in Protobuf: `format::protobuf`
 //! - test without a network: [`transport::memory`], [`SendCommand`]
 //!
 //! # Features
 //!
-//! `json` (default): the JSON Format. Without it there is no dependency on serde.
+//! | feature | what | depends on |
+//! | --- | --- | --- |
+//! | `json` (default) | the JSON Format | serde, serde_json |
+//! | `mus` | the MUS Format: the smallest and the fastest | mus-format |
+//! | `protobuf` | the Protobuf Format | prost |
 //!
 //! # Not goals
 //!
@@ -97,6 +102,10 @@ pub use client::Client;
 pub use error::{Error, ErrorKind, Origin};
 #[cfg(feature = "json")]
 pub use format::json::Json;
+#[cfg(feature = "mus")]
+pub use format::mus::Mus;
+#[cfg(feature = "protobuf")]
+pub use format::protobuf::Protobuf;
 pub use proto::handshake::ServerInfo;
 pub use protocol::{Command, Execute, Failure, Protocol, Reply, Scheduling};
 pub use sender::{SendCommand, Sender};

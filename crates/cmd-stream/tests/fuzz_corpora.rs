@@ -42,6 +42,16 @@ fn inputs_of_json_pass() {
 }
 
 #[test]
+fn inputs_of_mus_pass() {
+    replay("mus", fuzz::mus::check);
+}
+
+#[test]
+fn inputs_of_protobuf_pass() {
+    replay("protobuf", fuzz::protobuf::check);
+}
+
+#[test]
 fn inputs_of_session_pass() {
     replay("session", fuzz::session::check);
 }

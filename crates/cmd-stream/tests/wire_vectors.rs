@@ -1,20 +1,21 @@
-//! The golden vectors of single values and of whole JSON frames, each decoded, encoded and compared. A file that is
-//! dropped into the folder is tested too; what it holds and this test does not know fails.
+//! The golden vectors of single values and of whole frames in each Format, each decoded, encoded and compared. A file
+//! that is dropped into the folder is tested too; what it holds and this test does not know fails.
 
-use std::fmt::Write as _;
+use std::error::Error;
+use std::fmt::{Debug, Write as _};
+use std::marker::PhantomData;
 
-use cmd_stream::format::json::Length;
-use cmd_stream::format::{Encode, Format};
+use cmd_stream::format::{Encode, EncodeError, Format};
 use cmd_stream::proto::frame::{Frame, FrameReader, Head, Seq, Tag};
 use cmd_stream::proto::handshake::ServerInfo;
 use cmd_stream::proto::{DecodeError, Decoded, Fault, varint};
-use cmd_stream::protocol::{ClientProtocol, CommandOf, CommandVisitor, ServerProtocol};
+use cmd_stream::protocol::{ClientProtocol, CommandOf, CommandVisitor, Protocol, ServerProtocol};
 use cmd_stream::transport::Peer;
-use cmd_stream::{Client, ErrorKind, Execute, Json};
+use cmd_stream::{Client, ErrorKind, Execute, Json, Mus, Protobuf};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::peer::BytePeer;
-use testkit::sample::{EchoCmd, FailCmd, Sample, SampleCommand, SampleReply, Service, TraceCmd};
+use testkit::sample::{EchoCmd, FailCmd, Sample, Service};
 use testkit::{hex, unhex};
 
 #[path = "support/bodies.rs"]
@@ -22,10 +23,10 @@ mod bodies;
 #[path = "support/vectors.rs"]
 mod vectors;
 
-use bodies::{Body, is_same_json};
+use bodies::{Body as _, Codec, for_each_codec, is_same_json, with_codec};
 use vectors::{Layout, files_of};
 
-/// Go decodes these, and here something else happens, as the docs of the `json` module say.
+/// Go decodes these JSON frames, and here something else happens, as the docs of the `json` module say.
 const DOCUMENTED_DIFFERENCES: [(&str, Difference); 5] = [
     ("lenient/null_body", Difference::Refused),
     ("lenient/null_field", Difference::Refused),
@@ -80,17 +81,25 @@ where
             Decoded::Value(value, taken) => Self::Value(value.into(), taken),
             Decoded::Incomplete(_) => Self::Incomplete,
             Decoded::Invalid(DecodeError { fault, at }) => {
-                let code = match fault {
+                let code = match &fault {
                     Fault::VarintOverflow => "overflow",
                     Fault::NegativeLength(_) => "negative_length",
                     Fault::TooLong { .. } => "too_large_length",
                     Fault::UnknownTag(_) => "unexpected_dtm",
-                    Fault::Body(_) => "body",
+                    Fault::Body(error) => code_of_body(&**error),
                     _ => "a fault that this test does not know",
                 };
                 Self::Invalid { code, text: fault.to_string(), at }
             }
         }
+    }
+}
+
+/// The code of an error within a body. MUS has some of its own.
+fn code_of_body(error: &(dyn Error + 'static)) -> &'static str {
+    match error.downcast_ref::<mus_format::Error>().map(|error| &error.fault) {
+        Some(mus_format::Fault::InvalidBool(_) | mus_format::Fault::InvalidPointer(_)) => "wrong_format",
+        _ => "body",
     }
 }
 
@@ -383,8 +392,8 @@ mod frames {
         }
 
         /// The Format of the receiver.
-        fn format(&self) -> Json {
-            self.max_len.map_or(Json, |bytes| Json.max_len(bytes))
+        fn format<C: Frames>(&self) -> C::Format {
+            self.max_len.map_or(C::FORMAT, |bytes| C::FORMAT.with_max_len(bytes))
         }
 
         fn seq(&self) -> Result<Seq, String> {
@@ -393,10 +402,10 @@ mod frames {
         }
 
         /// Its value; nothing if it is a ping or a pong.
-        pub(super) fn body(&self) -> Result<Option<Body>, String> {
+        pub(super) fn body<C: Frames>(&self) -> Result<Option<C::Body>, String> {
             match (self.r#type.as_deref(), &self.value) {
                 (Some("Ping" | "Pong"), None) => Ok(None),
-                (Some(name), Some(value)) => match Body::of_vector(name, value) {
+                (Some(name), Some(value)) => match C::Body::of_vector(name, value) {
                     Some(body) => Ok(Some(body)),
                     None => Err(format!("a type that no test knows: {name}")),
                 },
@@ -405,87 +414,170 @@ mod frames {
         }
 
         /// A reader of its direction.
-        pub(super) fn reader(&self) -> Reader {
-            Reader { direction: self.direction, format: self.format(), frames: FrameReader::new(usize::MAX) }
-        }
-    }
-
-    /// Reads frames as a server or a client does.
-    pub(super) struct Reader {
-        direction: Direction,
-        format: Json,
-        pub(super) frames: FrameReader<Length>,
-    }
-
-    struct TakesBody;
-
-    impl CommandVisitor<Sample, Service> for TakesBody {
-        type Output = Body;
-
-        fn visit<C: CommandOf<Sample> + Execute<Service>>(self, command: C, _: usize) -> Body {
-            match command.as_command() {
-                SampleCommand::EchoCmd(command) => Body::EchoCmd(command.clone()),
-                SampleCommand::StreamCmd(command) => Body::StreamCmd(command.clone()),
-                SampleCommand::FailCmd(command) => Body::FailCmd(command.clone()),
-                SampleCommand::DelayCmd(command) => Body::DelayCmd(command.clone()),
-                SampleCommand::TraceEchoCmd(command) => Body::TraceEchoCmd(command.clone()),
+        pub(super) fn reader<C: Frames>(&self) -> Reader<C> {
+            Reader {
+                direction: self.direction,
+                format: self.format::<C>(),
+                frames: FrameReader::new(usize::MAX),
             }
         }
     }
 
-    fn body_of_reply(reply: SampleReply) -> Body {
-        match reply {
-            SampleReply::EchoResult(reply) => Body::EchoResult(reply),
-            SampleReply::StreamResult(reply) => Body::StreamResult(reply),
-            SampleReply::DelayResult(reply) => Body::DelayResult(reply),
+    /// What these tests do with the sample service in a Format.
+    pub(super) trait Frames: Codec<Format: MaxLen> {
+        fn of_command(command: <Self::Protocol as Protocol>::CommandRef<'_>) -> Self::Body;
+        fn of_reply(reply: <Self::Protocol as Protocol>::Reply) -> Self::Body;
+        /// Appends tag and body, as a client or a server does.
+        fn encode(format: &Self::Format, body: Self::Body, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+    }
+
+    /// A Format that has a maximum length.
+    pub(super) trait MaxLen {
+        fn with_max_len(self, bytes: usize) -> Self;
+    }
+
+    impl MaxLen for Json {
+        fn with_max_len(self, bytes: usize) -> Self {
+            self.max_len(bytes)
         }
     }
 
-    impl Reader {
+    impl MaxLen for Mus {
+        fn with_max_len(self, _: usize) -> Self {
+            panic!("a frame in MUS has no length")
+        }
+    }
+
+    impl MaxLen for Protobuf {
+        fn with_max_len(self, bytes: usize) -> Self {
+            self.max_len(bytes)
+        }
+    }
+
+    macro_rules! frames {
+        (
+            $module:ident: $format:ident, $($sample:ident)::+,
+            commands { $( $command_tag:literal => $command:ty as $command_name:ident ),+ $(,)? }
+            replies { $( $reply_tag:literal => $reply:ident ),+ $(,)? }
+        ) => {
+            const _: () = {
+                use $($sample)::+::{Sample, SampleCommand, SampleReply};
+                use bodies::$module::{Body, Codec};
+
+                impl Frames for Codec {
+                    fn of_command(command: SampleCommand<'_>) -> Body {
+                        match command {
+                            $( SampleCommand::$command_name(command) => Body::$command_name(command.clone()), )+
+                        }
+                    }
+
+                    fn of_reply(reply: SampleReply) -> Body {
+                        match reply {
+                            $( SampleReply::$reply(reply) => Body::$reply(reply), )+
+                        }
+                    }
+
+                    fn encode(format: &$format, body: Body, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+                        let reply = match body {
+                            $( Body::$command_name(command) => {
+                                return encode_command::<Sample, _, _>(format, &command, out);
+                            } )+
+                            $( Body::$reply(reply) => SampleReply::$reply(reply), )+
+                        };
+                        <Sample as ServerProtocol<$format, Service>>::encode_reply(format, &reply, out)
+                    }
+                }
+            };
+        };
+    }
+    for_each_codec!(frames);
+
+    fn encode_command<P: Protocol, F: Encode<T>, T: CommandOf<P>>(
+        format: &F,
+        command: &T,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        format.encode_tag(T::TAG, out);
+        format.encode(command, out)
+    }
+
+    /// Reads frames as a server or a client does.
+    pub(super) struct Reader<C: Frames> {
+        direction: Direction,
+        format: C::Format,
+        pub(super) frames: FrameReader<<C::Format as Format>::Progress>,
+    }
+
+    struct TakesBody<C>(PhantomData<C>);
+
+    impl<C: Frames> CommandVisitor<C::Protocol, Service> for TakesBody<C> {
+        type Output = C::Body;
+
+        fn visit<T: CommandOf<C::Protocol> + Execute<Service>>(self, command: T, _: usize) -> C::Body {
+            C::of_command(command.as_command())
+        }
+    }
+
+    impl<C: Frames> Reader<C> {
         pub(super) fn read(&mut self, bytes: &[u8]) -> Outcome {
             let format = &self.format;
             let read_tag = |bytes: &[u8]| format.decode_tag(bytes);
             let decoded = match self.direction {
                 Direction::ClientToServer => self.frames.read(bytes, read_tag, |head, body, progress| {
-                    <Sample as ServerProtocol<Json, Service>>::decode_command(
-                        format, head.tag, body, progress, TakesBody,
+                    let visitor = TakesBody::<C>(PhantomData);
+                    <C::Protocol as ServerProtocol<C::Format, Service>>::decode_command(
+                        format, head.tag, body, progress, visitor,
                     )
                 }),
                 Direction::ServerToClient => self.frames.read(bytes, read_tag, |head, body, progress| {
-                    Sample::decode_reply(format, head.tag, body, progress).map(body_of_reply)
+                    C::Protocol::decode_reply(format, head.tag, body, progress).map(C::of_reply)
                 }),
             };
             decoded.map(|frame| text(&frame)).into()
         }
+
+        /// The answer to the last of the bytes. If they are wrong before the least that a frame of their type needs, a
+        /// Format may not be asked until so many are there; then more bytes come.
+        fn read_to_end(&mut self, bytes: &[u8], whole: &Outcome) -> Outcome {
+            match (self.read(bytes), whole) {
+                (Outcome::Incomplete, Outcome::Invalid { .. }) => {
+                    let more = vec![0; self.frames.needed().saturating_sub(bytes.len())];
+                    self.read(&[bytes, &more].concat())
+                }
+                (outcome, _) => outcome,
+            }
+        }
     }
 
-    fn text(frame: &Frame<Body>) -> String {
+    fn text(frame: &Frame<impl Debug>) -> String {
         match frame {
             Frame::Ping => "ping".to_owned(),
             Frame::Body(Head { seq, .. }, body) => format!("{seq} {body:?}"),
         }
     }
 
-    pub(super) fn check(vector: &Value) -> Checked {
+    pub(super) fn check<C: Frames>(vector: &Value) -> Checked {
         let vector = Vector::of(vector)?;
         let bytes = unhex(&vector.hex);
-        let decode = |bytes: &[u8]| vector.reader().read(bytes);
+        let decode = |bytes: &[u8]| vector.reader::<C>().read(bytes);
         match &*vector.kind {
             "roundtrip" | "encode" => {
-                check_value(&bytes, &vector.text()?, bytes.len(), &decode)?;
-                vector.check_encode(&bytes)
+                check_value(&bytes, &vector.text::<C>()?, bytes.len(), &decode)?;
+                vector.check_encode::<C>(&bytes)
             }
             "decode" => {
                 let consumed = vector.consumed.ok_or("`consumed` is not given")?;
-                match DOCUMENTED_DIFFERENCES.iter().find(|(name, _)| *name == vector.name) {
-                    None => check_value(&bytes, &vector.text()?, consumed, &decode),
+                let differences = DOCUMENTED_DIFFERENCES.iter().filter(|_| C::IS_JSON);
+                match differences.into_iter().find(|(name, _)| *name == vector.name) {
+                    None => check_value(&bytes, &vector.text::<C>()?, consumed, &decode),
                     Some((_, Difference::Refused)) => {
                         check_error(&bytes, Some("body"), Some(consumed), &decode)
                     }
                     Some((_, Difference::ZeroValue)) => {
-                        let zero = format!("{} {:?}", vector.seq()?, Body::EchoCmd(EchoCmd::default()));
+                        let zero = bodies::json::Body::EchoCmd(EchoCmd::default());
+                        let zero = format!("{} {zero:?}", vector.seq()?);
                         ensure!(
-                            vector.text()? != zero,
+                            vector.text::<C>()? != zero,
                             "Go decodes it to the zero value, too: no difference"
                         );
                         check_value(&bytes, &zero, consumed, &decode)
@@ -493,12 +585,12 @@ mod frames {
                 }
             }
             "error" => check_error(&bytes, vector.error.as_deref(), vector.consumed, &decode),
-            "encode_error" if COMPILE_ERRORS.contains(&&*vector.name) => match vector.body() {
+            "encode_error" if COMPILE_ERRORS.contains(&&*vector.name) => match vector.body::<C>() {
                 Err(_) => Ok(()),
                 Ok(body) => Err(format!("the type is declared: {body:?}")),
             },
             "encode_error" => {
-                let encoded = vector.encode();
+                let encoded = vector.encode::<C>();
                 ensure!(encoded.is_err(), "encoded as {}", hex(&encoded.unwrap_or_default()));
                 Ok(())
             }
@@ -508,8 +600,8 @@ mod frames {
 
     impl Vector {
         /// Its textual form, as that of what is decoded.
-        fn text(&self) -> Result<String, String> {
-            let frame = match self.body()? {
+        fn text<C: Frames>(&self) -> Result<String, String> {
+            let frame = match self.body::<C>()? {
                 None => Frame::Ping,
                 Some(body) => Frame::Body(Head { seq: self.seq()?, tag: Tag::new(0), len: 0 }, body),
             };
@@ -517,51 +609,69 @@ mod frames {
         }
 
         /// The frame of its value, as a client or a server writes it.
-        fn encode(&self) -> Result<Vec<u8>, String> {
+        fn encode<C: Frames>(&self) -> Result<Vec<u8>, String> {
             let mut out = Vec::new();
             self.seq()?.encode(&mut out);
-            let encoded = match self.body()? {
-                None => Ok(()),
-                Some(Body::EchoCmd(command)) => encode_command(&command, &mut out),
-                Some(Body::StreamCmd(command)) => encode_command(&command, &mut out),
-                Some(Body::FailCmd(command)) => encode_command(&command, &mut out),
-                Some(Body::DelayCmd(command)) => encode_command(&command, &mut out),
-                Some(Body::TraceEchoCmd(command)) => encode_command::<TraceCmd<_>>(&command, &mut out),
-                Some(Body::EchoResult(reply)) => encode_reply(&SampleReply::EchoResult(reply), &mut out),
-                Some(Body::StreamResult(reply)) => encode_reply(&SampleReply::StreamResult(reply), &mut out),
-                Some(Body::DelayResult(reply)) => encode_reply(&SampleReply::DelayResult(reply), &mut out),
-            };
-            encoded.map(|()| out)
+            if let Some(body) = self.body::<C>()? {
+                C::encode(&self.format::<C>(), body, &mut out).map_err(|error| error.to_string())?;
+            }
+            Ok(out)
         }
 
-        /// Seq, tag and the form of the length must be the same bytes, the body the same JSON.
-        fn check_encode(&self, expected: &[u8]) -> Checked {
-            let encoded = self.encode()?;
-            let (head, body) = split(&encoded)?;
-            let (expected_head, expected_body) = split(expected)?;
-            ensure!(head == expected_head, "head {} instead of {}", hex(head), hex(expected_head));
-            let same = is_same_json(body, expected_body) || (body.is_empty() && expected_body.is_empty());
-            ensure!(same, "body {} instead of {}", body.escape_ascii(), expected_body.escape_ascii());
-            let outcome = self.reader().read(&encoded);
+        /// The same bytes; of JSON seq, tag and the form of the length, and the same value as the body.
+        fn check_encode<C: Frames>(&self, expected: &[u8]) -> Checked {
+            let encoded = self.encode::<C>()?;
+            if C::IS_JSON {
+                check_json(&encoded, expected)?;
+            } else {
+                ensure!(encoded == expected, "{} instead of {}", hex(&encoded), hex(expected));
+            }
+            let outcome = self.reader::<C>().read(&encoded);
             ensure!(
-                outcome == Outcome::Value(self.text()?, encoded.len()),
+                outcome == Outcome::Value(self.text::<C>()?, encoded.len()),
                 "our own bytes decode to {outcome:?}"
             );
             Ok(())
         }
     }
 
-    fn encode_command<C: CommandOf<Sample>>(command: &C, out: &mut Vec<u8>) -> Checked
-    where
-        Json: Encode<C>,
-    {
-        Json.encode_tag(C::TAG, out);
-        Json.encode(command, out).map_err(|error| error.to_string())
+    fn check_json(encoded: &[u8], expected: &[u8]) -> Checked {
+        let (head, body) = split(encoded)?;
+        let (expected_head, expected_body) = split(expected)?;
+        ensure!(head == expected_head, "head {} instead of {}", hex(head), hex(expected_head));
+        let same = is_same_json(body, expected_body) || (body.is_empty() && expected_body.is_empty());
+        ensure!(same, "body {} instead of {}", body.escape_ascii(), expected_body.escape_ascii());
+        Ok(())
     }
 
-    fn encode_reply(reply: &SampleReply, out: &mut Vec<u8>) -> Checked {
-        let encoded = <Sample as ServerProtocol<Json, Service>>::encode_reply(&Json, reply, out);
-        encoded.map_err(|error| error.to_string())
+    /// The frame is the same however it is cut, and no answer says that more is missing than is.
+    pub(super) fn check_cuts<C: Frames>(vector: &Value) -> Checked {
+        let vector = Vector::of(vector)?;
+        let bytes = unhex(&vector.hex);
+        let whole = vector.reader::<C>().read(&bytes);
+        for cut in 0..bytes.len() {
+            let mut reader = vector.reader::<C>();
+            let outcome = match reader.read(&bytes[..cut]) {
+                Outcome::Incomplete => reader.read_to_end(&bytes, &whole),
+                early => early,
+            };
+            ensure!(outcome == whole, "cut after {cut} bytes: {outcome:?}, whole: {whole:?}");
+        }
+        let mut reader = vector.reader::<C>();
+        let mut outcome = Outcome::Incomplete;
+        for end in 0..=bytes.len() {
+            let needed = reader.frames.needed();
+            outcome = reader.read(&bytes[..end]);
+            if outcome != Outcome::Incomplete {
+                ensure!(needed <= end, "{needed} bytes were said to be needed, and {end} were enough");
+                break;
+            }
+        }
+        if outcome == Outcome::Incomplete {
+            outcome = reader.read_to_end(&bytes, &whole);
+        }
+        ensure!(outcome == whole, "byte by byte: {outcome:?}, whole: {whole:?}");
+        Ok(())
     }
 
     /// Seq and tag, and the body. The length between them must be in its shortest form, and right.
@@ -595,49 +705,40 @@ fn every_value_vector_decodes_encodes_and_fails_as_it_says() {
     }
 }
 
+/// The files of frames, and which Format each is about.
+fn frame_files() -> Vec<(String, Value)> {
+    let codec_of =
+        |name: String| match name.strip_prefix("codec_").and_then(|name| name.strip_suffix(".json")) {
+            Some(codec) => codec.to_owned(),
+            None => panic!("{name}: frames of a Format that its name does not say"),
+        };
+    files_of(Layout::Frames).into_iter().map(|(name, file)| (codec_of(name), file)).collect()
+}
+
+fn check_frame(codec: &str, vector: &Value) -> Checked {
+    with_codec!(codec, C => frames::check::<C>(vector))
+}
+
 #[test]
 fn every_frame_vector_decodes_encodes_and_fails_as_it_says() {
-    for (name, file) in files_of(Layout::Frames) {
-        check_all(&name, vectors_of(&file), frames::check);
+    for (codec, file) in frame_files() {
+        check_all(&codec, vectors_of(&file), |vector| check_frame(&codec, vector));
     }
 }
 
 #[test]
 fn frames_are_the_same_however_they_are_cut() {
-    for (name, file) in files_of(Layout::Frames) {
-        check_all(&name, vectors_of(&file), |vector| {
-            let vector = frames::Vector::of(vector)?;
-            let bytes = unhex(&vector.hex);
-            let whole = vector.reader().read(&bytes);
-            for cut in 0..bytes.len() {
-                let mut reader = vector.reader();
-                let outcome = match reader.read(&bytes[..cut]) {
-                    Outcome::Incomplete => reader.read(&bytes),
-                    early => early,
-                };
-                ensure!(outcome == whole, "cut after {cut} bytes: {outcome:?}, whole: {whole:?}");
-            }
-            let mut reader = vector.reader();
-            let mut outcome = Outcome::Incomplete;
-            for end in 0..=bytes.len() {
-                let needed = reader.frames.needed();
-                outcome = reader.read(&bytes[..end]);
-                if outcome != Outcome::Incomplete {
-                    ensure!(needed <= end, "{needed} bytes were said to be needed, and {end} were enough");
-                    break;
-                }
-            }
-            ensure!(outcome == whole, "byte by byte: {outcome:?}, whole: {whole:?}");
-            Ok(())
-        });
+    for (codec, file) in frame_files() {
+        with_codec!(&*codec, C => check_all(&codec, vectors_of(&file), frames::check_cuts::<C>));
     }
 }
 
 #[test]
 fn the_tables_of_exceptions_name_vectors_that_exist() {
-    let files = files_of(Layout::Frames);
+    let files = frame_files();
+    let json = files.iter().filter(|(codec, _)| codec == "json");
     let names: Vec<&Value> =
-        files.iter().flat_map(|(_, file)| vectors_of(file)).map(|vector| &vector["name"]).collect();
+        json.flat_map(|(_, file)| vectors_of(file)).map(|vector| &vector["name"]).collect();
     for name in DOCUMENTED_DIFFERENCES.iter().map(|(name, _)| *name).chain(COMPILE_ERRORS) {
         assert_eq!(names.iter().filter(|known| **known == name).count(), 1, "vectors with the name {name}");
     }
@@ -646,14 +747,15 @@ fn the_tables_of_exceptions_name_vectors_that_exist() {
 #[tokio::test(start_paused = true)]
 async fn a_command_that_cannot_be_encoded_fails_its_call_and_leaves_no_byte() {
     let mut tried = 0;
-    for (name, file) in files_of(Layout::Frames) {
+    for (codec, file) in frame_files() {
         for vector in vectors_of(&file).iter().filter(|vector| vector["kind"] == "encode_error") {
             let vector = frames::Vector::of(vector).expect("a vector");
             if COMPILE_ERRORS.contains(&&*vector.name) {
                 continue;
             }
-            let Ok(Some(Body::EchoCmd(command))) = vector.body() else {
-                panic!("{name}: not known: {}", vector.name)
+            let body = vector.body::<bodies::json::Codec>();
+            let (Ok(Some(bodies::json::Body::EchoCmd(command))), "json") = (body, &*codec) else {
+                panic!("{codec}: not known: {}", vector.name)
             };
             let (io, server) = tokio::io::duplex(4096);
             let mut server = BytePeer::over(server);
@@ -677,18 +779,25 @@ async fn a_command_that_cannot_be_encoded_fails_its_call_and_leaves_no_byte() {
 
 #[test]
 fn a_body_at_the_maximum_length_is_read_and_one_past_it_is_refused_at_its_length() {
-    let frame = |max_len: usize| {
-        json!({
-            "name": "max_len", "direction": "client_to_server", "kind": "roundtrip", "seq": "1", "type": "FailCmd",
-            "value": {}, "hex": "0102027b7d", "max_len": max_len,
-        })
-    };
-    assert_eq!(frames::check(&frame(2)), Ok(()));
-    let mut refused = frame(1);
-    refused["kind"] = json!("error");
-    refused["error"] = json!("too_large_length");
-    refused["consumed"] = json!(3);
-    assert_eq!(frames::check(&refused), Ok(()));
+    for (codec, name, value, hex) in [
+        ("json", "FailCmd", json!({}), "0102027b7d"),
+        ("protobuf", "Cmd1", json!({ "X": "1" }), "0100020801"),
+    ] {
+        let frame = |max_len: usize| {
+            json!({
+                "name": codec, "direction": "client_to_server", "kind": "roundtrip", "seq": "1", "type": name,
+                "value": value, "hex": hex, "max_len": max_len,
+            })
+        };
+        assert_eq!(check_frame(codec, &frame(2)), Ok(()));
+        let mut refused = frame(1);
+        refused["kind"] = json!("error");
+        refused["error"] = json!("too_large_length");
+        refused["consumed"] = json!(3);
+        assert_eq!(check_frame(codec, &refused), Ok(()));
+        refused["kind"] = json!("encode_error");
+        assert_eq!(check_frame(codec, &refused), Ok(()), "it is not written either");
+    }
 }
 
 /// The checks themselves must be able to fail: each change of a good vector is noticed.
@@ -721,28 +830,55 @@ fn a_vector_that_does_not_hold_or_is_not_known_fails() {
         assert!(values::check(&vector).is_err(), "{vector}");
     }
 
-    let frame = json!({
-        "name": "n", "direction": "server_to_client", "kind": "roundtrip", "seq": "5", "type": "DelayResult",
-        "value": { "ID": 7 }, "hex": "0502087b224944223a377d",
-    });
-    assert_eq!(frames::check(&frame), Ok(()));
-    for (field, other) in [
-        ("direction", json!("client_to_server")),
-        ("direction", json!("sideways")),
-        ("kind", json!("error")),
-        ("kind", json!("encode_error")),
-        ("kind", json!("skip")),
-        ("seq", json!("6")),
-        ("type", json!("EchoReply")),
-        ("value", json!({ "ID": 8 })),
-        ("hex", json!("0502087b224964223a377d")),
-        ("hex", json!("058200087b224944223a377d")),
-        ("max_len", json!(7)),
-        ("wrapped", json!(true)),
-    ] {
-        let vector = changed(&frame, field, other);
-        let failed =
-            std::panic::catch_unwind(|| frames::check(&vector)).map_or(true, |checked| checked.is_err());
-        assert!(failed, "{vector}");
+    let frames = [
+        (
+            "json",
+            json!({
+                "name": "n", "direction": "server_to_client", "kind": "roundtrip", "seq": "5",
+                "type": "DelayResult", "value": { "ID": 7 }, "hex": "0502087b224944223a377d",
+            }),
+            json!({ "ID": 8 }),
+            ["0502087b224964223a377d", "058200087b224944223a377d"],
+        ),
+        (
+            "protobuf",
+            json!({
+                "name": "n", "direction": "server_to_client", "kind": "roundtrip", "seq": "5",
+                "type": "CalcResult", "value": { "R": "7" }, "hex": "0502020807",
+            }),
+            json!({ "R": 7 }),
+            ["0502021007", "058200020807"],
+        ),
+        (
+            "mus",
+            json!({
+                "name": "n", "direction": "server_to_client", "kind": "roundtrip", "seq": "5",
+                "type": "DelayResult", "value": { "ID": 7 }, "hex": "05030e",
+            }),
+            json!({ "ID": "7" }),
+            ["05030f", "0583000e"],
+        ),
+    ];
+    for (codec, frame, other_value, [other_body, other_head]) in frames {
+        assert_eq!(check_frame(codec, &frame), Ok(()));
+        for (field, other) in [
+            ("direction", json!("client_to_server")),
+            ("direction", json!("sideways")),
+            ("kind", json!("error")),
+            ("kind", json!("encode_error")),
+            ("kind", json!("skip")),
+            ("seq", json!("6")),
+            ("type", json!("EchoReply")),
+            ("value", other_value),
+            ("hex", json!(other_body)),
+            ("hex", json!(other_head)),
+            ("max_len", json!(1)),
+            ("wrapped", json!(true)),
+        ] {
+            let vector = changed(&frame, field, other);
+            let failed = std::panic::catch_unwind(|| check_frame(codec, &vector))
+                .map_or(true, |checked| checked.is_err());
+            assert!(failed, "{codec}: {vector}");
+        }
     }
 }

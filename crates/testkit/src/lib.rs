@@ -1,7 +1,9 @@
 //! What the tests of the workspace share: a scripted byte peer ([`peer`]), both ends in one
 //! process ([`ends`]), the sample service of the golden vectors
-//! ([`sample`]), programs beside the test ([`process`]), and bounded waiting ([`wait`]).
+//! ([`sample`]), programs beside the test ([`process`]), programs that must not compile ([`compile_fail`]), and bounded
+//! waiting ([`wait`]).
 
+pub mod compile_fail;
 pub mod ends;
 pub mod peer;
 pub mod process;

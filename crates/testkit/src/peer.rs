@@ -73,6 +73,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> BytePeer<IO> {
         within(self.io.flush()).await.expect("the connection is open");
     }
 
+    /// Sends bytes, or as many of them as are taken before the other end closes the connection.
+    pub async fn send_until_closed(&mut self, bytes: &[u8]) {
+        // Only that end can fail it.
+        let _ = within(self.io.write_all(bytes)).await;
+    }
+
     /// Sends the bytes of hex.
     pub async fn send_hex(&mut self, hex: &str) {
         self.send(&unhex(hex)).await;

@@ -1,5 +1,5 @@
 //! The sample service of the golden vectors (`wire/vectors/README.md`): what its Commands do on the server. The types
-//! derive plainly, as a user's would.
+//! derive plainly, as a user's would, what JSON and MUS need; those of Protobuf are others.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,15 +7,19 @@ use std::time::Duration;
 
 use cmd_stream::server::Limits;
 use cmd_stream::{Command, Execute, Failed, Proxy, Reply, protocol};
+use mus_format::Mus;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
+
+pub mod mus;
+pub mod protobuf;
 
 /// The Receiver. It has no state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Service;
 
 /// Answered with the same fields.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct EchoCmd {
     /// Any.
@@ -24,12 +28,12 @@ pub struct EchoCmd {
     pub int64: i64,
     /// Any.
     pub string: String,
-    /// Any that JSON can write.
+    /// Any; JSON cannot write all.
     pub float64: f64,
 }
 
 /// Answered with `count` Replies that count up from `init`.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct StreamCmd {
     /// The first value.
@@ -39,23 +43,23 @@ pub struct StreamCmd {
 }
 
 /// Fails.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 pub struct FailCmd {}
 
 /// Answered after a while.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(default)]
 pub struct DelayCmd {
     /// Any.
     #[serde(rename = "ID")]
     pub id: i64,
-    /// In milliseconds.
+    /// In milliseconds; nothing below zero.
     #[serde(rename = "DelayMS")]
-    pub delay_ms: u64,
+    pub delay_ms: i64,
 }
 
 /// Another Command, with what a tracer wrote.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(rename_all = "PascalCase")]
 pub struct TraceCmd<C> {
     /// A pointer to a map in Go.
@@ -65,7 +69,7 @@ pub struct TraceCmd<C> {
 }
 
 /// The Reply of [`EchoCmd`].
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct EchoResult {
     /// That of the Command.
@@ -79,7 +83,7 @@ pub struct EchoResult {
 }
 
 /// A Reply of [`StreamCmd`].
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct StreamResult {
     /// Counts up.
@@ -89,7 +93,7 @@ pub struct StreamResult {
 }
 
 /// The Reply of [`DelayCmd`].
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(default)]
 pub struct DelayResult {
     /// That of the Command.
@@ -145,7 +149,7 @@ impl Execute<Service> for FailCmd {
 
 impl Execute<Service> for DelayCmd {
     async fn execute(self, _: &Service, proxy: Proxy<'_, DelayResult>) -> Result<(), Failed> {
-        sleep(Duration::from_millis(self.delay_ms)).await;
+        sleep(Duration::from_millis(self.delay_ms.try_into().unwrap_or(0))).await;
         proxy.send(DelayResult { id: self.id }).await
     }
 }

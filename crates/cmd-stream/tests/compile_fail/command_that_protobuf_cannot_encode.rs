@@ -1,0 +1,36 @@
+// error: the Format `Protobuf` cannot encode `Add`
+// error: for `Protobuf`, derive `prost::Message` on `Add`
+
+use cmd_stream::{Command, Error, Protobuf, Reply, Sender, protocol};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Add {
+    a: i64,
+    b: i64,
+}
+#[derive(prost::Message)]
+struct Sum {
+    #[prost(int64, tag = "1")]
+    value: i64,
+}
+
+impl Reply for Sum {}
+impl Command for Add {
+    type Reply = Sum;
+}
+
+protocol! {
+    struct Calculator {
+        commands { 0 => Add }
+        replies { 0 => Sum }
+    }
+}
+
+pub async fn client() -> Result<i64, Error> {
+    let sender = Sender::connect("127.0.0.1:9000", Calculator, Protobuf).await?;
+    let five = sender.send(Add { a: 2, b: 3 }).await?;
+    Ok(five.value)
+}
+
+fn main() {}
