@@ -2,11 +2,14 @@
 //!
 //! The library's tests replay the committed inputs through the same functions, without a fuzzer.
 
+pub mod bodies;
 pub mod frame;
 pub mod handshake;
 pub mod input;
 pub mod json;
 pub mod memory;
+pub mod mus;
+pub mod protobuf;
 pub mod sample;
 pub mod session;
 pub mod varint;

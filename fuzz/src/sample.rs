@@ -1,152 +1,42 @@
-//! The Commands and Replies of the sample service in JSON, as values that can be compared; what a stream of them holds,
-//! by the library and by other means; and scripts that make such streams.
+//! The Commands and Replies of the sample service in a Format, as values that can be compared; what a stream of them
+//! holds, by the library and by other means; and scripts that make such streams. Which values there are is said by the
+//! modules here, one a Format.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use cmd_stream::format::{Encode, EncodeError, Format};
+use cmd_stream::format::{EncodeError, Format};
 use cmd_stream::proto::frame::{Frame, FrameReader, Head, Seq, Tag};
 use cmd_stream::proto::{Decoded, Fault};
-use cmd_stream::protocol::{ClientProtocol, CommandOf, CommandVisitor, ServerProtocol};
-use cmd_stream::{Execute, Json};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use testkit::sample::{
-    DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, Sample, SampleCommand, SampleReply, Service,
-    StreamCmd, StreamResult, TraceCmd,
-};
 
 use super::input::{Input, Piece};
 use super::varint::{Number, reference};
 
-/// A Command of the sample service.
-#[derive(Clone, PartialEq, Debug)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Command {
-    Echo(EchoCmd),
-    Stream(StreamCmd),
-    Fail(FailCmd),
-    Delay(DelayCmd),
-    Trace(TraceCmd<EchoCmd>),
-}
+pub mod json;
+pub mod protobuf;
 
-/// A Reply of the sample service.
-#[derive(Clone, PartialEq, Debug)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Reply {
-    Echo(EchoResult),
-    Stream(StreamResult),
-    Delay(DelayResult),
-}
-
-/// What the remembered part of a body is.
-type Progress = <Json as Format>::Progress;
-
-/// One direction of a connection: what its frames carry.
+/// One direction of a connection in a Format, which writes a length before each body: what its frames carry.
 pub trait Side: Clone + PartialEq + Debug {
+    /// The Format.
+    type Format: Format<Progress: Debug> + Copy + Debug;
+    /// Without settings.
+    const FORMAT: Self::Format;
+
+    /// The Format with a maximum length.
+    fn limited(max_len: usize) -> Self::Format;
     /// Decodes a body, by the library.
-    fn decode(format: &Json, tag: Tag, body: &[u8], progress: &mut Progress) -> Decoded<Self>;
+    fn decode(format: &Self::Format, tag: Tag, body: &[u8], progress: &mut Progress<Self>) -> Decoded<Self>;
     /// Appends tag and body, by the library.
     ///
     /// # Errors
     ///
     /// Those of the Format.
-    fn encode(&self, format: &Json, out: &mut Vec<u8>) -> Result<(), EncodeError>;
-    /// Parses the text of a body by `serde_json` alone; nothing if there is no such tag.
-    fn parse(tag: i64, text: &[u8]) -> Option<serde_json::Result<Self>>;
-    /// Whether another value is inside, as `Cmd`.
-    fn has_inner(tag: i64) -> bool;
+    fn encode(&self, format: &Self::Format, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+    /// Parses a body by other means, without its length; nothing if there is no such tag.
+    fn parse(tag: i64, body: &[u8]) -> Option<Result<Self, EncodeError>>;
 }
 
-struct ToOwned;
-
-impl CommandVisitor<Sample, Service> for ToOwned {
-    type Output = Command;
-
-    fn visit<C: CommandOf<Sample> + Execute<Service>>(self, command: C, _: usize) -> Command {
-        match command.as_command() {
-            SampleCommand::EchoCmd(command) => Command::Echo(command.clone()),
-            SampleCommand::StreamCmd(command) => Command::Stream(command.clone()),
-            SampleCommand::FailCmd(command) => Command::Fail(command.clone()),
-            SampleCommand::DelayCmd(command) => Command::Delay(command.clone()),
-            SampleCommand::TraceEchoCmd(command) => Command::Trace(command.clone()),
-        }
-    }
-}
-
-impl Side for Command {
-    fn decode(format: &Json, tag: Tag, body: &[u8], progress: &mut Progress) -> Decoded<Self> {
-        <Sample as ServerProtocol<Json, Service>>::decode_command(format, tag, body, progress, ToOwned)
-    }
-
-    fn encode(&self, format: &Json, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        fn write<C: CommandOf<Sample>>(
-            format: &Json,
-            command: &C,
-            out: &mut Vec<u8>,
-        ) -> Result<(), EncodeError>
-        where
-            Json: Encode<C>,
-        {
-            format.encode_tag(C::TAG, out);
-            format.encode(command, out)
-        }
-        match self {
-            Self::Echo(command) => write(format, command, out),
-            Self::Stream(command) => write(format, command, out),
-            Self::Fail(command) => write(format, command, out),
-            Self::Delay(command) => write(format, command, out),
-            Self::Trace(command) => write(format, command, out),
-        }
-    }
-
-    fn parse(tag: i64, text: &[u8]) -> Option<serde_json::Result<Self>> {
-        Some(match tag {
-            0 => serde_json::from_slice(text).map(Self::Echo),
-            1 => serde_json::from_slice(text).map(Self::Stream),
-            2 => serde_json::from_slice(text).map(Self::Fail),
-            3 => serde_json::from_slice(text).map(Self::Delay),
-            4 => serde_json::from_slice(text).map(Self::Trace),
-            _ => return None,
-        })
-    }
-
-    fn has_inner(tag: i64) -> bool {
-        tag == 4
-    }
-}
-
-impl Side for Reply {
-    fn decode(format: &Json, tag: Tag, body: &[u8], progress: &mut Progress) -> Decoded<Self> {
-        Sample::decode_reply(format, tag, body, progress).map(|reply| match reply {
-            SampleReply::EchoResult(reply) => Self::Echo(reply),
-            SampleReply::StreamResult(reply) => Self::Stream(reply),
-            SampleReply::DelayResult(reply) => Self::Delay(reply),
-        })
-    }
-
-    fn encode(&self, format: &Json, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let reply = match self.clone() {
-            Self::Echo(reply) => SampleReply::EchoResult(reply),
-            Self::Stream(reply) => SampleReply::StreamResult(reply),
-            Self::Delay(reply) => SampleReply::DelayResult(reply),
-        };
-        <Sample as ServerProtocol<Json, Service>>::encode_reply(format, &reply, out)
-    }
-
-    fn parse(tag: i64, text: &[u8]) -> Option<serde_json::Result<Self>> {
-        Some(match tag {
-            0 => serde_json::from_slice(text).map(Self::Echo),
-            1 => serde_json::from_slice(text).map(Self::Stream),
-            2 => serde_json::from_slice(text).map(Self::Delay),
-            _ => return None,
-        })
-    }
-
-    fn has_inner(_: i64) -> bool {
-        false
-    }
-}
+/// What the remembered part of a body is.
+pub type Progress<V> = <<V as Side>::Format as Format>::Progress;
 
 /// A whole frame.
 #[derive(Clone, PartialEq, Debug)]
@@ -163,7 +53,7 @@ impl<V: Side> Item<V> {
     /// # Errors
     ///
     /// Those of the Format.
-    pub fn encode(&self, format: &Json, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    pub fn encode(&self, format: &V::Format, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match self {
             Self::Ping => Seq::PING.encode(out),
             Self::Value(seq, value) => {
@@ -200,9 +90,9 @@ impl End {
 
 /// Reads a stream of frames piece by piece, by the library.
 #[derive(Debug)]
-pub struct Stream<'a> {
-    format: Json,
-    reader: FrameReader<Progress>,
+pub struct Stream<'a, V: Side> {
+    format: V::Format,
+    reader: FrameReader<Progress<V>>,
     bytes: &'a [u8],
     start: usize,
 }
@@ -218,14 +108,14 @@ pub enum Next<V> {
     Invalid(cmd_stream::proto::DecodeError),
 }
 
-impl<'a> Stream<'a> {
+impl<'a, V: Side> Stream<'a, V> {
     /// A stream, with the settings of its reader.
-    pub fn new(format: Json, limit: usize, bytes: &'a [u8]) -> Self {
+    pub fn new(format: V::Format, limit: usize, bytes: &'a [u8]) -> Self {
         Self { format, reader: FrameReader::new(limit), bytes, start: 0 }
     }
 
     /// The next frame, if it is among the first `arrived` bytes.
-    pub fn next<V: Side>(&mut self, arrived: usize) -> Next<V> {
+    pub fn next(&mut self, arrived: usize) -> Next<V> {
         let format = &self.format;
         let decoded = self.reader.read(
             &self.bytes[self.start..arrived],
@@ -251,7 +141,7 @@ impl<'a> Stream<'a> {
     }
 
     /// All that the pieces hold, handed to `found` one by one.
-    pub fn read_all<V: Side>(&mut self, pieces: &[Piece], mut found: impl FnMut(Item<V>)) -> End {
+    pub fn read_all(&mut self, pieces: &[Piece], mut found: impl FnMut(Item<V>)) -> End {
         let mut missing = 0;
         for piece in pieces {
             missing = loop {
@@ -266,7 +156,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// The same by other means: what stands before the bodies is read here, and what is in them by `serde_json` alone.
+/// The same by other means: what stands before the bodies is read here, and what is in them by [`Side::parse`].
 pub fn reference_all<V: Side>(
     max_len: usize,
     limit: usize,
@@ -328,25 +218,10 @@ fn reference_one<V: Side>(max_len: usize, limit: usize, bytes: &[u8]) -> Result<
     }
     let end = end as usize;
     match V::parse(tag, &bytes[body_at..end]) {
-        // A struct is read from an object alone.
-        Some(Ok(_)) if !are_objects::<V>(tag, &bytes[body_at..end]) => {
-            invalid(Fault::Body("an array".into()), end)
-        }
         Some(Ok(value)) => Ok((Item::Value(Seq::new(seq as i64), value), end)),
-        Some(Err(error)) => invalid(Fault::Body(error.into()), end),
+        Some(Err(error)) => invalid(Fault::Body(error), end),
         None => unreachable!("the tag is known"),
     }
-}
-
-/// Whether the structs of a body that was parsed stand there as objects.
-fn are_objects<V: Side>(tag: i64, text: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Trace {
-        #[serde(rename = "Cmd")]
-        _cmd: BTreeMap<String, IgnoredAny>,
-    }
-    let is_object = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    is_object && (!V::has_inner(tag) || serde_json::from_slice::<Trace>(text).is_ok())
 }
 
 /// A stream that a script has made.
@@ -372,51 +247,8 @@ fn text(input: &mut Input<'_>) -> String {
     String::from_utf8_lossy(pattern).repeat(usize::from(times))
 }
 
-fn finite(input: &mut Input<'_>) -> f64 {
-    Some(f64::from_bits(input.number())).filter(|number| number.is_finite()).unwrap_or(0.5)
-}
-
 fn small(input: &mut Input<'_>) -> i64 {
     i64::from(input.byte().cast_signed())
-}
-
-fn echo(input: &mut Input<'_>) -> EchoCmd {
-    let kind = input.byte();
-    EchoCmd {
-        bool: kind & 1 != 0,
-        int64: if kind & 2 == 0 { 0 } else { input.number() as i64 },
-        string: text(input),
-        float64: if kind & 4 == 0 { 0.0 } else { finite(input) },
-    }
-}
-
-impl Scripting for Command {
-    fn script(input: &mut Input<'_>) -> Self {
-        match input.byte() % 8 {
-            0 => Self::Fail(FailCmd {}),
-            1 | 2 => Self::Stream(StreamCmd { init: small(input), count: small(input) }),
-            3 | 4 => Self::Delay(DelayCmd { id: small(input), delay_ms: input.number() as u16 as u64 }),
-            5 => {
-                let (keys, cmd) = (input.byte() % 4, echo(input));
-                let map_carrier = (keys > 0).then(|| (1..keys).map(|_| (text(input), text(input))).collect());
-                Self::Trace(TraceCmd { map_carrier, cmd })
-            }
-            _ => Self::Echo(echo(input)),
-        }
-    }
-}
-
-impl Scripting for Reply {
-    fn script(input: &mut Input<'_>) -> Self {
-        match input.byte() % 3 {
-            0 => Self::Stream(StreamResult { value: input.number() as i64, last: input.byte() & 1 != 0 }),
-            1 => Self::Delay(DelayResult { id: small(input) }),
-            _ => {
-                let EchoCmd { bool, int64, string, float64 } = echo(input);
-                Self::Echo(EchoResult { bool, int64, string, float64 })
-            }
-        }
-    }
 }
 
 /// Makes a stream: frames with seqs that grow, now and then with another seq, a ping or any bytes between them; at last,
@@ -443,7 +275,7 @@ pub fn scripted<V: Scripting>(input: &mut Input<'_>) -> Scripted<V> {
         seq = seq.next();
         // The number 0 says ping, whatever the value.
         let item = if matches!(item, Item::Value(Seq::PING, _)) { Item::Ping } else { item };
-        item.encode(&Json, &mut bytes).expect("JSON can write all that a script makes");
+        item.encode(&V::FORMAT, &mut bytes).expect("the Format can write all that a script makes");
         items.push(item);
     }
     for (at, bits) in turns {

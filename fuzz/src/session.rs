@@ -1,4 +1,4 @@
-//! A whole server that is fed arbitrary bytes: a real [`Server`] over connections in memory, on one thread with a paused
+//! A whole server that is fed arbitrary bytes, in one Format: a real [`Server`] over connections in memory, on one thread with a paused
 //! clock, so that what it does is decided by its input alone.
 //!
 //! What it must answer is worked out first: the bytes are decoded piece by piece as they will be sent, up to the first
@@ -8,15 +8,15 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use cmd_stream::Server;
 use cmd_stream::transport::{Accept, Peer};
-use cmd_stream::{Json, Server};
-use testkit::sample::Sample;
 use tokio::io::{DuplexStream, duplex, split};
 use tokio::runtime;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::memory::measure;
+use super::sample::Side;
 
 mod client;
 mod expected;
@@ -28,12 +28,21 @@ use client::{Client, assert_is_served};
 use expected::Expected;
 use outcome::Outcome;
 use plan::{Plan, SETTLE};
-use service::Bounded;
+use service::{Bounded, Fed, InJson, InProtobuf};
 
-/// A server, fed what the input says.
+/// A server in JSON, fed what the input says.
 pub fn check(data: &[u8]) {
-    let mut plan = Plan::read(data);
-    let expected = Expected::of(&plan);
+    check_in::<InJson>(data);
+}
+
+/// The same in Protobuf.
+pub fn check_protobuf(data: &[u8]) {
+    check_in::<InProtobuf>(data);
+}
+
+fn check_in<S: Fed>(data: &[u8]) {
+    let mut plan = Plan::read::<S::Command>(data);
+    let expected = Expected::<S>::of(&plan);
     if expected.has_seq_twice {
         // With little room for output the Commands in flight depend on when that is written.
         plan.output = None;
@@ -53,13 +62,13 @@ const MOST: usize = 400_000;
 /// A Command in a task of its own.
 const MOST_PER_TASK: usize = 2048;
 
-fn run(plan: &Plan, expected: &Expected) -> Outcome {
+fn run<S: Fed>(plan: &Plan, expected: &Expected<S>) -> Outcome {
     let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime without I/O needs nothing").block_on(async {
         let (connector, listener) = mpsc::unbounded_channel();
         let lost = Arc::new(Mutex::new(Vec::new()));
         let all_lost = Arc::clone(&lost);
-        let server = Server::builder(Sample, Json.max_len(plan.max_len), Bounded)
+        let server = Server::builder(S::Protocol::default(), S::Command::limited(plan.max_len), Bounded)
             .limits(plan.limits())
             .on_connection_lost(move |lost| all_lost.lock().expect("no panic").push(lost.clone()))
             .listen(Handed(listener))

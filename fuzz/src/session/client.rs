@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::super::input::Piece;
 use super::expected::Expected;
 use super::plan::{FRAME_TIME, Leave, Plan, SETTLE};
+use super::service::Fed;
 
 /// How many KiB a flood has: more than a server may hold of it.
 const FLOOD: usize = 2048;
@@ -26,7 +27,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn start(plan: &Plan, expected: &Expected, (reader, writer): Ends) -> Self {
+    pub(super) fn start(plan: &Plan, expected: &Expected<impl Fed>, (reader, writer): Ends) -> Self {
         // A client that reads late begins when the longest feeding is over: sooner if the server took all, which it
         // does unless it has ended the connection and waits until its last Replies are taken.
         let patience = if plan.reads_late { SETTLE * (3 + plan.pieces.len() as u32) } else { Duration::ZERO };
@@ -47,7 +48,7 @@ impl Client {
     }
 
     /// Ends the connection, if the server has not; what was received.
-    pub(super) async fn leave(self, plan: &Plan, expected: &Expected, handle: &Handle) -> Vec<u8> {
+    pub(super) async fn leave(self, plan: &Plan, expected: &Expected<impl Fed>, handle: &Handle) -> Vec<u8> {
         let Some(reading) = self.reading else {
             self.feeding.abort(); // it may wait for a server that waits for it
             return Vec::new();

@@ -4,23 +4,22 @@ use std::collections::{HashMap, HashSet};
 
 use cmd_stream::proto::frame::Seq;
 use cmd_stream::proto::{DecodeError, Fault};
-use cmd_stream::{ErrorKind, Json, Origin};
-use testkit::sample::DelayResult;
+use cmd_stream::{ErrorKind, Origin};
 
-use super::super::sample::{Command, Item, Next, Reply, Stream};
+use super::super::sample::{Item, Next, Side, Stream};
 use super::plan::Plan;
-use super::service::{echo, replies_of};
+use super::service::{Answer, Fed};
 
 /// What the server must do.
 #[derive(Debug)]
-pub(super) struct Expected {
+pub(super) struct Expected<S: Fed> {
     /// What it answers at once, in order.
-    pub(super) at_once: Vec<Item<Reply>>,
+    pub(super) at_once: Vec<Item<S::Reply>>,
     /// What it answers later, in any order of the Commands.
-    pub(super) late: Vec<Item<Reply>>,
+    pub(super) late: Vec<Item<S::Reply>>,
     pub(super) reason: Option<(ErrorKind, Origin)>,
     /// What the Commands that are in flight when the connection ends would have answered.
-    pub(super) in_flight: Vec<Item<Reply>>,
+    pub(super) in_flight: Vec<Item<S::Reply>>,
     pub(super) commands: u64,
     pub(super) pings: u64,
     pub(super) failed: u64,
@@ -34,7 +33,7 @@ pub(super) struct Expected {
     pub(super) output: usize,
 }
 
-impl Expected {
+impl<S: Fed> Expected<S> {
     /// Plays the server.
     pub(super) fn of(plan: &Plan) -> Self {
         let mut expected = Self {
@@ -51,7 +50,8 @@ impl Expected {
             has_seq_twice: false,
             output: 0,
         };
-        let mut stream = Stream::new(Json.max_len(plan.max_len), plan.frame, &plan.bytes);
+        let format = S::Command::limited(plan.max_len);
+        let mut stream = Stream::<S::Command>::new(format, plan.frame, &plan.bytes);
         // What is in flight, with what it will answer.
         let mut in_flight = HashMap::new();
         let mut seqs = HashSet::new();
@@ -106,26 +106,26 @@ impl Expected {
     }
 
     /// Plays a Command; what it answers later is returned.
-    fn execute(&mut self, plan: &Plan, seq: Seq, command: Command) -> Option<Item<Reply>> {
-        let done = match command {
-            Command::Echo(command) => self.answer(plan, seq, Reply::Echo(echo(command))),
-            Command::Trace(command) => self.answer(plan, seq, Reply::Echo(echo(command.cmd))),
-            Command::Stream(command) => {
-                command.count > 0
-                    && replies_of(&command).all(|reply| self.answer(plan, seq, Reply::Stream(reply)))
+    fn execute(&mut self, plan: &Plan, seq: Seq, command: S::Command) -> Option<Item<S::Reply>> {
+        match S::answer(command) {
+            Answer::AtOnce(replies) => {
+                let mut is_done = false;
+                let all_sent = replies.into_iter().all(|reply| {
+                    is_done = S::is_last(&reply);
+                    self.answer(plan, seq, reply)
+                });
+                if !(all_sent && is_done) {
+                    self.failed = 1;
+                    self.end(ErrorKind::Execution, Origin::Local);
+                }
+                None
             }
-            Command::Fail(_) => false,
-            Command::Delay(command) => {
-                let reply = Item::Value(seq, Reply::Delay(DelayResult { id: command.id }));
+            Answer::Late(reply) => {
+                let reply = Item::Value(seq, reply);
                 self.output += size(plan, &reply).expect("it is under all limits");
-                return Some(reply);
+                Some(reply)
             }
-        };
-        if !done {
-            self.failed = 1;
-            self.end(ErrorKind::Execution, Origin::Local);
         }
-        None
     }
 
     /// How many Replies it accepts for output; pongs are none.
@@ -135,7 +135,7 @@ impl Expected {
     }
 
     /// Whether the Reply is within the limits.
-    fn answer(&mut self, plan: &Plan, seq: Seq, reply: Reply) -> bool {
+    fn answer(&mut self, plan: &Plan, seq: Seq, reply: S::Reply) -> bool {
         let reply = Item::Value(seq, reply);
         let Some(size) = size(plan, &reply) else { return false };
         self.output += size;
@@ -144,8 +144,8 @@ impl Expected {
     }
 }
 
-fn size(plan: &Plan, reply: &Item<Reply>) -> Option<usize> {
+fn size<R: Side>(plan: &Plan, reply: &Item<R>) -> Option<usize> {
     let mut bytes = Vec::new();
-    reply.encode(&Json.max_len(plan.max_len), &mut bytes).ok()?;
+    reply.encode(&R::limited(plan.max_len), &mut bytes).ok()?;
     (bytes.len() <= plan.frame).then_some(bytes.len())
 }

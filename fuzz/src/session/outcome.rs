@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use cmd_stream::proto::frame::Seq;
 use cmd_stream::server::{Counters, LostConnection, Served};
-use cmd_stream::{ErrorKind, Json, Origin};
+use cmd_stream::{ErrorKind, Origin};
 
 use super::super::input::Piece;
-use super::super::sample::{End, Item, Reply, Stream};
+use super::super::sample::{End, Item, Side, Stream};
 use super::expected::Expected;
 use super::plan::{Leave, Plan};
+use super::service::Fed;
 
 /// What the server did.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// It is what was expected.
-    pub(super) fn assert(&self, plan: &Plan, expected: &Expected) {
+    pub(super) fn assert<S: Fed>(&self, plan: &Plan, expected: &Expected<S>) {
         let Self { lost, counters, served, received } = self;
         let [other, client] = &lost[..] else { panic!("{lost:?}") };
         let (client, other) = if client.id == 1 { (client, other) } else { (other, client) };
@@ -66,9 +67,9 @@ impl Outcome {
             assert!(matches!(served, Served::Closed(_)), "{served:?}");
         }
 
-        let received = decoded(received);
+        let received = decoded::<S::Reply>(received);
         let (late, at_once): (Vec<_>, Vec<_>) =
-            received.into_iter().partition(|item| matches!(item, Item::Value(_, Reply::Delay(_))));
+            received.into_iter().partition(|item| matches!(item, Item::Value(_, reply) if S::is_late(reply)));
         // What is written, and when, is known but for two cases: little room for output, and a connection that is ended
         // while its last Replies wait for a client that reads late.
         let ended_early = expected.reason.is_some();
@@ -100,23 +101,23 @@ impl Outcome {
 }
 
 /// The frames that the server sent.
-fn decoded(received: &[u8]) -> Vec<Item<Reply>> {
+fn decoded<R: Side>(received: &[u8]) -> Vec<Item<R>> {
     let frames = received.strip_prefix(b"\x07default").expect("the server speaks first");
     let mut items = Vec::new();
-    let end = Stream::new(Json, usize::MAX, frames)
+    let end = Stream::<R>::new(R::FORMAT, usize::MAX, frames)
         .read_all(&[Piece::whole(frames.len())], |item| items.push(item));
     assert_eq!(end, End::Clean);
     items
 }
 
 /// In an order that does not depend on time.
-fn sorted(mut items: Vec<Item<Reply>>) -> Vec<Item<Reply>> {
+fn sorted<R: Side>(mut items: Vec<Item<R>>) -> Vec<Item<R>> {
     items.sort_by_cached_key(|item| format!("{item:?}"));
     items
 }
 
 /// The Replies of each Command, and pongs.
-fn by_seq(items: Vec<Item<Reply>>) -> HashMap<Seq, Vec<Item<Reply>>> {
+fn by_seq<R: Side>(items: Vec<Item<R>>) -> HashMap<Seq, Vec<Item<R>>> {
     let mut of_each = HashMap::<_, Vec<_>>::new();
     for item in items {
         let seq = if let Item::Value(seq, _) = &item { *seq } else { Seq::PING };

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use cmd_stream::server::Limits;
+use testkit::peer::GREETING;
 
 use super::super::input::{Cuts, Input, Piece};
-use super::super::sample::{Command, scripted};
+use super::super::sample::{Scripting, scripted};
 
 /// Longer than any Command takes.
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
@@ -45,7 +46,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn read(data: &[u8]) -> Self {
+    /// A script makes Commands of this type.
+    pub(super) fn read<C: Scripting>(data: &[u8]) -> Self {
         let mut input = Input::new(data);
         let settings = input.byte();
         let (is_script, reads_late) = (settings & 1 != 0, settings & 2 != 0);
@@ -55,10 +57,11 @@ impl Plan {
         let output = (settings & 0x20 != 0 && !reads_late).then(|| 1 + usize::from(input.byte()));
         let frame = input.choice(&[4 << 20, 64, 70, 100, 1000, 70_000]);
         let max_len = input.choice(&[usize::MAX, 64, 80, 1000, 70_000]);
-        let pipe = input.choice(&[64 << 10, 1, 7, 100, 4096]);
+        let room = if reads_late { GREETING.len() } else { 1 }; // the server reads when it has greeted
+        let pipe = input.choice(&[64 << 10, 1, 7, 100, 4096]).max(room);
         let floods = settings & 0x40 != 0 && pipe >= 4096; // byte by byte it would take too long
         let cuts = Cuts::read(&mut input);
-        let bytes = if is_script { scripted::<Command>(&mut input).bytes } else { input.rest().to_vec() };
+        let bytes = if is_script { scripted::<C>(&mut input).bytes } else { input.rest().to_vec() };
         let mut pieces = cuts.pieces(bytes.len());
         pieces.iter_mut().for_each(|piece| piece.coin &= has_pauses);
         Self { bytes, pieces, pipe, reads_late, floods, leave, frame, max_len, output }

@@ -1,0 +1,5 @@
+//! Frames in Protobuf, and a server that is fed them; see `fuzz::protobuf`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::protobuf::check(data));
