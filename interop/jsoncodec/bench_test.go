@@ -1,14 +1,11 @@
 package jsoncodec_test
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
-	"io"
 	"testing"
 
-	"interop/jsoncodec"
 	"interop/sample"
+	"interop/speed"
 	"interop/workload"
 )
 
@@ -28,18 +25,8 @@ func BenchmarkEncodeBare(b *testing.B) {
 }
 
 func BenchmarkEncodeCodec(b *testing.B) {
-	b.ReportAllocs()
-	var (
-		pool  = workload.Pool()
-		codec = jsoncodec.NewClient(sample.Commands(), sample.Results())
-		w     = bufio.NewWriter(io.Discard)
-	)
-	b.ResetTimer()
-	for i := range b.N {
-		if _, err := codec.Encode(pool[i%len(pool)], w); err != nil {
-			b.Fatal(err)
-		}
-	}
+	client, _ := codecs(0)
+	speed.Encode(b, client)
 }
 
 func BenchmarkDecodeBare(b *testing.B) {
@@ -62,27 +49,6 @@ func BenchmarkDecodeBare(b *testing.B) {
 }
 
 func BenchmarkDecodeCodec(b *testing.B) {
-	b.ReportAllocs()
-	var (
-		frames bytes.Buffer
-		w      = bufio.NewWriter(&frames)
-		client = jsoncodec.NewClient(sample.Commands(), sample.Results())
-		server = jsoncodec.NewServer(sample.Commands(), sample.Results())
-	)
-	for _, value := range workload.Pool() {
-		if _, err := client.Encode(value, w); err != nil {
-			b.Fatal(err)
-		}
-	}
-	w.Flush()
-	r := bytes.NewReader(frames.Bytes())
-	b.ResetTimer()
-	for range b.N {
-		if r.Len() == 0 {
-			r.Reset(frames.Bytes())
-		}
-		if _, _, err := server.Decode(r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	client, server := codecs(0)
+	speed.Decode(b, client, server)
 }

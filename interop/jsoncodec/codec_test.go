@@ -15,6 +15,7 @@ import (
 	"interop/jsoncodec"
 	"interop/prefixed"
 	"interop/sample"
+	"interop/tagged"
 )
 
 func TestBodyIsWhatMarshalWrites(t *testing.T) {
@@ -51,7 +52,7 @@ func TestNothingIsWrittenOfAValueThatCannotBeEncoded(t *testing.T) {
 	w := bufio.NewWriter(&out)
 	codec := jsoncodec.NewClient(sample.Commands()[1:], sample.Results())
 	n, err := codec.Encode(sample.EchoCmd{}, w)
-	if !errors.Is(err, jsoncodec.ErrUnknownType) || n != 0 || w.Buffered() != 0 {
+	if !errors.Is(err, tagged.ErrUnknownType) || n != 0 || w.Buffered() != 0 {
 		t.Errorf("wrote %d bytes, error %v", w.Buffered(), err)
 	}
 }

@@ -12,3 +12,11 @@ type options struct {
 func WithMaxLength(bytes int) Option {
 	return func(o *options) { o.maxLength = bytes }
 }
+
+func maxLength(opts []Option) int {
+	var o options
+	for _, set := range opts {
+		set(&o)
+	}
+	return o.maxLength
+}

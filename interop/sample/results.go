@@ -1,6 +1,10 @@
 package sample
 
-import "github.com/cmd-stream/cmd-stream-go/core"
+import (
+	"math"
+
+	"github.com/cmd-stream/cmd-stream-go/core"
+)
 
 // Results lists the results, each at the index that is its tag.
 func Results() []core.Result {
@@ -17,6 +21,13 @@ type EchoResult struct {
 
 // LastOne is true: an echo is one result.
 func (r EchoResult) LastOne() bool { return true }
+
+// Equal compares the fields with those of the command; the bits of the floats, so
+// that NaN is equal to itself and 0 is not -0.
+func (r EchoResult) Equal(c EchoCmd) bool {
+	return r.Bool == c.Bool && r.Int64 == c.Int64 && r.String == c.String &&
+		math.Float64bits(r.Float64) == math.Float64bits(c.Float64)
+}
 
 // StreamResult is one of the answers to a StreamCmd.
 type StreamResult struct {

@@ -1,6 +1,6 @@
 //go:build !race
 
-package jsoncodec_test
+package speed
 
 // raceEnabled tells that the race detector is built in.
 const raceEnabled = false

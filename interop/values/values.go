@@ -11,16 +11,21 @@ import (
 	"time"
 
 	"github.com/cmd-stream/cmd-stream-go/core"
+
+	"interop/format"
 )
 
 // Receiver is what the command runs on. It has nothing to do.
 type Receiver struct{}
 
-// Commands lists the commands, each at the index that is its tag.
-func Commands() []core.Cmd[Receiver] { return []core.Cmd[Receiver]{Cmd{}} }
-
-// Results lists the results, each at the index that is its tag.
-func Results() []core.Result { return []core.Result{Result{}} }
+// Formats returns what the formats know of the service, which is about JSON
+// alone.
+func Formats() format.Service[Receiver] {
+	return format.Service[Receiver]{JSON: format.JSONTypes[Receiver]{
+		Commands: []core.Cmd[Receiver]{Cmd{}},
+		Results:  []core.Result{Result{}},
+	}}
+}
 
 // Cmd asks for its fields back.
 type Cmd struct {

@@ -3,7 +3,15 @@
 // bytes.
 package workload
 
-import "interop/sample"
+import (
+	"bufio"
+	"bytes"
+
+	"github.com/cmd-stream/cmd-stream-go/client"
+	"github.com/cmd-stream/cmd-stream-go/core"
+
+	"interop/sample"
+)
 
 // Size is the number of different values.
 const Size = 1024
@@ -24,6 +32,29 @@ func Pool() []sample.EchoCmd {
 		pool[i] = numbers.value()
 	}
 	return pool
+}
+
+// Boxed returns the values as the library takes them. Made into interfaces once,
+// they cost no allocation when they are sent.
+func Boxed() []core.Cmd[sample.Receiver] {
+	boxed := make([]core.Cmd[sample.Receiver], Size)
+	for i, value := range Pool() {
+		boxed[i] = value
+	}
+	return boxed
+}
+
+// Encoded returns what the codec makes of the values, one after another.
+func Encoded(codec client.Codec[sample.Receiver]) ([]byte, error) {
+	var out bytes.Buffer
+	w := bufio.NewWriter(&out)
+	for _, value := range Boxed() {
+		if _, err := codec.Encode(value, w); err != nil {
+			return nil, err
+		}
+	}
+	err := w.Flush()
+	return out.Bytes(), err
 }
 
 // generator is xorshift64 with the shifts 13, 7 and 17.

@@ -26,6 +26,15 @@ func TestRoundsAreMeasuredAndVerified(t *testing.T) {
 	}
 }
 
+func TestEachFormatIsMeasured(t *testing.T) {
+	for _, format := range []string{"json", "mus", "protobuf"} {
+		a := ask(t, `{"format":"`+format+`","in_flight":64,"connections":2,"duration_ms":60,"warmup_ms":20}`)[0]
+		if a.Error != "" || a.Commands == 0 || a.Verified != a.Commands {
+			t.Errorf("%s: %+v", format, a)
+		}
+	}
+}
+
 func TestBadRequestsAreAnsweredAndTheNextOneWorks(t *testing.T) {
 	answers := ask(t,
 		`no JSON`,

@@ -20,20 +20,11 @@ var (
 	errStuck = errors.New("the round did not end: a reply is missing")
 )
 
-// values are the commands of the workload, as the library takes them. Made into
-// interfaces once, they cost no allocation when they are sent.
+// The commands of the workload: to compare with, and to send.
 var (
 	values = workload.Pool()
-	boxed  = box(values)
+	boxed  = workload.Boxed()
 )
-
-func box(values []sample.EchoCmd) []core.Cmd[sample.Receiver] {
-	boxed := make([]core.Cmd[sample.Receiver], len(values))
-	for i, value := range values {
-		boxed[i] = value
-	}
-	return boxed
-}
 
 // window is the time measured, as durations since the begin of the round.
 type window struct {

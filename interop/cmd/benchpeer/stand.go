@@ -49,7 +49,7 @@ func (s stands) close() {
 }
 
 func newStand(formatName string) (*stand, error) {
-	codecs, err := format.New(formatName, sample.Commands(), sample.Results())
+	codecs, err := format.New(formatName, sample.Formats())
 	if err != nil {
 		return nil, err
 	}

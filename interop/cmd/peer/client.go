@@ -16,8 +16,6 @@ import (
 	dcln "github.com/cmd-stream/cmd-stream-go/delegate/cln"
 	"github.com/cmd-stream/cmd-stream-go/group"
 	"github.com/cmd-stream/cmd-stream-go/sender"
-
-	"interop/format"
 )
 
 const (
@@ -43,13 +41,13 @@ func runClient(args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("peer client", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	name := flags.String("service", "sample", "`name` of the service")
-	flags.StringVar(&o.format, "format", format.JSON, "`name` of the format")
+	flags.StringVar(&o.format, "format", "", "`name` of the format (each service has a default)")
 	flags.StringVar(&o.connect, "connect", "", "`address` of the server")
 	flags.StringVar(&o.info, "info", "", "`text` of the server info to expect (default \"default\")")
 	flags.StringVar(&o.scenario, "scenario", "unary", "`name` of what to do with the sample service")
 	flags.IntVar(&o.count, "count", 10000, "commands of the scenario pipelined")
 	flags.IntVar(&o.tasks, "tasks", 64, "concurrent senders of the scenario pipelined")
-	flags.StringVar(&o.text, "text", "", "`text` to send to the services echo and server_streaming (each has a default)")
+	flags.StringVar(&o.text, "text", "", "`text` to send to the services echo, hello_world and server_streaming (each has a default)")
 	if err := parse(flags, args); err != nil {
 		return err
 	}

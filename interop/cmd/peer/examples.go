@@ -8,6 +8,7 @@ import (
 
 	"interop/examples/calc"
 	"interop/examples/echo"
+	"interop/examples/helloworld"
 	"interop/examples/serverstreaming"
 )
 
@@ -43,6 +44,26 @@ func callEcho(d dialer[echo.Receiver]) error {
 			return err
 		}
 		fmt.Fprintf(d.out, "Result: %s\n", answer.Result)
+		return nil
+	})
+}
+
+// callHelloWorld prints what the hello world example prints.
+func callHelloWorld(d dialer[helloworld.Greeter]) error {
+	return d.with(func(l link[helloworld.Greeter]) error {
+		name := d.textOr("world")
+		for _, cmd := range []core.Cmd[helloworld.Greeter]{
+			helloworld.SayHelloCmd(name),
+			helloworld.SayFancyHelloCmd(name),
+		} {
+			ctx, cancel := callContext()
+			defer cancel()
+			greeting, err := l.sender.Send(ctx, cmd)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(d.out, greeting)
+		}
 		return nil
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 )
 
+var formats = []string{"json", "mus", "protobuf"}
+
 func TestScenarios(t *testing.T) {
 	want := map[string]string{
 		"unary":      "ok\n",
@@ -23,38 +25,47 @@ func TestScenarios(t *testing.T) {
 		"oversize":   "failed: ...\nok\n",
 		"killed":     "", // TestKilledServerFailsTheClient
 	}
-	for name := range scenarios {
-		t.Run(name, func(t *testing.T) {
-			pattern, known := want[name]
-			if !known {
-				t.Fatal("this scenario has no expectation")
-			}
-			if pattern == "" {
-				t.SkipNow()
-			}
-			server := startServer(t, "--service", "sample")
-			out, errs, exit := call("--connect", server.addr, "--scenario", name, "--count", "2000")
-			if exit != 0 || errs != "" || !matches(out, pattern) {
-				t.Errorf("exit %d, printed %q, complained %q", exit, out, errs)
-			}
-		})
+	for _, format := range formats {
+		for name := range scenarios {
+			t.Run(format+"/"+name, func(t *testing.T) {
+				pattern, known := want[name]
+				if !known {
+					t.Fatal("this scenario has no expectation")
+				}
+				if pattern == "" {
+					t.SkipNow()
+				}
+				server := startServer(t, "--service", "sample", "--format", format)
+				out, errs, exit := call("--connect", server.addr, "--format", format, "--scenario", name, "--count", "2000")
+				if exit != 0 || errs != "" || !matches(out, pattern) {
+					t.Errorf("exit %d, printed %q, complained %q", exit, out, errs)
+				}
+			})
+		}
 	}
 }
 
 func TestOtherServices(t *testing.T) {
-	for service, want := range map[string]string{
-		"values":           "ok\n",
-		"calc":             "Result: 5\nResult: 4\n",
-		"echo":             "Result: hello world\n",
-		"server_streaming": "Hello\nincredible\nworld\n",
+	for service, test := range map[string]struct {
+		formats []string // none: the one that the service has by default
+		want    string
+	}{
+		"protobuf_sample":  {want: "ok\n"},
+		"values":           {want: "ok\n"},
+		"calc":             {formats: []string{"json", "protobuf"}, want: "Result: 5\nResult: 4\n"},
+		"echo":             {formats: formats, want: "Result: hello world\n"},
+		"hello_world":      {want: "Hello world\nHello incredible world\n"},
+		"server_streaming": {formats: []string{"json", "mus"}, want: "Hello\nincredible\nworld\n"},
 	} {
-		t.Run(service, func(t *testing.T) {
-			server := startServer(t, "--service", service)
-			out, errs, exit := call("--connect", server.addr, "--service", service)
-			if exit != 0 || errs != "" || out != want {
-				t.Errorf("exit %d, printed %q, complained %q", exit, out, errs)
-			}
-		})
+		for _, format := range append([]string{""}, test.formats...) {
+			t.Run(service+"/"+format, func(t *testing.T) {
+				server := startServer(t, "--service", service, "--format", format)
+				out, errs, exit := call("--connect", server.addr, "--service", service, "--format", format)
+				if exit != 0 || errs != "" || out != test.want {
+					t.Errorf("exit %d, printed %q, complained %q", exit, out, errs)
+				}
+			})
+		}
 	}
 }
 
@@ -74,15 +85,17 @@ func TestKilledServerFailsTheClient(t *testing.T) {
 }
 
 func TestServerTellsWhyAConnectionWasLost(t *testing.T) {
-	for scenario, want := range map[string]string{
-		"streaming": "lost: EOF",
-		"failing":   "lost: the command failed, as it was asked to",
-		"oversize":  "lost: jsoncodec: read body: length 4194352 is over the limit of 4194304",
+	for _, test := range []struct{ format, scenario, want string }{
+		{"json", "streaming", "lost: EOF"},
+		{"json", "failing", "lost: the command failed, as it was asked to"},
+		{"json", "oversize", "lost: jsoncodec: read body: length 4194352 is over the limit of 4194304"},
+		{"mus", "oversize", "lost: muscodec: length 4194304 is over the limit of 4194240"},
+		{"protobuf", "oversize", "lost: protobufcodec: read body: length 4194309 is over the limit of 4194304"},
 	} {
-		t.Run(scenario, func(t *testing.T) {
-			server := startServer(t)
-			call("--connect", server.addr, "--scenario", scenario)
-			server.expectLine(t, want)
+		t.Run(test.format+"/"+test.scenario, func(t *testing.T) {
+			server := startServer(t, "--format", test.format)
+			call("--connect", server.addr, "--format", test.format, "--scenario", test.scenario)
+			server.expectLine(t, test.want)
 		})
 	}
 }
@@ -127,6 +140,7 @@ func TestBadArgumentsAreRefused(t *testing.T) {
 		{"sing"},
 		{"server", "--service", "opera"},
 		{"server", "--format", "xml"},
+		{"server", "--service", "values", "--format", "mus"},
 		{"server", "extra"},
 		{"client"},
 		{"client", "--connect", "127.0.0.1:1", "--service", "opera"},

@@ -68,8 +68,8 @@ func compare(cmd sample.EchoCmd) func(core.Result, error) error {
 		if err != nil {
 			return err
 		}
-		if want := sample.EchoResult(cmd); result != core.Result(want) {
-			return unexpected("the reply", result, want)
+		if got, ok := result.(sample.EchoResult); !ok || !got.Equal(cmd) {
+			return unexpected("the reply", result, sample.EchoResult(cmd))
 		}
 		return nil
 	}

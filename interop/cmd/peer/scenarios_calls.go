@@ -16,6 +16,7 @@ import (
 	dcln "github.com/cmd-stream/cmd-stream-go/delegate/cln"
 	"github.com/cmd-stream/cmd-stream-go/sender"
 
+	"interop/format"
 	"interop/sample"
 	"interop/workload"
 )
@@ -40,10 +41,26 @@ var edges = []sample.EchoCmd{
 	{Float64: -1e-7},
 }
 
+// edgesOf adds what JSON has no spelling for.
+func edgesOf(formatName string) []sample.EchoCmd {
+	all := slices.Clone(edges)
+	switch formatName {
+	case format.MUS:
+		// Not in Protobuf, where implementations leave -0 out as they do 0.
+		all = append(all, sample.EchoCmd{Float64: math.Copysign(0, -1)})
+		fallthrough
+	case format.Protobuf:
+		for _, float := range []float64{math.NaN(), math.Float64frombits(0xfff0_dead_beef_0001), math.Inf(1), math.Inf(-1)} {
+			all = append(all, sample.EchoCmd{Float64: float})
+		}
+	}
+	return all
+}
+
 // unary makes one call after another.
 func unary(d sampleDialer) error {
 	return d.with(func(l sampleLink) error {
-		for i, cmd := range edges {
+		for i, cmd := range edgesOf(d.format) {
 			if err := sendEcho(l, cmd); err != nil {
 				return fmt.Errorf("echo %d: %w", i, err)
 			}

@@ -14,8 +14,6 @@ import (
 	"github.com/cmd-stream/cmd-stream-go/delegate"
 	"github.com/cmd-stream/cmd-stream-go/handler"
 	"github.com/cmd-stream/cmd-stream-go/server"
-
-	"interop/format"
 )
 
 // workers is how many connections the server serves at a time.
@@ -35,7 +33,7 @@ func runServer(ctx context.Context, args []string, stdin io.Reader, stdout, stde
 	flags := flag.NewFlagSet("peer server", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	name := flags.String("service", "sample", "`name` of the service")
-	flags.StringVar(&o.format, "format", format.JSON, "`name` of the format")
+	flags.StringVar(&o.format, "format", "", "`name` of the format (each service has a default)")
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` to listen on")
 	flags.StringVar(&o.info, "info", string(delegate.DefaultServerInfo), "`text` of the server info")
 	milliseconds := flags.Int("receive-timeout-ms", 0, "time for a command to arrive, 0 for ever")

@@ -3,11 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"interop/examples/calc"
 	"interop/examples/echo"
+	"interop/examples/helloworld"
 	"interop/examples/serverstreaming"
 	"interop/format"
+	"interop/protosample"
 	"interop/sample"
 	"interop/values"
 )
@@ -22,32 +27,35 @@ func findService(name string) (service, error) {
 	if found, ok := services[name]; ok {
 		return found, nil
 	}
-	return service{}, fmt.Errorf("unknown service %q", name)
+	known := slices.Sorted(maps.Keys(services))
+	return service{}, fmt.Errorf("unknown service %q (known: %s)", name, strings.Join(known, ", "))
 }
 
 var services = map[string]service{
-	"sample":           newService(sample.Receiver{}, sampleCodecs, callSample),
-	"calc":             newService(calc.Calculator{}, calcCodecs, callCalc),
+	"sample":           newService(sample.Receiver{}, codecsOf(format.JSON, sample.Formats()), callSample),
+	"protobuf_sample":  newService(protosample.Receiver{}, codecsOf(format.Protobuf, protosample.Formats()), callProtosample),
+	"calc":             newService(calc.Calculator{}, codecsOf(format.JSON, calc.Formats()), callCalc),
 	"echo":             newService(echo.Receiver{}, echoCodecs, callEcho),
-	"server_streaming": newService(serverstreaming.Greeter{}, greeterCodecs, callGreeter),
-	"values":           newService(values.Receiver{}, valuesCodecs, callValues),
+	"hello_world":      newService(helloworld.Greeter{}, codecsOf(format.MUS, helloworld.Formats()), callHelloWorld),
+	"server_streaming": newService(serverstreaming.Greeter{}, codecsOf(format.MUS, serverstreaming.Formats()), callGreeter),
+	"values":           newService(values.Receiver{}, codecsOf(format.JSON, values.Formats()), callValues),
 }
 
-func newService[T any](
-	receiver T,
-	codecs func(formatName string) (format.Codecs[T], error),
-	call func(dialer[T]) error,
-) service {
+// codecs finds the codecs of a service. No name of a format stands for the
+// service's usual one.
+type codecs[T any] func(formatName string) (format.Codecs[T], error)
+
+func newService[T any](receiver T, find codecs[T], call func(dialer[T]) error) service {
 	return service{
 		serve: func(ctx context.Context, o serverOptions) error {
-			c, err := codecs(o.format)
+			c, err := find(o.format)
 			if err != nil {
 				return err
 			}
 			return serve(ctx, receiver, c.Server, o)
 		},
 		call: func(o clientOptions) error {
-			c, err := codecs(o.format)
+			c, err := find(o.format)
 			if err != nil {
 				return err
 			}
@@ -56,25 +64,18 @@ func newService[T any](
 	}
 }
 
-func sampleCodecs(name string) (format.Codecs[sample.Receiver], error) {
-	return format.New(name, sample.Commands(), sample.Results())
-}
-
-func calcCodecs(name string) (format.Codecs[calc.Calculator], error) {
-	return format.New(name, calc.Commands(), calc.Results())
-}
-
-func greeterCodecs(name string) (format.Codecs[serverstreaming.Greeter], error) {
-	return format.New(name, serverstreaming.Commands(), serverstreaming.Results())
-}
-
-func valuesCodecs(name string) (format.Codecs[values.Receiver], error) {
-	return format.New(name, values.Commands(), values.Results())
+func codecsOf[T any](usual string, formats format.Service[T]) codecs[T] {
+	return func(name string) (format.Codecs[T], error) {
+		if name == "" {
+			name = usual
+		}
+		return format.New(name, formats)
+	}
 }
 
 // echoCodecs takes any format: the service has one of its own.
-func echoCodecs(string) (codecs format.Codecs[echo.Receiver], err error) {
-	codecs.Client = echo.NewClientCodec(format.Limit)
-	codecs.Server = echo.NewServerCodec(format.Limit)
-	return codecs, nil
+func echoCodecs(string) (found format.Codecs[echo.Receiver], err error) {
+	found.Client = echo.NewClientCodec(format.Limit)
+	found.Server = echo.NewServerCodec(format.Limit)
+	return found, nil
 }

@@ -1,5 +1,5 @@
-// Package calc is the service of the calc_json example: two commands that add
-// and subtract, answered by a number.
+// Package calc is the service of the examples calc_json and calc_protobuf: two
+// commands that add and subtract, answered by a number.
 package calc
 
 import (
@@ -17,12 +17,6 @@ func (Calculator) Add(a, b int) int { return a + b }
 
 // Sub returns the difference.
 func (Calculator) Sub(a, b int) int { return a - b }
-
-// Commands lists the commands, each at the index that is its tag.
-func Commands() []core.Cmd[Calculator] { return []core.Cmd[Calculator]{AddCmd{}, SubCmd{}} }
-
-// Results lists the results, each at the index that is its tag.
-func Results() []core.Result { return []core.Result{CalcResult(0)} }
 
 // AddCmd asks for A + B.
 type AddCmd struct{ A, B int }

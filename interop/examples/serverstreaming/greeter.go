@@ -1,9 +1,5 @@
 // Package serverstreaming is the service of the server_streaming example: one
 // command that is answered by several results.
-//
-// In JSON the command is a string, and a result is an object:
-//
-//	{"Message": "Hello", "Last": false}
 package serverstreaming
 
 import (
@@ -18,12 +14,6 @@ type Greeter struct{}
 
 // Greetings returns what to say to name, in order.
 func (Greeter) Greetings(name string) []string { return []string{"Hello", "incredible", name} }
-
-// Commands lists the commands, each at the index that is its tag.
-func Commands() []core.Cmd[Greeter] { return []core.Cmd[Greeter]{SayFancyHelloMultiCmd("")} }
-
-// Results lists the results, each at the index that is its tag.
-func Results() []core.Result { return []core.Result{Greeting{}} }
 
 // SayFancyHelloMultiCmd asks to greet somebody, one word a result.
 type SayFancyHelloMultiCmd string

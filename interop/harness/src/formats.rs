@@ -1,9 +1,15 @@
 //! The Formats of the matrix.
 
-use cmd_stream::format::{Decode, Encode, Format};
+use std::fmt::Debug;
+
+use cmd_stream::format::{Encode, Format};
+use cmd_stream::protocol::{ClientProtocol, CommandOf, ServerProtocol};
+use cmd_stream::{Command, Json, Mus, Protobuf};
 use testkit::sample::{
-    DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, StreamCmd, StreamResult, TraceCmd,
+    self, DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, Service, StreamCmd, StreamResult, TraceCmd,
 };
+
+use crate::protobuf;
 
 /// The Formats that are tested, each a line: its name in the Go peer, and the Format. Every test of the matrix and the
 /// `sample_server` take them from here.
@@ -14,40 +20,77 @@ macro_rules! for_each_format {
     ($then:ident) => {
         $then! {
             json => cmd_stream::Json;
+            mus => cmd_stream::Mus;
+            protobuf => cmd_stream::Protobuf;
         }
     };
 }
 
-/// A value of the sample service in this Format.
-pub trait Codes<T>: Encode<T> + Decode<T> {}
-
-impl<F: Encode<T> + Decode<T>, T> Codes<T> for F {}
-
-/// A Format that both ends of the sample service can use.
+/// A Format that both ends of the sample service can use, with the types that it has for the service. Tests make their
+/// Commands from those of [`testkit::sample`], and turn Replies into those of it.
 pub trait SampleFormat:
     Format
     + Copy
-    + Codes<EchoCmd>
-    + Codes<StreamCmd>
-    + Codes<FailCmd>
-    + Codes<DelayCmd>
-    + Codes<TraceCmd<EchoCmd>>
-    + Codes<EchoResult>
-    + Codes<StreamResult>
-    + Codes<DelayResult>
+    + Encode<<Self as SampleFormat>::Echo>
+    + Encode<<Self as SampleFormat>::Stream>
+    + Encode<<Self as SampleFormat>::Fail>
+    + Encode<<Self as SampleFormat>::Delay>
+    + Encode<<Self as SampleFormat>::Trace>
 {
+    /// The service with its tags.
+    type Protocol: ClientProtocol<Self> + ServerProtocol<Self, Service> + Default;
+    /// [`EchoCmd`].
+    type Echo: From<EchoCmd> + Call<Self::Protocol, EchoResult>;
+    /// [`StreamCmd`].
+    type Stream: From<StreamCmd> + Call<Self::Protocol, StreamResult>;
+    /// [`FailCmd`].
+    type Fail: From<FailCmd> + Call<Self::Protocol, EchoResult>;
+    /// [`DelayCmd`].
+    type Delay: From<DelayCmd> + Call<Self::Protocol, DelayResult>;
+    /// [`TraceCmd`].
+    type Trace: From<TraceCmd<EchoCmd>> + Call<Self::Protocol, EchoResult>;
+
+    /// Floats that some Formats refuse or change, and this one carries.
+    const SPECIAL_FLOATS: &'static [f64];
 }
 
-impl<F> SampleFormat for F where
-    F: Format
-        + Copy
-        + Codes<EchoCmd>
-        + Codes<StreamCmd>
-        + Codes<FailCmd>
-        + Codes<DelayCmd>
-        + Codes<TraceCmd<EchoCmd>>
-        + Codes<EchoResult>
-        + Codes<StreamResult>
-        + Codes<DelayResult>
-{
+/// A Command of the Protocol `P`, with a Reply that can be turned into `R`.
+pub trait Call<P: cmd_stream::Protocol, R>: CommandOf<P> + Command<Reply: Into<R> + Debug> {}
+
+impl<P: cmd_stream::Protocol, R, C: CommandOf<P> + Command<Reply: Into<R> + Debug>> Call<P, R> for C {}
+
+macro_rules! plain_types {
+    () => {
+        type Echo = EchoCmd;
+        type Stream = StreamCmd;
+        type Fail = FailCmd;
+        type Delay = DelayCmd;
+        type Trace = TraceCmd<EchoCmd>;
+    };
+}
+
+impl SampleFormat for Json {
+    type Protocol = sample::Sample;
+    plain_types!();
+
+    const SPECIAL_FLOATS: &'static [f64] = &[-0.0];
+}
+
+impl SampleFormat for Mus {
+    type Protocol = sample::mus::Sample;
+    plain_types!();
+
+    const SPECIAL_FLOATS: &'static [f64] = &[-0.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+}
+
+impl SampleFormat for Protobuf {
+    type Protocol = protobuf::Sample;
+    type Echo = protobuf::EchoCmd;
+    type Stream = protobuf::StreamCmd;
+    type Fail = protobuf::FailCmd;
+    type Delay = protobuf::DelayCmd;
+    type Trace = protobuf::TraceCmd;
+
+    // A negative zero equals the default, so `prost` does not write it. (Go does.)
+    const SPECIAL_FLOATS: &'static [f64] = &[f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
 }

@@ -1,20 +1,20 @@
-//! Builds the Go peer.
+//! Builds the Go programs.
 
 use std::env::consts::EXE_SUFFIX;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Builds the Go peer with the command `go`, and says where it is.
+/// Builds the Go program `cmd/NAME` with the command `go`, and says where it is.
 ///
 /// # Errors
 ///
-/// Why there is no peer, for a reader of the tests' output.
-pub fn build_peer(go: &str, into: &Path) -> Result<PathBuf, String> {
-    let peer = into.join(format!("peer{EXE_SUFFIX}"));
+/// Why there is no program, for a reader of the tests' output.
+pub fn build(go: &str, name: &str, into: &Path) -> Result<PathBuf, String> {
+    let program = into.join(format!("{name}{EXE_SUFFIX}"));
     let mut build = Command::new(go);
     build.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
-    build.args(["build", "-buildvcs=false", "-o"]).arg(&peer).arg("./cmd/peer");
+    build.args(["build", "-buildvcs=false", "-o"]).arg(&program).arg(format!("./cmd/{name}"));
     let built = build.output().map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
             format!("the interoperability tests need Go 1.24 or later, and there is no `{go}`: see interop/README.md")
@@ -22,9 +22,12 @@ pub fn build_peer(go: &str, into: &Path) -> Result<PathBuf, String> {
         _ => format!("`{go}` cannot be run: {error}"),
     })?;
     if built.status.success() {
-        Ok(peer)
+        Ok(program)
     } else {
-        Err(format!("the Go peer cannot be built ({build:?}):\n{}", String::from_utf8_lossy(&built.stderr)))
+        Err(format!(
+            "the Go program {name} cannot be built ({build:?}):\n{}",
+            String::from_utf8_lossy(&built.stderr)
+        ))
     }
 }
 
@@ -34,7 +37,7 @@ mod tests {
 
     #[test]
     fn without_go_the_message_says_what_is_missing() {
-        let error = build_peer("no-such-go", &std::env::temp_dir()).expect_err("there is none");
+        let error = build("no-such-go", "peer", &std::env::temp_dir()).expect_err("there is none");
         assert!(error.contains("need Go 1.24 or later, and there is no `no-such-go`"), "{error}");
     }
 }

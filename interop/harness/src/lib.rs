@@ -1,4 +1,5 @@
-//! What the interoperability tests (`tests/matrix/`) stand on: the Go peer, and the Formats that both sides know.
+//! What the interoperability tests stand on: the Go programs, and the Formats that both sides know. `tests/matrix/` has
+//! both sides talk to each other, `tests/mus_random/` compares what they make of values in MUS.
 //!
 //! ```text
 //! cargo test -p interop
@@ -8,5 +9,6 @@
 
 mod formats;
 pub mod go;
+pub mod protobuf;
 
-pub use formats::{Codes, SampleFormat};
+pub use formats::{Call, SampleFormat};

@@ -3,7 +3,7 @@
 use cmd_stream::Server;
 use examples::Failure;
 use interop::{SampleFormat, for_each_format};
-use testkit::sample::{Sample, Service};
+use testkit::sample::Service;
 
 macro_rules! serve_by_name {
     ($($name:ident => $format:expr;)+) => {
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn serve<F: SampleFormat>(format: F) -> Result<(), Failure> {
-    let server = Server::bind("127.0.0.1:0", Sample, format, Service).await?;
+    let server = Server::bind("127.0.0.1:0", F::Protocol::default(), format, Service).await?;
     println!("listening on {}", server.handle().local_addr());
     server.serve().await;
     Ok(())

@@ -5,30 +5,43 @@ use testkit::process::Process;
 use crate::support::{go_client, go_server};
 
 #[tokio::test]
-async fn calc_prints_the_same_with_either_end_in_go() {
-    either_end_in_go(env!("CARGO_BIN_EXE_calc_json"), "calc", &["Result: 5", "Result: 4"]).await;
+async fn calc_in_json_prints_the_same_with_either_end_in_go() {
+    either_end_in_go(env!("CARGO_BIN_EXE_calc_json"), "calc", "json", &["Result: 5", "Result: 4"]).await;
+}
+
+#[tokio::test]
+async fn calc_in_protobuf_prints_the_same_with_either_end_in_go() {
+    either_end_in_go(env!("CARGO_BIN_EXE_calc_protobuf"), "calc", "protobuf", &["Result: 5", "Result: 4"])
+        .await;
 }
 
 #[tokio::test]
 async fn echo_prints_the_same_with_either_end_in_go() {
-    either_end_in_go(env!("CARGO_BIN_EXE_echo"), "echo", &["Result: hello world"]).await;
+    either_end_in_go(env!("CARGO_BIN_EXE_echo"), "echo", "its own", &["Result: hello world"]).await;
+}
+
+#[tokio::test]
+async fn hello_world_prints_the_same_with_either_end_in_go() {
+    let prints = ["Hello world", "Hello incredible world"];
+    either_end_in_go(env!("CARGO_BIN_EXE_hello_world"), "hello_world", "mus", &prints).await;
 }
 
 #[tokio::test]
 async fn server_streaming_prints_the_same_with_either_end_in_go() {
     let prints = ["Hello", "incredible", "world"];
-    either_end_in_go(env!("CARGO_BIN_EXE_server_streaming"), "server_streaming", &prints).await;
+    either_end_in_go(env!("CARGO_BIN_EXE_server_streaming"), "server_streaming", "mus", &prints).await;
 }
 
-/// `ours` is the example, `theirs` the service of the Go peer.
-async fn either_end_in_go(ours: &str, theirs: &str, prints: &[&str]) {
-    let (mut go, address) = go_server(theirs, &[]).await;
+/// `ours` is the example, `theirs` the service of the Go peer, in which there are several formats.
+async fn either_end_in_go(ours: &str, theirs: &str, format: &str, prints: &[&str]) {
+    let args = ["--format", format];
+    let (mut go, address) = go_server(theirs, &args).await;
     Process::start(ours, &["--connect", &address]).expect_success(prints).await;
     go.expect_line("lost: EOF").await;
-    go_client(theirs, &address, &[]).expect_success(prints).await;
+    go_client(theirs, &address, &args).expect_success(prints).await;
 
     let (server, address) = Process::start_server(ours, &["--listen", "127.0.0.1:0"]).await;
-    go_client(theirs, &address, &[]).expect_success(prints).await;
+    go_client(theirs, &address, &args).expect_success(prints).await;
     Process::start(ours, &["--connect", &address]).expect_success(prints).await;
     server.signal("TERM");
     server.expect_success(&[]).await;

@@ -1,5 +1,6 @@
 //! The matrix: every scenario with our client and the Go server ([`go_server`]), and with the Go client and our server
-//! ([`go_client`]), each in every Format; the examples with either end swapped; and what JSON of Go looks like.
+//! ([`go_client`]), each in every Format; the examples with either end swapped; what JSON of Go looks like; and the
+//! service of the Protobuf vectors.
 //!
 //! A claim is a function, generic over the Format; it is a test once it is listed here.
 
@@ -9,6 +10,7 @@ mod examples;
 mod go_client;
 mod go_server;
 mod json_values;
+mod protobuf_sample;
 mod support;
 
 macro_rules! matrix {

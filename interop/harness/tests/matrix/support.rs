@@ -7,7 +7,7 @@ use cmd_stream::server::{Builder, Handle, LostConnection};
 use cmd_stream::{Client, Server};
 use interop::{SampleFormat, go};
 use testkit::process::Process;
-use testkit::sample::{EchoCmd, EchoResult, Sample, Service};
+use testkit::sample::{EchoCmd, EchoResult, Service};
 use testkit::wait::within;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -30,18 +30,18 @@ impl<F: SampleFormat> Wire<F> {
     }
 
     /// A client of ours.
-    pub(crate) async fn client(self, address: &str) -> Client<Sample, F> {
-        Client::connect(address, Sample, self.format).await.expect("a server listens there")
+    pub(crate) async fn client(self, address: &str) -> Client<F::Protocol, F> {
+        Client::connect(address, F::Protocol::default(), self.format).await.expect("a server listens there")
     }
 
     /// The settings of a client of ours.
-    pub(crate) fn client_builder(self) -> cmd_stream::client::Builder<Sample, F> {
-        Client::builder(Sample, self.format)
+    pub(crate) fn client_builder(self) -> cmd_stream::client::Builder<F::Protocol, F> {
+        Client::builder(F::Protocol::default(), self.format)
     }
 
     /// The settings of a server of ours.
-    pub(crate) fn server_builder(self) -> Builder<Sample, F, Service> {
-        Server::builder(Sample, self.format, Service)
+    pub(crate) fn server_builder(self) -> Builder<F::Protocol, F, Service> {
+        Server::builder(F::Protocol::default(), self.format, Service)
     }
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn go_client(service: &str, address: &str, args: &[&str]) -> Process 
 /// The Go peer; the first caller builds it.
 fn go_peer() -> &'static Path {
     static PEER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let built = PEER.get_or_init(|| go::build_peer("go", Path::new(env!("CARGO_TARGET_TMPDIR"))));
+    let built = PEER.get_or_init(|| go::build("go", "peer", Path::new(env!("CARGO_TARGET_TMPDIR"))));
     built.as_deref().unwrap_or_else(|message| panic!("{message}"))
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct OurServer {
 }
 
 impl OurServer {
-    pub(crate) async fn start<F: SampleFormat>(settings: Builder<Sample, F, Service>) -> Self {
+    pub(crate) async fn start<F: SampleFormat>(settings: Builder<F::Protocol, F, Service>) -> Self {
         let (sender, lost) = unbounded_channel();
         let settings = settings.on_connection_lost(move |connection| {
             // Nobody listens any more when the test is over.
@@ -97,9 +97,10 @@ impl Drop for OurServer {
 }
 
 /// Sends an echo and compares every bit of what comes back.
-pub(crate) async fn expect_echo<F: SampleFormat>(client: &Client<Sample, F>, echo: EchoCmd) {
+pub(crate) async fn expect_echo<F: SampleFormat>(client: &Client<F::Protocol, F>, echo: EchoCmd) {
     let EchoCmd { bool, int64, string, float64 } = echo.clone();
-    let reply = within(client.send(echo).into_future()).await.expect("an echo is answered");
-    assert_eq!(reply, EchoResult { bool, int64, string, float64 });
+    let reply = within(client.send(F::Echo::from(echo)).into_future()).await.expect("an echo is answered");
+    let reply: EchoResult = reply.into();
+    assert_eq!((reply.bool, reply.int64, reply.string), (bool, int64, string));
     assert_eq!(reply.float64.to_bits(), float64.to_bits(), "0 and -0 are equal, and not the same");
 }

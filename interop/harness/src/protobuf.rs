@@ -1,0 +1,151 @@
+//! The sample service in Protobuf: the messages of `interop/messages/sample.proto`, each with its type in
+//! [`testkit::sample`]. (The golden vectors of Protobuf have a service of their own, [`testkit::sample::protobuf`].)
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cmd_stream::{Command, Execute, Failed, Proxy, Reply, protocol};
+use testkit::sample::{self, Service};
+use tokio::time::sleep;
+
+/// Declares messages with the fields of a type of the sample service.
+macro_rules! messages {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident { $( $field:ident: $type:ty = $kind:ident $tag:literal, )* }
+    )+) => { $(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, prost::Message)]
+        pub struct $name {
+            $(
+                /// That of the plain type.
+                #[prost($kind, tag = $tag)]
+                pub $field: $type,
+            )*
+        }
+
+        impl From<sample::$name> for $name {
+            fn from(plain: sample::$name) -> Self {
+                let sample::$name { $($field),* } = plain;
+                Self { $($field),* }
+            }
+        }
+
+        impl From<$name> for sample::$name {
+            fn from(message: $name) -> Self {
+                let $name { $($field),* } = message;
+                Self { $($field),* }
+            }
+        }
+    )+ };
+}
+
+messages! {
+    /// Answered with the same fields.
+    EchoCmd { bool: bool = bool "1", int64: i64 = int64 "2", string: String = string "3", float64: f64 = double "4", }
+    /// Answered with Replies that count up.
+    StreamCmd { init: i64 = int64 "1", count: i64 = int64 "2", }
+    /// Fails.
+    FailCmd {}
+    /// Answered after a while.
+    DelayCmd { id: i64 = int64 "1", delay_ms: i64 = int64 "2", }
+    /// The Reply of [`EchoCmd`].
+    EchoResult { bool: bool = bool "1", int64: i64 = int64 "2", string: String = string "3", float64: f64 = double "4", }
+    /// A Reply of [`StreamCmd`].
+    StreamResult { value: i64 = int64 "1", last: bool = bool "2", }
+    /// The Reply of [`DelayCmd`].
+    DelayResult { id: i64 = int64 "1", }
+}
+
+/// An echo, with what a tracer wrote.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TraceCmd {
+    /// A message, as a map by itself cannot be absent.
+    #[prost(message, optional, tag = "1")]
+    pub map_carrier: Option<Carrier>,
+    /// What is executed.
+    #[prost(message, optional, tag = "2")]
+    pub cmd: Option<EchoCmd>,
+}
+
+/// What a tracer wrote.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Carrier {
+    /// By key.
+    #[prost(btree_map = "string, string", tag = "1")]
+    pub entries: BTreeMap<String, String>,
+}
+
+impl From<sample::TraceCmd<sample::EchoCmd>> for TraceCmd {
+    fn from(plain: sample::TraceCmd<sample::EchoCmd>) -> Self {
+        let map_carrier = plain.map_carrier.map(|entries| Carrier { entries });
+        Self { map_carrier, cmd: Some(plain.cmd.into()) }
+    }
+}
+
+impl Reply for EchoResult {}
+impl Reply for DelayResult {}
+impl Reply for StreamResult {
+    fn is_last(&self) -> bool {
+        self.last
+    }
+}
+
+impl Command for EchoCmd {
+    type Reply = EchoResult;
+}
+impl Command for StreamCmd {
+    type Reply = StreamResult;
+}
+impl Command for FailCmd {
+    type Reply = EchoResult;
+}
+impl Command for DelayCmd {
+    type Reply = DelayResult;
+}
+impl Command for TraceCmd {
+    type Reply = EchoResult;
+}
+
+impl Execute<Service> for EchoCmd {
+    async fn execute(self, _: &Service, proxy: Proxy<'_, EchoResult>) -> Result<(), Failed> {
+        let Self { bool, int64, string, float64 } = self;
+        proxy.send(EchoResult { bool, int64, string, float64 }).await
+    }
+}
+
+impl Execute<Service> for StreamCmd {
+    async fn execute(self, _: &Service, proxy: Proxy<'_, StreamResult>) -> Result<(), Failed> {
+        for n in 0..self.count {
+            proxy.send(StreamResult { value: self.init.wrapping_add(n), last: n + 1 == self.count }).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Execute<Service> for FailCmd {
+    async fn execute(self, _: &Service, _: Proxy<'_, EchoResult>) -> Result<(), Failed> {
+        Err(Failed::new("the command failed, as it was asked to"))
+    }
+}
+
+impl Execute<Service> for DelayCmd {
+    async fn execute(self, _: &Service, proxy: Proxy<'_, DelayResult>) -> Result<(), Failed> {
+        sleep(Duration::from_millis(self.delay_ms.try_into().unwrap_or(0))).await;
+        proxy.send(DelayResult { id: self.id }).await
+    }
+}
+
+impl Execute<Service> for TraceCmd {
+    async fn execute(self, service: &Service, proxy: Proxy<'_, EchoResult>) -> Result<(), Failed> {
+        self.cmd.unwrap_or_default().execute(service, proxy).await
+    }
+}
+
+protocol! {
+    /// The sample service, with the tags of the JSON vectors.
+    pub struct Sample {
+        commands { 0 => EchoCmd, 1 => StreamCmd, 2 => FailCmd, 3 => DelayCmd, 4 => TraceCmd }
+        replies { 0 => EchoResult, 1 => StreamResult, 2 => DelayResult }
+    }
+}

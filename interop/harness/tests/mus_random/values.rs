@@ -1,0 +1,129 @@
+//! The types of the Go program `muscheck` that a derive would be used for.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use mus_format::Mus;
+
+use crate::random::{Any, Random};
+
+#[derive(Mus)]
+pub(crate) struct Empty;
+
+#[derive(Mus)]
+pub(crate) struct Foo {
+    a: isize,
+    b: bool,
+    c: String,
+}
+
+/// `Foo` with another length of its string.
+#[derive(Mus)]
+pub(crate) struct ZigzagFoo {
+    a: isize,
+    b: bool,
+    #[mus(len = varint)]
+    c: String,
+}
+
+/// A field of its own in Go, by embedding.
+#[derive(Mus)]
+struct Base {
+    n: i8,
+}
+
+#[derive(Mus)]
+struct Inner {
+    id: u32,
+    tags: Vec<String>,
+}
+
+#[derive(Mus)]
+pub(crate) struct Outer {
+    base: Base,
+    foo: Foo,
+    inner: Option<Inner>,
+    map: BTreeMap<String, u16>,
+    array: [f32; 2],
+    at: SystemTime,
+    raw: Vec<u8>,
+}
+
+#[derive(Mus)]
+pub(crate) struct Tree {
+    value: i64,
+    children: Vec<Self>,
+}
+
+#[derive(Mus)]
+pub(crate) struct Label(String);
+
+#[derive(Mus)]
+pub(crate) enum Shape {
+    Circle { r: isize },
+    Label(String),
+}
+
+#[derive(Mus)]
+#[mus(dtm = 300)]
+pub(crate) struct TypedFoo {
+    a: isize,
+    b: bool,
+    c: String,
+}
+
+#[derive(Mus)]
+#[mus(dtm = 7)]
+pub(crate) struct FooOfTag7 {
+    foo: Foo,
+}
+
+macro_rules! any {
+    ($($type:ident { $($field:ident)* })*) => { $(
+        impl Any for $type {
+            fn any(random: &mut Random) -> Self {
+                Self { $($field: random.any(),)* }
+            }
+        }
+    )* };
+}
+
+any! {
+    Foo { a b c }
+    ZigzagFoo { a b c }
+    Base { n }
+    Inner { id tags }
+    Outer { base foo inner map array at raw }
+    TypedFoo { a b c }
+    FooOfTag7 { foo }
+}
+
+impl Any for Empty {
+    fn any(_: &mut Random) -> Self {
+        Self
+    }
+}
+
+impl Any for Label {
+    fn any(random: &mut Random) -> Self {
+        Self(random.any())
+    }
+}
+
+impl Any for Shape {
+    fn any(random: &mut Random) -> Self {
+        if random.one_in(2) { Self::Circle { r: random.any() } } else { Self::Label(random.any()) }
+    }
+}
+
+/// Two children at most and some levels, or it would have no end.
+impl Any for Tree {
+    fn any(random: &mut Random) -> Self {
+        tree(random, 6)
+    }
+}
+
+fn tree(random: &mut Random, levels: usize) -> Tree {
+    let children = if levels == 0 { 0 } else { random.below(3) };
+    Tree { value: random.any(), children: (0..children).map(|_| tree(random, levels - 1)).collect() }
+}

@@ -1,0 +1,60 @@
+package vectors
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// MUS is a value in MUS, from one of the files of values.
+type MUS struct {
+	// Name of the vector.
+	Name string
+	// Kind as in the README.
+	Kind string
+	// Type is the name of the serializer, followed by the options, if any, in
+	// alphabetical order: ord.string{len=raw.int}.
+	Type string
+	// Bytes of the value.
+	Bytes []byte
+	// Consumed is how many of them are read, where that is not all.
+	Consumed int
+}
+
+// MUSValues returns the vectors of a file of values: varint, raw, ord, time or
+// struct.
+func MUSValues(t *testing.T, file string) (values []MUS) {
+	t.Helper()
+	var content struct {
+		Vectors []struct {
+			Vector
+			Options map[string]any `json:"options"`
+		} `json:"vectors"`
+	}
+	load(t, file, &content)
+	for _, v := range content.Vectors {
+		value := MUS{Name: v.Name, Kind: v.Kind, Type: v.Type + optionsOf(v.Options), Bytes: v.frame(t)}
+		value.Consumed = len(value.Bytes)
+		if v.Consumed != nil {
+			value.Consumed = *v.Consumed
+		}
+		values = append(values, value)
+	}
+	if len(values) == 0 {
+		t.Fatalf("no vectors in %s", file)
+	}
+	return values
+}
+
+func optionsOf(options map[string]any) string {
+	if len(options) == 0 {
+		return ""
+	}
+	var list []string
+	for _, key := range slices.Sorted(maps.Keys(options)) {
+		list = append(list, fmt.Sprintf("%s=%v", key, options[key]))
+	}
+	return "{" + strings.Join(list, ",") + "}"
+}
