@@ -10,7 +10,7 @@ use crate::alloc::{self, Allocated};
 use crate::participant::{self, Format};
 use crate::participants::{Participant, cmd_stream};
 use crate::runner::Plan;
-use crate::workload::{self, Value};
+use crate::workload;
 
 /// Round trips that are counted, about: each task makes its share of them, and at least a hundred.
 const ROUND_TRIPS: usize = 50_000;
@@ -75,27 +75,15 @@ fn count_setting(format: Format, in_flight: u32, connections: u32) -> Result<Cou
 /// What any user of these values allocates for the same round trips: the value that the server decodes, and the one that
 /// the client decodes. They are sent by reference.
 fn own_values(format: Format, tasks: usize, calls: usize) -> Allocated {
-    let bodies: Vec<_> = workload::pool().iter().map(|value| encode(format, value)).collect();
+    let bodies: Vec<_> = workload::pool().iter().map(|value| format.encode(value)).collect();
     alloc::start_counting();
     for task in 0..tasks {
         for body in workload::of_task(&bodies, task).take(calls) {
-            black_box(decode(format, body));
-            black_box(decode(format, body));
+            black_box(format.decode(body));
+            black_box(format.decode(body));
         }
     }
     alloc::stop_counting()
-}
-
-fn encode(format: Format, value: &Value) -> Vec<u8> {
-    match format {
-        Format::Json => serde_json::to_vec(value).expect("a value of the pool is plain JSON"),
-    }
-}
-
-fn decode(format: Format, body: &[u8]) -> Value {
-    match format {
-        Format::Json => serde_json::from_slice(body).expect("it was encoded here"),
-    }
 }
 
 /// One object a line.

@@ -7,11 +7,13 @@ use std::io::{self, BufRead, Write};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use prost::Message;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
 use crate::load::Measured;
 use crate::participants::Participant;
+use crate::workload::Value;
 
 /// Threads that a participant's client and server share; the runner gives the Go participant as many.
 pub(crate) const THREADS: usize = 2;
@@ -21,12 +23,42 @@ pub(crate) const THREADS: usize = 2;
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Format {
     Json,
+    Mus,
+    Protobuf,
 }
 
 impl Format {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
+            Self::Mus => "mus",
+            Self::Protobuf => "protobuf",
+        }
+    }
+
+    /// The body of a value.
+    pub(crate) fn encode(self, value: &Value) -> Vec<u8> {
+        match self {
+            Self::Json => serde_json::to_vec(value).expect("a value of the pool is plain JSON"),
+            Self::Mus => mus_format::to_vec(value).expect("a value of the pool has no limits"),
+            Self::Protobuf => value.encode_to_vec(),
+        }
+    }
+
+    /// The value of a body that was encoded here.
+    pub(crate) fn decode(self, body: &[u8]) -> Value {
+        match self {
+            Self::Json => serde_json::from_slice(body).expect("it was encoded here"),
+            Self::Mus => mus_format::from_slice(body).expect("it was encoded here"),
+            Self::Protobuf => Value::decode(body).expect("it was encoded here"),
+        }
+    }
+
+    /// Whether the length of a body stands before it.
+    pub(crate) fn has_length(self) -> bool {
+        match self {
+            Self::Json | Self::Protobuf => true,
+            Self::Mus => false,
         }
     }
 }

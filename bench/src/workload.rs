@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use bench::random::XorShift;
 use serde::{Deserialize, Serialize};
 
 /// How many values the pool holds.
@@ -10,13 +11,17 @@ pub(crate) const POOL_SIZE: usize = 1024;
 /// How far apart in the pool neighbouring tasks begin, so that they are not in step.
 const STRIDE: usize = 7;
 
-/// What is sent as a Command and comes back as its Reply; the names of its fields in JSON are those of the Go peer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What is sent as a Command and comes back as its Reply. In each Format it has the bytes that it has in the Go peer.
+#[derive(Clone, PartialEq, Serialize, Deserialize, mus_format::Mus, prost::Message)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Value {
+    #[prost(bool, tag = "1")]
     pub(crate) bool: bool,
+    #[prost(int64, tag = "2")]
     pub(crate) int64: i64,
+    #[prost(string, tag = "3")]
     pub(crate) string: String,
+    #[prost(double, tag = "4")]
     pub(crate) float64: f64,
 }
 
@@ -33,35 +38,20 @@ pub(crate) fn of_task<T>(pool: &[T], task: usize) -> impl Iterator<Item = &T> {
 }
 
 fn generate() -> Vec<Value> {
-    let mut random = XorShift(0x9E37_79B9_7F4A_7C15);
-    (0..POOL_SIZE).map(|_| random.value()).collect()
-}
-
-/// Marsaglia's xorshift with 64 bits of state: three lines in any language.
-struct XorShift(u64);
-
-impl XorShift {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    // The order of the draws is part of the workload.
-    fn value(&mut self) -> Value {
-        let bool = self.next() & 1 == 1;
-        let int64 = self.next().cast_signed();
-        let length = self.next() % 1001;
-        let string = (0..length).map(|_| char::from(b'a' + (self.next() % 26) as u8)).collect();
-        let float64 = (self.next() >> 11) as f64 / 1024.0;
+    let mut random = XorShift::new();
+    let value = |_| {
+        let (bool, int64, string, float64) = random.echo();
         Value { bool, int64, string, float64 }
-    }
+    };
+    (0..POOL_SIZE).map(value).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
+    use crate::participant::Format;
 
     #[test]
     fn first_and_last_value_are_those_of_every_other_implementation() {
@@ -84,17 +74,25 @@ mod tests {
     }
 
     #[test]
-    fn json_names_are_those_of_the_go_peer() {
-        let value = Value { bool: true, int64: -1, string: "a".to_owned(), float64: 0.5 };
-        let json = serde_json::to_string(&value).unwrap();
-        assert_eq!(json, r#"{"Bool":true,"Int64":-1,"String":"a","Float64":0.5}"#);
+    fn bytes_are_those_of_the_go_peer() {
+        let value = Value { bool: true, int64: -300, string: "hi".to_owned(), float64: 1.5 };
+        let float = 1.5_f64.to_le_bytes();
+        // As in the golden vectors, echo_cmd/simple of codec_mus.json.
+        let mus = [&[1, 0xd7, 0x04, 2, b'h', b'i'][..], &float].concat();
+        assert_eq!(Format::Mus.encode(&value), mus);
+        let int = [0x10, 0xd4, 0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        let protobuf = [&[0x08, 1][..], &int, &[0x1a, 2, b'h', b'i', 0x21], &float].concat();
+        assert_eq!(Format::Protobuf.encode(&value), protobuf);
+        let json = r#"{"Bool":true,"Int64":-300,"String":"hi","Float64":1.5}"#;
+        assert_eq!(Format::Json.encode(&value), json.as_bytes());
     }
 
     #[test]
-    fn every_value_survives_json() {
-        for value in pool().iter() {
-            let json = serde_json::to_vec(value).unwrap();
-            assert_eq!(serde_json::from_slice::<Value>(&json).unwrap(), *value);
+    fn every_value_survives_every_format() {
+        for format in Format::value_variants() {
+            for value in pool() {
+                assert_eq!(format.decode(&format.encode(value)), *value);
+            }
         }
     }
 

@@ -2,7 +2,11 @@
 
 use cmd_stream::format::{Decode, Encode};
 use cmd_stream::server::{Handle, Served};
-use cmd_stream::{Command, Execute, Failed, Json, Proxy, Reply, Server, protocol};
+use cmd_stream::{Command, Execute, Failed, Json, Mus, Protobuf, Proxy, Reply, Server, protocol};
+use mus_format::Output;
+use prost::Message;
+use prost::bytes::{Buf, BufMut};
+use prost::encoding::{DecodeContext, WireType};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
@@ -41,6 +45,34 @@ impl Command for Sent {
     type Reply = Value;
 }
 
+impl mus_format::Encode for Sent {
+    fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+        mus_format::Encode::encode(self.0, out);
+    }
+}
+
+impl Message for Sent {
+    fn encode_raw(&self, out: &mut impl BufMut) {
+        self.0.encode_raw(out);
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.0.encoded_len()
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        kind: WireType,
+        bytes: &mut impl Buf,
+        context: DecodeContext,
+    ) -> Result<(), prost::DecodeError> {
+        prost::encoding::skip_field(kind, tag, bytes, context) // it is only sent
+    }
+
+    fn clear(&mut self) {}
+}
+
 protocol! {
     /// The same protocol as its client sees it.
     struct SendProtocol {
@@ -67,6 +99,8 @@ struct Client<F: EchoFormat>(cmd_stream::Client<SendProtocol, F>);
 pub(crate) async fn measure(request: &Request) -> Result<Measured, String> {
     match request.format {
         Format::Json => measure_in(Json, request).await,
+        Format::Mus => measure_in(Mus, request).await,
+        Format::Protobuf => measure_in(Protobuf, request).await,
     }
 }
 
@@ -86,6 +120,8 @@ pub(crate) async fn count(
 ) -> Result<Allocated, String> {
     match format {
         Format::Json => count_in(Json, connections, in_flight, calls).await,
+        Format::Mus => count_in(Mus, connections, in_flight, calls).await,
+        Format::Protobuf => count_in(Protobuf, connections, in_flight, calls).await,
     }
 }
 

@@ -5,9 +5,10 @@
 //! are not timed. What comes back is compared with what was sent either way.
 
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Instant;
 
+use cmd_stream::proto::varint;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -19,7 +20,7 @@ use crate::workload;
 const PIECE: usize = 64 * 1024;
 
 pub(crate) async fn measure(request: &Request) -> Result<Measured, String> {
-    let frames = Frames::of(request.format);
+    let frames = Arc::new(Frames::of(request.format));
     let connections = connect(request.connections as usize).await.map_err(text)?;
     let shares = shares(request.in_flight as usize, connections.len());
     let busy = connections.into_iter().zip(shares).filter(|(_, share)| *share > 0);
@@ -45,22 +46,18 @@ struct Frames {
 }
 
 impl Frames {
-    fn of(format: Format) -> Arc<Self> {
-        static JSON: LazyLock<Arc<Frames>> = LazyLock::new(|| Arc::new(Frames::json()));
-        match format {
-            Format::Json => Arc::clone(&JSON),
-        }
-    }
-
-    /// SPEC, Frames and Codecs: seq, tag and length as varints, then the body. The tag is 0, seq counts from 1.
-    fn json() -> Self {
+    /// SPEC, Frames and Codecs: seq, tag, and where the Format has it the length, as varints; then the body. The tag is 0,
+    /// seq counts from 1.
+    fn of(format: Format) -> Self {
         let (mut bytes, mut ranges) = (Vec::new(), Vec::new());
-        for (seq, value) in (1..).zip(workload::pool().iter()) {
+        for (seq, value) in (1_u64..).zip(workload::pool()) {
             let start = bytes.len();
-            let body = serde_json::to_vec(value).expect("a value of the pool is plain JSON");
-            put_varint(&mut bytes, seq);
-            put_varint(&mut bytes, 0);
-            put_varint(&mut bytes, body.len() as u64);
+            let body = format.encode(value);
+            varint::encode(seq, &mut bytes);
+            varint::encode(0_u64, &mut bytes);
+            if format.has_length() {
+                varint::encode(body.len() as u64, &mut bytes);
+            }
             bytes.extend(body);
             ranges.push(start..bytes.len());
         }
@@ -77,14 +74,6 @@ impl Frames {
         let frames = u128::from(bytes) * self.ranges.len() as u128 / self.bytes.len() as u128;
         u64::try_from(frames).expect("a frame has more than one byte")
     }
-}
-
-fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
 }
 
 /// Connections of which the other ends echo what they read.
@@ -221,12 +210,16 @@ mod tests {
 
     #[test]
     fn first_frame_is_seq_tag_length_body() {
-        let frames = Frames::json();
+        let frames = Frames::of(Format::Json);
         let first = &frames.bytes[frames.ranges[0].clone()];
         // 404 bytes of JSON: 0x194 as a varint.
         assert_eq!(first[..5], [1, 0, 0x94, 0x03, b'{']);
         assert_eq!(first.len(), 4 + 404);
         assert_eq!(frames.ranges.last().unwrap().end, frames.bytes.len());
+        // In MUS there is no length: behind seq and tag stands the bool, then the number.
+        let frames = Frames::of(Format::Mus);
+        assert_eq!(frames.bytes[..3], [1, 0, 1]);
+        assert_eq!(frames.ranges[0], 0..2 + 1 + 10 + 2 + 322 + 8);
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 
-use crate::error::{Error, Fault};
+use crate::error::Error;
 use crate::limits::Limits;
 use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
 
 /// A type that can be decoded from MUS. `'de` is how long the bytes live: types like `&'de str` borrow from them.
 ///
-/// [`Mus`](derive@crate::Mus) derives it. By hand: read the fields in order, and put [`SHAPE`](Self::SHAPE) together in
+/// `#[derive(Mus)]` implements it. By hand: read the fields in order, and put [`SHAPE`](Self::SHAPE) together in
 /// the same order; there is an example at [`Shape`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be decoded from MUS",
@@ -19,6 +19,9 @@ use crate::shape::Shape;
 )]
 pub trait Decode<'de>: Sized {
     /// What a value looks like on the wire: exactly what [`decode`](Self::decode) reads.
+    ///
+    /// It is used while a value arrives in pieces. One that is wrong makes such values slow to decode, or wait for more
+    /// bytes than they have; it never makes another value of them.
     const SHAPE: Shape;
 
     /// Reads a value.
@@ -140,14 +143,11 @@ pub fn decode_with<'de, T: Decode<'de>>(bytes: &'de [u8], limits: &Limits) -> De
 ///
 /// # Errors
 ///
-/// What is wrong with the bytes, and where. Missing bytes are [`Fault::Truncated`], bytes behind the value
-/// [`Fault::Trailing`].
+/// What is wrong with the bytes, and where. Missing bytes are [`Fault::Truncated`](crate::Fault::Truncated), bytes behind the value
+/// [`Fault::Trailing`](crate::Fault::Trailing).
 #[inline]
 pub fn from_slice<'de, T: Decode<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
-    match decode(bytes) {
-        Decoded::Value(value, taken) if taken == bytes.len() => Ok(value),
-        Decoded::Value(_, taken) => Err(Error { fault: Fault::Trailing(bytes.len() - taken), at: taken }),
-        Decoded::Incomplete(missing) => Err(Error { fault: Fault::Truncated(missing), at: bytes.len() }),
-        Decoded::Invalid(error) => Err(error),
-    }
+    let mut reader = Reader::new(bytes, &Limits::new());
+    let value = T::decode(&mut reader);
+    reader.finish_whole(value)
 }

@@ -8,7 +8,7 @@ use crate::output::{Buffer, Counter, Output};
 
 /// A type that can be encoded in MUS.
 ///
-/// [`Mus`](derive@crate::Mus) derives it. By hand: write the fields in order; there is an example at
+/// `#[derive(Mus)]` implements it. By hand: write the fields in order; there is an example at
 /// [`Shape`](crate::Shape).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be encoded in MUS",

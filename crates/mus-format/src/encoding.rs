@@ -266,3 +266,6 @@ impl<E, V> fmt::Debug for Checked<E, V> {
         f.write_str("Checked")
     }
 }
+
+#[cfg(test)]
+mod tests;

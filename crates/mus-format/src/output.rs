@@ -102,7 +102,7 @@ impl Encoding {
     #[inline]
     fn finish(self) -> Result<(), EncodeError> {
         match self.rare {
-            Some(rare) => rare.finish(),
+            Some(rare) => (*rare).finish(),
             None => Ok(()),
         }
     }
@@ -146,7 +146,7 @@ impl Encoding {
 
 impl Rare {
     #[cold]
-    fn finish(self: Box<Self>) -> Result<(), EncodeError> {
+    fn finish(self) -> Result<(), EncodeError> {
         self.error.map_or(Ok(()), Err)
     }
 }
@@ -179,13 +179,14 @@ impl Buffer<'_> {
             self.out.extend_from_slice(&bytes);
             self.out.truncate(end);
         } else {
-            self.at_the_end(&bytes, len);
+            self.varint_at_the_end(value);
         }
     }
 
-    /// Writes some of these bytes where there may be no room for all of them.
+    /// Writes a number where there may be no room for more bytes than it takes.
     #[cold]
-    fn at_the_end(&mut self, bytes: &[u8; 16], len: usize) {
+    fn varint_at_the_end(&mut self, value: u64) {
+        let (bytes, len) = varint::bytes(value);
         self.out.extend_from_slice(&bytes[..len]);
     }
 }

@@ -3,6 +3,8 @@
 
 mod scanner;
 
+use alloc::boxed::Box;
+
 use self::scanner::{Scan, Scanner};
 use crate::decode::{Decode, Decoded, decode_with};
 use crate::limits::Limits;
@@ -35,7 +37,7 @@ use crate::limits::Limits;
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Where the scan stopped, once there was one.
-    scanner: Option<Scanner>,
+    scanner: Option<Box<Scanner>>,
 }
 
 impl Progress {
@@ -47,13 +49,20 @@ impl Progress {
     pub fn decode<'de, T: Decode<'de>>(&mut self, bytes: &'de [u8], limits: &Limits) -> Decoded<T> {
         if self.scanner.is_none() {
             match decode_with(bytes, limits) {
-                Decoded::Incomplete(_) => self.scanner = Some(Scanner::new(const { &[T::SHAPE] }, limits)),
+                Decoded::Incomplete(_) => {}
                 answer => return answer,
             }
         }
-        match self.scanner.as_mut().map(|scanner| scanner.scan(bytes)) {
-            Some(Scan::Incomplete(missing)) => Decoded::Incomplete(missing),
-            Some(Scan::End | Scan::Fault) | None => {
+        self.scan(bytes, limits)
+    }
+
+    /// Goes on with a value of which not all was there at first.
+    #[inline(never)]
+    fn scan<'de, T: Decode<'de>>(&mut self, bytes: &'de [u8], limits: &Limits) -> Decoded<T> {
+        let begun = || Box::new(Scanner::new(const { &[T::SHAPE] }, limits));
+        match self.scanner.get_or_insert_with(begun).scan(bytes) {
+            Scan::Incomplete(missing) => Decoded::Incomplete(missing),
+            Scan::End | Scan::Fault => {
                 self.scanner = None;
                 decode_with(bytes, limits)
             }

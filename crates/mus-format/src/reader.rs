@@ -29,19 +29,20 @@ pub struct Reader<'de> {
     length: usize,
     depth: usize,
     empty_elements: usize,
-    /// How much memory may be reserved at once beyond [`SMALL`].
+    /// How much memory may still be reserved beyond [`SMALL`] before elements are there.
     reservable: usize,
     limits: Limits,
-    stop: Stop,
-    pointers: Vec<Option<Box<dyn Any>>>,
+    /// Why reading stopped, if the bytes ended: how many more are needed at least.
+    missing: usize,
+    rare: Option<Box<Rare>>,
 }
 
-#[derive(Debug)]
-enum Stop {
-    /// It has not, or nobody said why.
-    No,
-    Incomplete(NonZeroUsize),
-    Invalid(Error),
+/// What few values need.
+#[derive(Debug, Default)]
+struct Rare {
+    /// Why reading stopped, if the bytes do not fit.
+    error: Option<Error>,
+    pointers: Vec<Option<Box<dyn Any>>>,
 }
 
 /// Memory that a sequence may reserve before its elements are there.
@@ -60,8 +61,8 @@ impl<'de> Reader<'de> {
             empty_elements: limits.max_empty_elements(),
             reservable: bytes.len(),
             limits: *limits,
-            stop: Stop::No,
-            pointers: Vec::new(),
+            missing: 1,
+            rare: None,
         }
     }
 
@@ -131,7 +132,20 @@ impl<'de> Reader<'de> {
 
     #[inline(never)]
     fn long_varint<U: Unsigned>(&mut self) -> Result<U, Stopped> {
-        match varint::find(self.rest, U::BITS) {
+        match varint::find_at_once(self.rest, U::BITS) {
+            Some(found) => self.pass(found),
+            None => self.varint_near_the_end(),
+        }
+    }
+
+    #[cold]
+    fn varint_near_the_end<U: Unsigned>(&mut self) -> Result<U, Stopped> {
+        self.pass(varint::find(self.rest, U::BITS))
+    }
+
+    #[inline]
+    fn pass<U: Unsigned>(&mut self, found: Found) -> Result<U, Stopped> {
+        match found {
             Found::Number(value, taken) => {
                 self.rest = &self.rest[taken..];
                 Ok(U::truncated(value))
@@ -224,24 +238,21 @@ impl<'de> Reader<'de> {
 
     #[cold]
     fn large_capacity(&mut self, count: usize, size: usize) -> usize {
-        let affordable = count.min(self.reservable / size);
-        self.reservable -= affordable * size;
-        affordable.max(SMALL / size)
+        let capacity = count.min((SMALL + self.reservable) / size);
+        self.reservable -= (capacity * size).saturating_sub(SMALL);
+        capacity
     }
 
     /// Reads what is one level deeper: the elements of a sequence, the content of a pointer.
     #[inline]
-    pub fn nest<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, Stopped>,
-    ) -> Result<T, Stopped> {
+    pub fn nest<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Stopped>) -> Result<T, Stopped> {
         let Some(depth) = self.depth.checked_sub(1) else {
             return Err(self.invalid(Fault::TooDeep(self.limits.max_depth())));
         };
         self.depth = depth;
-        let value = read(self)?;
+        let value = read(self);
         self.depth += 1;
-        Ok(value)
+        value
     }
 
     /// Reads the content of a pointer that has the encoding of its content, one level deeper.
@@ -268,15 +279,24 @@ impl<'de> Reader<'de> {
     /// Stops because of the next `taken` bytes.
     #[cold]
     fn invalid_after(&mut self, taken: usize, fault: Fault) -> Stopped {
-        self.stop = Stop::Invalid(Error { fault, at: self.position() + taken });
+        let at = self.position() + taken;
+        self.rare().error = Some(Error { fault, at });
         Stopped(())
     }
 
     /// Stops because the bytes end; at least `missing` more are needed.
     #[cold]
     pub fn incomplete(&mut self, missing: usize) -> Stopped {
-        self.stop = Stop::Incomplete(NonZeroUsize::new(missing).unwrap_or(NonZeroUsize::MIN));
+        self.missing = missing;
+        // Who has been told of a fault may have tried something else.
+        if let Some(rare) = &mut self.rare {
+            rare.error = None;
+        }
         Stopped(())
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// Reads the flag of a mapped pointer: whether there is one. A wrong flag is not read over, as in Go.
@@ -302,14 +322,15 @@ impl<'de> Reader<'de> {
     ) -> Result<P, Stopped> {
         let id = self.tag()?;
         let place = usize::try_from(id).unwrap_or(usize::MAX);
-        if place == self.pointers.len() {
+        let pointers = &mut self.rare().pointers;
+        if place == pointers.len() {
             // The place is taken now: the value may contain further pointers.
-            self.pointers.push(None);
+            pointers.push(None);
             let pointer = read(self)?;
-            self.pointers[place] = Some(Box::new(pointer.clone()));
+            self.rare().pointers[place] = Some(Box::new(pointer.clone()));
             return Ok(pointer);
         }
-        match self.pointers.get(place).and_then(|known| known.as_ref()?.downcast_ref::<P>()) {
+        match pointers.get(place).and_then(|known| known.as_ref()?.downcast_ref::<P>()) {
             Some(pointer) => Ok(pointer.clone()),
             None => Err(self.invalid(Fault::UnknownPointer(id))),
         }
@@ -318,18 +339,58 @@ impl<'de> Reader<'de> {
     /// The answer once the value has been read.
     #[inline]
     pub(crate) fn finish<T>(self, value: Result<T, Stopped>) -> Decoded<T> {
+        let at = self.position();
         match value {
-            Ok(value) => Decoded::Value(value, self.position()),
-            Err(Stopped(())) => self.stopped(),
+            Ok(value) => {
+                if let Some(rare) = self.rare {
+                    forget(rare);
+                }
+                Decoded::Value(value, at)
+            }
+            Err(stopped) => match self.why(stopped) {
+                Ok(missing) => Decoded::Incomplete(missing),
+                Err(error) => Decoded::Invalid(error),
+            },
+        }
+    }
+
+    /// The same where the bytes must be exactly the value.
+    #[inline]
+    pub(crate) fn finish_whole<T>(self, value: Result<T, Stopped>) -> Result<T, Error> {
+        let (at, trailing) = (self.position(), self.remaining());
+        match value {
+            Ok(value) if trailing == 0 => {
+                if let Some(rare) = self.rare {
+                    forget(rare);
+                }
+                Ok(value)
+            }
+            Ok(_) => Err(Error { fault: Fault::Trailing(trailing), at }),
+            Err(stopped) => Err(self.why_not_whole(stopped)),
+        }
+    }
+
+    /// Why reading stopped: so many bytes are missing, or what is wrong.
+    #[cold]
+    fn why(self, _: Stopped) -> Result<NonZeroUsize, Error> {
+        match self.rare.and_then(|rare| rare.error) {
+            Some(error) => Err(error),
+            None => Ok(NonZeroUsize::new(self.missing).unwrap_or(NonZeroUsize::MIN)),
         }
     }
 
     #[cold]
-    fn stopped<T>(self) -> Decoded<T> {
-        match self.stop {
-            Stop::Invalid(error) => Decoded::Invalid(error),
-            Stop::Incomplete(missing) => Decoded::Incomplete(missing),
-            Stop::No => Decoded::Incomplete(NonZeroUsize::MIN),
+    fn why_not_whole(self, stopped: Stopped) -> Error {
+        let at = self.length;
+        match self.why(stopped) {
+            Ok(missing) => Error { fault: Fault::Truncated(missing), at },
+            Err(error) => error,
         }
     }
+}
+
+/// Drops it out of the way of values that have nothing to drop.
+#[cold]
+fn forget(rare: Box<Rare>) {
+    drop(rare);
 }

@@ -49,7 +49,9 @@ pub(crate) type Row = &'static [Shape];
 /// The variants of a union: the tag of each and its fields.
 pub(crate) type Variants = &'static [(i64, Row)];
 
+// A tag of its own is found sooner than one that hides in a field.
 #[derive(Clone, Copy)]
+#[repr(u8)]
 pub(crate) enum Kind {
     /// So many bytes as `min_size` says.
     Fixed,

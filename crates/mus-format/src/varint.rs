@@ -63,18 +63,40 @@ pub(crate) const fn len(value: u64) -> usize {
 /// In each of eight bytes, the bit that says that the number goes on.
 const CONTINUES: u64 = 0x8080_8080_8080_8080;
 
-/// Finds a number of so many bits at the start of `bytes`. Callers that know how many bits get code for as many.
-#[inline(always)]
-pub(crate) fn find(bytes: &[u8], bits: u32) -> Found {
-    match bytes.split_first_chunk() {
-        Some((first, [ninth, tenth, ..])) => find_in_chunk(*first, *ninth, *tenth, bits),
-        _ => find_near_the_end(bytes, bits),
-    }
+/// How many bytes the number takes that begins these, if that is less than a number of so many bits may take.
+#[inline]
+pub(crate) const fn short_len(bytes: [u8; 8], bits: u32) -> Option<usize> {
+    let ends = !u64::from_le_bytes(bytes) & CONTINUES;
+    let len = (ends.trailing_zeros() as usize + 1) / 8;
+    if ends != 0 && len < max_len(bits) { Some(len) } else { None }
 }
 
-/// Byte by byte.
+/// Finds a number of so many bits at the start of bytes that surely hold it whole: eight of them at once, so that it
+/// hardly matters how many they are. Where there are fewer than ten, [`find`] knows.
+#[inline]
+pub(crate) fn find_at_once(bytes: &[u8], bits: u32) -> Option<Found> {
+    let Some((first, [ninth, tenth, ..])) = bytes.split_first_chunk() else { return None };
+    let word = u64::from_le_bytes(*first);
+    let ends = !word & CONTINUES;
+    let most = max_len(bits);
+    let (value, taken, last) = if ends != 0 {
+        // Up to the last byte of the number.
+        let word = word & (ends ^ (ends - 1));
+        let taken = (ends.trailing_zeros() as usize + 1) / 8;
+        (groups(word), taken, (word >> (8 * (taken - 1))) as u8)
+    } else if *ninth < 0x80 {
+        (groups(word) | u64::from(*ninth) << 56, 9, *ninth)
+    } else {
+        (groups(word) | u64::from(ninth & 0x7f) << 56 | u64::from(*tenth) << 63, 10, *tenth)
+    };
+    // Of the last possible byte, only some bits are the number's.
+    let fits = taken < most || taken == most && u32::from(last) >> (bits - 7 * (most as u32 - 1)) == 0;
+    Some(if fits { Found::Number(value, taken) } else { Found::Overflow(most) })
+}
+
+/// Finds a number of so many bits at the start of `bytes`, byte by byte.
 #[inline(never)]
-fn find_near_the_end(bytes: &[u8], bits: u32) -> Found {
+pub(crate) fn find(bytes: &[u8], bits: u32) -> Found {
     let most = max_len(bits);
     let mut value = 0;
     for (at, &byte) in bytes.iter().enumerate().take(most) {
@@ -87,27 +109,6 @@ fn find_near_the_end(bytes: &[u8], bits: u32) -> Found {
         }
     }
     Found::Cut
-}
-
-/// The same for bytes that hold any number whole: eight of them at once, so that it hardly matters how many they are.
-#[inline(always)]
-fn find_in_chunk(first: [u8; 8], ninth: u8, tenth: u8, bits: u32) -> Found {
-    let word = u64::from_le_bytes(first);
-    let ends = !word & CONTINUES;
-    let most = max_len(bits);
-    let (value, taken, last) = if ends != 0 {
-        // Up to the last byte of the number.
-        let word = word & (ends ^ (ends - 1));
-        let taken = (ends.trailing_zeros() as usize + 1) / 8;
-        (groups(word), taken, (word >> (8 * (taken - 1))) as u8)
-    } else if ninth < 0x80 {
-        (groups(word) | u64::from(ninth) << 56, 9, ninth)
-    } else {
-        (groups(word) | u64::from(ninth & 0x7f) << 56 | u64::from(tenth) << 63, 10, tenth)
-    };
-    // Of the last possible byte, only some bits are the number's.
-    let fits = taken < most || taken == most && u32::from(last) >> (bits - 7 * (most as u32 - 1)) == 0;
-    if fits { Found::Number(value, taken) } else { Found::Overflow(most) }
 }
 
 /// The lowest seven bits of each of eight bytes, side by side.
@@ -179,13 +180,20 @@ mod tests {
         }
 
         #[test]
-        fn whole_chunks_and_single_bytes_are_read_alike(bytes: [u8; 10], continued in 0_usize..11) {
+        fn eight_bytes_at_once_are_read_like_single_ones(bytes: [u8; 10], continued in 0_usize..11) {
             let mut bytes = bytes;
             for byte in &mut bytes[..continued] {
                 *byte |= 0x80;
             }
             for bits in WIDTHS {
-                prop_assert_eq!(find(&bytes, bits), find_near_the_end(&bytes, bits));
+                prop_assert_eq!(find_at_once(&bytes, bits), Some(find(&bytes, bits)));
+                prop_assert_eq!(find_at_once(&bytes[1..], bits), None);
+                let [a, b, c, d, e, f, g, h, ..] = bytes;
+                let short = match find(&bytes, bits) {
+                    Found::Number(_, len) if len < max_len(bits).min(9) => Some(len),
+                    _ => None,
+                };
+                prop_assert_eq!(short_len([a, b, c, d, e, f, g, h], bits), short);
             }
         }
 

@@ -1,11 +1,9 @@
 //! What holds for any value and for any bytes, checked for many types.
 
-mod support {
-    pub(crate) mod pieces;
-}
-mod properties {
-    pub(crate) mod types;
-}
+#[path = "support/pieces.rs"]
+mod pieces;
+#[path = "properties/types.rs"]
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt::Debug;
@@ -13,11 +11,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mus_format::{Decoded, DecodeOwned, Encode, Fault, Limits, Progress, append, decode, encode, size, to_vec};
-use properties::types::{Float, Numbers, Options, Shared, Tree, Typed};
+use mus_format::{
+    DecodeOwned, Decoded, Encode, Fault, Limits, Progress, append, decode, encode, size, to_vec,
+};
+use pieces::in_pieces;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use support::pieces::in_pieces;
+use types::{Float, Floats, Numbers, Options, Shared, Tree, Typed};
 
 /// A type that the properties hold for.
 trait Value: Encode + DecodeOwned + PartialEq + Debug {}
@@ -47,9 +47,11 @@ fn round_trips<T: Value>(value: &T) -> Result<(), TestCaseError> {
 /// While bytes of a value are missing it is incomplete, and what is asked for is not more than what is missing.
 fn prefixes_are_incomplete<T: Value>(value: &T) -> Result<(), TestCaseError> {
     let bytes = to_vec(value).expect("encodes");
+    let (mut progress, limits) = (Progress::default(), Limits::new());
     for cut in 0..bytes.len() {
         let start = &bytes[..cut];
-        for answer in [decode::<T>(start), Progress::default().decode(start, &Limits::new())] {
+        let begun = progress.decode(start, &limits);
+        for answer in [decode::<T>(start), Progress::default().decode(start, &limits), begun] {
             prop_assert!(
                 matches!(&answer, Decoded::Incomplete(missing) if missing.get() <= bytes.len() - cut),
                 "{:?} of {} of {:?}",
@@ -152,6 +154,7 @@ properties! {
     numbers: Numbers = any::<Numbers>();
     text: String = any::<String>();
     byte_sequences: Vec<u8> = any::<Vec<u8>>();
+    single_floats: Floats = any::<Floats>();
     floats: Vec<Float> = prop::collection::vec(any::<Float>(), 0..12);
     texts: Vec<String> = prop::collection::vec(".{0,20}", 0..12);
     nothings: Vec<()> = prop::collection::vec(any::<()>(), 0..200);

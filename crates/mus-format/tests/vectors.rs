@@ -1,20 +1,19 @@
 //! The golden vectors of single values (`wire/vectors`; its README is the key), made by the Go library: every varint, raw,
 //! ord, time and struct, both ways, and everything invalid with its error and where that became certain.
 
-mod support {
-    pub(crate) mod pieces;
-}
-mod vectors {
-    pub(crate) mod check;
-    pub(crate) mod read;
-    pub(crate) mod types;
-}
+#[path = "vectors/check.rs"]
+mod check;
+#[path = "support/pieces.rs"]
+mod pieces;
+#[path = "vectors/read.rs"]
+mod read;
+#[path = "vectors/types.rs"]
+mod types;
 
 use std::fs;
 use std::path::Path;
 
-use vectors::check::{Kind, Vector};
-use vectors::types;
+use check::{Kind, Vector};
 
 /// The vectors of a file.
 fn vectors_of(file: &str) -> Vec<Vector> {

@@ -50,9 +50,9 @@ impl<'a, 'de: 'a> Decode<'de> for &'a str {
     }
 }
 
-/// Types that hold text of their own.
+/// Types that hold text of their own, and how they are made of bytes.
 macro_rules! owned {
-    ($($type:ty)*) => {$(
+    ($($type:ty: $read:expr;)*) => {$(
         impl<L: Length, const MAX: usize> EncodeAs<$type> for Of<L, MAX> {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type, out: &mut O) {
@@ -65,7 +65,8 @@ macro_rules! owned {
 
             #[inline]
             fn decode_as(reader: &mut Reader<'de>) -> Result<$type, Stopped> {
-                <Self as DecodeAs<'de, &'de str>>::decode_as(reader).map(<$type>::from)
+                let text: Option<_> = $read(reader.bytes::<L>(MAX)?);
+                text.ok_or_else(|| reader.invalid(Fault::InvalidUtf8))
             }
         }
 
@@ -81,14 +82,19 @@ macro_rules! owned {
 
             #[inline]
             fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
-                <&str>::decode(reader).map(Self::from)
+                <Of>::decode_as(reader)
             }
         }
     )*};
 }
-owned!(String Box<str> Rc<str>);
+owned! {
+    // Text that has just been copied is checked sooner than text that comes from afar.
+    String: |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+    Box<str>: |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok().map(String::into_boxed_str);
+    Rc<str>: |bytes| core::str::from_utf8(bytes).ok().map(Rc::from);
+}
 #[cfg(target_has_atomic = "ptr")]
-owned!(Arc<str>);
+owned!(Arc<str>: |bytes| core::str::from_utf8(bytes).ok().map(Arc::from););
 
 // `Cow`s of all kinds. Decoded ones own what they hold, so that they need not outlive the bytes.
 
@@ -132,7 +138,7 @@ impl<'de, B: ToOwned<Owned: Decode<'de>> + ?Sized> Decode<'de> for Cow<'_, B> {
 
 /// `Cow`s that borrow from the bytes.
 macro_rules! borrow {
-    ($($type:ty)*) => {$(
+    ($($type:ty),*) => {$(
         impl EncodeAs<Cow<'_, $type>> for Borrow {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &Cow<'_, $type>, out: &mut O) {
@@ -150,4 +156,4 @@ macro_rules! borrow {
         }
     )*};
 }
-borrow!(str [u8]);
+borrow!(str, [u8]);

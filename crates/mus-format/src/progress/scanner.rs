@@ -1,14 +1,16 @@
 //! Finds the end of a value by its shape, with a stack of its own, stopping where the bytes end and going on there. It
 //! checks the structure exactly as decoding does, and leaves it to decoding to say what is wrong.
 
+mod leaf;
+
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 
+use self::leaf::{Cursor, Stop, Stopped};
 use crate::encoding::mapped;
 use crate::limits::Limits;
 use crate::reader::MAX_COUNTED;
-use crate::shape::{self, Kind, LengthEncoding, LengthRule, Row, Shape};
-use crate::varint::{self, Found};
+use crate::shape::{self, Kind, LengthRule, Row, Shape};
 
 /// What a scan has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +28,8 @@ pub(super) enum Scan {
 pub(super) struct Scanner {
     /// What is open, the innermost last.
     frames: Vec<Frame>,
-    /// Of how many frames, from the first, `after` is known.
-    known: usize,
+    /// The least that follows after each frame, as far as it has been found out.
+    after: Vec<Bound>,
     /// Where the next item begins.
     at: usize,
     /// How many levels deeper the value may go.
@@ -45,14 +47,12 @@ pub(super) struct Scanner {
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     row: Row,
-    /// Which of the row is next.
-    next: usize,
+    /// Those of the row that come next.
+    items: Row,
     /// How many times the row follows after this time.
     times: usize,
     /// Whether it is a level deeper than the frame before.
     deeper: bool,
-    /// The least that follows after this frame.
-    after: Bound,
 }
 
 /// The least that follows: in items that are known, and in elements of which only the number is.
@@ -62,30 +62,11 @@ struct Bound {
     counted: usize,
 }
 
-/// Why an item is not passed.
-enum Stop {
-    /// The bytes end inside it.
-    Cut,
-    /// The bytes end before so many that it has announced.
-    Missing(usize),
-    /// The bytes end before so many that its elements need at least.
-    MissingElements(usize),
-    Fault,
-}
-
-/// What an item turned out to be.
-enum Item {
-    /// It is passed.
-    Passed,
-    /// Its beginning is passed; these follow.
-    Opens(Frame),
-}
-
 impl Scanner {
     pub(super) fn new(row: Row, limits: &Limits) -> Self {
         Self {
             frames: Vec::from([Frame::new(row, 0, false)]),
-            known: 1,
+            after: Vec::new(),
             at: 0,
             depth: limits.max_depth(),
             empty_elements: limits.max_empty_elements(),
@@ -97,177 +78,175 @@ impl Scanner {
 
     /// Goes on over `bytes`, which are those of the last scan and perhaps more.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
-        let Some(mut rest) = bytes.get(self.at..) else { return Scan::Fault };
-        while let Some(mut frame) = self.frames.pop() {
-            self.known = self.known.min(self.frames.len() + 1);
-            loop {
-                let Some(shape) = frame.item() else {
-                    self.depth += usize::from(frame.deeper);
-                    break;
-                };
-                match self.item(shape, &mut rest) {
-                    Ok(Item::Passed) => frame.next += 1,
-                    Ok(Item::Opens(inner)) => {
-                        frame.next += 1;
-                        self.depth -= usize::from(inner.deeper);
-                        self.frames.push(frame);
-                        frame = inner;
-                    }
-                    Err(Stop::Fault) => return Scan::Fault,
-                    Err(stop) => {
-                        self.frames.push(frame);
-                        self.at = bytes.len() - rest.len();
-                        return Scan::Incomplete(self.missing(&stop, shape, rest.len()));
-                    }
+        let Some(mut cursor) = Cursor::new(bytes, self.at) else { return Scan::Fault };
+        let Some(mut frame) = self.frames.pop() else { return Scan::Fault };
+        loop {
+            let [item, after @ ..] = frame.items else {
+                if frame.times > 0 {
+                    frame.times -= 1;
+                    frame.items = frame.row;
+                    continue;
+                }
+                self.depth += usize::from(frame.deeper);
+                let Some(outer) = self.frames.pop() else { return Scan::End };
+                frame = outer;
+                continue;
+            };
+            #[cfg(test)]
+            {
+                self.items += 1;
+            }
+            let opened = match cursor.pass_leaf(item, self.depth) {
+                Ok(true) => Ok(None),
+                Ok(false) => self.item(item, &mut cursor),
+                Err(stopped) => Err(stopped),
+            };
+            match opened {
+                Ok(None) => frame.items = after,
+                Ok(Some(inner)) => {
+                    frame.items = after;
+                    self.depth -= usize::from(inner.deeper);
+                    self.after.truncate(self.frames.len() + 1);
+                    self.frames.push(frame);
+                    frame = inner;
+                }
+                Err(Stopped) => {
+                    self.after.truncate(self.frames.len() + 1);
+                    self.frames.push(frame);
+                    return self.stopped(&cursor);
                 }
             }
         }
-        Scan::End
     }
 
-    /// Passes an item, or its beginning.
+    /// Passes an item that may hold others, or its beginning: then they follow.
     #[inline]
-    fn item(&mut self, shape: &Shape, rest: &mut &[u8]) -> Result<Item, Stop> {
-        #[cfg(test)]
-        {
-            self.items += 1;
-        }
-        match *shape.kind() {
-            Kind::Fixed => pass(rest, shape.min_size()).ok_or(Stop::Cut)?,
-            Kind::Bool => match rest.split_first() {
-                Some((0 | 1, after)) => *rest = after,
-                Some(_) => return Err(Stop::Fault),
-                None => return Err(Stop::Cut),
-            },
-            Kind::Varint(bits) => {
-                pass_varint(rest, bits)?;
+    fn item(&mut self, item: &Shape, cursor: &mut Cursor<'_>) -> Result<Option<Frame>, Stopped> {
+        match item.kind() {
+            Kind::Fields(row) => Ok(Some(Frame::new(row, 0, false))),
+            Kind::Sequence { length, cost, row } => self.sequence(length, *cost, *row, cursor),
+            Kind::Optional(row) => {
+                self.enter(cursor)?;
+                cursor.at += 1;
+                Ok(Some(Frame::new(row(), 0, true)))
             }
-            Kind::Bytes(rule) => {
-                let mut after = *rest;
-                let length = pass_length(&mut after, rule)?;
-                pass(&mut after, length).ok_or_else(|| Stop::Missing(length - after.len()))?;
-                *rest = after;
-            }
-            Kind::Fields(row) => return Ok(Item::Opens(Frame::new(row, 0, false))),
-            Kind::Sequence { length, cost, row } => return self.sequence(length, cost, row, rest),
-            Kind::Optional(row) => match rest.split_first() {
-                Some((0, after)) => {
-                    self.enter()?;
-                    *rest = after;
-                    return Ok(Item::Opens(Frame::new(row(), 0, true)));
-                }
-                Some((1, after)) => *rest = after,
-                Some(_) => return Err(Stop::Fault),
-                None => return Err(Stop::Cut),
-            },
             Kind::Nested { cost, row } => {
-                self.enter()?;
-                if shape.min_size() == 0 {
-                    self.charge(1, cost)?;
+                self.enter(cursor)?;
+                if item.min_size() == 0 {
+                    self.charge(1, *cost, cursor)?;
                 }
-                return Ok(Item::Opens(Frame::new(row(), 0, true)));
+                Ok(Some(Frame::new(row(), 0, true)))
             }
-            Kind::Mapped { nullable, row } => return self.mapped(nullable, row, rest),
-            Kind::Tagged(tag, row) => {
-                if pass_varint(rest, 64)?.cast_signed() != tag {
-                    return Err(Stop::Fault);
-                }
-                return Ok(Item::Opens(Frame::new(row, 0, false)));
-            }
+            Kind::Mapped { nullable, row } => self.mapped(*nullable, *row, cursor),
+            Kind::Tagged(tag, row) => match cursor.varint(64)?.cast_signed() {
+                found if found == *tag => Ok(Some(Frame::new(row, 0, false))),
+                _ => Err(cursor.fault()),
+            },
             Kind::Union(variants) => {
-                let tag = pass_varint(rest, 64)?.cast_signed();
-                let variants = variants();
-                let (_, row) = variants.iter().find(|variant| variant.0 == tag).ok_or(Stop::Fault)?;
-                return Ok(Item::Opens(Frame::new(row, 0, false)));
+                let tag = cursor.varint(64)?.cast_signed();
+                let variant = variants().iter().find(|variant| variant.0 == tag);
+                match variant {
+                    Some((_, row)) => Ok(Some(Frame::new(row, 0, false))),
+                    None => Err(cursor.fault()),
+                }
             }
+            Kind::Fixed | Kind::Bool | Kind::Varint(_) | Kind::Bytes(_) => Ok(None),
         }
-        Ok(Item::Passed)
     }
 
+    #[inline]
     fn sequence(
         &mut self,
-        rule: LengthRule,
+        rule: &LengthRule,
         cost: usize,
         row: fn() -> Row,
-        rest: &mut &[u8],
-    ) -> Result<Item, Stop> {
-        self.enter()?;
-        let mut after = *rest;
-        let count = pass_length(&mut after, rule)?;
+        cursor: &mut Cursor<'_>,
+    ) -> Result<Option<Frame>, Stopped> {
+        self.enter(cursor)?;
+        let start = cursor.at;
+        let count = cursor.length(rule)?;
         let row = row();
-        match shape::min_size(row) {
-            0 => self.charge(count, cost)?,
-            each => {
-                let least = count.saturating_mul(each);
-                if shape::is_fixed(row) {
-                    pass(&mut after, least).ok_or_else(|| Stop::Missing(least - after.len()))?;
-                } else if least > after.len() {
-                    return Err(Stop::MissingElements(least - after.len()));
-                } else if count > 0 {
-                    *rest = after;
-                    return Ok(Item::Opens(Frame::new(row, count - 1, true)));
-                }
-            }
+        let each = shape::min_size(row);
+        let least = count.saturating_mul(each);
+        if each == 0 {
+            self.charge(count, cost, cursor)?;
+        } else if shape::is_fixed(row) {
+            cursor.pass(least, start)?;
+        } else if least > cursor.remaining() {
+            let missing = least - cursor.remaining();
+            return Err(cursor.stop(start, Stop::MissingElements(missing)));
+        } else if count > 0 {
+            return Ok(Some(Frame::new(row, count - 1, true)));
         }
-        *rest = after;
-        Ok(Item::Passed)
+        Ok(None)
     }
 
-    fn mapped(&mut self, nullable: bool, row: fn() -> Row, rest: &mut &[u8]) -> Result<Item, Stop> {
-        let mut after = match rest.split_first() {
-            Some((&mapped::NONE, after)) if nullable => {
-                *rest = after;
-                return Ok(Item::Passed);
-            }
-            Some((&mapped::ID, after)) => after,
-            Some(_) => return Err(Stop::Fault),
-            None => return Err(Stop::Cut),
-        };
-        let id = pass_varint(&mut after, 64)?;
-        if id < self.pointers {
-            *rest = after;
-            return Ok(Item::Passed);
-        } else if id > self.pointers {
-            return Err(Stop::Fault);
+    fn mapped(
+        &mut self,
+        nullable: bool,
+        row: fn() -> Row,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<Option<Frame>, Stopped> {
+        let start = cursor.at;
+        let flag = cursor.peek()?;
+        cursor.at += 1;
+        match flag {
+            mapped::NONE if nullable => return Ok(None),
+            mapped::ID => {}
+            _ => return Err(cursor.fault()),
         }
-        self.enter()?;
+        let Ok(id) = cursor.varint(64) else { return Err(cursor.stop(start, cursor.stop)) };
+        if id < self.pointers {
+            return Ok(None);
+        } else if id > self.pointers {
+            return Err(cursor.fault());
+        }
+        self.enter(cursor)?;
         self.pointers += 1;
-        *rest = after;
-        Ok(Item::Opens(Frame::new(row(), 0, true)))
+        Ok(Some(Frame::new(row(), 0, true)))
     }
 
     /// Whether there may be a deeper level.
-    const fn enter(&self) -> Result<(), Stop> {
-        if self.depth == 0 { Err(Stop::Fault) } else { Ok(()) }
+    #[inline]
+    fn enter(&self, cursor: &mut Cursor<'_>) -> Result<(), Stopped> {
+        if self.depth == 0 { Err(cursor.fault()) } else { Ok(()) }
     }
 
     /// Takes elements without bytes off the budget.
-    fn charge(&mut self, count: usize, cost: usize) -> Result<(), Stop> {
+    fn charge(&mut self, count: usize, cost: usize, cursor: &mut Cursor<'_>) -> Result<(), Stopped> {
         let left = count.checked_mul(cost).and_then(|all| self.empty_elements.checked_sub(all));
-        self.empty_elements = left.ok_or(Stop::Fault)?;
+        self.empty_elements = left.ok_or_else(|| cursor.fault())?;
         Ok(())
     }
 
-    /// How many bytes are missing at least if the scan stops at an item of which `there` are there.
-    fn missing(&mut self, stop: &Stop, item: &Shape, there: usize) -> NonZeroUsize {
-        let mut bound = self.after_item();
-        match *stop {
-            Stop::Cut | Stop::Fault => bound.add_exact(item.min_size().saturating_sub(there).max(1)),
+    /// The answer if the next item is not passed: how many bytes are missing at least.
+    #[cold]
+    fn stopped(&mut self, cursor: &Cursor<'_>) -> Scan {
+        self.at = cursor.at;
+        let (item, mut bound) = self.next_item();
+        match cursor.stop {
+            Stop::Fault => return Scan::Fault,
+            Stop::Cut => bound.add_exact(item.saturating_sub(cursor.remaining()).max(1)),
             Stop::Missing(missing) => bound.add_exact(missing),
             Stop::MissingElements(missing) => bound.add_counted(missing),
         }
         let sum = bound.exact.saturating_add(bound.counted.min(MAX_COUNTED));
-        NonZeroUsize::new(sum).unwrap_or(NonZeroUsize::MIN)
+        Scan::Incomplete(NonZeroUsize::new(sum).unwrap_or(NonZeroUsize::MIN))
     }
 
-    /// The least that follows after the item at which the scan stops. What follows after a frame does not change while
-    /// it is open, so it is found out once.
-    fn after_item(&mut self) -> Bound {
-        while self.known < self.frames.len() {
-            self.frames[self.known].after = self.frames[self.known - 1].left(0);
-            self.known += 1;
+    /// The least that the next item takes, and the least that follows it. What follows a frame does not change while it
+    /// is open, so it is found out once.
+    fn next_item(&mut self) -> (usize, Bound) {
+        for at in self.after.len()..self.frames.len() {
+            let outer = at.checked_sub(1).map(|outer| self.frames[outer].left(0, self.after[outer]));
+            self.after.push(outer.unwrap_or_default());
         }
-        self.frames.last().map(|frame| frame.left(1)).unwrap_or_default()
+        match (self.frames.last(), self.after.last()) {
+            (Some(frame), Some(after)) => {
+                (frame.items.first().map_or(0, Shape::min_size), frame.left(1, *after))
+            }
+            _ => (0, Bound::default()),
+        }
     }
 }
 
@@ -283,26 +262,13 @@ impl Frame {
             },
             _ => row,
         };
-        Self { row, next: 0, times, deeper, after: Bound { exact: 0, counted: 0 } }
+        Self { row, items: row, times, deeper }
     }
 
-    /// The next item.
-    #[inline]
-    fn item(&mut self) -> Option<&'static Shape> {
-        match self.row.get(self.next) {
-            None if self.times > 0 => {
-                self.times -= 1;
-                self.next = 0;
-                self.row.first()
-            }
-            item => item,
-        }
-    }
-
-    /// The least that follows after the next item but `skip`.
-    fn left(&self, skip: usize) -> Bound {
-        let mut bound = self.after;
-        bound.add_exact(shape::min_size(self.row.get(self.next + skip..).unwrap_or_default()));
+    /// The least that follows after the first `skip` of the items that come next, if that is what follows the frame.
+    fn left(&self, skip: usize, after: Bound) -> Bound {
+        let mut bound = after;
+        bound.add_exact(shape::min_size(self.items.get(skip..).unwrap_or_default()));
         bound.add_counted(self.times.saturating_mul(shape::min_size(self.row)));
         bound
     }
@@ -315,48 +281,5 @@ impl Bound {
 
     const fn add_counted(&mut self, bytes: usize) {
         self.counted = self.counted.saturating_add(bytes);
-    }
-}
-
-/// Passes so many bytes.
-#[inline]
-fn pass(rest: &mut &[u8], count: usize) -> Option<()> {
-    *rest = rest.get(count..)?;
-    Some(())
-}
-
-#[inline]
-fn pass_varint(rest: &mut &[u8], bits: u32) -> Result<u64, Stop> {
-    if let [first, after @ ..] = *rest
-        && *first < 0x80
-    {
-        *rest = after;
-        return Ok(u64::from(*first));
-    }
-    match varint::find(rest, bits) {
-        Found::Number(value, taken) => {
-            *rest = &rest[taken..];
-            Ok(value)
-        }
-        Found::Cut => Err(Stop::Cut),
-        Found::Overflow(_) => Err(Stop::Fault),
-    }
-}
-
-/// Passes a length that the rule allows.
-#[inline]
-fn pass_length(rest: &mut &[u8], rule: LengthRule) -> Result<usize, Stop> {
-    let length = match rule.encoding {
-        LengthEncoding::Positive => pass_varint(rest, 64)?.cast_signed(),
-        LengthEncoding::Varint => varint::unzigzag(pass_varint(rest, 64)?),
-        LengthEncoding::Raw => {
-            let (bytes, after) = rest.split_first_chunk().ok_or(Stop::Cut)?;
-            *rest = after;
-            i64::from_le_bytes(*bytes)
-        }
-    };
-    match usize::try_from(length) {
-        Ok(length) if length <= rule.max && rule.exact.is_none_or(|exact| exact == length) => Ok(length),
-        _ => Err(Stop::Fault),
     }
 }

@@ -26,6 +26,32 @@ impl Arbitrary for Float {
     }
 }
 
+/// Floats of both widths in both encodings.
+#[derive(Mus, Clone, Debug)]
+pub(crate) struct Floats(f32, #[mus(varint)] f32, f64, #[mus(varint)] f64);
+
+impl Floats {
+    const fn bits(&self) -> (u32, u32, u64, u64) {
+        (self.0.to_bits(), self.1.to_bits(), self.2.to_bits(), self.3.to_bits())
+    }
+}
+
+impl PartialEq for Floats {
+    fn eq(&self, other: &Self) -> bool {
+        self.bits() == other.bits()
+    }
+}
+
+impl Arbitrary for Floats {
+    type Parameters = ();
+    type Strategy = BoxedStrategy<Self>;
+
+    fn arbitrary_with((): ()) -> Self::Strategy {
+        let (f32s, f64s) = (any::<u32>().prop_map(f32::from_bits), any::<u64>().prop_map(f64::from_bits));
+        (f32s.clone(), f32s, f64s.clone(), f64s).prop_map(|(a, b, c, d)| Self(a, b, c, d)).boxed()
+    }
+}
+
 macro_rules! numbers {
     ($($name:ident: $type:ty, $(#[$option:meta])?;)*) => {
         /// Numbers of all widths in all encodings.
@@ -76,10 +102,6 @@ numbers! {
     size_raw: usize, #[mus(raw)];
     signed_size: isize,;
     signed_size_raw: isize, #[mus(raw)];
-    float: f32,;
-    float_varint: f32, #[mus(varint)];
-    double: f64,;
-    double_varint: f64, #[mus(varint)];
 }
 
 /// A type that contains itself in every way.
@@ -87,7 +109,10 @@ numbers! {
 pub(crate) enum Tree {
     Leaf,
     Number(i64),
-    Pair { left: Box<Self>, right: Box<Self> },
+    Pair {
+        left: Box<Self>,
+        right: Box<Self>,
+    },
     Many(Vec<Self>),
     Named(BTreeMap<String, Self>),
     #[mus(dtm = 300)]

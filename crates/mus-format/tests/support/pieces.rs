@@ -13,7 +13,9 @@ pub(crate) fn in_pieces<'de, T: Decode<'de>>(
     let mut there = 0;
     loop {
         match progress.decode(&bytes[..there], limits) {
-            Decoded::Incomplete(missing) if there < bytes.len() => there = bytes.len().min(there + missing.get() + beyond()),
+            Decoded::Incomplete(missing) if there < bytes.len() => {
+                there = bytes.len().min(there.saturating_add(missing.get()).saturating_add(beyond()));
+            }
             answer => return answer,
         }
     }

@@ -9,7 +9,7 @@ use mus_format::{
 };
 use serde_json::Value;
 
-use crate::support::pieces::in_pieces;
+use crate::pieces::in_pieces;
 
 /// One line of a file.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Vector {
             options: line["options"].clone(),
             description: text("description").unwrap_or_default(),
             value: line["value"].clone(),
-            bytes: super::read::hex(line["hex"].as_str().expect("hex")),
+            bytes: crate::read::hex(line["hex"].as_str().expect("hex")),
             consumed: line["consumed"].as_u64().map(|consumed| consumed as usize),
             error: text("error"),
         }
@@ -104,7 +104,9 @@ impl Vector {
         let name = &self.name;
         for answer in answers::<T, E>(&self.bytes) {
             match (answer, code) {
-                (Decoded::Incomplete(_), "eof" | "unexpected_eof") => assert_eq!(consumed, Some(self.bytes.len())),
+                (Decoded::Incomplete(_), "eof" | "unexpected_eof") => {
+                    assert_eq!(consumed, Some(self.bytes.len()))
+                }
                 (Decoded::Invalid(error), _) => {
                     assert_eq!(code_of(&error), code, "{name}: {error}");
                     assert!(consumed.is_none_or(|consumed| consumed == error.at), "{name}: {error}");

@@ -52,7 +52,11 @@ pub(crate) fn list<T>(value: &Value, read: impl FnMut(&Value) -> T) -> Vec<T> {
     value.as_array().expect("a list").iter().map(read).collect()
 }
 
-pub(crate) fn map<K: Ord, T>(value: &Value, key: impl Fn(&str) -> K, read: impl Fn(&Value) -> T) -> BTreeMap<K, T> {
+pub(crate) fn map<K: Ord, T>(
+    value: &Value,
+    key: impl Fn(&str) -> K,
+    read: impl Fn(&Value) -> T,
+) -> BTreeMap<K, T> {
     value.as_object().expect("an object").iter().map(|(name, value)| (key(name), read(value))).collect()
 }
 
@@ -64,7 +68,8 @@ pub(crate) fn time(text: &str) -> SystemTime {
     let months: u64 = (1..month).map(|month| days_of(month, year)).sum();
     // 719 162 days lie between the year 1 and 1970.
     let days = i64::try_from(years + months + day - 1).expect("a day") - 719_162;
-    let seconds = days * 86_400 + (number(11, 13) * 3600 + number(14, 16) * 60 + number(17, 19)).cast_signed();
+    let seconds =
+        days * 86_400 + (number(11, 13) * 3600 + number(14, 16) * 60 + number(17, 19)).cast_signed();
     let fraction = text[19..].trim_start_matches('.').trim_end_matches('Z');
     let nanoseconds = format!("{fraction:0<9}").parse().expect("a fraction");
     let whole = Duration::from_secs(seconds.unsigned_abs());

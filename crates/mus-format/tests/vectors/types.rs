@@ -6,14 +6,14 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use mus_format::encoding::{
-    Checked, DecodeAs, EncodeAs, Mapped, Microseconds, Milliseconds, Nanoseconds, Of, Plain, Positive, Raw, Seconds,
-    Validate, Varint,
+    Checked, DecodeAs, EncodeAs, Mapped, Microseconds, Milliseconds, Nanoseconds, Of, Plain, Positive, Raw,
+    Seconds, Validate, Varint,
 };
 use mus_format::{Decoded, Fault, Mus, Refusal, decode, to_vec};
 use serde_json::{Value, json};
 
-use super::check::{Kind, Vector};
-use super::read;
+use crate::check::{Kind, Vector};
+use crate::read;
 
 const NO_MAX: usize = usize::MAX;
 
@@ -116,9 +116,17 @@ fn time_in<E: EncodeAs<SystemTime> + for<'de> DecodeAs<'de, SystemTime>>(vector:
     holds::<SystemTime, E>(vector, time);
     if vector.kind == Kind::RoundTrip {
         // The count is that of the bytes; and what was cut off in Go is cut off here.
-        assert_eq!(vector.bytes, read::number::<i64>(&vector.value["count"]).to_le_bytes(), "{}", vector.name);
+        assert_eq!(
+            vector.bytes,
+            read::number::<i64>(&vector.value["count"]).to_le_bytes(),
+            "{}",
+            vector.name
+        );
         if let Some((_, input)) = vector.description.split_once("input ") {
-            vector.holds_for::<SystemTime, E>(|_| read::time(input), |decoded, _| *decoded == time(&vector.value));
+            vector.holds_for::<SystemTime, E>(
+                |_| read::time(input),
+                |decoded, _| *decoded == time(&vector.value),
+            );
         }
     }
 }
@@ -158,7 +166,9 @@ fn ord(vector: &Vector) {
             match (option("len"), option("elem_len")) {
                 ("", "") => holds::<Vec<String>, Plain>(vector, |value| read::list(value, read::string)),
                 ("varint.int", "varint.int") => {
-                    holds::<Vec<String>, LengthVarint<LengthVarint>>(vector, |value| read::list(value, read::string));
+                    holds::<Vec<String>, LengthVarint<LengthVarint>>(vector, |value| {
+                        read::list(value, read::string)
+                    });
                 }
                 _ => unknown(vector),
             }
@@ -175,11 +185,14 @@ fn ord(vector: &Vector) {
         }
         "ord.map<ord.string,ord.string>" => {
             known(&[]);
-            holds::<BTreeMap<String, String>, Plain>(vector, |value| read::map(value, str::to_owned, read::string));
+            holds::<BTreeMap<String, String>, Plain>(vector, |value| {
+                read::map(value, str::to_owned, read::string)
+            });
         }
         "ord.map<varint.int,ord.string>" => {
             known(&["len", "value_len"]);
-            let read = |value: &Value| read::map(value, |key| key.parse::<isize>().expect("a number"), read::string);
+            let read =
+                |value: &Value| read::map(value, |key| key.parse::<isize>().expect("a number"), read::string);
             match (option("len"), option("value_len")) {
                 ("", "") => holds::<BTreeMap<isize, String>, Plain>(vector, read),
                 ("varint.int", "varint.int") => {
@@ -225,9 +238,9 @@ fn array(vector: &Vector) {
         ("array3<varint.int>", None) => holds::<[isize; 3], Plain>(vector, |value| {
             read::list(value, read::number).try_into().expect("three numbers")
         }),
-        ("array4<raw.byte>", Some("varint.int")) => holds::<[u8; 4], Of<Varint>>(vector, |value| {
-            read::bytes(value).try_into().expect("four bytes")
-        }),
+        ("array4<raw.byte>", Some("varint.int")) => {
+            holds::<[u8; 4], Of<Varint>>(vector, |value| read::bytes(value).try_into().expect("four bytes"))
+        }
         _ => unknown(vector),
     }
 }
@@ -317,7 +330,10 @@ fn foo(value: &Value) -> Foo {
 }
 
 fn outer(value: &Value) -> Outer {
-    let inner = |value: &Value| Inner { id: read::number(&value["Id"]), tags: read::list(&value["Tags"], read::string) };
+    let inner = |value: &Value| Inner {
+        id: read::number(&value["Id"]),
+        tags: read::list(&value["Tags"], read::string),
+    };
     Outer {
         base: Base { n: read::number(&value["Base"]["N"]) },
         foo: foo(&value["Foo"]),

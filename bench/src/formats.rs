@@ -1,0 +1,208 @@
+//! The serialization formats that are compared: what is done to which values, and that each format gives back what it
+//! got. How a format is used is in [`peers`].
+
+mod peers;
+
+use std::hint::black_box;
+
+use crate::values::{self, LINES, ORDERS};
+
+/// How a format writes and reads values of type `T`, in the way that its documentation says is fast.
+pub(crate) trait Peer<T> {
+    /// What the format is called, with its version where there are several that differ.
+    const NAME: &'static str;
+
+    /// What values are encoded into.
+    type Bytes: AsRef<[u8]> + Clone + Default + 'static;
+
+    /// Encodes into a new buffer.
+    fn encode(value: &T) -> Self::Bytes;
+
+    /// Encodes into a buffer that has been used before, in place of what is in it.
+    fn encode_again(value: &T, out: &mut Self::Bytes);
+
+    /// Decodes into a value that owns all it has.
+    fn decode(bytes: &Self::Bytes) -> T;
+}
+
+/// What is done to a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Encode into a buffer that was used for the values before.
+    EncodeAgain,
+    /// Encode into a new buffer.
+    EncodeNew,
+    /// Decode, and drop what was decoded.
+    Decode,
+    /// Make sure that the bytes are those of a value, and read it in place (rkyv alone can).
+    Access,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::EncodeAgain, Self::EncodeNew, Self::Decode, Self::Access];
+
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EncodeAgain => "encode",
+            Self::EncodeNew => "encode-new",
+            Self::Decode => "decode",
+            Self::Access => "access",
+        }
+    }
+}
+
+/// Which values something is done to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The 1024 structs that the participants echo.
+    Echo,
+    /// Orders of 1000 lines.
+    Order,
+}
+
+impl Shape {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Echo, Self::Order];
+
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Order => "order",
+        }
+    }
+}
+
+/// One format doing one thing to the values of one shape.
+pub struct Case {
+    /// The values.
+    pub shape: Shape,
+    /// The format.
+    pub format: &'static str,
+    /// What is done.
+    pub operation: Operation,
+    /// How many values there are.
+    pub values: usize,
+    /// How many bytes they take in all.
+    pub bytes: usize,
+    pass: Box<dyn FnMut()>,
+}
+
+impl Case {
+    /// Does it to each of the values once.
+    pub fn pass(&mut self) {
+        (self.pass)();
+    }
+}
+
+/// All cases, in the order in which they are measured: the formats are next to each other, so that a noisy moment meets
+/// all of them.
+///
+/// # Panics
+///
+/// If a format does not give back a value as it was.
+pub fn cases() -> Vec<Case> {
+    let mut cases = of_shape(Shape::Echo, values::echoes().leak());
+    cases.extend(of_shape(Shape::Order, values::orders(ORDERS, LINES).leak()));
+    cases
+}
+
+fn of_shape<T: PartialEq>(shape: Shape, values: &'static [T]) -> Vec<Case>
+where
+    peers::Mus: Peer<T>,
+    peers::Bincode: Peer<T>,
+    peers::Postcard: Peer<T>,
+    peers::Borsh: Peer<T>,
+    peers::Prost: Peer<T>,
+    peers::Rkyv: Peer<T> + peers::Access<T>,
+    peers::SerdeJson: Peer<T>,
+{
+    let mut cases: Vec<_> = [
+        of_peer::<peers::Mus, T>(shape, values),
+        of_peer::<peers::Bincode, T>(shape, values),
+        of_peer::<peers::Postcard, T>(shape, values),
+        of_peer::<peers::Borsh, T>(shape, values),
+        of_peer::<peers::Prost, T>(shape, values),
+        of_peer::<peers::Rkyv, T>(shape, values),
+        of_peer::<peers::SerdeJson, T>(shape, values),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    cases.push(access::<peers::Rkyv, T>(shape, values));
+    cases.sort_by_key(|case| case.operation as u8);
+    cases
+}
+
+/// What every format can do.
+fn of_peer<P: Peer<T>, T: PartialEq>(shape: Shape, values: &'static [T]) -> [Case; 3] {
+    let encoded = encode_all::<P, T>(values);
+    let case = |operation, pass| Case {
+        shape,
+        format: P::NAME,
+        operation,
+        values: values.len(),
+        bytes: encoded.iter().map(|bytes| bytes.as_ref().len()).sum(),
+        pass,
+    };
+    let bytes = encoded.clone();
+    let mut out = P::Bytes::default();
+    [
+        case(
+            Operation::EncodeAgain,
+            Box::new(move || {
+                for value in values {
+                    P::encode_again(black_box(value), &mut out);
+                    black_box(out.as_ref());
+                }
+            }),
+        ),
+        case(
+            Operation::EncodeNew,
+            Box::new(move || {
+                for value in values {
+                    black_box(P::encode(black_box(value)).as_ref());
+                }
+            }),
+        ),
+        case(
+            Operation::Decode,
+            Box::new(move || {
+                for bytes in &bytes {
+                    black_box(P::decode(black_box(bytes)));
+                }
+            }),
+        ),
+    ]
+}
+
+fn access<P: peers::Access<T>, T: PartialEq>(shape: Shape, values: &'static [T]) -> Case {
+    let encoded = encode_all::<P, T>(values);
+    Case {
+        shape,
+        format: P::NAME,
+        operation: Operation::Access,
+        values: values.len(),
+        bytes: encoded.iter().map(|bytes| bytes.as_ref().len()).sum(),
+        pass: Box::new(move || {
+            for bytes in &encoded {
+                black_box(P::access(black_box(bytes)));
+            }
+        }),
+    }
+}
+
+/// The bytes of each value. That they are decoded to the same value again is looked at here, once.
+fn encode_all<P: Peer<T>, T: PartialEq>(values: &[T]) -> Vec<P::Bytes> {
+    let mut out = P::Bytes::default();
+    let encode = |value| {
+        let bytes = P::encode(value);
+        P::encode_again(value, &mut out);
+        assert!(out.as_ref() == bytes.as_ref(), "{} writes a value in two ways", P::NAME);
+        assert!(P::decode(&bytes) == *value, "{} gives back another value", P::NAME);
+        bytes
+    };
+    values.iter().map(encode).collect()
+}
