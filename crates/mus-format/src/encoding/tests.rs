@@ -260,7 +260,7 @@ fn a_check_runs_when_decoding_and_not_when_encoding() {
 
     impl Validate<u8> for Even {
         fn validate(value: &u8) -> Result<(), Refusal> {
-            if value % 2 == 0 { Ok(()) } else { Err("odd".into()) }
+            if value.is_multiple_of(2) { Ok(()) } else { Err("odd".into()) }
         }
     }
 
