@@ -1,5 +1,5 @@
 //! The serialization formats that are compared: what is done to which values, and that each format gives back what it
-//! got. How a format is used is in [`peers`].
+//! got. How a format is used is in `formats/peers.rs`.
 
 mod peers;
 
