@@ -2,6 +2,7 @@
 //!
 //! What is measured, and whose benchmark this is, stands in this folder's `README.md`.
 
+mod against;
 mod alloc;
 mod allocations;
 mod load;
@@ -14,6 +15,7 @@ mod workload;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::ArgPredicate;
 use clap::{Parser, Subcommand};
 
 use participant::Format;
@@ -41,8 +43,9 @@ struct Args {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
     connections: u32,
 
-    /// Rounds; each figure is a median over them.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// Rounds; each figure is a median over them. 9 with --against.
+    #[arg(long, default_value_t = 5, default_value_if("against", ArgPredicate::IsPresent, "9"),
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
 
     /// How long a participant is measured in each round, after a warm-up of 200 ms.
@@ -61,6 +64,19 @@ struct Args {
     /// With --allocations: fail if a round trip has more of them than this, net, in any setting.
     #[arg(long, requires = "allocations")]
     at_most: Option<f64>,
+
+    /// Build this revision, too, and compare this tree's cmd-stream with that one's instead of with other participants.
+    #[arg(long, value_name = "REVISION", conflicts_with_all = ["participants", "allocations"])]
+    against: Option<String>,
+
+    /// With --against: how often the instructions are counted, on each side and for each Format, with valgrind. 0: not at
+    /// all.
+    #[arg(long, requires = "against", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=1000))]
+    instruction_counts: u32,
+
+    /// With --against: fail if a round trip takes more than so many times that revision's instructions, in any Format.
+    #[arg(long, value_name = "RATIO", requires = "against")]
+    at_most_instructions: Option<f64>,
 
     #[command(subcommand)]
     role: Option<Role>,
@@ -96,7 +112,17 @@ fn run(args: Args) -> Result<(), String> {
         rounds: args.rounds,
         duration: args.seconds_per_round,
     };
-    if allocations {
+    if let Some(revision) = args.against {
+        if args.at_most_instructions.is_some() && args.instruction_counts == 0 {
+            return Err("--at-most-instructions needs them counted: --instruction-counts is 0".to_owned());
+        }
+        let compared = against::compare(&plan, &revision, args.instruction_counts)?;
+        let (rows, against) = (&compared.rows, &compared.against);
+        print!("{}", if json { against::json_lines(rows) } else { against::table(rows, against) });
+        if let Some(at_most) = args.at_most_instructions {
+            against::hold(rows, at_most)?;
+        }
+    } else if allocations {
         let counts = allocations::count(&plan)?;
         print!("{}", if json { allocations::json_lines(&counts) } else { allocations::table(&counts) });
         if let Some(at_most) = args.at_most {

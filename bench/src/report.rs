@@ -203,7 +203,7 @@ fn micros(value: Option<f64>) -> String {
 }
 
 /// A whole number with commas: 1,234,567.
-fn thousands(value: f64) -> String {
+pub(crate) fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

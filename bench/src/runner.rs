@@ -49,14 +49,17 @@ impl Sample {
 /// Runs the plan. Rounds are the outer loop and participants the innermost, so that a quiet or a noisy minute of the
 /// machine meets all of them; each round begins with another participant.
 pub(crate) fn run(plan: &Plan) -> Result<Vec<Sample>, String> {
-    let mut peers = plan.participants.iter().map(|p| Peer::start(*p)).collect::<Result<Vec<_>, _>>()?;
+    let start = |participant: &Participant| {
+        Peer::start(participant.name(), command(*participant)?).map(|peer| (*participant, peer))
+    };
+    let mut peers = plan.participants.iter().map(start).collect::<Result<Vec<_>, _>>()?;
     let mut samples = Vec::new();
     for round in 0..plan.rounds {
         eprintln!("round {} of {}", round + 1, plan.rounds);
         for (format, in_flight) in plan.settings() {
-            for peer in &mut peers {
+            for (participant, peer) in &mut peers {
                 let answer = peer.ask(&plan.request(format, in_flight))?;
-                samples.push(Sample { participant: peer.participant, format, in_flight, round, answer });
+                samples.push(Sample { participant: *participant, format, in_flight, round, answer });
             }
         }
         peers.rotate_left(1);
@@ -70,7 +73,8 @@ impl Plan {
         self.formats.iter().flat_map(|format| self.in_flight.iter().map(|in_flight| (*format, *in_flight)))
     }
 
-    fn request(&self, format: Format, in_flight: u32) -> Request {
+    /// The request for one round of a setting.
+    pub(crate) fn request(&self, format: Format, in_flight: u32) -> Request {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Request {
             format,
@@ -83,27 +87,29 @@ impl Plan {
 }
 
 /// A participant's process.
-struct Peer {
-    participant: Participant,
+pub(crate) struct Peer {
+    name: String,
     process: Child,
     requests: ChildStdin,
     answers: Receiver<std::io::Result<String>>,
 }
 
 impl Peer {
-    fn start(participant: Participant) -> Result<Self, String> {
-        let spawned = command(participant)?.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut process = spawned.map_err(|error| format!("{}: {error}", participant.name()))?;
+    /// Starts the program of a participant, which is called by this name in errors.
+    pub(crate) fn start(name: &str, mut program: Command) -> Result<Self, String> {
+        let spawned = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut process = spawned.map_err(|error| format!("{name}: {error}"))?;
         let requests = process.stdin.take().expect("stdin is piped");
         let lines = BufReader::new(process.stdout.take().expect("stdout is piped")).lines();
         let (sender, answers) = mpsc::channel();
         // A pipe can't be read with a timeout; a channel can.
         thread::spawn(move || lines.map(|line| sender.send(line)).take_while(Result::is_ok).for_each(drop));
-        Ok(Self { participant, process, requests, answers })
+        Ok(Self { name: name.to_owned(), process, requests, answers })
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Answer, String> {
-        let name = self.participant.name();
+    /// Asks for one round, and waits for its answer.
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<Answer, String> {
+        let name = &self.name;
         let line = serde_json::to_string(request).expect("a request is numbers and a name");
         writeln!(self.requests, "{line}").map_err(|error| format!("{name} takes no request: {error}"))?;
         let answer = match self.answers.recv_timeout(request.warmup() + request.duration() + PATIENCE) {
