@@ -2,13 +2,15 @@
 //! other in every round.
 
 mod build;
+mod clock;
 mod count;
 mod report;
 
 use std::process::Command;
 use std::time::Duration;
 
-use self::build::Side;
+use self::build::{Built, Side};
+use self::clock::Clock;
 use self::report::{Figure, Row};
 use crate::participant::Answer;
 use crate::runner::{Peer, Plan};
@@ -27,10 +29,11 @@ pub(crate) struct Compared {
 
 /// Builds both, then measures the plan's settings, and counts each Format's instructions so many times.
 pub(crate) fn compare(plan: &Plan, revision: &str, instruction_counts: u32) -> Result<Compared, String> {
-    let sides = build::both(revision)?;
+    let Built { sides, folder } = build::both(revision)?;
+    let clock = Clock::build(&folder)?;
     let mut rows = times(plan, &sides)?;
-    rows.extend(allocations(plan, &sides)?);
-    rows.extend(instructions(plan, &sides, instruction_counts)?);
+    rows.extend(allocations(plan, &sides, &clock)?);
+    rows.extend(instructions(plan, &sides, &clock, instruction_counts)?);
     let [_, Side { name: against, .. }] = sides;
     Ok(Compared { against, rows })
 }
@@ -58,13 +61,13 @@ fn times(plan: &Plan, sides: &[Side; 2]) -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
-fn allocations(plan: &Plan, sides: &[Side; 2]) -> Result<Vec<Row>, String> {
+fn allocations(plan: &Plan, sides: &[Side; 2], clock: &Clock) -> Result<Vec<Row>, String> {
     eprintln!("counting allocations");
     let settings: Vec<_> = plan.settings().collect();
     let mut counts: Vec<[Vec<f64>; 2]> = vec![Default::default(); settings.len()];
     for round in 0..ALLOCATION_COUNTS {
         for side in in_turn(round) {
-            for (counts, net) in counts.iter_mut().zip(count::allocations(&sides[side], plan)?) {
+            for (counts, net) in counts.iter_mut().zip(count::allocations(&sides[side], clock, plan)?) {
                 counts[side].push(net);
             }
         }
@@ -75,14 +78,14 @@ fn allocations(plan: &Plan, sides: &[Side; 2]) -> Result<Vec<Row>, String> {
     Ok(rows.collect())
 }
 
-fn instructions(plan: &Plan, sides: &[Side; 2], counts: u32) -> Result<Vec<Row>, String> {
+fn instructions(plan: &Plan, sides: &[Side; 2], clock: &Clock, counts: u32) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
     for format in &plan.formats {
         eprintln!("counting instructions, {}", format.name());
         let mut counted: [Vec<f64>; 2] = Default::default();
         for round in 0..counts {
             for side in in_turn(round) {
-                counted[side].push(count::instructions(&sides[side], *format)?);
+                counted[side].push(count::instructions(&sides[side], clock, *format)?);
             }
         }
         let setting = (format.name(), count::IN_FLIGHT, count::CONNECTIONS);

@@ -71,7 +71,7 @@ struct Args {
 
     /// With --against: how often the instructions are counted, on each side and for each Format, with valgrind. 0: not at
     /// all.
-    #[arg(long, requires = "against", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=1000))]
+    #[arg(long, requires = "against", default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=1000))]
     instruction_counts: u32,
 
     /// With --against: fail if a round trip takes more than so many times that revision's instructions, in any Format.

@@ -30,8 +30,16 @@ pub(crate) struct Side {
     pub(crate) program: PathBuf,
 }
 
+/// What was built.
+pub(crate) struct Built {
+    /// This tree first.
+    pub(crate) sides: [Side; 2],
+    /// Where it lies, and other things may.
+    pub(crate) folder: PathBuf,
+}
+
 /// Builds this tree as it is, changes that are not committed included, and the revision, in a git worktree.
-pub(crate) fn both(revision: &str) -> Result<[Side; 2], String> {
+pub(crate) fn both(revision: &str) -> Result<Built, String> {
     let root = Path::new(ROOT).canonicalize().map_err(|error| format!("{ROOT}: {error}"))?;
     let commit = commit(&root, revision)?;
     let folder = target_directory(&root)?.join("against");
@@ -49,7 +57,8 @@ pub(crate) fn both(revision: &str) -> Result<[Side; 2], String> {
         fs::copy(built, &program).map_err(|error| format!("{}: {error}", program.display()))?;
         Ok::<_, String>(Side { name: name.to_owned(), program })
     };
-    Ok([side("this tree", &this, "bench-this")?, side(&short, &that, "bench-that")?])
+    let sides = [side("this tree", &this, "bench-this")?, side(&short, &that, "bench-that")?];
+    Ok(Built { sides, folder })
 }
 
 /// The full name of the commit that a revision is.

@@ -7,11 +7,12 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use super::build::Side;
+use super::clock::Clock;
 use crate::participant::{Answer, Format, Request};
 use crate::runner::Plan;
 
-/// Commands in flight while instructions are counted, and connections. Found by trying: with fewer in flight, or with more, two
-/// runs of the same program differ by up to 5 %, with these by 0.2 % or less on a quiet machine.
+/// Commands in flight while instructions are counted, and connections. Found by trying: runs of the same program differ by
+/// less than 0.1 %, also on a busy machine.
 pub(crate) const IN_FLIGHT: u32 = 64;
 pub(crate) const CONNECTIONS: u32 = 2;
 
@@ -25,13 +26,13 @@ pub(crate) struct Counted {
 }
 
 /// Allocations of a round trip beyond the user's own values, in each setting of the plan, in its order.
-pub(crate) fn allocations(side: &Side, plan: &Plan) -> Result<Vec<f64>, String> {
+pub(crate) fn allocations(side: &Side, clock: &Clock, plan: &Plan) -> Result<Vec<f64>, String> {
     let list = |items: Vec<String>| items.join(",");
     let formats = list(plan.formats.iter().map(|format| format.name().to_owned()).collect());
     let in_flight = list(plan.in_flight.iter().map(u32::to_string).collect());
     let mut program = Command::new(&side.program);
     program.args(arguments(&formats, &in_flight, &plan.connections.to_string()));
-    let counted = parse(&run(&mut program, "")?.stdout)?;
+    let counted = parse(&run(clock.set(&mut program), "")?.stdout)?;
     let of_setting = |(format, in_flight): (Format, u32)| {
         let mut counted = counted.iter();
         let found = counted.find(|count| count.format == format.name() && count.in_flight == in_flight);
@@ -46,15 +47,15 @@ pub(crate) fn allocations(side: &Side, plan: &Plan) -> Result<Vec<f64>, String> 
 /// that what is done once does not count.
 ///
 /// The longer run counts allocations, and so has besides, for each round trip, one decoding of the value by itself.
-pub(crate) fn instructions(side: &Side, format: Format) -> Result<f64, String> {
+pub(crate) fn instructions(side: &Side, clock: &Clock, format: Format) -> Result<f64, String> {
     let (in_flight, connections) = (IN_FLIGHT.to_string(), CONNECTIONS.to_string());
-    let many = in_valgrind(side, &arguments(format.name(), &in_flight, &connections), "")?;
+    let many = in_valgrind(side, clock, &arguments(format.name(), &in_flight, &connections), "")?;
     // It makes as many to warm up as it counts.
     let counted: u64 = parse(&many.stdout)?.iter().map(|count| 2 * count.round_trips).sum();
     let request =
         Request { format, in_flight: IN_FLIGHT, connections: CONNECTIONS, duration_ms: 1, warmup_ms: 0 };
     let request = serde_json::to_string(&request).expect("a request is numbers and a name");
-    let few = in_valgrind(side, &["participant", "cmd-stream"], &(request + "\n"))?;
+    let few = in_valgrind(side, clock, &["participant", "cmd-stream"], &(request + "\n"))?;
     let answer: Answer = serde_json::from_str(&few.stdout)
         .map_err(|error| format!("{} answered {:?}: {error}", side.name, few.stdout))?;
     if !answer.error.is_empty() {
@@ -80,13 +81,12 @@ fn parse(lines: &str) -> Result<Vec<Counted>, String> {
 }
 
 /// Runs the program in valgrind's cachegrind, which without a cache to simulate counts instructions, as callgrind does, but
-/// takes half the time. That matters: the library looks at the clock to tell which Commands are quick, and so slow a program
-/// does something else than a fast one now and then. All on one processor, where threads take turns at the same places.
-fn in_valgrind(side: &Side, arguments: &[&str], input: &str) -> Result<Output, String> {
+/// takes half the time. All on one processor, where threads take turns at the same places.
+fn in_valgrind(side: &Side, clock: &Clock, arguments: &[&str], input: &str) -> Result<Output, String> {
     let mut program = Command::new("taskset");
     program.args(["--cpu-list", &processor()?, "valgrind"]);
     program.args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]);
-    run(program.arg(&side.program).args(arguments), input)
+    run(clock.set(program.arg(&side.program).args(arguments)), input)
 }
 
 /// The first processor that this process may use.

@@ -54,8 +54,8 @@ impl Figure {
         }
     }
 
-    /// For figures that the machine's mood moves up and down, their median. Counts are only ever disturbed upwards (by
-    /// Commands that ran in tasks of their own because a thread lost its processor), so the least of them is the truest.
+    /// For figures that the machine's mood moves up and down, their median. Counts are only ever disturbed upwards (a thread
+    /// wakes once more), so the least of them is the truest.
     fn of(self, figures: &[f64]) -> Option<Range> {
         let range = Range::from(Spread::of(figures.iter().copied())?);
         Some(if self.is_count() { Range { value: range.min, ..range } } else { range })
