@@ -263,6 +263,12 @@ pub trait Failure: StdError + Send + Sync + Sized + 'static {
     /// Makes it of whatever a Command failed with. It is not asked if the Command failed with a value of this very
     /// type: that one is sent.
     fn from_failed(failed: &Failed) -> Self;
+
+    /// Whether the server refused the Command because it sheds load, so that waiting, or trying another server, may
+    /// help. A type that cannot tell keeps this default: false.
+    fn is_overloaded(&self) -> bool {
+        false
+    }
 }
 
 /// The failure of a Protocol that declares none. It has no values.

@@ -36,12 +36,33 @@ pub enum FailedReason {
     Panic,
     /// It returned without having sent a last Reply.
     NoLastReply,
+    /// The server shed load; see [`Failed::overloaded`].
+    Overloaded,
 }
 
 impl Failed {
     /// A failure with a message, or any error.
     pub fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { reason: FailedReason::Error, error: error.into() }
+    }
+
+    /// A failure of a server that sheds load, with a message or any error.
+    ///
+    /// A Command or an Invoker returns it if it refuses work that the server has no room for now. The Protocol's failure
+    /// may tell the client so ([`Failure::is_overloaded`]), which can then wait or try another server.
+    ///
+    /// ```
+    /// use cmd_stream::Failed;
+    /// use cmd_stream::server::FailedReason;
+    ///
+    /// fn admit(waiting: usize) -> Result<(), Failed> {
+    ///     if waiting > 1000 { Err(Failed::overloaded("too many jobs are waiting")) } else { Ok(()) }
+    /// }
+    /// # assert!(admit(1000).is_ok());
+    /// # assert_eq!(admit(1001).unwrap_err().reason(), FailedReason::Overloaded);
+    /// ```
+    pub fn overloaded(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { reason: FailedReason::Overloaded, error: error.into() }
     }
 
     pub(crate) fn panic(payload: &(dyn Any + Send)) -> Self {
