@@ -64,7 +64,7 @@
 //!
 //! - answer with several Replies: [`Reply::is_last`], [`Client::stream`]; with one of several types:
 //!   [`protocol!`]
-//! - report failures as values, without losing the connection: [`Failure`]
+//! - report failures as values, without losing the connection: [`Failure`], [`Problem`]
 //! - log, authorise, trace: [`Invoker`]
 //! - bound everything: [`server::Limits`], [`client::Limits`]
 //! - shut down: [`server::Handle`]
@@ -92,6 +92,7 @@ pub mod client;
 mod connection;
 mod error;
 pub mod format;
+mod problem;
 pub mod proto;
 pub mod protocol;
 mod sender;
@@ -106,6 +107,7 @@ pub use format::json::Json;
 pub use format::mus::Mus;
 #[cfg(feature = "protobuf")]
 pub use format::protobuf::Protobuf;
+pub use problem::Problem;
 pub use proto::handshake::ServerInfo;
 pub use protocol::{Command, Execute, Failure, Protocol, Reply, Scheduling};
 pub use sender::{SendCommand, Sender};

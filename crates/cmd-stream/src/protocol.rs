@@ -266,6 +266,13 @@ pub trait Failure: StdError + Send + Sync + Sized + 'static {
 
     /// Whether the server refused the Command because it sheds load, so that waiting, or trying another server, may
     /// help. A type that cannot tell keeps this default: false.
+    ///
+    /// ```
+    /// use cmd_stream::{Failure, Problem};
+    ///
+    /// assert!(Problem::new(Problem::OVERLOADED, "too many jobs are waiting").is_overloaded());
+    /// assert!(!Problem::new(Problem::NOT_FOUND, "no account 7").is_overloaded());
+    /// ```
     fn is_overloaded(&self) -> bool {
         false
     }
