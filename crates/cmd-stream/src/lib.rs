@@ -76,6 +76,7 @@
 //!
 //! | feature | what | depends on |
 //! | --- | --- | --- |
+//! | `derive` (default) | `#[derive(Failure)]` | cmd-stream-derive |
 //! | `json` (default) | the JSON Format | serde, serde_json |
 //! | `mus` | the MUS Format: the smallest and the fastest | mus-format |
 //! | `protobuf` | the Protobuf Format | prost |
@@ -100,6 +101,8 @@ pub mod server;
 pub mod transport;
 
 pub use client::Client;
+#[cfg(feature = "derive")]
+pub use cmd_stream_derive::Failure;
 pub use error::{Error, ErrorKind, Origin};
 #[cfg(feature = "json")]
 pub use format::json::Json;

@@ -231,6 +231,8 @@ pub trait CommandVisitor<P: Protocol, R> {
 /// [`Error`](crate::Error) of kind [`Remote`](crate::ErrorKind::Remote), which gives it back by
 /// [`Error::remote`](crate::Error::remote).
 ///
+/// A struct with one text derives it: `#[derive(Failure)]`. [`Problem`](crate::Problem) is ready-made.
+///
 /// ```
 /// use cmd_stream::{Failed, Failure, Reply};
 ///
@@ -257,7 +259,7 @@ pub trait CommandVisitor<P: Protocol, R> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the failure of a Protocol",
-    note = "write `impl Failure for {Self}`, which says how it is made of any error"
+    note = "write `impl Failure for {Self}`, which says how it is made of any error, or derive it"
 )]
 pub trait Failure: StdError + Send + Sync + Sized + 'static {
     /// Makes it of whatever a Command failed with. It is not asked if the Command failed with a value of this very

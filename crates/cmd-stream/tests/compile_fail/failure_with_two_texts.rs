@@ -1,0 +1,15 @@
+// error at `String`: two fields hold a text: mark the one that says what failed with `#[failure(message)]`
+// error at `message`: `message` marks two fields: a failure has one text
+
+use cmd_stream::Failure;
+
+#[derive(Debug, Failure)]
+struct CalcError {
+    account: Box<str>,
+    message: String,
+}
+
+#[derive(Debug, Failure)]
+struct Marked(#[failure(message)] String, #[failure(message)] String);
+
+fn main() {}
