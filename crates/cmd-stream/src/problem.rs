@@ -80,7 +80,7 @@ use crate::{Error, ErrorKind, Failed};
 /// A Command that fails with a `Problem` sends exactly that one. Of any other error the client gets the text, so errors
 /// must not hold what clients may not see.
 ///
-/// What a panic said is never sent, as it may quote any value of the service. The message is always
+/// What a panic said is not sent, as it may quote any value of the service. The message is then
 /// *the command panicked*; the text of the panic goes to the server's log. The same holds for a panic in the encoding of
 /// a Reply and for one in a task that the Command spawned and joined, if the Command returns that error itself. An
 /// error of the application that quotes one of these in its own text is sent as any other.
