@@ -337,6 +337,12 @@ impl<'de> mus_format::Decode<'de> for Verse {
     }
 }
 
+impl mus_format::Describe for Verse {
+    fn describe() -> mus_format::Description {
+        mus_format::Description::union(&[(1, "Verse", &[mus_format::Part::of::<String>()])])
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, mus_format::Mus)]
 struct Page {
     number: u32,

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
+use syn::ext::IdentExt as _;
 use syn::{DataEnum, Error, Member, Path, Variant};
 
 use crate::Bodies;
@@ -19,7 +20,8 @@ pub(crate) fn bodies(
     errors: &mut Errors,
 ) -> Bodies {
     let mut tags = Tags::default();
-    let (mut encode, mut decode, mut shapes) = (TokenStream::new(), TokenStream::new(), TokenStream::new());
+    let (mut encode, mut decode) = (TokenStream::new(), TokenStream::new());
+    let (mut shapes, mut described) = (TokenStream::new(), TokenStream::new());
     for variant in &data.variants {
         let name = &variant.ident;
         let tag = tags.next(variant, errors);
@@ -29,8 +31,11 @@ pub(crate) fn bodies(
         encode.extend(quote!(Self::#name #pattern => { #root::Output::tag(__out, #tag); #statements }));
         let values = fields::decode(&fields);
         decode.extend(quote!(#tag => Self::#name #values,));
+        let parts = fields::parts(&fields);
         let fields = fields::shapes(&fields);
         shapes.extend(quote!((#tag, #fields),));
+        let name = name.unraw().to_string();
+        described.extend(quote!((#tag, #name, #parts),));
     }
     Bodies {
         encode: quote!(match self { #encode }),
@@ -43,6 +48,7 @@ pub(crate) fn bodies(
             }
         },
         shape: quote!(#root::Shape::union(|| const { &[#shapes] })),
+        description: quote!(#root::Description::union(&[#described])),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Member, Path, Type};
 
@@ -21,11 +22,13 @@ pub(crate) struct Field {
     code: Option<Code>,
 }
 
-/// Paths: of a function that encodes, of one that decodes, and of a constant.
+/// Paths: of a function that encodes, of one that decodes, and of a constant; and an expression for the part of a
+/// description.
 struct Code {
     encode: TokenStream,
     decode: TokenStream,
     shape: TokenStream,
+    part: TokenStream,
 }
 
 /// Reads the attributes of fields and notes what the fields need.
@@ -56,16 +59,19 @@ fn code(ty: &Type, encoding: &Encoding, root: &Path, needs: &mut Needs<'_>, chec
             encode: quote!(<#ty as #root::Encode>::encode),
             decode: quote!(#decodes::decode),
             shape: quote!(#decodes::SHAPE),
+            part: quote!(#root::Part::of::<#ty>()),
         };
     }
     let encodes = encoding_type(encoding, root);
     let decodes = decoding_type(encoding, &ty.to_token_stream(), root, checks);
     needs.chosen(ty, &encodes, &decodes, encoding.borrows());
+    let part = quote!(#root::Part::of_as::<#encodes, #ty>());
     let decodes = quote!(<#decodes as #root::encoding::DecodeAs<#bytes, #ty>>);
     Code {
         encode: quote!(<#encodes as #root::encoding::EncodeAs<#ty>>::encode_as),
         decode: quote!(#decodes::decode_as),
         shape: quote!(#decodes::SHAPE),
+        part,
     }
 }
 
@@ -98,4 +104,19 @@ pub(crate) fn decode(fields: &[Field]) -> TokenStream {
 pub(crate) fn shapes(fields: &[Field]) -> TokenStream {
     let shapes = fields.iter().filter_map(|field| Some(&field.code.as_ref()?.shape));
     quote!(const { &[#(#shapes),*] })
+}
+
+/// The parts of a description in order, as an expression of type `&[Part]`.
+pub(crate) fn parts(fields: &[Field]) -> TokenStream {
+    let parts = fields.iter().filter_map(|field| {
+        let Code { part, .. } = field.code.as_ref()?;
+        Some(match &field.member {
+            Member::Named(name) => {
+                let name = name.unraw().to_string();
+                quote!(#part.named(#name))
+            }
+            Member::Unnamed(_) => part.clone(),
+        })
+    });
+    quote!(&[#(#parts),*])
 }

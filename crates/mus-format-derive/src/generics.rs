@@ -2,9 +2,12 @@
 
 pub(crate) mod needs;
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{DeriveInput, GenericParam, Generics, Ident, Lifetime, LifetimeParam, WherePredicate};
+use syn::{
+    DeriveInput, GenericParam, Generics, Ident, Lifetime, LifetimeParam, Path, PathArguments, TypeParamBound,
+    WherePredicate, parse_quote,
+};
 
 /// `impl GENERICS .. for NAME ARGUMENTS PREDICATES`
 pub(crate) struct Header<'a> {
@@ -28,6 +31,29 @@ impl<'a> Header<'a> {
             generics.params.insert(0, GenericParam::Lifetime(LifetimeParam::new(bytes)));
         }
         Self::with_parameters(input, generics, predicates)
+    }
+
+    /// The head of an `impl` for the type that lives forever: all its lifetimes are `'static`, and what holds them has to
+    /// be treated by [`with_static_lifetimes`] too.
+    pub(crate) fn of_describe(input: &'a DeriveInput, predicates: Vec<WherePredicate>) -> Self {
+        let mut generics = input.generics.clone();
+        for parameter in generics.type_params_mut() {
+            parameter.bounds.push(parse_quote!('static));
+        }
+        generics.make_where_clause().predicates.extend(predicates);
+        let (_, arguments, predicates) = generics.split_for_impl();
+        let (arguments, predicates) = (arguments.to_token_stream(), predicates.to_token_stream());
+        let mut parameters = generics.clone();
+        parameters.params =
+            parameters.params.into_iter().filter(|it| !matches!(it, GenericParam::Lifetime(_))).collect();
+        let (parameters, _, _) = parameters.split_for_impl();
+        let adapt = |tokens| with_static_lifetimes(tokens, input);
+        Self {
+            generics: adapt(parameters.to_token_stream()),
+            name: &input.ident,
+            arguments: adapt(arguments),
+            predicates: adapt(predicates),
+        }
     }
 
     fn with_parameters(
@@ -66,6 +92,51 @@ pub(crate) fn without_bytes_lifetime(predicates: &[WherePredicate]) -> Vec<Where
         predicate => !names_bytes_lifetime(predicate),
     });
     kept
+}
+
+/// The same tokens with `'static` in place of each lifetime that is a parameter of the type.
+pub(crate) fn with_static_lifetimes(tokens: TokenStream, input: &DeriveInput) -> TokenStream {
+    let is_parameter = |name: &Ident| input.generics.lifetimes().any(|it| it.lifetime.ident == *name);
+    let mut after_quote = false;
+    let replaced = tokens.into_iter().map(|token| {
+        let is_lifetime = after_quote;
+        after_quote = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '\'');
+        match token {
+            TokenTree::Ident(name) if is_lifetime && is_parameter(&name) => {
+                TokenTree::Ident(Ident::new("static", name.span()))
+            }
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), with_static_lifetimes(group.stream(), input));
+                inner.set_span(group.span());
+                TokenTree::Group(inner)
+            }
+            token => token,
+        }
+    });
+    replaced.collect()
+}
+
+/// What predicates of the user's say of `Encode` and `Decode`, said of `Describe`; the others as they are.
+pub(crate) fn of_describe(predicates: &[WherePredicate], root: &Path) -> Vec<WherePredicate> {
+    let mut described = Vec::new();
+    for predicate in predicates {
+        let WherePredicate::Type(predicate) = predicate else { continue };
+        let bounded = &predicate.bounded_ty;
+        for bound in &predicate.bounds {
+            let TypeParamBound::Trait(bound) = bound else { continue };
+            let Some(last) = bound.path.segments.last() else { continue };
+            if last.ident == "Encode" || last.ident == "Decode" || last.ident == "DecodeOwned" {
+                described.push(parse_quote!(#bounded: #root::Describe));
+            } else if let (true, PathArguments::AngleBracketed(arguments)) =
+                (last.ident == "EncodeAs" || last.ident == "DecodeAs", &last.arguments)
+            {
+                let value = arguments.args.last();
+                described.push(parse_quote!(#bounded: #root::encoding::DescribeAs<#value>));
+            }
+        }
+    }
+    described.extend(without_bytes_lifetime(predicates));
+    described
 }
 
 fn names_bytes_lifetime(tokens: &impl ToTokens) -> bool {

@@ -26,9 +26,9 @@ use self::attributes::Container;
 use self::checks::Checks;
 use self::errors::Errors;
 use self::generics::needs::Needs;
-use self::generics::{Header, bytes_lifetime, without_bytes_lifetime};
+use self::generics::{Header, bytes_lifetime, with_static_lifetimes, without_bytes_lifetime};
 
-/// Implements `Encode` and `Decode` for a struct or an enum.
+/// Implements `Encode`, `Decode` and `Describe` for a struct or an enum.
 ///
 /// The fields of a struct are written in the order in which they are declared, and nothing else. An enum is a union: a
 /// tag (in MUS: a DTM), and the fields of the variant that it stands for. The first variant has the tag 1, each other
@@ -82,7 +82,7 @@ use self::generics::{Header, bytes_lifetime, without_bytes_lifetime};
 /// | `seconds`, `milliseconds`, `microseconds`, `nanoseconds` | a `SystemTime`, raw, in this unit |
 /// | `borrow` | a `Cow` borrows from the bytes that it is decoded from |
 /// | `mapped` | an `Rc` or an `Arc`, perhaps in an `Option`, is written once, and by its id where it is met again |
-/// | `with = Type` | any encoding: a type that implements `encoding::EncodeAs` and `encoding::DecodeAs` |
+/// | `with = Type` | any encoding: a type that implements `encoding::EncodeAs`, `DecodeAs` and `DescribeAs` |
 /// | | |
 /// | `len = raw`, `varint` or `positive` | how the length is written; `positive` is the default |
 /// | `max_len = N` | the most elements (of a string: bytes); a longer value is neither decoded nor written |
@@ -108,11 +108,13 @@ use self::generics::{Header, bytes_lifetime, without_bytes_lifetime};
 ///
 /// # Parameters of types
 ///
-/// A type parameter is asked to be `Encode` for the one and `Decode<'de>` for the other, if the value of a field holds
-/// it; where an encoding was chosen, that it can be written so (`Raw: EncodeAs<T>`). Lifetimes have to be those of the
+/// A type parameter is asked to be `Encode`, `Decode<'de>` or `Describe` for the trait of that name, if the value of a
+/// field holds it; where an encoding was chosen, that it can be written so (`Raw: EncodeAs<T>`). Lifetimes have to be those of the
 /// bytes (`'de: 'a`), except of a `Cow` that does not borrow. Where the types of the fields do not tell what is needed, for
 /// example behind a type of one's own with a parameter of another kind, `bound` says it. Bounds there that name `'de`
-/// are left out for `Encode`.
+/// are left out for `Encode`; for `Describe`, what they ask to be `Encode` or `Decode` is asked to be `Describe`.
+///
+/// `Describe` needs types that live forever. It is implemented for `Type<'static>` of a type with a lifetime.
 ///
 /// ```
 /// use mus_format::{Decode, Encode, Mus};
@@ -144,6 +146,8 @@ struct Bodies {
     decode: TokenStream,
     /// An expression for the constant.
     shape: TokenStream,
+    /// An expression for the description.
+    description: TokenStream,
 }
 
 fn expand(input: &DeriveInput) -> Result<TokenStream> {
@@ -169,12 +173,14 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
     }
     let encode = encode(input, &container, &bodies, &needs, &root);
     let decode = decode(input, &container, &bodies, &needs, &root);
+    let describe = describe(input, &container, &bodies, &needs, &root);
     let bounds = container.bounds.as_deref().map(without_bytes_lifetime).unwrap_or_default();
     let checks = checks.items(&Header::new(input, bounds), &root);
     Ok(quote! {
         const _: () = {
             #encode
             #decode
+            #describe
             #checks
         };
     })
@@ -243,6 +249,29 @@ fn decode(
                 __reader: &mut #root::Reader<#bytes>,
             ) -> ::core::result::Result<Self, #root::Stopped> {
                 ::core::result::Result::Ok(#decode)
+            }
+        }
+    }
+}
+
+fn describe(
+    input: &DeriveInput,
+    container: &Container,
+    bodies: &Bodies,
+    needs: &Needs<'_>,
+    root: &Path,
+) -> TokenStream {
+    let predicates = match &container.bounds {
+        Some(bounds) => generics::of_describe(bounds, root),
+        None => needs.of_describe(root),
+    };
+    let Header { generics, name, arguments, predicates } = Header::of_describe(input, predicates);
+    let body = with_static_lifetimes(bodies.description.clone(), input);
+    quote! {
+        #[automatically_derived]
+        impl #generics #root::Describe for #name #arguments #predicates {
+            fn describe() -> #root::Description {
+                #body
             }
         }
     }

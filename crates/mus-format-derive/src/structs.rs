@@ -25,8 +25,14 @@ pub(crate) fn bodies(
     });
     let values = fields::decode(&fields);
     let shapes = fields::shapes(&fields);
+    let parts = fields::parts(&fields);
     match container.tag {
-        None => Bodies { encode, decode: quote!(Self #values), shape: quote!(#root::Shape::fields(#shapes)) },
+        None => Bodies {
+            encode,
+            decode: quote!(Self #values),
+            shape: quote!(#root::Shape::fields(#shapes)),
+            description: quote!(#root::Description::fields(#parts)),
+        },
         Some(tag) => Bodies {
             encode: quote! {
                 #root::Output::tag(__out, #tag);
@@ -37,6 +43,7 @@ pub(crate) fn bodies(
                 Self #values
             }},
             shape: quote!(#root::Shape::tagged(#tag, #shapes)),
+            description: quote!(#root::Description::tagged(#tag, #parts)),
         },
     }
 }

@@ -13,8 +13,11 @@
 
 use std::collections::BTreeMap;
 
-use mus_format::encoding::{DecodeAs, EncodeAs};
-use mus_format::{Decode, Encode, Error, Fault, Mus, Output, Reader, Shape, Stopped, from_slice, to_vec};
+use mus_format::encoding::{DecodeAs, DescribeAs, EncodeAs};
+use mus_format::{
+    Decode, Describe, Description, Encode, Error, Fault, Mus, Output, Reader, Shape, Stopped, from_slice,
+    to_vec,
+};
 
 /// What the first release had: this module is its whole code.
 mod first_release {
@@ -106,6 +109,12 @@ impl<'de> DecodeAs<'de, Account> for Versioned {
 
     fn decode_as(reader: &mut Reader<'de>) -> Result<Account, Stopped> {
         Stored::decode(reader).map(Account::from)
+    }
+}
+
+impl DescribeAs<Account> for Versioned {
+    fn describe_as() -> Description {
+        Stored::describe()
     }
 }
 

@@ -54,6 +54,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use crate::decode::{Decode, collect, collect_array};
+use crate::describe::Description;
 use crate::encode::Encode;
 use crate::error::{Fault, Refusal};
 use crate::output::Output;
@@ -114,6 +115,32 @@ pub trait DecodeAs<'de, T> {
     fn decode_array_as<const N: usize>(reader: &mut Reader<'de>) -> Result<[T; N], Stopped> {
         collect_array(reader, Self::decode_as)
     }
+}
+
+/// An encoding that says what values of type `T` are on the wire: what [`Describe`](crate::Describe) is for types.
+///
+/// [`EncodeAs`] and [`DecodeAs`] do not need it. The derive asks it of an encoding that was chosen by `with = ..`.
+///
+/// ```
+/// use mus_format::Description;
+/// use mus_format::encoding::DescribeAs;
+///
+/// struct BigEndian; // with `EncodeAs<u16>` and `DecodeAs<u16>`
+///
+/// impl DescribeAs<u16> for BigEndian {
+///     fn describe_as() -> Description {
+///         Description::leaf("u16 big-endian")
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what `{T}` is in MUS",
+    label = "not described",
+    note = "implement `mus_format::encoding::DescribeAs<{T}>` for it"
+)]
+pub trait DescribeAs<T: ?Sized>: 'static {
+    /// Describes one level of the type in this encoding.
+    fn describe_as() -> Description;
 }
 
 /// Whatever has elements or a content.

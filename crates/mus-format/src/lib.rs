@@ -12,6 +12,7 @@ pub mod varint;
 mod decode;
 #[doc(hidden)]
 pub mod derive;
+mod describe;
 mod encode;
 mod error;
 mod limits;
@@ -22,6 +23,7 @@ mod shape;
 mod tuples;
 
 pub use self::decode::{Decode, DecodeOwned, Decoded, decode, decode_with, from_slice};
+pub use self::describe::{Describe, Description, Part, description};
 pub use self::encode::{Encode, append, append_with, encode, size, to_vec};
 pub use self::error::{EncodeError, Error, Fault, Refusal};
 pub use self::limits::Limits;

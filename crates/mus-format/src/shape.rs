@@ -108,6 +108,15 @@ pub enum LengthEncoding {
 }
 
 impl LengthEncoding {
+    /// How a description names it; the usual one is not named.
+    pub(crate) const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Positive => None,
+            Self::Varint => Some("zigzag"),
+            Self::Raw => Some("raw"),
+        }
+    }
+
     const fn min_size(self) -> usize {
         match self {
             Self::Raw => 8,

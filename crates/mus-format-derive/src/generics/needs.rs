@@ -87,6 +87,15 @@ impl<'a> Needs<'a> {
         borrowed.chain(plain).chain(chosen).collect()
     }
 
+    /// The predicates for `Describe`.
+    pub(crate) fn of_describe(&self, root: &Path) -> Vec<WherePredicate> {
+        let plain = self.plain_types().map(|ty| parse_quote!(#ty: #root::Describe));
+        let chosen = self.chosen.iter().map(
+            |Chosen { value, encoding, .. }| parse_quote!(#encoding: #root::encoding::DescribeAs<#value>),
+        );
+        plain.chain(chosen).collect()
+    }
+
     fn plain_types(&self) -> impl Iterator<Item = TokenStream> {
         let parameters = self.parameters.iter().map(ToTokens::to_token_stream);
         parameters.chain(self.projections.iter().map(ToTokens::to_token_stream))

@@ -11,7 +11,7 @@ use crate::shape::LengthEncoding;
     message = "`{Self}` is not an encoding of lengths",
     note = "lengths are `Positive`, `Varint` or `Raw`"
 )]
-pub trait Length: sealed::Sealed {
+pub trait Length: sealed::Sealed + 'static {
     #[doc(hidden)]
     const ENCODING: LengthEncoding;
 

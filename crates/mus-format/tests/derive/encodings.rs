@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mus_format::encoding::{DecodeAs, EncodeAs, Of, Raw};
-use mus_format::{EncodeError, Fault, Mus, Output, Reader, Shape, Stopped, from_slice, to_vec};
+use mus_format::encoding::{DecodeAs, DescribeAs, EncodeAs, Of, Raw};
+use mus_format::{Description, EncodeError, Fault, Mus, Output, Reader, Shape, Stopped, from_slice, to_vec};
 
 use crate::support::{fault, same, stands_as};
 
@@ -330,6 +330,12 @@ impl<'de> DecodeAs<'de, u16> for BigEndian {
 
     fn decode_as(reader: &mut Reader<'de>) -> Result<u16, Stopped> {
         reader.fixed().map(u16::from_be_bytes)
+    }
+}
+
+impl DescribeAs<u16> for BigEndian {
+    fn describe_as() -> Description {
+        Description::leaf("u16 big-endian")
     }
 }
 

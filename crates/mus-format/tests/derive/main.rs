@@ -2,6 +2,7 @@
 //! `tests/compile_fail/`.
 
 mod checks;
+mod descriptions;
 mod encodings;
 mod enums;
 mod fields;
