@@ -94,6 +94,8 @@ mod connection;
 mod error;
 pub mod format;
 mod problem;
+#[cfg(feature = "mus")]
+pub mod mus;
 pub mod proto;
 pub mod protocol;
 mod sender;

@@ -135,7 +135,15 @@ use self::generics::{Header, bytes_lifetime, with_static_lifetimes, without_byte
 #[proc_macro_derive(Mus, attributes(mus))]
 pub fn derive_mus(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    expand(&input).unwrap_or_else(Error::into_compile_error).into()
+    expand(&input, parse_quote!(::mus_format)).unwrap_or_else(Error::into_compile_error).into()
+}
+
+// The same for programs that know mus-format only as `cmd_stream::mus`, which exports and documents this as `Mus`.
+#[doc(hidden)]
+#[proc_macro_derive(MusOfCmdStream, attributes(mus))]
+pub fn derive_mus_of_cmd_stream(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    expand(&input, parse_quote!(::cmd_stream::mus)).unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// What differs between kinds of types.
@@ -150,12 +158,13 @@ struct Bodies {
     description: TokenStream,
 }
 
-fn expand(input: &DeriveInput) -> Result<TokenStream> {
+/// The code for a type. `default_root` is where mus-format is found, unless the type says so.
+fn expand(input: &DeriveInput, default_root: Path) -> Result<TokenStream> {
     let mut errors = Errors::default();
     let mut needs = Needs::new(input);
     let mut checks = Checks::default();
     let container = container(input, &mut errors)?;
-    let root = container.root.clone().unwrap_or_else(|| parse_quote!(::mus_format));
+    let root = container.root.clone().unwrap_or(default_root);
     let mut bodies = match &input.data {
         Data::Struct(data) => structs::bodies(data, &container, &root, &mut needs, &mut checks, &mut errors),
         Data::Enum(data) => enums::bodies(data, &root, &mut needs, &mut checks, &mut errors),

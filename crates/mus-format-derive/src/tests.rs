@@ -1,14 +1,14 @@
 //! What the macro says of mistakes, all of them at once. That it points at the right tokens is for the compiler to
 //! show: `tests/compile_fail/` of mus-format. What the code does that it makes is tested there too.
 
-use syn::parse_str;
+use syn::{parse_quote, parse_str};
 
 use super::expand;
 
 /// What the macro says of a type, in order.
 fn mistakes(source: &str) -> Vec<String> {
     let input = parse_str(source).expect("an item");
-    match expand(&input) {
+    match expand(&input, parse_quote!(::mus_format)) {
         Ok(_) => Vec::new(),
         Err(errors) => errors.into_iter().map(|error| error.to_string()).collect(),
     }
@@ -220,4 +220,21 @@ fn discriminants_are_not_taken_for_tags() {
 fn what_has_no_encoding_is_refused() {
     says("enum E {}", &["an enum without variants has no values to encode"]);
     says("union U { a: u32, b: f32 }", &["`Mus` cannot be derived for a union"]);
+}
+
+#[test]
+fn names_are_found_where_the_root_says() {
+    let expanded = |source, root: &str| {
+        let root = parse_str(root).expect("a path");
+        expand(&parse_str(source).expect("an item"), root).expect("no mistakes").to_string()
+    };
+    let all_options = "#[mus(dtm = 3, validate = check)]
+        struct S<T> { #[mus(len = raw, max_len = 3, elem(raw, validate = check))] list: Vec<T>, one: u8 }";
+    for source in [all_options, "enum E { A, B(#[mus(raw)] u32), C { t: u8 } }"] {
+        let code = expanded(source, "::cmd_stream::mus");
+        assert!(code.contains("cmd_stream :: mus :: Encode") && !code.contains("mus_format"), "{code}");
+        assert_eq!(code.replace(":: cmd_stream :: mus", ":: mus_format"), expanded(source, "::mus_format"));
+    }
+    let code = expanded("#[mus(crate = my::mus)] struct S(u8);", "::cmd_stream::mus");
+    assert!(code.contains("my :: mus :: Encode") && !code.contains("cmd_stream"), "{code}");
 }

@@ -15,7 +15,7 @@ use crate::shape::Shape;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be decoded from MUS",
     label = "not decodable",
-    note = "derive `mus_format::Mus` on it, or choose an encoding for the field (`#[mus(..)]`)"
+    note = "derive `Mus` on it, or choose an encoding for the field (`#[mus(..)]`)"
 )]
 pub trait Decode<'de>: Sized {
     /// What a value looks like on the wire: exactly what [`decode`](Self::decode) reads.

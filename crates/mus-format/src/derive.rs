@@ -1,6 +1,10 @@
-//! What the code of `#[derive(Mus)]` needs and nobody else: validation functions as types. May change at any time.
+//! What the code of `#[derive(Mus)]` needs and nobody else: validation functions as types, and the
+//! derive of the crate that exports this one as a module. May change at any time.
 
 pub use crate::error::Refusal;
+// `Mus` whose code names `::cmd_stream::mus`, which exports and documents it.
+#[cfg(feature = "derive")]
+pub use mus_format_derive::MusOfCmdStream;
 
 use crate::encoding::Validate;
 use crate::error::Fault;

@@ -53,7 +53,7 @@ use crate::encoding::{DescribeAs, Length, Plain};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say what it is in MUS",
     label = "not described",
-    note = "derive `mus_format::Mus` on it, or implement `mus_format::Describe`: one line if it is written like another type"
+    note = "derive `Mus` on it, or implement `Describe`: one line if it is written like another type"
 )]
 pub trait Describe: 'static {
     /// Describes one level of the type. What is inside it is named by [`Part`]s.

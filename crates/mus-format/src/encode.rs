@@ -13,7 +13,7 @@ use crate::output::{Buffer, Counter, Output};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be encoded in MUS",
     label = "not encodable",
-    note = "derive `mus_format::Mus` on it, or choose an encoding for the field (`#[mus(..)]`)"
+    note = "derive `Mus` on it, or choose an encoding for the field (`#[mus(..)]`)"
 )]
 pub trait Encode {
     /// Writes the value. What cannot be written is told by [`Output::fail`].

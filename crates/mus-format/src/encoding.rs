@@ -136,7 +136,7 @@ pub trait DecodeAs<'de, T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say what `{T}` is in MUS",
     label = "not described",
-    note = "implement `mus_format::encoding::DescribeAs<{T}>` for it"
+    note = "implement `encoding::DescribeAs<{T}>` for it"
 )]
 pub trait DescribeAs<T: ?Sized>: 'static {
     /// Describes one level of the type in this encoding.
