@@ -79,10 +79,10 @@ use self::generics::{Header, bytes_lifetime, with_static_lifetimes, without_byte
 /// | option | meaning |
 /// | --- | --- |
 /// | `raw`, `varint`, `positive` | numbers: in fixed width; as varints, zigzag if signed; as varints of the bits |
-/// | `seconds`, `milliseconds`, `microseconds`, `nanoseconds` | a `SystemTime`, raw, in this unit |
+/// | `seconds`, `milliseconds`, `microseconds`, `nanoseconds` | a point in time, raw, in this unit |
 /// | `borrow` | a `Cow` borrows from the bytes that it is decoded from |
 /// | `mapped` | an `Rc` or an `Arc`, perhaps in an `Option`, is written once, and by its id where it is met again |
-/// | `with = Type` | any encoding: a type that implements `encoding::EncodeAs`, `DecodeAs` and `DescribeAs` |
+/// | `with = Type` | any encoding: a type that implements `encoding::EncodeAs`, `DecodeAs` and `DescribeAs`; for types of other crates `encoding::Text` and `encoding::Via` |
 /// | | |
 /// | `len = raw`, `varint` or `positive` | how the length is written; `positive` is the default |
 /// | `max_len = N` | the most elements (of a string: bytes); a longer value is neither decoded nor written |

@@ -7,10 +7,12 @@
 //! | [`Raw`] | integers, floats, `Duration` | fixed width, little-endian |
 //! | [`Varint`] | integers, floats, `Duration` | varint: zigzag if signed, a float's bits |
 //! | [`Positive`] | integers, `Duration` | varint of the bits: short if the number is not negative |
-//! | [`Seconds`], [`Milliseconds`], [`Microseconds`], [`Nanoseconds`] | `SystemTime` | raw count since 1970 |
+//! | [`Seconds`], [`Milliseconds`], [`Microseconds`], [`Nanoseconds`] | `SystemTime` and other times | raw count since 1970 |
 //! | [`Borrow`] | `Cow<str>`, `Cow<[u8]>` | as ever, but the decoded value borrows from the bytes |
 //! | [`Mapped`] | `Rc`, `Arc`, and `Option`s of them | shared values once, then their ids |
 //! | [`Of`] | whatever has a length or a content | with another length encoding, a maximum, other encodings inside |
+//! | [`Text`] | what has `Display` and `FromStr` | its text, as a string |
+//! | [`Via`] | what converts to another type and back | as that type |
 //! | [`Checked`] | anything | refused after decoding if a check fails |
 //!
 //! In a derive they are attributes (`#[mus(raw)]`, `#[mus(max_len = 10, elem(raw))]`). By hand:
@@ -47,6 +49,7 @@ mod numbers;
 mod pointers;
 mod sequences;
 mod text;
+mod through;
 mod time;
 
 use alloc::vec::Vec;
@@ -63,6 +66,7 @@ use crate::shape::Shape;
 
 pub use self::lengths::Length;
 pub(crate) use self::numbers::by_default;
+pub use self::through::{Text, Via};
 
 /// An encoding that can write values of type `T`.
 #[diagnostic::on_unimplemented(
@@ -179,19 +183,20 @@ pub struct Varint;
 #[derive(Debug)]
 pub struct Positive;
 
-/// A `SystemTime` in raw seconds since 1970. What is finer is cut off, towards the past. The default of `SystemTime`.
+/// A point in time in raw seconds since 1970. What is finer is cut off, towards the past. The default of all types of
+/// times.
 #[derive(Debug)]
 pub struct Seconds;
 
-/// A `SystemTime` in raw milliseconds since 1970. What is finer is cut off, towards the past.
+/// A point in time in raw milliseconds since 1970. What is finer is cut off, towards the past.
 #[derive(Debug)]
 pub struct Milliseconds;
 
-/// A `SystemTime` in raw microseconds since 1970. What is finer is cut off, towards the past.
+/// A point in time in raw microseconds since 1970. What is finer is cut off, towards the past.
 #[derive(Debug)]
 pub struct Microseconds;
 
-/// A `SystemTime` in raw nanoseconds since 1970, which ends in the year 2262.
+/// A point in time in raw nanoseconds since 1970, which ends in the year 2262.
 #[derive(Debug)]
 pub struct Nanoseconds;
 

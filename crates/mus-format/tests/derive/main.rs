@@ -8,3 +8,4 @@ mod enums;
 mod fields;
 mod generics;
 mod support;
+mod through;
