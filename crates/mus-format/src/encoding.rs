@@ -43,6 +43,8 @@
 //! ```
 
 mod collections;
+#[cfg(any(feature = "rust_decimal", feature = "uuid"))]
+mod foreign;
 mod lengths;
 pub(crate) mod mapped;
 mod numbers;

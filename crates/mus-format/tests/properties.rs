@@ -17,7 +17,9 @@ use mus_format::{
 use pieces::in_pieces;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use types::{Float, Floats, Numbers, Options, Shared, Tree, Typed};
+#[cfg(any(feature = "chrono", feature = "time"))]
+use types::Times;
+use types::{Float, Floats, Numbers, Options, Shared, TextOf, Tree, Typed, ViaU32};
 
 /// A type that the properties hold for.
 trait Value: Encode + DecodeOwned + PartialEq + Debug {}
@@ -177,6 +179,47 @@ properties! {
     shared: Shared = Shared::any();
     options: Options = any::<Options>();
     typed: Vec<Typed> = prop::collection::vec(any::<Typed>(), 0..8);
+}
+
+// Types of other crates.
+#[cfg(feature = "chrono")]
+properties! {
+    chrono_times: (chrono::DateTime<chrono::Utc>, Times<chrono::DateTime<chrono::Utc>>) = (
+        (-8_334_601_228_800_i64..8_210_266_876_800).prop_map(|at| chrono::DateTime::from_timestamp(at, 0).expect("in range")),
+        Times::any(|at, nanoseconds| chrono::DateTime::from_timestamp(at, nanoseconds).expect("in range")),
+    );
+}
+#[cfg(feature = "time")]
+properties! {
+    times: (time::UtcDateTime, Times<time::UtcDateTime>, Times<time::OffsetDateTime>) = (
+        (-377_705_116_800_i64..253_402_300_800).prop_map(|at| time::UtcDateTime::from_unix_timestamp(at).expect("in range")),
+        Times::any(|at, nanoseconds| {
+            let at = i128::from(at) * 1_000_000_000 + i128::from(nanoseconds);
+            time::UtcDateTime::from_unix_timestamp_nanos(at).expect("in range")
+        }),
+        Times::any(|at, nanoseconds| {
+            let at = i128::from(at) * 1_000_000_000 + i128::from(nanoseconds);
+            time::OffsetDateTime::from_unix_timestamp_nanos(at).expect("in range")
+        }),
+    );
+}
+#[cfg(feature = "uuid")]
+properties! {
+    uuids: Vec<uuid::Uuid> = prop::collection::vec(any::<u128>().prop_map(uuid::Uuid::from_u128), 0..4);
+}
+#[cfg(feature = "rust_decimal")]
+properties! {
+    decimals: Vec<rust_decimal::Decimal> = prop::collection::vec(
+        (any::<[u32; 3]>(), any::<bool>(), 0..=28_u32).prop_map(|([low, mid, high], negative, scale)| {
+            rust_decimal::Decimal::from_parts(low, mid, high, negative, scale)
+        }),
+        0..4,
+    );
+}
+properties! {
+    texts_of_values: Vec<TextOf<std::net::SocketAddr>> =
+        prop::collection::vec(any::<std::net::SocketAddrV4>().prop_map(|at| TextOf(at.into())), 0..4);
+    conversions: Vec<ViaU32<char>> = prop::collection::vec(any::<char>().prop_map(ViaU32), 0..8);
 }
 
 proptest! {

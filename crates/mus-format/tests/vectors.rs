@@ -58,6 +58,11 @@ fn structs() {
 }
 
 #[test]
+fn foreign() {
+    check("foreign.json", 22);
+}
+
+#[test]
 #[should_panic(expected = "a type that this test does not know: ord.unheard_of")]
 fn an_unknown_type_is_not_passed_over() {
     types::check(&Vector {

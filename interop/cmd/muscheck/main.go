@@ -10,6 +10,8 @@
 // types.go. Options of a serializer follow its name: ord.string{len=raw.int}.
 // The entries of a map come in any order.
 //
+// muscheck generate FOLDER writes those files of wire/vectors that it makes.
+//
 // Decoding trusts lengths, as the library does: one that no bytes back can end
 // the process.
 package main
@@ -24,7 +26,11 @@ import (
 )
 
 func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
+	work := func() error { return run(os.Stdin, os.Stdout) }
+	if len(os.Args) == 3 && os.Args[1] == "generate" {
+		work = func() error { return generate(os.Args[2]) }
+	}
+	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, "muscheck:", err)
 		os.Exit(1)
 	}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -10,7 +13,7 @@ import (
 )
 
 // files of values in wire/vectors.
-var files = []string{"varint.json", "raw.json", "ord.json", "time.json", "struct.json"}
+var files = []string{"varint.json", "raw.json", "ord.json", "time.json", "struct.json", "foreign.json"}
 
 // So each name stands for the serializer that the vectors mean by it.
 func TestGoldenVectorsAnswerWithTheirBytes(t *testing.T) {
@@ -41,6 +44,22 @@ func TestGoldenVectorsAnswerWithTheirBytes(t *testing.T) {
 					t.Errorf("unknown kind %q", v.Kind)
 				}
 			})
+		}
+	}
+}
+
+func TestGeneratedFilesAreWhatIsCommitted(t *testing.T) {
+	for name := range generated {
+		want, err := textOf(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join("../../../wire/vectors", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s differs from what `muscheck generate` writes", name)
 		}
 	}
 }

@@ -126,6 +126,12 @@ var types = map[string]check{
 	"defined.Duration{raw}":    of(durationMUS(raw.Int64)),
 	"defined.Label(string)":    of(labelMUS),
 
+	uuidName:                      of(uuidMUS),
+	uuidName + "{len=varint.int}": of(zigzagUUIDMUS),
+	uuidName + "{len=raw.int}":    of(rawUUIDMUS),
+	decimalName:                   of(decimalMUS),
+	paymentName:                   of(paymentMUS),
+
 	"struct.Empty":                      of(emptyMUS),
 	"struct.Foo":                        of(fooMUS),
 	"struct.Foo{string_len=varint.int}": of(zigzagFooMUS),

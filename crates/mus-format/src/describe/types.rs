@@ -12,13 +12,9 @@ use core::marker::PhantomData;
 use core::time::Duration;
 #[cfg(feature = "std")]
 use std::collections::{HashMap, HashSet};
-#[cfg(feature = "std")]
-use std::time::SystemTime;
 
 use super::{Describe, Description, Part};
 use crate::encoding::{Borrow, Checked, DescribeAs, Length, Mapped, Of, Plain, Positive, Raw, Varint};
-#[cfg(feature = "std")]
-use crate::encoding::{Microseconds, Milliseconds, Nanoseconds, Seconds};
 
 impl<T: Describe + ?Sized> DescribeAs<T> for Plain {
     fn describe_as() -> Description {
@@ -58,11 +54,6 @@ leaves! {
     Duration: Raw "duration nanoseconds raw", Varint "duration nanoseconds zigzag",
         Positive "duration nanoseconds varint";
 }
-#[cfg(feature = "std")]
-leaves! {
-    SystemTime: Seconds "time seconds", Milliseconds "time milliseconds", Microseconds "time microseconds",
-        Nanoseconds "time nanoseconds";
-}
 
 /// The encodings of types that have no other by default.
 macro_rules! by_default {
@@ -87,7 +78,6 @@ by_default! {
 by_default!(Of: [] Arc<str>, [T: Describe] Arc<[T]>, [T: Describe] Arc<T>;);
 #[cfg(feature = "std")]
 by_default! {
-    Seconds: [] SystemTime;
     Of: [T: Describe, S: 'static] HashSet<T, S>, [T: Describe, V: Describe, S: 'static] HashMap<T, V, S>;
 }
 

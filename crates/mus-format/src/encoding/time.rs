@@ -3,6 +3,10 @@
 use core::time::Duration;
 
 use super::{DecodeAs, EncodeAs, Positive, Raw, Varint, by_default};
+#[cfg(any(feature = "chrono", feature = "std", feature = "time"))]
+use super::{DescribeAs, Microseconds, Milliseconds, Nanoseconds, Seconds};
+#[cfg(any(feature = "chrono", feature = "std", feature = "time"))]
+use crate::describe::{Describe, Description};
 use crate::error::{EncodeError, Fault};
 use crate::output::Output;
 use crate::reader::{Reader, Stopped};
@@ -38,63 +42,144 @@ macro_rules! durations {
 durations!(Raw Varint Positive);
 by_default!(Varint: Duration;);
 
+/// A point in time.
+#[cfg(any(feature = "chrono", feature = "std", feature = "time"))]
+trait Moment: Sized {
+    /// The nanoseconds between 1970 and this.
+    fn nanoseconds(&self) -> i128;
+
+    /// So many seconds after 1970, and less than 10^9 nanoseconds more.
+    fn new(seconds: i64, nanoseconds: u32) -> Option<Self>;
+}
+
+/// A point in time as a raw count of units.
+#[cfg(any(feature = "chrono", feature = "std", feature = "time"))]
+macro_rules! moments {
+    ($($type:ty),*) => {$(
+        moments! {
+            $type:
+            Seconds "seconds" 1_000_000_000, Milliseconds "milliseconds" 1_000_000, Microseconds "microseconds" 1000,
+            Nanoseconds "nanoseconds" 1
+        }
+        by_default!(Seconds: $type;);
+
+        impl Describe for $type {
+            fn describe() -> Description {
+                <Seconds as DescribeAs<Self>>::describe_as()
+            }
+        }
+    )*};
+    ($type:ty: $($encoding:ident $name:literal $nanoseconds:literal),*) => {$(
+        impl EncodeAs<$type> for $encoding {
+            #[inline]
+            fn encode_as<O: Output + ?Sized>(value: &$type, out: &mut O) {
+                match i64::try_from(Moment::nanoseconds(value).div_euclid($nanoseconds)) {
+                    Ok(count) => Raw::encode_as(&count, out),
+                    Err(_) => out.fail(EncodeError::OutOfRange),
+                }
+            }
+        }
+
+        impl<'de> DecodeAs<'de, $type> for $encoding {
+            const SHAPE: Shape = <Raw as DecodeAs<'de, i64>>::SHAPE;
+
+            #[inline]
+            fn decode_as(reader: &mut Reader<'de>) -> Result<$type, Stopped> {
+                const UNITS: i64 = 1_000_000_000 / $nanoseconds;
+                let count: i64 = Raw::decode_as(reader)?;
+                let nanoseconds = count.rem_euclid(UNITS) * $nanoseconds;
+                Moment::new(count.div_euclid(UNITS), nanoseconds as u32)
+                    .ok_or_else(|| reader.invalid(Fault::OutOfRange))
+            }
+        }
+
+        impl DescribeAs<$type> for $encoding {
+            fn describe_as() -> Description {
+                Description::leaf(concat!("time ", $name))
+            }
+        }
+    )*};
+}
+
 #[cfg(feature = "std")]
 mod system {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    use super::super::{
-        DecodeAs, EncodeAs, Microseconds, Milliseconds, Nanoseconds, Raw, Seconds, by_default,
-    };
-    use crate::error::{EncodeError, Fault};
-    use crate::output::Output;
-    use crate::reader::{Reader, Stopped};
-    use crate::shape::Shape;
+    use super::*;
 
-    macro_rules! times {
-        ($($encoding:ident: $nanoseconds:literal;)*) => {$(
-            impl EncodeAs<SystemTime> for $encoding {
-                #[inline]
-                fn encode_as<O: Output + ?Sized>(value: &SystemTime, out: &mut O) {
-                    match count(*value, $nanoseconds) {
-                        Some(count) => Raw::encode_as(&count, out),
-                        None => out.fail(EncodeError::OutOfRange),
-                    }
-                }
+    moments!(SystemTime);
+
+    impl Moment for SystemTime {
+        fn nanoseconds(&self) -> i128 {
+            match self.duration_since(UNIX_EPOCH) {
+                Ok(after) => after.as_nanos().cast_signed(),
+                Err(error) => -error.duration().as_nanos().cast_signed(),
             }
+        }
 
-            impl<'de> DecodeAs<'de, SystemTime> for $encoding {
-                const SHAPE: Shape = <Raw as DecodeAs<'de, i64>>::SHAPE;
-
-                #[inline]
-                fn decode_as(reader: &mut Reader<'de>) -> Result<SystemTime, Stopped> {
-                    let count = Raw::decode_as(reader)?;
-                    time(count, $nanoseconds).ok_or_else(|| reader.invalid(Fault::OutOfRange))
-                }
-            }
-        )*};
-    }
-    times! {
-        Seconds: 1_000_000_000;
-        Milliseconds: 1_000_000;
-        Microseconds: 1000;
-        Nanoseconds: 1;
-    }
-    by_default!(Seconds: SystemTime;);
-
-    /// How many units of so many nanoseconds lie between 1970 and a time; what is finer is cut off, towards the past.
-    fn count(time: SystemTime, nanoseconds: i128) -> Option<i64> {
-        let since = match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => after.as_nanos().cast_signed(),
-            Err(error) => -error.duration().as_nanos().cast_signed(),
-        };
-        i64::try_from(since.div_euclid(nanoseconds)).ok()
-    }
-
-    /// The time that lies so many units of so many nanoseconds after 1970.
-    fn time(count: i64, nanoseconds: u64) -> Option<SystemTime> {
-        let (count, before) = (count.unsigned_abs(), count < 0);
-        let units = 1_000_000_000 / nanoseconds;
-        let distance = Duration::new(count / units, (count % units * nanoseconds) as u32);
-        if before { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) }
+        fn new(seconds: i64, nanoseconds: u32) -> Option<Self> {
+            let distance = Duration::from_secs(seconds.unsigned_abs());
+            let whole = match seconds < 0 {
+                true => UNIX_EPOCH.checked_sub(distance)?,
+                false => UNIX_EPOCH.checked_add(distance)?,
+            };
+            whole.checked_add(Duration::from_nanos(nanoseconds.into()))
+        }
     }
 }
+
+#[cfg(feature = "chrono")]
+mod with_chrono {
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+
+    moments!(DateTime<Utc>);
+
+    impl Moment for DateTime<Utc> {
+        fn nanoseconds(&self) -> i128 {
+            // In a leap second these are more than a second: it is the one that follows then, as in Go.
+            i128::from(self.timestamp()) * SECOND + i128::from(self.timestamp_subsec_nanos())
+        }
+
+        fn new(seconds: i64, nanoseconds: u32) -> Option<Self> {
+            Self::from_timestamp(seconds, nanoseconds)
+        }
+    }
+}
+
+#[cfg(feature = "time")]
+mod with_time {
+    use ::time::{OffsetDateTime, UtcDateTime};
+
+    use super::*;
+
+    moments!(OffsetDateTime, UtcDateTime);
+
+    /// The offset is not on the wire: what is decoded is in UTC.
+    impl Moment for OffsetDateTime {
+        fn nanoseconds(&self) -> i128 {
+            self.unix_timestamp_nanos()
+        }
+
+        fn new(seconds: i64, nanoseconds: u32) -> Option<Self> {
+            let nanoseconds = i128::from(seconds) * SECOND + i128::from(nanoseconds);
+            Self::from_unix_timestamp_nanos(nanoseconds).ok()
+        }
+    }
+
+    impl Moment for UtcDateTime {
+        fn nanoseconds(&self) -> i128 {
+            self.unix_timestamp_nanos()
+        }
+
+        fn new(seconds: i64, nanoseconds: u32) -> Option<Self> {
+            let nanoseconds = i128::from(seconds) * SECOND + i128::from(nanoseconds);
+            Self::from_unix_timestamp_nanos(nanoseconds).ok()
+        }
+    }
+}
+
+/// In nanoseconds.
+#[cfg(any(feature = "chrono", feature = "time"))]
+const SECOND: i128 = 1_000_000_000;

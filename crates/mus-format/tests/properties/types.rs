@@ -265,3 +265,39 @@ impl Arbitrary for Typed {
             .boxed()
     }
 }
+
+/// Anything as its text.
+#[derive(Mus, Clone, Debug, PartialEq)]
+pub(crate) struct TextOf<T>(#[mus(with = mus_format::encoding::Text)] pub(crate) T);
+
+/// Anything by way of a number.
+#[derive(Mus, Clone, Debug, PartialEq)]
+pub(crate) struct ViaU32<T>(#[mus(with = mus_format::encoding::Via<u32>)] pub(crate) T);
+
+/// Times in units that are finer than seconds, each a whole number of its unit.
+#[cfg(any(feature = "chrono", feature = "time"))]
+#[derive(Mus, Clone, Debug, PartialEq)]
+pub(crate) struct Times<T> {
+    #[mus(milliseconds)]
+    milliseconds: T,
+    #[mus(microseconds)]
+    microseconds: T,
+    #[mus(nanoseconds)]
+    nanoseconds: T,
+}
+
+#[cfg(any(feature = "chrono", feature = "time"))]
+impl<T: std::fmt::Debug> Times<T> {
+    /// Any, as far as 64 bits of nanoseconds go; `make` makes one of seconds and nanoseconds.
+    pub(crate) fn any(make: fn(i64, u32) -> T) -> impl Strategy<Value = Self> {
+        any::<i64>().prop_map(move |count| {
+            let (seconds, nanoseconds) =
+                (count.div_euclid(1_000_000_000), count.rem_euclid(1_000_000_000) as u32);
+            Self {
+                milliseconds: make(seconds, nanoseconds / 1_000_000 * 1_000_000),
+                microseconds: make(seconds, nanoseconds / 1000 * 1000),
+                nanoseconds: make(seconds, nanoseconds),
+            }
+        })
+    }
+}

@@ -102,18 +102,34 @@ fn raw(vector: &Vector, name: &str) {
 }
 
 fn time(vector: &Vector, name: &str) {
+    /// Every type of times.
+    macro_rules! times {
+        ($encoding:ident) => {{
+            time_of::<SystemTime, $encoding>(vector, |time| time);
+            #[cfg(feature = "chrono")]
+            time_of::<chrono::DateTime<chrono::Utc>, $encoding>(vector, foreign::chrono_time);
+            #[cfg(feature = "time")]
+            time_of::<time::UtcDateTime, $encoding>(vector, foreign::utc_time);
+            #[cfg(feature = "time")]
+            time_of::<time::OffsetDateTime, $encoding>(vector, |time| foreign::utc_time(time).into());
+        }};
+    }
     match name.trim_end_matches("_utc") {
-        "time_unix" => time_in::<Seconds>(vector),
-        "time_unix_milli" => time_in::<Milliseconds>(vector),
-        "time_unix_micro" => time_in::<Microseconds>(vector),
-        "time_unix_nano" => time_in::<Nanoseconds>(vector),
+        "time_unix" => times!(Seconds),
+        "time_unix_milli" => times!(Milliseconds),
+        "time_unix_micro" => times!(Microseconds),
+        "time_unix_nano" => times!(Nanoseconds),
         _ => unknown(vector),
     }
 }
 
-fn time_in<E: EncodeAs<SystemTime> + for<'de> DecodeAs<'de, SystemTime>>(vector: &Vector) {
-    let time = |value: &Value| read::time(value["time"].as_str().expect("a time"));
-    holds::<SystemTime, E>(vector, time);
+fn time_of<T, E>(vector: &Vector, make: impl Fn(SystemTime) -> T)
+where
+    T: PartialEq + Debug,
+    E: EncodeAs<T> + for<'de> DecodeAs<'de, T>,
+{
+    let time = |value: &Value| make(read::time(value["time"].as_str().expect("a time")));
+    holds::<T, E>(vector, time);
     if vector.kind == Kind::RoundTrip {
         // The count is that of the bytes; and what was cut off in Go is cut off here.
         assert_eq!(
@@ -123,10 +139,8 @@ fn time_in<E: EncodeAs<SystemTime> + for<'de> DecodeAs<'de, SystemTime>>(vector:
             vector.name
         );
         if let Some((_, input)) = vector.description.split_once("input ") {
-            vector.holds_for::<SystemTime, E>(
-                |_| read::time(input),
-                |decoded, _| *decoded == time(&vector.value),
-            );
+            vector
+                .holds_for::<T, E>(|_| make(read::time(input)), |decoded, _| *decoded == time(&vector.value));
         }
     }
 }
@@ -241,7 +255,91 @@ fn array(vector: &Vector) {
         ("array4<raw.byte>", Some("varint.int")) => {
             holds::<[u8; 4], Of<Varint>>(vector, |value| read::bytes(value).try_into().expect("four bytes"))
         }
+        ("array16<raw.byte>", len) => {
+            let bytes = |value: &Value| -> [u8; 16] { read::bytes(value).try_into().expect("16 bytes") };
+            match len {
+                None => holds::<[u8; 16], Plain>(vector, bytes),
+                Some("varint.int") => holds::<[u8; 16], Of<Varint>>(vector, bytes),
+                Some("raw.int") => holds::<[u8; 16], Of<Raw>>(vector, bytes),
+                Some(_) => unknown(vector),
+            }
+            #[cfg(feature = "uuid")]
+            foreign::uuid(vector, len, |value| uuid::Uuid::from_bytes(bytes(value)));
+        }
         _ => unknown(vector),
+    }
+}
+
+/// The same vectors for types of other crates.
+#[cfg(any(feature = "chrono", feature = "rust_decimal", feature = "time", feature = "uuid"))]
+mod foreign {
+    use super::*;
+
+    #[cfg(feature = "uuid")]
+    pub(super) fn uuid(vector: &Vector, len: Option<&str>, read: impl Fn(&Value) -> uuid::Uuid) {
+        match len {
+            None => holds::<uuid::Uuid, Plain>(vector, read),
+            Some("varint.int") => holds::<uuid::Uuid, Of<Varint>>(vector, read),
+            Some("raw.int") => holds::<uuid::Uuid, Of<Raw>>(vector, read),
+            Some(_) => unknown(vector),
+        }
+    }
+
+    #[cfg(feature = "rust_decimal")]
+    pub(super) fn decimal(vector: &Vector) {
+        holds::<rust_decimal::Decimal, Plain>(vector, |value| read::string(value).parse().expect("a number"));
+    }
+
+    #[cfg(feature = "chrono")]
+    pub(super) fn chrono_time(value: SystemTime) -> chrono::DateTime<chrono::Utc> {
+        let (seconds, nanoseconds) = since_1970(value);
+        chrono::DateTime::from_timestamp(seconds, nanoseconds).expect("in range")
+    }
+
+    #[cfg(feature = "time")]
+    pub(super) fn utc_time(value: SystemTime) -> time::UtcDateTime {
+        let (seconds, nanoseconds) = since_1970(value);
+        let seconds = time::UtcDateTime::from_unix_timestamp(seconds).expect("in range");
+        seconds + std::time::Duration::from_nanos(nanoseconds.into())
+    }
+
+    #[cfg(any(feature = "chrono", feature = "time"))]
+    fn since_1970(value: SystemTime) -> (i64, u32) {
+        let nanoseconds = match value.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => after.as_nanos().cast_signed(),
+            Err(before) => -before.duration().as_nanos().cast_signed(),
+        };
+        let second = 1_000_000_000;
+        (nanoseconds.div_euclid(second) as i64, nanoseconds.rem_euclid(second) as u32)
+    }
+
+    #[cfg(all(feature = "chrono", feature = "rust_decimal", feature = "uuid"))]
+    pub(super) fn payment(vector: &Vector) {
+        use chrono::{DateTime, Utc};
+        use rust_decimal::Decimal;
+        use uuid::Uuid;
+
+        #[derive(Mus, PartialEq, Debug)]
+        struct Payment {
+            id: Uuid,
+            amount: Decimal,
+            at: DateTime<Utc>,
+            #[mus(nanoseconds)]
+            fine: DateTime<Utc>,
+            parent: Option<Uuid>,
+            rates: Vec<Decimal>,
+        }
+        let id = |value: &Value| Uuid::from_slice(&read::bytes(value)).expect("16 bytes");
+        let decimal = |value: &Value| read::string(value).parse().expect("a number");
+        let time = |value: &Value| chrono_time(read::time(value.as_str().expect("a time")));
+        holds::<Payment, Plain>(vector, |value| Payment {
+            id: id(&value["ID"]),
+            amount: decimal(&value["Amount"]),
+            at: time(&value["At"]),
+            fine: time(&value["Fine"]),
+            parent: Some(&value["Parent"]).filter(|value| !value.is_null()).map(id),
+            rates: read::list(&value["Rates"], decimal),
+        });
     }
 }
 
@@ -353,6 +451,30 @@ fn form(value: &Value) -> Form {
     }
 }
 
+#[derive(Mus, PartialEq, Debug)]
+struct Payment {
+    id: [u8; 16],
+    amount: String,
+    at: SystemTime,
+    #[mus(nanoseconds)]
+    fine: SystemTime,
+    parent: Option<[u8; 16]>,
+    rates: Vec<String>,
+}
+
+fn payment(value: &Value) -> Payment {
+    let id = |value: &Value| read::bytes(value).try_into().expect("16 bytes");
+    let time = |value: &Value| read::time(value.as_str().expect("a time"));
+    Payment {
+        id: id(&value["ID"]),
+        amount: read::string(&value["Amount"]),
+        at: time(&value["At"]),
+        fine: time(&value["Fine"]),
+        parent: Some(&value["Parent"]).filter(|value| !value.is_null()).map(id),
+        rates: read::list(&value["Rates"], read::string),
+    }
+}
+
 fn structure(vector: &Vector) {
     match (vector.type_name.as_str(), vector.options["string_len"].as_str()) {
         ("struct.Foo", None) => holds::<Foo, Plain>(vector, foo),
@@ -363,6 +485,16 @@ fn structure(vector: &Vector) {
         ("struct.Outer", None) => holds::<Outer, Plain>(vector, outer),
         ("defined.Label(string)", None) => {
             holds::<Label, Plain>(vector, |value| Label(read::string(value)));
+        }
+        ("defined.Decimal(string)", None) => {
+            holds::<String, Plain>(vector, read::string);
+            #[cfg(feature = "rust_decimal")]
+            foreign::decimal(vector);
+        }
+        ("struct.Payment", None) => {
+            holds::<Payment, Plain>(vector, payment);
+            #[cfg(all(feature = "chrono", feature = "rust_decimal", feature = "uuid"))]
+            foreign::payment(vector);
         }
         ("typed.dtm", None) => holds::<i64, Positive>(vector, read::number),
         ("typed.Foo(dtm=300)", None) => holds::<Foo300, Plain>(vector, |value| Foo300(foo(value))),
