@@ -21,6 +21,18 @@ pub(crate) struct Container {
     pub(crate) bounds: Option<Vec<WherePredicate>>,
     /// Where mus-format is found.
     pub(crate) root: Option<Path>,
+    /// How fields are written that say nothing else.
+    pub(crate) usual: Usual,
+}
+
+/// How a value is written where nothing is said of it.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Usual {
+    /// As its type says.
+    #[default]
+    Plain,
+    /// The same, but all integers inside are raw.
+    AllRaw,
 }
 
 impl Container {
@@ -40,6 +52,7 @@ impl Container {
                 Value::Function(function) => container.validate = Some(function),
                 Value::Bounds(bounds) => container.bounds = Some(bounds),
                 Value::Root(root) => container.root = Some(root),
+                Value::Nothing => container.usual = Usual::AllRaw,
                 _ => unreachable!("an option that does not stand on a type"),
             }
         }
@@ -57,23 +70,29 @@ pub(crate) fn tag_of_variant(attributes: &[Attribute], errors: &mut Errors) -> O
 }
 
 /// How a field stands on the wire; nothing if it is not there.
-pub(crate) fn encoding_of_field(attributes: &[Attribute], errors: &mut Errors) -> Option<Encoding> {
+pub(crate) fn encoding_of_field(
+    attributes: &[Attribute],
+    usual: Usual,
+    errors: &mut Errors,
+) -> Option<Encoding> {
     let items = compatible(items::items(attributes, Place::Field, errors), errors);
     let is_skipped = items.iter().any(|item| item.name == "skip");
-    (!is_skipped).then(|| Encoding::new(items, errors))
+    (!is_skipped).then(|| Encoding::new(items, usual, errors))
 }
 
 /// How a value stands on the wire, and what checks it once it is decoded.
 pub(crate) struct Encoding {
     pub(crate) how: How,
+    /// How those parts are written of which nothing is said.
+    pub(crate) usual: Usual,
     pub(crate) validate: Option<ExprPath>,
     /// The first and the last token of what was said of `how`.
     pub(crate) spans: (Span, Span),
 }
 
 pub(crate) enum How {
-    /// As its type says.
-    Plain,
+    /// Nothing is said of it.
+    Usual,
     /// The name of the option: `raw`, ..
     Named(Ident),
     With(Type),
@@ -90,36 +109,36 @@ pub(crate) struct Parts {
 }
 
 impl Encoding {
-    fn new(items: Vec<Item>, errors: &mut Errors) -> Self {
-        let mut encoding =
-            Self { how: How::Plain, validate: None, spans: (Span::call_site(), Span::call_site()) };
+    fn new(items: Vec<Item>, usual: Usual, errors: &mut Errors) -> Self {
+        let spans = (Span::call_site(), Span::call_site());
+        let mut encoding = Self { how: How::Usual, usual, validate: None, spans };
         for Item { name, value, end } in items {
             if let Value::Function(function) = value {
                 encoding.validate = Some(function);
                 continue;
             }
-            if matches!(encoding.how, How::Plain) {
+            if matches!(encoding.how, How::Usual) {
                 encoding.spans.0 = name.span();
             }
             encoding.spans.1 = end;
             match value {
                 Value::Nothing => encoding.how = How::Named(name),
                 Value::Encoding(with) => encoding.how = How::With(*with),
-                value => encoding.parts().set(&name, value, errors),
+                value => encoding.parts().set(&name, value, usual, errors),
             }
         }
         encoding
     }
 
-    /// Whether the type itself says all of how the value is written.
-    pub(crate) fn is_plain(&self) -> bool {
-        matches!(self.how, How::Plain)
+    /// Whether nothing is said of how the value is written.
+    pub(crate) fn is_usual(&self) -> bool {
+        matches!(self.how, How::Usual)
     }
 
     /// Whether values may hold on to the bytes that they were decoded from where their types would not.
     pub(crate) fn borrows(&self) -> bool {
         match &self.how {
-            How::Plain => false,
+            How::Usual => false,
             How::Named(name) => name == "borrow",
             How::With(_) => true,
             How::Of(parts) => [&parts.element, &parts.key].into_iter().flatten().any(|part| part.borrows()),
@@ -136,12 +155,12 @@ impl Encoding {
 }
 
 impl Parts {
-    fn set(&mut self, name: &Ident, value: Value, errors: &mut Errors) {
+    fn set(&mut self, name: &Ident, value: Value, usual: Usual, errors: &mut Errors) {
         match value {
             Value::LengthEncoding(encoding) => self.length = Some(encoding),
             Value::Size(size) => self.max_length = Some(size),
             Value::Options(items) => {
-                let part = Some(Box::new(Encoding::new(compatible(items, errors), errors)));
+                let part = Some(Box::new(Encoding::new(compatible(items, errors), usual, errors)));
                 if name == "key" {
                     self.key = part;
                 } else {

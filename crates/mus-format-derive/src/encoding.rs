@@ -5,7 +5,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Ident, Path};
 
-use crate::attributes::{Encoding, How, Parts};
+use crate::attributes::{Encoding, How, Parts, Usual};
 use crate::checks::Checks;
 
 /// The type that encodes so. Nothing is checked when encoding, so validation functions have no part in it.
@@ -37,10 +37,23 @@ fn type_of(
     type_of_part: &mut dyn FnMut(&Encoding, &str) -> TokenStream,
 ) -> TokenStream {
     match &encoding.how {
-        How::Plain => quote!(#root::encoding::Plain),
+        How::Usual => usual(encoding.usual, root),
         How::With(with) => with.to_token_stream(),
+        How::Named(option) if option == "mapped" && encoding.usual != Usual::Plain => {
+            let (mapped, inside) = (named(option, root), usual(encoding.usual, root));
+            let span = located_at(option.span());
+            quote_spanned!(span=> #mapped<#inside>)
+        }
         How::Named(option) => named(option, root),
-        How::Of(parts) => of(parts, encoding.spans, root, type_of_part),
+        How::Of(parts) => of(parts, encoding, root, type_of_part),
+    }
+}
+
+/// The encoding of what nothing is said of.
+fn usual(usual: Usual, root: &Path) -> TokenStream {
+    match usual {
+        Usual::Plain => quote!(#root::encoding::Plain),
+        Usual::AllRaw => quote!(#root::encoding::AllRaw),
     }
 }
 
@@ -56,7 +69,7 @@ fn named(option: &Ident, root: &Path) -> TokenStream {
 
 fn of(
     parts: &Parts,
-    (first, last): (Span, Span),
+    encoding: &Encoding,
     root: &Path,
     type_of_part: &mut dyn FnMut(&Encoding, &str) -> TokenStream,
 ) -> TokenStream {
@@ -70,12 +83,12 @@ fn of(
     };
     let mut part = |part: &Option<Box<Encoding>>, which| match part {
         Some(encoding) => type_of_part(encoding, which),
-        None => quote!(#root::encoding::Plain),
+        None => usual(encoding.usual, root),
     };
     let element = part(&parts.element, "Element");
     let key = part(&parts.key, "Key");
     // For the compiler, a type is where its first and its last token are.
-    let (first, last) = (located_at(first), located_at(last));
+    let (first, last) = (located_at(encoding.spans.0), located_at(encoding.spans.1));
     let root = located(root, first);
     let open = quote_spanned!(first=> #root::encoding::Of<);
     let close = quote_spanned!(last=> >);

@@ -6,7 +6,7 @@ use syn::ext::IdentExt as _;
 use syn::{DataEnum, Error, Member, Path, Variant};
 
 use crate::Bodies;
-use crate::attributes::tag_of_variant;
+use crate::attributes::{Container, tag_of_variant};
 use crate::checks::Checks;
 use crate::errors::Errors;
 use crate::fields::{self, Field};
@@ -14,6 +14,7 @@ use crate::generics::needs::Needs;
 
 pub(crate) fn bodies(
     data: &DataEnum,
+    container: &Container,
     root: &Path,
     needs: &mut Needs<'_>,
     checks: &mut Checks,
@@ -25,7 +26,7 @@ pub(crate) fn bodies(
     for variant in &data.variants {
         let name = &variant.ident;
         let tag = tags.next(variant, errors);
-        let fields = fields::fields(&variant.fields, root, needs, checks, errors);
+        let fields = fields::fields(&variant.fields, container.usual, root, needs, checks, errors);
         let pattern = pattern(&fields);
         let statements = fields::encode(&fields, |field| binding(&field.member).into_token_stream());
         encode.extend(quote!(Self::#name #pattern => { #root::Output::tag(__out, #tag); #statements }));

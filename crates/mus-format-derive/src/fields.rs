@@ -6,7 +6,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Member, Path, Type};
 
-use crate::attributes::{Encoding, encoding_of_field};
+use crate::attributes::{Encoding, Usual, encoding_of_field};
 use crate::checks::Checks;
 use crate::encoding::{decoding_type, encoding_type};
 use crate::errors::Errors;
@@ -34,6 +34,7 @@ struct Code {
 /// Reads the attributes of fields and notes what the fields need.
 pub(crate) fn fields(
     fields: &syn::Fields,
+    usual: Usual,
     root: &Path,
     needs: &mut Needs<'_>,
     checks: &mut Checks,
@@ -43,7 +44,7 @@ pub(crate) fn fields(
     members
         .zip(fields)
         .map(|(member, field)| {
-            let encoding = encoding_of_field(&field.attrs, errors);
+            let encoding = encoding_of_field(&field.attrs, usual, errors);
             let code = encoding.map(|encoding| code(&field.ty, &encoding, root, needs, checks));
             Field { member, ty: field.ty.clone(), code }
         })
@@ -52,14 +53,22 @@ pub(crate) fn fields(
 
 fn code(ty: &Type, encoding: &Encoding, root: &Path, needs: &mut Needs<'_>, checks: &mut Checks) -> Code {
     let bytes = bytes_lifetime();
-    if encoding.is_plain() && encoding.validate.is_none() {
+    if encoding.is_usual() && encoding.validate.is_none() {
         needs.plain(ty);
-        let decodes = quote!(<#ty as #root::Decode<#bytes>>);
-        return Code {
-            encode: quote!(<#ty as #root::Encode>::encode),
-            decode: quote!(#decodes::decode),
-            shape: quote!(#decodes::SHAPE),
-            part: quote!(#root::Part::of::<#ty>()),
+        let (encodes, decodes) = (quote!(<#ty as #root::Encode>), quote!(<#ty as #root::Decode<#bytes>>));
+        return match encoding.usual {
+            Usual::Plain => Code {
+                encode: quote!(#encodes::encode),
+                decode: quote!(#decodes::decode),
+                shape: quote!(#decodes::SHAPE),
+                part: quote!(#root::Part::of::<#ty>()),
+            },
+            Usual::AllRaw => Code {
+                encode: quote!(#encodes::encode_raw),
+                decode: quote!(#decodes::decode_raw),
+                shape: quote!(#decodes::RAW_SHAPE),
+                part: quote!(#root::Part::of_as::<#root::encoding::AllRaw, #ty>()),
+            },
         };
     }
     let encodes = encoding_type(encoding, root);

@@ -102,9 +102,15 @@ use self::generics::{Header, bytes_lifetime, with_static_lifetimes, without_byte
 /// | --- | --- | --- |
 /// | `dtm = N` | struct | a typed value: this tag stands before the fields, and another one is refused |
 /// | `dtm = N` | variant | its tag. A variant with a discriminant must have one, so that nobody takes that for the tag |
+/// | `raw` | struct, enum | all integers and durations in its fields are raw, in whatever holds them, unless a field says otherwise |
 /// | `validate = path` | struct, enum | a function that checks the whole value |
 /// | `bound = "T: Trait"` | struct, enum | replaces the where clause that would be generated |
 /// | `crate = path` | struct, enum | where `mus_format` is found, if not under its name |
+///
+/// With `raw` on a type, fields are written as `encoding::AllRaw` says: integers have their width in an `Option`, in a
+/// sequence, in a map, and so on. Lengths and tags stay varints, and types of your own inside are written as they say.
+/// A field says otherwise with an option of its own: `varint` for a number, `elem(varint)` for what is inside. This is
+/// what mus-gen does for Go in its modes "unsafe" and "not unsafe".
 ///
 /// # Parameters of types
 ///
@@ -167,7 +173,7 @@ fn expand(input: &DeriveInput, default_root: Path) -> Result<TokenStream> {
     let root = container.root.clone().unwrap_or(default_root);
     let mut bodies = match &input.data {
         Data::Struct(data) => structs::bodies(data, &container, &root, &mut needs, &mut checks, &mut errors),
-        Data::Enum(data) => enums::bodies(data, &root, &mut needs, &mut checks, &mut errors),
+        Data::Enum(data) => enums::bodies(data, &container, &root, &mut needs, &mut checks, &mut errors),
         Data::Union(_) => unreachable!("refused with its attributes"),
     };
     errors.into_result()?;

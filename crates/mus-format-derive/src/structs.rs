@@ -18,7 +18,7 @@ pub(crate) fn bodies(
     checks: &mut Checks,
     errors: &mut Errors,
 ) -> Bodies {
-    let fields = fields::fields(&data.fields, root, needs, checks, errors);
+    let fields = fields::fields(&data.fields, container.usual, root, needs, checks, errors);
     let encode = fields::encode(&fields, |field| {
         let member = &field.member;
         quote!(&self.#member)

@@ -59,6 +59,8 @@ fn options_that_go_together_are_no_mistake() {
     says("#[mus(dtm = 0xffi64)] struct S(u8);", &[]);
     says("#[mus(bound = \"T: Clone, U: Sized\")] struct S<T, U>(T, U);", &[]);
     says("#[mus(bound = \"\")] struct S<T>(T);", &[]);
+    says("#[mus(raw, dtm = 3)] struct S(#[mus(varint)] u8, #[mus(elem(raw))] Vec<u8>, #[mus(raw)] u8);", &[]);
+    says("#[mus(raw)] enum E { A(#[mus(positive)] u8), B }", &[]);
     says("#[mus(validate = check, bound = \"\", crate = my)] enum E { A, #[mus(dtm = 5)] B(u8) }", &[]);
 }
 
@@ -68,9 +70,12 @@ fn unknown_options_are_listed_with_what_there_is() {
     says(&field("elem(rwa)"), &["unknown option `rwa`: an element or a key takes `raw`, "]);
     says(
         "#[mus(tag = 1)] struct S;",
-        &["unknown option `tag`: a struct takes `dtm`, `validate`, `bound`, `crate`"],
+        &["unknown option `tag`: a struct takes `raw`, `dtm`, `validate`, `bound`, `crate`"],
     );
-    says("#[mus(tag)] enum E { A }", &["unknown option `tag`: an enum takes `validate`, `bound`, `crate`"]);
+    says(
+        "#[mus(tag)] enum E { A }",
+        &["unknown option `tag`: an enum takes `raw`, `validate`, `bound`, `crate`"],
+    );
     says("enum E { #[mus(skip(deep, 1))] A }", &["`skip` cannot stand on a variant: it stands on a field"]);
 }
 
@@ -84,8 +89,8 @@ fn misplaced_options_say_where_they_stand() {
     says(&field("elem(skip)"), &["`skip` cannot stand on an element or a key: it stands on a field"]);
     says(&field("crate = a"), &["`crate` cannot stand on a field: it stands on a struct or an enum"]);
     says(
-        "#[mus(raw)] struct S(u32);",
-        &["`raw` cannot stand on a struct: it stands on a field or an element or a key"],
+        "#[mus(varint)] struct S(u32);",
+        &["`varint` cannot stand on a struct: it stands on a field or an element or a key"],
     );
     says("enum E { #[mus(raw)] A(u32) }", &["`raw` cannot stand on a variant"]);
     says("enum E { A(#[mus(dtm = 1)] u32) }", &["`dtm` cannot stand on a field"]);
@@ -100,6 +105,8 @@ fn an_option_stands_once() {
         says(&field(&format!("{option}, {option}")), &[&format!("`{name}` stands here twice")]);
     }
     says("struct S { #[mus(raw)] #[mus(raw)] field: u32 }", &["`raw` stands here twice"]);
+    says("#[mus(raw, raw)] struct S;", &["`raw` stands here twice"]);
+    says("#[mus(raw = true)] struct S;", &["`raw` takes no value"]);
     says("#[mus(dtm = 1, dtm = 2)] struct S;", &["`dtm` stands here twice"]);
     says(&field("elem(raw, raw)"), &["`raw` stands here twice"]);
 }

@@ -44,6 +44,31 @@ pub trait Decode<'de>: Sized {
     fn decode_array<const N: usize>(reader: &mut Reader<'de>) -> Result<[Self; N], Stopped> {
         collect_array(reader, Self::decode)
     }
+
+    /// What [`decode_raw`](Self::decode_raw) reads.
+    #[doc(hidden)]
+    const RAW_SHAPE: Shape = Self::SHAPE;
+
+    /// Reads a value as [`AllRaw`](crate::encoding::AllRaw) says: only types of this crate differ.
+    #[doc(hidden)]
+    #[inline]
+    fn decode_raw(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+        Self::decode(reader)
+    }
+
+    /// Reads so many such values, for which [`Reader::expect_elements`] has answered.
+    #[doc(hidden)]
+    #[inline]
+    fn decode_raw_vec(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, Stopped> {
+        collect(reader, count, Self::decode_raw)
+    }
+
+    /// Reads an array's values so.
+    #[doc(hidden)]
+    #[inline]
+    fn decode_raw_array<const N: usize>(reader: &mut Reader<'de>) -> Result<[Self; N], Stopped> {
+        collect_array(reader, Self::decode_raw)
+    }
 }
 
 /// A type that can be decoded from bytes that need not outlive it.

@@ -58,6 +58,12 @@ use crate::encoding::{DescribeAs, Length, Plain};
 pub trait Describe: 'static {
     /// Describes one level of the type. What is inside it is named by [`Part`]s.
     fn describe() -> Description;
+
+    /// The same for [`AllRaw`](crate::encoding::AllRaw): only types of this crate differ.
+    #[doc(hidden)]
+    fn describe_raw() -> Description {
+        Self::describe()
+    }
 }
 
 /// Describes a type and all that is inside it, as a text.

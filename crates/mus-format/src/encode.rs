@@ -30,6 +30,25 @@ pub trait Encode {
             value.encode(out);
         }
     }
+
+    /// Writes the value as [`AllRaw`](crate::encoding::AllRaw) says: only types of this crate differ.
+    #[doc(hidden)]
+    #[inline]
+    fn encode_raw<O: Output + ?Sized>(&self, out: &mut O) {
+        self.encode(out);
+    }
+
+    /// Writes values so one after the other.
+    #[doc(hidden)]
+    #[inline]
+    fn encode_raw_slice<O: Output + ?Sized>(slice: &[Self], out: &mut O)
+    where
+        Self: Sized,
+    {
+        for value in slice {
+            value.encode_raw(out);
+        }
+    }
 }
 
 /// Appends a value to `out`: its size is found out first, so that `out` grows once, to what is needed.

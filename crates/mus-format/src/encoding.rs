@@ -5,6 +5,7 @@
 //! | --- | --- | --- |
 //! | [`Plain`] | anything | as the type's own [`Encode`] and [`Decode`] say |
 //! | [`Raw`] | integers, floats, `Duration` | fixed width, little-endian |
+//! | [`AllRaw`] | anything | all integers inside raw |
 //! | [`Varint`] | integers, floats, `Duration` | varint: zigzag if signed, a float's bits |
 //! | [`Positive`] | integers, `Duration` | varint of the bits: short if the number is not negative |
 //! | [`Seconds`], [`Milliseconds`], [`Microseconds`], [`Nanoseconds`] | `SystemTime` and other times | raw count since 1970 |
@@ -175,6 +176,31 @@ pub struct Plain;
 #[derive(Debug)]
 pub struct Raw;
 
+/// All integers and every `Duration` inside a value raw: behind an `Option` or a pointer, in sequences, arrays, sets, maps
+/// (keys too) and tuples. Everything else is as usual: lengths and tags are varints, and types of one's own are written
+/// as they say themselves.
+///
+/// This is how mus-gen writes in its modes "unsafe" and "not unsafe". In a derive it is `#[mus(raw)]` on the type.
+///
+/// ```
+/// use mus_format::Mus;
+///
+/// #[derive(Mus)]
+/// #[mus(raw)]
+/// struct Sample {
+///     at: u32,
+///     values: Vec<i16>,
+///     #[mus(varint)]
+///     count: u64,
+/// }
+///
+/// let bytes = mus_format::to_vec(&Sample { at: 1, values: vec![-1], count: 300 })?;
+/// assert_eq!(bytes, [1, 0, 0, 0, 1, 0xff, 0xff, 0xac, 2]);
+/// # Ok::<(), mus_format::EncodeError>(())
+/// ```
+#[derive(Debug)]
+pub struct AllRaw;
+
 /// Varint: integers (zigzag if they are signed), floats (their bits), `Duration` (nanoseconds, zigzag). Also a length
 /// encoding: zigzag.
 #[derive(Debug)]
@@ -254,6 +280,84 @@ impl<'de, T: Decode<'de>> DecodeAs<'de, T> for Plain {
         T::decode_array(reader)
     }
 }
+
+impl<T: Encode + ?Sized> EncodeAs<T> for AllRaw {
+    #[inline]
+    fn encode_as<O: Output + ?Sized>(value: &T, out: &mut O) {
+        value.encode_raw(out);
+    }
+
+    #[inline]
+    fn encode_slice_as<O: Output + ?Sized>(slice: &[T], out: &mut O)
+    where
+        T: Sized,
+    {
+        T::encode_raw_slice(slice, out);
+    }
+}
+
+impl<'de, T: Decode<'de>> DecodeAs<'de, T> for AllRaw {
+    const SHAPE: Shape = T::RAW_SHAPE;
+
+    #[inline]
+    fn decode_as(reader: &mut Reader<'de>) -> Result<T, Stopped> {
+        T::decode_raw(reader)
+    }
+
+    #[inline]
+    fn decode_vec_as(reader: &mut Reader<'de>, count: usize) -> Result<Vec<T>, Stopped> {
+        T::decode_raw_vec(reader, count)
+    }
+
+    #[inline]
+    fn decode_array_as<const N: usize>(reader: &mut Reader<'de>) -> Result<[T; N], Stopped> {
+        T::decode_raw_array(reader)
+    }
+}
+
+/// What [`AllRaw`] is for whatever has elements, keys or a content.
+pub(crate) type RawInside = Of<Positive, { usize::MAX }, AllRaw, AllRaw>;
+
+/// What stands in [`Of`] for the keys or elements of a type that has none: [`Plain`] or [`AllRaw`], which are what is
+/// there if nothing was chosen.
+#[diagnostic::on_unimplemented(
+    message = "this type has no keys or elements that could be written as `{Self}`",
+    label = "chosen for keys or elements that the type does not have"
+)]
+pub trait Unsaid: sealed::Sealed + 'static {}
+impl Unsaid for Plain {}
+impl Unsaid for AllRaw {}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "only this crate implements it")]
+    pub trait Sealed {}
+    impl Sealed for super::Plain {}
+    impl Sealed for super::AllRaw {}
+}
+
+/// The method of `Encode` for types that [`AllRaw`] writes in this encoding.
+macro_rules! encode_raw_as {
+    ($encoding:ty) => {
+        #[inline]
+        fn encode_raw<O: Output + ?Sized>(&self, out: &mut O) {
+            <$encoding>::encode_as(self, out);
+        }
+    };
+}
+use encode_raw_as;
+
+/// What there is of `Decode` for types that [`AllRaw`] reads in this encoding.
+macro_rules! decode_raw_as {
+    ($de:lifetime $encoding:ty) => {
+        const RAW_SHAPE: Shape = <$encoding as DecodeAs<$de, Self>>::SHAPE;
+
+        #[inline]
+        fn decode_raw(reader: &mut Reader<$de>) -> Result<Self, Stopped> {
+            <$encoding>::decode_as(reader)
+        }
+    };
+}
+use decode_raw_as;
 
 impl<T: ?Sized, E: EncodeAs<T>, V> EncodeAs<T> for Checked<E, V> {
     #[inline]

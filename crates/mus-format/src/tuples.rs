@@ -15,6 +15,11 @@ macro_rules! tuples {
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 $(self.$at.encode(out);)+
             }
+
+            #[inline]
+            fn encode_raw<O: Output + ?Sized>(&self, out: &mut O) {
+                $(self.$at.encode_raw(out);)+
+            }
         }
 
         impl<'de, $($type: Decode<'de>),+> Decode<'de> for ($($type,)+) {
@@ -23,6 +28,13 @@ macro_rules! tuples {
             #[inline]
             fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
                 Ok(($($type::decode(reader)?,)+))
+            }
+
+            const RAW_SHAPE: Shape = Shape::fields(const { &[$($type::RAW_SHAPE),+] });
+
+            #[inline]
+            fn decode_raw(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+                Ok(($($type::decode_raw(reader)?,)+))
             }
         }
     )*};

@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 #[cfg(any(feature = "chrono", feature = "time"))]
 use types::Times;
-use types::{Float, Floats, Numbers, Options, Shared, TextOf, Tree, Typed, ViaU32};
+use types::{AllRaw, Float, Floats, Numbers, Options, Shared, TextOf, Tree, Typed, ViaU32};
 
 /// A type that the properties hold for.
 trait Value: Encode + DecodeOwned + PartialEq + Debug {}
@@ -178,6 +178,7 @@ properties! {
     recursive_sequences: Vec<Tree> = prop::collection::vec(Tree::any(), 0..4);
     shared: Shared = Shared::any();
     options: Options = any::<Options>();
+    all_raw: AllRaw = AllRaw::any();
     typed: Vec<Typed> = prop::collection::vec(any::<Typed>(), 0..8);
 }
 

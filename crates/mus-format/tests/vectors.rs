@@ -63,6 +63,11 @@ fn foreign() {
 }
 
 #[test]
+fn unsafe_mode() {
+    check("unsafe.json", 9);
+}
+
+#[test]
 #[should_panic(expected = "a type that this test does not know: ord.unheard_of")]
 fn an_unknown_type_is_not_passed_over() {
     types::check(&Vector {

@@ -35,6 +35,7 @@ type goldenFile struct {
 // folder were made before it.
 var generated = map[string]func() goldenFile{
 	"foreign.json": foreignVectors,
+	"unsafe.json":  unsafeVectors,
 }
 
 // generate writes the files into a folder.

@@ -13,7 +13,7 @@ import (
 )
 
 // files of values in wire/vectors.
-var files = []string{"varint.json", "raw.json", "ord.json", "time.json", "struct.json", "foreign.json"}
+var files = []string{"varint.json", "raw.json", "ord.json", "time.json", "struct.json", "foreign.json", "unsafe.json"}
 
 // So each name stands for the serializer that the vectors mean by it.
 func TestGoldenVectorsAnswerWithTheirBytes(t *testing.T) {

@@ -130,6 +130,8 @@ var types = map[string]check{
 	uuidName + "{len=varint.int}": of(zigzagUUIDMUS),
 	uuidName + "{len=raw.int}":    of(rawUUIDMUS),
 	decimalName:                   of(decimalMUS),
+	wideName:                      of(wideUnsafe),
+	widthName:                     of(widthUnsafe),
 	paymentName:                   of(paymentMUS),
 
 	"struct.Empty":                      of(emptyMUS),

@@ -111,7 +111,11 @@ const CONTAINER: &[Place] = &[Place::Struct, Place::Enum];
 const VALUE: &[Place] = &[Place::Field, Place::Part];
 
 const OPTIONS: &[Specification] = &[
-    Specification { name: "raw", takes: Takes::Nothing, places: VALUE },
+    Specification {
+        name: "raw",
+        takes: Takes::Nothing,
+        places: &[Place::Field, Place::Part, Place::Struct, Place::Enum],
+    },
     Specification { name: "varint", takes: Takes::Nothing, places: VALUE },
     Specification { name: "positive", takes: Takes::Nothing, places: VALUE },
     Specification { name: "seconds", takes: Takes::Nothing, places: VALUE },

@@ -14,11 +14,19 @@ use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 
 use super::{Describe, Description, Part};
-use crate::encoding::{Borrow, Checked, DescribeAs, Length, Mapped, Of, Plain, Positive, Raw, Varint};
+use crate::encoding::{
+    AllRaw, Borrow, Checked, DescribeAs, Length, Mapped, Of, Plain, Positive, Raw, RawInside, Unsaid, Varint,
+};
 
 impl<T: Describe + ?Sized> DescribeAs<T> for Plain {
     fn describe_as() -> Description {
         T::describe()
+    }
+}
+
+impl<T: Describe + ?Sized> DescribeAs<T> for AllRaw {
+    fn describe_as() -> Description {
+        T::describe_raw()
     }
 }
 
@@ -55,30 +63,35 @@ leaves! {
         Positive "duration nanoseconds varint";
 }
 
-/// The encodings of types that have no other by default.
+/// The encodings of types that have no other by default, and in `AllRaw`.
 macro_rules! by_default {
-    ($($encoding:ty: $([$($generics:tt)*] $type:ty),+;)*) => {$($(
+    ($($encoding:ty, $raw:ty: $([$($generics:tt)*] $type:ty),+;)*) => {$($(
         impl<$($generics)*> Describe for $type {
             fn describe() -> Description {
                 <$encoding as DescribeAs<Self>>::describe_as()
+            }
+
+            fn describe_raw() -> Description {
+                <$raw as DescribeAs<Self>>::describe_as()
             }
         }
     )+)*};
 }
 by_default! {
-    Raw: [] u8, [] i8, [] f32, [] f64;
-    Varint: [] u16, [] u32, [] u64, [] usize, [] i16, [] i32, [] i64, [] isize, [] Duration;
-    Of: [] str, [] String, [] Box<str>, [] Rc<str>;
-    Of: [T: Describe] [T], [T: Describe] Vec<T>, [T: Describe] VecDeque<T>, [T: Describe] Box<[T]>,
-        [T: Describe] Rc<[T]>, [T: Describe] BTreeSet<T>, [T: Describe, const N: usize] [T; N],
-        [T: Describe, V: Describe] BTreeMap<T, V>;
-    Of: [T: Describe] Option<T>, [T: Describe] Box<T>, [T: Describe] Rc<T>;
+    Raw, Raw: [] u8, [] i8, [] f32, [] f64;
+    Varint, Raw: [] u16, [] u32, [] u64, [] usize, [] i16, [] i32, [] i64, [] isize, [] Duration;
+    Of, Of: [] str, [] String, [] Box<str>, [] Rc<str>;
+    Of, RawInside: [T: Describe] [T], [T: Describe] Vec<T>, [T: Describe] VecDeque<T>, [T: Describe] Box<[T]>,
+        [T: Describe] Rc<[T]>, [T: Describe] BTreeSet<T>, [T: Describe, const N: usize] [T; N];
+    Of, RawInside: [T: Describe, V: Describe] BTreeMap<T, V>;
+    Of, RawInside: [T: Describe] Option<T>, [T: Describe] Box<T>, [T: Describe] Rc<T>;
 }
 #[cfg(target_has_atomic = "ptr")]
-by_default!(Of: [] Arc<str>, [T: Describe] Arc<[T]>, [T: Describe] Arc<T>;);
+by_default!(Of, Of: [] Arc<str>; Of, RawInside: [T: Describe] Arc<[T]>, [T: Describe] Arc<T>;);
 #[cfg(feature = "std")]
 by_default! {
-    Of: [T: Describe, S: 'static] HashSet<T, S>, [T: Describe, V: Describe, S: 'static] HashMap<T, V, S>;
+    Of, RawInside: [T: Describe, S: 'static] HashSet<T, S>;
+    Of, RawInside: [T: Describe, V: Describe, S: 'static] HashMap<T, V, S>;
 }
 
 impl Describe for bool {
@@ -93,6 +106,10 @@ macro_rules! same {
         impl<$($generics)*> Describe for $type {
             fn describe() -> Description {
                 <$other>::describe()
+            }
+
+            fn describe_raw() -> Description {
+                <$other>::describe_raw()
             }
         }
     )*};
@@ -111,7 +128,7 @@ impl<T: ?Sized + 'static> Describe for PhantomData<T> {
 
 macro_rules! texts {
     ($($type:ty),*) => {$(
-        impl<L: Length, const MAX: usize> DescribeAs<$type> for Of<L, MAX> {
+        impl<L: Length, const MAX: usize, E: Unsaid, K: Unsaid> DescribeAs<$type> for Of<L, MAX, E, K> {
             fn describe_as() -> Description {
                 Description::string::<L>()
             }
@@ -124,8 +141,8 @@ texts!(Arc<str>);
 
 macro_rules! sequences {
     ($([$($other:ident)?] $type:ty),*) => {$(
-        impl<T: 'static, L: Length, const MAX: usize, E: DescribeAs<T> $(, $other: 'static)?> DescribeAs<$type>
-            for Of<L, MAX, E>
+        impl<T: 'static, L: Length, const MAX: usize, E: DescribeAs<T> $(, $other: 'static)?, K: Unsaid> DescribeAs<$type>
+            for Of<L, MAX, E, K>
         {
             fn describe_as() -> Description {
                 Description::sequence::<L>(Part::of_as::<E, T>())
@@ -139,8 +156,8 @@ sequences!([] Arc<[T]>);
 #[cfg(feature = "std")]
 sequences!([S] HashSet<T, S>);
 
-impl<T: 'static, L: Length, const MAX: usize, E: DescribeAs<T>, const N: usize> DescribeAs<[T; N]>
-    for Of<L, MAX, E>
+impl<T: 'static, L: Length, const MAX: usize, E: DescribeAs<T>, const N: usize, K: Unsaid> DescribeAs<[T; N]>
+    for Of<L, MAX, E, K>
 {
     fn describe_as() -> Description {
         Description::array::<L>(Part::of_as::<E, T>(), N)
@@ -153,13 +170,13 @@ mod shared {
 
     use super::*;
 
-    impl<L: Length, const MAX: usize> DescribeAs<Bytes> for Of<L, MAX> {
+    impl<L: Length, const MAX: usize, E: Unsaid, K: Unsaid> DescribeAs<Bytes> for Of<L, MAX, E, K> {
         fn describe_as() -> Description {
-            <Self as DescribeAs<[u8]>>::describe_as()
+            <Of<L, MAX> as DescribeAs<[u8]>>::describe_as()
         }
     }
 
-    by_default!(Of: [] Bytes;);
+    by_default!(Of, Of: [] Bytes;);
 }
 
 /// A key and a value.
@@ -186,7 +203,7 @@ maps!([] BTreeMap<T, V>);
 #[cfg(feature = "std")]
 maps!([S] HashMap<T, V, S>);
 
-impl<T: 'static, E: DescribeAs<T>> DescribeAs<Option<T>> for Of<Positive, { usize::MAX }, E> {
+impl<T: 'static, E: DescribeAs<T>, K: Unsaid> DescribeAs<Option<T>> for Of<Positive, { usize::MAX }, E, K> {
     fn describe_as() -> Description {
         Description::optional(Part::of_as::<E, T>())
     }
@@ -194,7 +211,7 @@ impl<T: 'static, E: DescribeAs<T>> DescribeAs<Option<T>> for Of<Positive, { usiz
 
 macro_rules! owners {
     ($($type:ident)*) => {$(
-        impl<T: 'static, E: DescribeAs<T>> DescribeAs<$type<T>> for Of<Positive, { usize::MAX }, E> {
+        impl<T: 'static, E: DescribeAs<T>, K: Unsaid> DescribeAs<$type<T>> for Of<Positive, { usize::MAX }, E, K> {
             fn describe_as() -> Description {
                 E::describe_as()
             }
@@ -213,7 +230,7 @@ macro_rules! owners {
         }
     )*};
 }
-impl<T: 'static, E: DescribeAs<T>> DescribeAs<Box<T>> for Of<Positive, { usize::MAX }, E> {
+impl<T: 'static, E: DescribeAs<T>, K: Unsaid> DescribeAs<Box<T>> for Of<Positive, { usize::MAX }, E, K> {
     fn describe_as() -> Description {
         E::describe_as()
     }
@@ -252,6 +269,10 @@ macro_rules! tuples {
         impl<$($type: Describe),*> Describe for ($($type,)*) {
             fn describe() -> Description {
                 Description::fields(&[$(Part::of::<$type>()),*])
+            }
+
+            fn describe_raw() -> Description {
+                Description::fields(&[$(Part::of_as::<AllRaw, $type>()),*])
             }
         }
     )*};

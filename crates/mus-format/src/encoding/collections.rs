@@ -7,7 +7,7 @@ use core::hash::{BuildHasher, Hash};
 use std::collections::{HashMap, HashSet};
 
 use super::sequences::write;
-use super::{DecodeAs, Elements, EncodeAs, Length, Of};
+use super::{DecodeAs, Elements, EncodeAs, Length, Of, RawInside, Unsaid, decode_raw_as, encode_raw_as};
 use crate::decode::Decode;
 use crate::encode::Encode;
 use crate::output::Output;
@@ -17,7 +17,7 @@ use crate::shape::Shape;
 /// Sets: bounds on the element and on the other parameters, and how one is made for so many elements.
 macro_rules! sets {
     ($($type:ident [$($other:ident: $($bound:ident)+),*] where $($element:ident)+, $make:expr;)*) => {$(
-        impl<T, $($other,)* L: Length, const MAX: usize, E: EncodeAs<T>> EncodeAs<$type<T, $($other)*>> for Of<L, MAX, E> {
+        impl<T, $($other,)* L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<T, $($other)*>> for Of<L, MAX, E, K> {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<T, $($other)*>, out: &mut O) {
                 write::<L, MAX, O>(value.len(), out, |out| {
@@ -28,8 +28,8 @@ macro_rules! sets {
             }
         }
 
-        impl<'de, T: $($element +)+, $($other: $($bound +)+,)* L: Length, const MAX: usize, E: DecodeAs<'de, T>>
-            DecodeAs<'de, $type<T, $($other)*>> for Of<L, MAX, E>
+        impl<'de, T: $($element +)+, $($other: $($bound +)+,)* L: Length, const MAX: usize, E: DecodeAs<'de, T>, K: Unsaid>
+            DecodeAs<'de, $type<T, $($other)*>> for Of<L, MAX, E, K>
         {
             const SHAPE: Shape = Shape::sequence::<L>(MAX, size_of::<T>(), || const { &[E::SHAPE] });
 
@@ -52,6 +52,8 @@ macro_rules! sets {
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 <Of>::encode_as(self, out);
             }
+
+            encode_raw_as!(RawInside);
         }
 
         impl<'de, T: Decode<'de> $(+ $element)+, $($other: $($bound +)+)*> Decode<'de> for $type<T, $($other)*> {
@@ -61,6 +63,8 @@ macro_rules! sets {
             fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
                 <Of>::decode_as(reader)
             }
+
+            decode_raw_as!('de RawInside);
         }
 
         impl<T, $($other)*> Elements for $type<T, $($other)*> {
@@ -122,6 +126,8 @@ macro_rules! maps {
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 <Of>::encode_as(self, out);
             }
+
+            encode_raw_as!(RawInside);
         }
 
         impl<'de, T: Decode<'de> $(+ $key)+, V: Decode<'de>, $($other: $($bound +)+)*> Decode<'de>
@@ -133,6 +139,8 @@ macro_rules! maps {
             fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
                 <Of>::decode_as(reader)
             }
+
+            decode_raw_as!('de RawInside);
         }
 
         impl<T, V, $($other)*> Elements for $type<T, V, $($other)*> {

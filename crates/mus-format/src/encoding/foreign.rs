@@ -4,7 +4,7 @@
 mod with_uuid {
     use uuid::Uuid;
 
-    use crate::encoding::{DecodeAs, DescribeAs, Elements, EncodeAs, Length, Of};
+    use crate::encoding::{DecodeAs, DescribeAs, Elements, EncodeAs, Length, Of, Unsaid};
     use crate::output::Output;
     use crate::reader::{Reader, Stopped};
     use crate::shape::Shape;
@@ -13,14 +13,16 @@ mod with_uuid {
     /// In Go an array, so there is a length before it.
     type Bytes = [u8; 16];
 
-    impl<L: Length, const MAX: usize, E: EncodeAs<u8>> EncodeAs<Uuid> for Of<L, MAX, E> {
+    impl<L: Length, const MAX: usize, E: EncodeAs<u8>, K: Unsaid> EncodeAs<Uuid> for Of<L, MAX, E, K> {
         #[inline]
         fn encode_as<O: Output + ?Sized>(value: &Uuid, out: &mut O) {
             <Self as EncodeAs<Bytes>>::encode_as(value.as_bytes(), out);
         }
     }
 
-    impl<'de, L: Length, const MAX: usize, E: DecodeAs<'de, u8>> DecodeAs<'de, Uuid> for Of<L, MAX, E> {
+    impl<'de, L: Length, const MAX: usize, E: DecodeAs<'de, u8>, K: Unsaid> DecodeAs<'de, Uuid>
+        for Of<L, MAX, E, K>
+    {
         const SHAPE: Shape = <Self as DecodeAs<'de, Bytes>>::SHAPE;
 
         #[inline]
@@ -29,7 +31,7 @@ mod with_uuid {
         }
     }
 
-    impl<L: Length, const MAX: usize, E: DescribeAs<u8>> DescribeAs<Uuid> for Of<L, MAX, E> {
+    impl<L: Length, const MAX: usize, E: DescribeAs<u8>, K: Unsaid> DescribeAs<Uuid> for Of<L, MAX, E, K> {
         fn describe_as() -> Description {
             <Self as DescribeAs<Bytes>>::describe_as()
         }
@@ -69,14 +71,14 @@ mod with_rust_decimal {
 
     use rust_decimal::Decimal;
 
-    use crate::encoding::{DecodeAs, DescribeAs, EncodeAs, Length, Of, Text};
+    use crate::encoding::{DecodeAs, DescribeAs, EncodeAs, Length, Of, Text, Unsaid};
     use crate::error::Fault;
     use crate::output::Output;
     use crate::reader::{Reader, Stopped};
     use crate::shape::Shape;
     use crate::{Decode, Describe, Description, Encode};
 
-    impl<L: Length, const MAX: usize> EncodeAs<Decimal> for Of<L, MAX> {
+    impl<L: Length, const MAX: usize, E: Unsaid, K: Unsaid> EncodeAs<Decimal> for Of<L, MAX, E, K> {
         #[inline]
         fn encode_as<O: Output + ?Sized>(value: &Decimal, out: &mut O) {
             Text::<L, MAX>::encode_as(value, out);
@@ -84,7 +86,7 @@ mod with_rust_decimal {
     }
 
     /// A number with more digits than a `Decimal` has is refused: nothing is rounded.
-    impl<'de, L: Length, const MAX: usize> DecodeAs<'de, Decimal> for Of<L, MAX> {
+    impl<'de, L: Length, const MAX: usize, E: Unsaid, K: Unsaid> DecodeAs<'de, Decimal> for Of<L, MAX, E, K> {
         const SHAPE: Shape = <Self as DecodeAs<'de, &str>>::SHAPE;
 
         fn decode_as(reader: &mut Reader<'de>) -> Result<Decimal, Stopped> {
@@ -94,7 +96,7 @@ mod with_rust_decimal {
         }
     }
 
-    impl<L: Length, const MAX: usize> DescribeAs<Decimal> for Of<L, MAX> {
+    impl<L: Length, const MAX: usize, E: Unsaid, K: Unsaid> DescribeAs<Decimal> for Of<L, MAX, E, K> {
         fn describe_as() -> Description {
             Description::string::<L>()
         }

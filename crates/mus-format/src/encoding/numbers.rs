@@ -143,9 +143,9 @@ address_sized! {
     isize as i64: Raw Varint Positive;
 }
 
-/// Makes an encoding that of the type itself.
+/// Makes an encoding that of the type itself, and another one that of the type among others that are all raw.
 macro_rules! by_default {
-    ($($encoding:ident: $($type:ty)*;)*) => {$($(
+    ($($encoding:ident $raw:ident: $($type:ty)*;)*) => {$($(
         impl $crate::Encode for $type {
             #[inline]
             fn encode<O: $crate::Output + ?Sized>(&self, out: &mut O) {
@@ -155,6 +155,16 @@ macro_rules! by_default {
             #[inline]
             fn encode_slice<O: $crate::Output + ?Sized>(slice: &[Self], out: &mut O) {
                 <$encoding as $crate::encoding::EncodeAs<Self>>::encode_slice_as(slice, out);
+            }
+
+            #[inline]
+            fn encode_raw<O: $crate::Output + ?Sized>(&self, out: &mut O) {
+                <$raw as $crate::encoding::EncodeAs<Self>>::encode_as(self, out);
+            }
+
+            #[inline]
+            fn encode_raw_slice<O: $crate::Output + ?Sized>(slice: &[Self], out: &mut O) {
+                <$raw as $crate::encoding::EncodeAs<Self>>::encode_slice_as(slice, out);
             }
         }
 
@@ -178,14 +188,36 @@ macro_rules! by_default {
             fn decode_array<const N: usize>(reader: &mut $crate::Reader<'de>) -> Result<[Self; N], $crate::Stopped> {
                 $encoding::decode_array_as(reader)
             }
+
+            const RAW_SHAPE: $crate::Shape = <$raw as $crate::encoding::DecodeAs<'de, Self>>::SHAPE;
+
+            #[inline]
+            fn decode_raw(reader: &mut $crate::Reader<'de>) -> Result<Self, $crate::Stopped> {
+                $raw::decode_as(reader)
+            }
+
+            #[inline]
+            fn decode_raw_vec(
+                reader: &mut $crate::Reader<'de>,
+                count: usize,
+            ) -> Result<alloc::vec::Vec<Self>, $crate::Stopped> {
+                $raw::decode_vec_as(reader, count)
+            }
+
+            #[inline]
+            fn decode_raw_array<const N: usize>(
+                reader: &mut $crate::Reader<'de>,
+            ) -> Result<[Self; N], $crate::Stopped> {
+                $raw::decode_array_as(reader)
+            }
         }
     )*)*};
 }
 pub(crate) use by_default;
 
 by_default! {
-    Raw: u8 i8 f32 f64;
-    Varint: u16 u32 u64 usize i16 i32 i64 isize;
+    Raw Raw: u8 i8 f32 f64;
+    Varint Raw: u16 u32 u64 usize i16 i32 i64 isize;
 }
 
 impl Encode for bool {

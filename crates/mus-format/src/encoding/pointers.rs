@@ -6,7 +6,7 @@ use alloc::rc::Rc;
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
 
-use super::{DecodeAs, Elements, EncodeAs, Of, Positive};
+use super::{DecodeAs, Elements, EncodeAs, Of, Positive, RawInside, Unsaid, decode_raw_as, encode_raw_as};
 use crate::decode::Decode;
 use crate::encode::Encode;
 use crate::error::Fault;
@@ -15,9 +15,9 @@ use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
 
 /// The usual choices of what has no length.
-type Content<E> = Of<Positive, { usize::MAX }, E>;
+type Content<E, K> = Of<Positive, { usize::MAX }, E, K>;
 
-impl<T, E: EncodeAs<T>> EncodeAs<Option<T>> for Content<E> {
+impl<T, E: EncodeAs<T>, K: Unsaid> EncodeAs<Option<T>> for Content<E, K> {
     #[inline]
     fn encode_as<O: Output + ?Sized>(value: &Option<T>, out: &mut O) {
         match value {
@@ -30,7 +30,7 @@ impl<T, E: EncodeAs<T>> EncodeAs<Option<T>> for Content<E> {
     }
 }
 
-impl<'de, T, E: DecodeAs<'de, T>> DecodeAs<'de, Option<T>> for Content<E> {
+impl<'de, T, E: DecodeAs<'de, T>, K: Unsaid> DecodeAs<'de, Option<T>> for Content<E, K> {
     const SHAPE: Shape = Shape::optional(|| const { &[E::SHAPE] });
 
     #[inline]
@@ -48,6 +48,8 @@ impl<T: Encode> Encode for Option<T> {
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         <Of>::encode_as(self, out);
     }
+
+    encode_raw_as!(RawInside);
 }
 
 impl<'de, T: Decode<'de>> Decode<'de> for Option<T> {
@@ -57,6 +59,8 @@ impl<'de, T: Decode<'de>> Decode<'de> for Option<T> {
     fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
         <Of>::decode_as(reader)
     }
+
+    decode_raw_as!('de RawInside);
 }
 
 impl<T> Elements for Option<T> {
@@ -66,14 +70,14 @@ impl<T> Elements for Option<T> {
 
 macro_rules! owners {
     ($($type:ident)*) => {$(
-        impl<T, E: EncodeAs<T>> EncodeAs<$type<T>> for Content<E> {
+        impl<T, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<T>> for Content<E, K> {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<T>, out: &mut O) {
                 out.nest(|out| E::encode_as(value, out));
             }
         }
 
-        impl<'de, T, E: DecodeAs<'de, T>> DecodeAs<'de, $type<T>> for Content<E> {
+        impl<'de, T, E: DecodeAs<'de, T>, K: Unsaid> DecodeAs<'de, $type<T>> for Content<E, K> {
             const SHAPE: Shape =
                 Shape::nested(E::SHAPE.min_size(), size_of::<T>(), || const { &[E::SHAPE] });
 
@@ -88,6 +92,8 @@ macro_rules! owners {
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 <Of>::encode_as(self, out);
             }
+
+            encode_raw_as!(RawInside);
         }
 
         impl<'de, T: Decode<'de>> Decode<'de> for $type<T> {
@@ -97,6 +103,8 @@ macro_rules! owners {
             fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
                 <Of>::decode_as(reader)
             }
+
+            decode_raw_as!('de RawInside);
         }
 
         impl<T> Elements for $type<T> {
@@ -125,11 +133,21 @@ impl<T: Encode + ?Sized> Encode for &T {
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         T::encode(self, out);
     }
+
+    #[inline]
+    fn encode_raw<O: Output + ?Sized>(&self, out: &mut O) {
+        T::encode_raw(self, out);
+    }
 }
 
 impl<T: Encode + ?Sized> Encode for &mut T {
     #[inline]
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         T::encode(self, out);
+    }
+
+    #[inline]
+    fn encode_raw<O: Output + ?Sized>(&self, out: &mut O) {
+        T::encode_raw(self, out);
     }
 }

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::lengths::write_length;
-use super::{DecodeAs, Elements, EncodeAs, Length, Of};
+use super::{DecodeAs, Elements, EncodeAs, Length, Of, RawInside, Unsaid, decode_raw_as, encode_raw_as};
 use crate::decode::Decode;
 use crate::encode::Encode;
 use crate::error::Fault;
@@ -43,7 +43,7 @@ fn read<'de, L: Length, const MAX: usize, E: DecodeAs<'de, T>, T, S>(
     })
 }
 
-impl<T, L: Length, const MAX: usize, E: EncodeAs<T>> EncodeAs<[T]> for Of<L, MAX, E> {
+impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<[T]> for Of<L, MAX, E, K> {
     #[inline]
     fn encode_as<O: Output + ?Sized>(value: &[T], out: &mut O) {
         write::<L, MAX, O>(value.len(), out, |out| E::encode_slice_as(value, out));
@@ -55,6 +55,8 @@ impl<T: Encode> Encode for [T] {
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         <Of>::encode_as(self, out);
     }
+
+    encode_raw_as!(RawInside);
 }
 
 impl<T> Elements for [T] {
@@ -65,14 +67,14 @@ impl<T> Elements for [T] {
 /// Types that own a slice.
 macro_rules! slices {
     ($($type:ident)*) => {$(
-        impl<T, L: Length, const MAX: usize, E: EncodeAs<T>> EncodeAs<$type<[T]>> for Of<L, MAX, E> {
+        impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<[T]>> for Of<L, MAX, E, K> {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<[T]>, out: &mut O) {
                 <Self as EncodeAs<[T]>>::encode_as(value, out);
             }
         }
 
-        impl<'de, T, L: Length, const MAX: usize, E: DecodeAs<'de, T>> DecodeAs<'de, $type<[T]>> for Of<L, MAX, E> {
+        impl<'de, T, L: Length, const MAX: usize, E: DecodeAs<'de, T>, K: Unsaid> DecodeAs<'de, $type<[T]>> for Of<L, MAX, E, K> {
             const SHAPE: Shape = <Self as DecodeAs<'de, Vec<T>>>::SHAPE;
 
             #[inline]
@@ -86,6 +88,8 @@ macro_rules! slices {
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 <[T]>::encode(self, out);
             }
+
+            encode_raw_as!(RawInside);
         }
 
         impl<'de, T: Decode<'de>> Decode<'de> for $type<[T]> {
@@ -95,6 +99,8 @@ macro_rules! slices {
             fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
                 <Vec<T>>::decode(reader).map(Self::from)
             }
+
+            decode_raw_as!('de RawInside);
         }
 
         impl<T> Elements for $type<[T]> {
@@ -108,15 +114,17 @@ slices!(Box Rc);
 slices!(Arc);
 
 /// The length is that of the type.
-impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, const N: usize> EncodeAs<[T; N]> for Of<L, MAX, E> {
+impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, const N: usize, K: Unsaid> EncodeAs<[T; N]>
+    for Of<L, MAX, E, K>
+{
     #[inline]
     fn encode_as<O: Output + ?Sized>(value: &[T; N], out: &mut O) {
         <Self as EncodeAs<[T]>>::encode_as(value, out);
     }
 }
 
-impl<'de, T, L: Length, const MAX: usize, E: DecodeAs<'de, T>, const N: usize> DecodeAs<'de, [T; N]>
-    for Of<L, MAX, E>
+impl<'de, T, L: Length, const MAX: usize, E: DecodeAs<'de, T>, const N: usize, K: Unsaid>
+    DecodeAs<'de, [T; N]> for Of<L, MAX, E, K>
 {
     const SHAPE: Shape = Shape::array::<L>(MAX, N, size_of::<T>(), || const { &[E::SHAPE] });
 
@@ -147,6 +155,8 @@ impl<T: Encode, const N: usize> Encode for [T; N] {
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         <[T]>::encode(self, out);
     }
+
+    encode_raw_as!(RawInside);
 }
 
 impl<'de, T: Decode<'de>, const N: usize> Decode<'de> for [T; N] {
@@ -156,6 +166,8 @@ impl<'de, T: Decode<'de>, const N: usize> Decode<'de> for [T; N] {
     fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
         <Of>::decode_as(reader)
     }
+
+    decode_raw_as!('de RawInside);
 }
 
 impl<T, const N: usize> Elements for [T; N] {
@@ -166,7 +178,7 @@ impl<T, const N: usize> Elements for [T; N] {
 /// Growing sequences, and the slices that they are made of.
 macro_rules! growing {
     ($($type:ident: $slices:expr;)*) => {$(
-        impl<T, L: Length, const MAX: usize, E: EncodeAs<T>> EncodeAs<$type<T>> for Of<L, MAX, E> {
+        impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<T>> for Of<L, MAX, E, K> {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<T>, out: &mut O) {
                 write::<L, MAX, O>(value.len(), out, |out| {
@@ -177,7 +189,7 @@ macro_rules! growing {
             }
         }
 
-        impl<'de, T, L: Length, const MAX: usize, E: DecodeAs<'de, T>> DecodeAs<'de, $type<T>> for Of<L, MAX, E> {
+        impl<'de, T, L: Length, const MAX: usize, E: DecodeAs<'de, T>, K: Unsaid> DecodeAs<'de, $type<T>> for Of<L, MAX, E, K> {
             const SHAPE: Shape = Shape::sequence::<L>(MAX, size_of::<T>(), || const { &[E::SHAPE] });
 
             #[inline]
@@ -191,6 +203,8 @@ macro_rules! growing {
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 <Of>::encode_as(self, out);
             }
+
+            encode_raw_as!(RawInside);
         }
 
         impl<'de, T: Decode<'de>> Decode<'de> for $type<T> {
@@ -200,6 +214,8 @@ macro_rules! growing {
             fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
                 <Of>::decode_as(reader)
             }
+
+            decode_raw_as!('de RawInside);
         }
 
         impl<T> Elements for $type<T> {
@@ -216,7 +232,7 @@ growing! {
 /// Bytes that are not copied: `read` makes them of those that are decoded.
 macro_rules! bytes {
     ($([$($generics:tt)*] $type:ty: $read:expr;)*) => {$(
-        impl<'de $($generics)*, L: Length, const MAX: usize> DecodeAs<'de, $type> for Of<L, MAX> {
+        impl<'de $($generics)*, L: Length, const MAX: usize, E: Unsaid, K: Unsaid> DecodeAs<'de, $type> for Of<L, MAX, E, K> {
             const SHAPE: Shape = Shape::sequence::<L>(MAX, 1, || const { &[Shape::fixed(1)] });
 
             #[inline]
@@ -245,10 +261,10 @@ mod shared {
 
     bytes!([] Bytes: Bytes::copy_from_slice;);
 
-    impl<L: Length, const MAX: usize> EncodeAs<Bytes> for Of<L, MAX> {
+    impl<L: Length, const MAX: usize, E: Unsaid, K: Unsaid> EncodeAs<Bytes> for Of<L, MAX, E, K> {
         #[inline]
         fn encode_as<O: Output + ?Sized>(value: &Bytes, out: &mut O) {
-            <Self as EncodeAs<[u8]>>::encode_as(value, out);
+            <Of<L, MAX> as EncodeAs<[u8]>>::encode_as(value, out);
         }
     }
 

@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::lengths::write_length;
-use super::{Borrow, DecodeAs, EncodeAs, Length, Of};
+use super::{Borrow, DecodeAs, EncodeAs, Length, Of, Unsaid};
 use crate::decode::Decode;
 use crate::encode::Encode;
 use crate::error::Fault;
@@ -16,7 +16,7 @@ use crate::output::Output;
 use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
 
-impl<L: Length, const MAX: usize> EncodeAs<str> for Of<L, MAX> {
+impl<L: Length, const MAX: usize, E: Unsaid, K: Unsaid> EncodeAs<str> for Of<L, MAX, E, K> {
     #[inline]
     fn encode_as<O: Output + ?Sized>(value: &str, out: &mut O) {
         write_length::<L, MAX, O>(value.len(), out);
@@ -24,7 +24,9 @@ impl<L: Length, const MAX: usize> EncodeAs<str> for Of<L, MAX> {
     }
 }
 
-impl<'a, 'de: 'a, L: Length, const MAX: usize> DecodeAs<'de, &'a str> for Of<L, MAX> {
+impl<'a, 'de: 'a, L: Length, const MAX: usize, E: Unsaid, K: Unsaid> DecodeAs<'de, &'a str>
+    for Of<L, MAX, E, K>
+{
     const SHAPE: Shape = Shape::bytes::<L>(MAX);
 
     #[inline]
@@ -53,14 +55,14 @@ impl<'a, 'de: 'a> Decode<'de> for &'a str {
 /// Types that hold text of their own, and how they are made of bytes.
 macro_rules! owned {
     ($($type:ty: $read:expr;)*) => {$(
-        impl<L: Length, const MAX: usize> EncodeAs<$type> for Of<L, MAX> {
+        impl<L: Length, const MAX: usize, E: Unsaid, K: Unsaid> EncodeAs<$type> for Of<L, MAX, E, K> {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type, out: &mut O) {
                 <Self as EncodeAs<str>>::encode_as(value, out);
             }
         }
 
-        impl<'de, L: Length, const MAX: usize> DecodeAs<'de, $type> for Of<L, MAX> {
+        impl<'de, L: Length, const MAX: usize, E: Unsaid, K: Unsaid> DecodeAs<'de, $type> for Of<L, MAX, E, K> {
             const SHAPE: Shape = Shape::bytes::<L>(MAX);
 
             #[inline]
@@ -125,6 +127,11 @@ impl<B: ToOwned + Encode + ?Sized> Encode for Cow<'_, B> {
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         B::encode(self, out);
     }
+
+    #[inline]
+    fn encode_raw<O: Output + ?Sized>(&self, out: &mut O) {
+        B::encode_raw(self, out);
+    }
 }
 
 impl<'de, B: ToOwned<Owned: Decode<'de>> + ?Sized> Decode<'de> for Cow<'_, B> {
@@ -133,6 +140,13 @@ impl<'de, B: ToOwned<Owned: Decode<'de>> + ?Sized> Decode<'de> for Cow<'_, B> {
     #[inline]
     fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
         B::Owned::decode(reader).map(Cow::Owned)
+    }
+
+    const RAW_SHAPE: Shape = B::Owned::RAW_SHAPE;
+
+    #[inline]
+    fn decode_raw(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
+        B::Owned::decode_raw(reader).map(Cow::Owned)
     }
 }
 

@@ -40,7 +40,7 @@ macro_rules! durations {
     )*};
 }
 durations!(Raw Varint Positive);
-by_default!(Varint: Duration;);
+by_default!(Varint Raw: Duration;);
 
 /// A point in time.
 #[cfg(any(feature = "chrono", feature = "std", feature = "time"))]
@@ -61,7 +61,7 @@ macro_rules! moments {
             Seconds "seconds" 1_000_000_000, Milliseconds "milliseconds" 1_000_000, Microseconds "microseconds" 1000,
             Nanoseconds "nanoseconds" 1
         }
-        by_default!(Seconds: $type;);
+        by_default!(Seconds Seconds: $type;);
 
         impl Describe for $type {
             fn describe() -> Description {

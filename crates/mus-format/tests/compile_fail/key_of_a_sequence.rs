@@ -1,4 +1,4 @@
-// error at `key(raw)`: `Vec<u32>` cannot be encoded in MUS as `
+// error at `key(raw)`: this type has no keys or elements that could be written as `
 
 use mus_format::Mus;
 

@@ -80,6 +80,22 @@ pub enum Variants {
     Empty {},
 }
 
+/// All integers are raw.
+#[derive(Mus, Clone, Debug, PartialEq)]
+#[mus(raw)]
+pub struct Fixed<'a, T> {
+    /// An integer.
+    pub number: u64,
+    /// A sequence, and text.
+    #[mus(max_len = 3)]
+    pub list: Vec<T>,
+    /// Text.
+    #[mus(max_len = 3)]
+    pub text: String,
+    /// Borrowed.
+    pub word: &'a str,
+}
+
 /// Only one.
 #[derive(Mus, Clone, Copy, Debug)]
 pub enum Single {

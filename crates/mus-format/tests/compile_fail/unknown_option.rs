@@ -1,5 +1,5 @@
 // error at `rwa`: unknown option `rwa`: a field takes `raw`, `varint`
-// error at `tag`: unknown option `tag`: a struct takes `dtm`, `validate`, `bound`, `crate`
+// error at `tag`: unknown option `tag`: a struct takes `raw`, `dtm`, `validate`, `bound`, `crate`
 
 use mus_format::Mus;
 

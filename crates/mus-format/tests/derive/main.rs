@@ -7,5 +7,6 @@ mod encodings;
 mod enums;
 mod fields;
 mod generics;
+mod raw;
 mod support;
 mod through;

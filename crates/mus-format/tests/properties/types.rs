@@ -266,6 +266,46 @@ impl Arbitrary for Typed {
     }
 }
 
+/// Numbers that are all raw, in whatever holds them.
+#[derive(Mus, Clone, Debug, PartialEq)]
+#[mus(raw)]
+pub(crate) struct AllRaw {
+    numbers: (u16, i16, u32, i32, u64, i64),
+    list: Vec<Option<i32>>,
+    bulk: Vec<u64>,
+    array: [u16; 3],
+    map: BTreeMap<i64, Box<u32>>,
+    duration: Duration,
+    #[mus(varint)]
+    varint: u64,
+    #[mus(len = varint, max_len = 4)]
+    short: Vec<u16>,
+}
+
+impl AllRaw {
+    /// Any.
+    pub(crate) fn any() -> impl Strategy<Value = Self> {
+        let duration = (0..=i64::MAX.cast_unsigned()).prop_map(Duration::from_nanos);
+        let map = prop::collection::btree_map(any::<i64>(), any::<Box<u32>>(), 0..4);
+        let lists = (
+            prop::collection::vec(any::<Option<i32>>(), 0..4),
+            prop::collection::vec(any::<u64>(), 0..4),
+            prop::collection::vec(any::<u16>(), 0..4),
+        );
+        (any::<(u16, i16, u32, i32, u64, i64)>(), lists, any::<[u16; 3]>(), map, duration, any::<u64>())
+            .prop_map(|(numbers, (list, bulk, short), array, map, duration, varint)| Self {
+                numbers,
+                list,
+                bulk,
+                array,
+                map,
+                duration,
+                varint,
+                short,
+            })
+    }
+}
+
 /// Anything as its text.
 #[derive(Mus, Clone, Debug, PartialEq)]
 pub(crate) struct TextOf<T>(#[mus(with = mus_format::encoding::Text)] pub(crate) T);

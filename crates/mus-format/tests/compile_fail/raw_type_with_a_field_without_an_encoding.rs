@@ -1,0 +1,19 @@
+// error at `Duration`: `Duration` cannot be encoded in MUS
+// error at `Vec<Duration>`: `Duration` cannot be encoded in MUS
+// error at `max_len = 5, key(raw)`: this type has no keys or elements that could be written as `
+//! A type that is raw points at the same places.
+
+use mus_format::Mus;
+
+struct Duration;
+
+#[derive(Mus)]
+#[mus(raw)]
+struct Race {
+    best: Duration,
+    all: Vec<Duration>,
+    #[mus(max_len = 5, key(raw))]
+    name: String,
+}
+
+fn main() {}
