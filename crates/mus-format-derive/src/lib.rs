@@ -35,6 +35,8 @@ use self::generics::{Header, bytes_lifetime, with_static_lifetimes, without_byte
 /// one more than that before it, unless it says otherwise; the discriminants of Rust play no part.
 ///
 /// ```
+/// use std::error::Error as _;
+///
 /// use mus_format::{Mus, from_slice, to_vec};
 ///
 /// #[derive(Mus, Debug, PartialEq)]
@@ -67,7 +69,8 @@ use self::generics::{Header, bytes_lifetime, with_static_lifetimes, without_byte
 /// assert_eq!(to_vec(&Message::Bye)?, [6]);
 ///
 /// let error = from_slice::<Reading>(&[1, 0, 0, 0, 0, 1, 0x88, 0x13]).unwrap_err();
-/// assert_eq!(error.to_string(), "value is refused: over five volts (after 8 bytes)");
+/// assert_eq!(error.to_string(), "value is refused (after 8 bytes)");
+/// assert_eq!(error.source().unwrap().to_string(), "over five volts");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

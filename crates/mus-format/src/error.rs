@@ -1,4 +1,5 @@
-//! Why bytes are not a value, and why a value cannot be written.
+//! Why bytes are not a value, and why a value cannot be written. Each error says only its own level: what a refusal says
+//! is told by its `source`.
 
 use alloc::boxed::Box;
 use core::error::Error as StdError;
@@ -9,6 +10,25 @@ use core::num::NonZeroUsize;
 pub type Refusal = Box<dyn StdError + Send + Sync>;
 
 /// Why bytes are not a value, and where that became certain.
+///
+/// The error of a validation function is its [`source`](StdError::source), and not part of its text.
+///
+/// ```
+/// use std::error::Error as _;
+///
+/// use mus_format::{Mus, from_slice};
+///
+/// #[derive(Mus, Debug)]
+/// struct Volts(#[mus(raw, validate = at_most_five)] u16);
+///
+/// fn at_most_five(volts: &u16) -> Result<(), String> {
+///     if *volts <= 5 { Ok(()) } else { Err(format!("{volts} volts")) }
+/// }
+///
+/// let error = from_slice::<Volts>(&[7, 0]).unwrap_err();
+/// assert_eq!(error.to_string(), "value is refused (after 2 bytes)");
+/// assert_eq!(error.source().unwrap().to_string(), "7 volts");
+/// ```
 #[derive(Debug)]
 pub struct Error {
     /// What is wrong.
@@ -67,7 +87,7 @@ pub enum Fault {
     },
     /// A number, a time or a duration that its type cannot hold.
     OutOfRange,
-    /// A validation function refused the value; this is its error.
+    /// A validation function or a conversion refused the value; this is its error.
     Validation(Refusal),
     /// The bytes end before the value does: at least so many are missing. Only where they had to be exactly one
     /// value; see [`from_slice`](crate::from_slice).
@@ -94,9 +114,18 @@ impl fmt::Display for Fault {
                 write!(f, "{elements} elements without bytes pass the limit of {limit}")
             }
             Self::OutOfRange => f.write_str("value is out of the range of its type"),
-            Self::Validation(refusal) => write!(f, "value is refused: {refusal}"),
+            Self::Validation(_) => f.write_str("value is refused"),
             Self::Truncated(missing) => write!(f, "at least {missing} bytes are missing"),
             Self::Trailing(bytes) => write!(f, "{bytes} bytes follow the value"),
+        }
+    }
+}
+
+impl StdError for Fault {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Validation(refusal) => Some(&**refusal),
+            _ => None,
         }
     }
 }
@@ -141,7 +170,7 @@ impl fmt::Display for EncodeError {
             Self::TooLong { length, limit } => write!(f, "length {length} is over the limit of {limit}"),
             Self::TooDeep(limit) => write!(f, "nested deeper than {limit}"),
             Self::OutOfRange => f.write_str("value is out of the range of its encoding"),
-            Self::Refused(refusal) => write!(f, "value is refused: {refusal}"),
+            Self::Refused(_) => f.write_str("value is refused"),
         }
     }
 }
@@ -152,5 +181,150 @@ impl StdError for EncodeError {
             Self::Refused(refusal) => Some(&**refusal),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::{String, ToString as _};
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// An error with a cause.
+    #[derive(Debug)]
+    struct Odd(Small);
+
+    #[derive(Debug)]
+    struct Small;
+
+    impl fmt::Display for Odd {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("seven is odd")
+        }
+    }
+
+    impl fmt::Display for Small {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("and small")
+        }
+    }
+
+    impl StdError for Small {}
+
+    impl StdError for Odd {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    /// One of each; a new variant does not compile until it is here.
+    fn faults() -> Vec<Fault> {
+        let missing = NonZeroUsize::MIN;
+        let all = [
+            Fault::Overflow,
+            Fault::NegativeLength(-1),
+            Fault::TooLong { length: 7, limit: 5 },
+            Fault::WrongLength { length: 3, expected: 4 },
+            Fault::InvalidBool(2),
+            Fault::InvalidPointer(3),
+            Fault::UnknownPointer(9),
+            Fault::InvalidUtf8,
+            Fault::UnexpectedTag(8),
+            Fault::WrongTag { expected: 1, found: 2 },
+            Fault::TooDeep(128),
+            Fault::TooManyEmpty { elements: 6, limit: 5 },
+            Fault::OutOfRange,
+            Fault::Validation(Odd(Small).into()),
+            Fault::Truncated(missing),
+            Fault::Trailing(2),
+        ];
+        for fault in &all {
+            match fault {
+                Fault::Overflow
+                | Fault::NegativeLength(_)
+                | Fault::TooLong { .. }
+                | Fault::WrongLength { .. }
+                | Fault::InvalidBool(_)
+                | Fault::InvalidPointer(_)
+                | Fault::UnknownPointer(_)
+                | Fault::InvalidUtf8
+                | Fault::UnexpectedTag(_)
+                | Fault::WrongTag { .. }
+                | Fault::TooDeep(_)
+                | Fault::TooManyEmpty { .. }
+                | Fault::OutOfRange
+                | Fault::Validation(_)
+                | Fault::Truncated(_)
+                | Fault::Trailing(_) => {}
+            }
+        }
+        all.into()
+    }
+
+    fn encode_errors() -> Vec<EncodeError> {
+        let all = [
+            EncodeError::TooLong { length: 7, limit: 5 },
+            EncodeError::TooDeep(128),
+            EncodeError::OutOfRange,
+            EncodeError::Refused(Odd(Small).into()),
+        ];
+        for error in &all {
+            match error {
+                EncodeError::TooLong { .. }
+                | EncodeError::TooDeep(_)
+                | EncodeError::OutOfRange
+                | EncodeError::Refused(_) => {}
+            }
+        }
+        all.into()
+    }
+
+    /// The texts of an error and of all that is behind it.
+    fn levels(error: &dyn StdError) -> Vec<String> {
+        let (mut levels, mut next) = (Vec::new(), Some(error));
+        while let Some(error) = next {
+            levels.push(error.to_string());
+            next = error.source();
+        }
+        levels
+    }
+
+    #[track_caller]
+    fn says_each_thing_once(error: &dyn StdError, is_refusal: bool) {
+        let levels = levels(error);
+        assert_eq!(levels.len(), if is_refusal { 3 } else { 1 }, "{levels:?}");
+        for (index, level) in levels.iter().enumerate() {
+            assert!(!level.is_empty());
+            for behind in &levels[index + 1..] {
+                assert!(!level.contains(behind.as_str()), "{levels:?}");
+            }
+        }
+        if is_refusal {
+            assert_eq!(levels[1..], ["seven is odd", "and small"]);
+        }
+    }
+
+    #[test]
+    fn no_level_of_an_error_repeats_what_the_next_one_says() {
+        for fault in faults() {
+            let is_refusal = matches!(fault, Fault::Validation(_));
+            says_each_thing_once(&fault, is_refusal);
+            says_each_thing_once(&Error { fault, at: 5 }, is_refusal);
+        }
+        for error in encode_errors() {
+            says_each_thing_once(&error, matches!(error, EncodeError::Refused(_)));
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong_and_where() {
+        for fault in faults() {
+            let text = fault.to_string();
+            let error = Error { fault, at: 77 };
+            assert_eq!(error.to_string(), alloc::format!("{text} (after 77 bytes)"));
+        }
+        let refused = Error { fault: Fault::Validation("odd".into()), at: 2 };
+        assert_eq!(levels(&refused), ["value is refused (after 2 bytes)", "odd"]);
     }
 }
