@@ -21,7 +21,9 @@ use mus_format::encoding::{
 
 use self::check::{Order, agree, agree_in_any_order, agree_on};
 use self::random::{Any, Random};
-use self::values::{Empty, Foo, FooOfTag7, Label, Outer, Shape, Tree, TypedFoo, ZigzagFoo};
+use self::values::{
+    Empty, Foo, FooOfTag7, Label, Outer, Payment, Shape, Tree, TypedFoo, Wide, Width, ZigzagFoo,
+};
 
 /// Without a maximum.
 const ANY: usize = usize::MAX;
@@ -144,6 +146,8 @@ fn arrays() {
     agree::<[u8; 4], Plain>("array4<raw.byte>");
     agree::<[u8; 4], Of<Varint>>("array4<raw.byte>{len=varint.int}");
     agree::<[String; 2], Plain>("array2<ord.string>");
+    agree::<[u8; 16], Plain>("array16<raw.byte>");
+    agree::<[u8; 16], Of<Raw>>("array16<raw.byte>{len=raw.int}");
 }
 
 #[test]
@@ -185,6 +189,13 @@ fn structs_and_unions() {
     agree::<TypedFoo, Plain>("typed.Foo(dtm=300)");
     agree::<FooOfTag7, Plain>("typed.Foo(dtm=7)");
     agree::<Shape, Plain>("union.Shape{1:Circle,2:Label}");
+    agree::<Payment, Plain>("struct.Payment");
+}
+
+#[test]
+fn types_whose_numbers_are_all_raw() {
+    agree_in_any_order::<Wide, Plain>("unsafe_struct.Wide");
+    agree_in_any_order::<Width, Plain>("unsafe_union.Width{1:Narrow,300:Length}");
 }
 
 /// The check of `ord.valid_slice`.

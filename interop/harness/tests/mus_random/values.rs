@@ -1,7 +1,7 @@
 //! The types of the Go program `muscheck` that a derive would be used for.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use mus_format::Mus;
 
@@ -78,6 +78,63 @@ pub(crate) struct FooOfTag7 {
     foo: Foo,
 }
 
+/// What Go writes with its package unsafe throughout.
+#[derive(Mus)]
+#[mus(raw)]
+pub(crate) struct Wide {
+    b: bool,
+    u8: u8,
+    i8: i8,
+    u16: u16,
+    i16: i16,
+    u32: u32,
+    i32: i32,
+    u64: u64,
+    i64: i64,
+    u: usize,
+    i: isize,
+    f32: f32,
+    f64: f64,
+    s: String,
+    raw: Vec<u8>,
+    at: SystemTime,
+    duration: Duration,
+    list: Vec<Vec<i32>>,
+    map: BTreeMap<u16, i64>,
+    pointer: Option<u32>,
+    array: [i16; 3],
+    inside: Narrow,
+    of: Vec<Width>,
+    #[mus(varint)]
+    v: u64,
+}
+
+#[derive(Mus)]
+#[mus(raw)]
+pub(crate) struct Narrow {
+    n: isize,
+    m: BTreeMap<String, u32>,
+}
+
+#[derive(Mus)]
+#[mus(raw)]
+pub(crate) enum Width {
+    Narrow(Narrow),
+    #[mus(dtm = 300)]
+    Length(i64),
+}
+
+#[derive(Mus)]
+pub(crate) struct Payment {
+    id: [u8; 16],
+    amount: String,
+    at: SystemTime,
+    #[mus(nanoseconds)]
+    fine: SystemTime,
+    parent: Option<[u8; 16]>,
+    rates: Vec<String>,
+}
+
 macro_rules! any {
     ($($type:ident { $($field:ident)* })*) => { $(
         impl Any for $type {
@@ -96,6 +153,11 @@ any! {
     Outer { base foo inner map array at raw }
     TypedFoo { a b c }
     FooOfTag7 { foo }
+    Wide {
+        b u8 i8 u16 i16 u32 i32 u64 i64 u i f32 f64 s raw at duration list map pointer array inside of v
+    }
+    Narrow { n m }
+    Payment { id amount at fine parent rates }
 }
 
 impl Any for Empty {
@@ -113,6 +175,12 @@ impl Any for Label {
 impl Any for Shape {
     fn any(random: &mut Random) -> Self {
         if random.one_in(2) { Self::Circle { r: random.any() } } else { Self::Label(random.any()) }
+    }
+}
+
+impl Any for Width {
+    fn any(random: &mut Random) -> Self {
+        if random.one_in(2) { Self::Narrow(random.any()) } else { Self::Length(random.any()) }
     }
 }
 
