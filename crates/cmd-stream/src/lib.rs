@@ -78,7 +78,7 @@
 //! | --- | --- | --- |
 //! | `derive` (default) | `#[derive(Failure)]` | cmd-stream-derive |
 //! | `json` (default) | the JSON Format | serde, serde_json |
-//! | `mus` | the MUS Format: the smallest and the fastest | mus-format |
+//! | `mus` | the MUS Format: the smallest and the fastest; `mus::Mus`, the derive for its types | mus-format |
 //! | `protobuf` | the Protobuf Format | prost |
 //!
 //! # Not goals

@@ -69,7 +69,7 @@ pub trait Describe: 'static {
 /// Describes a type and all that is inside it, as a text.
 ///
 /// Two types with the same description read each other's bytes. The text is the same on every platform and in every
-/// build. It changes with this crate only if `CHANGELOG.md` says so.
+/// build. It changes with this crate only if `CHANGELOG.md` says so. Each call makes it anew.
 ///
 /// ```
 /// use mus_format::{Mus, description};

@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mus_format::encoding::{DecodeAs, Of, Raw, Varint};
+use mus_format::encoding::{DecodeAs, Of, Raw, Text, Varint, Via};
 use mus_format::{
     Decode, DecodeOwned, Decoded, EncodeError, Fault, Limits, Mus, Progress, Reader, Shape, Stopped,
     append_with, decode, decode_with, size, to_vec,
@@ -65,6 +65,20 @@ struct Raws(#[mus(len = raw)] Vec<u64>, #[mus(len = raw)] String);
 #[derive(Mus, Debug)]
 struct Zigzags(#[mus(len = varint)] Vec<String>);
 
+#[derive(Mus, Debug)]
+#[mus(raw)]
+struct AllRaw(Vec<u64>);
+
+#[derive(Mus, Debug)]
+#[mus(raw)]
+struct AllRawInside(BTreeMap<u32, Vec<Option<i16>>>, #[mus(len = raw)] VecDeque<u64>);
+
+#[derive(Mus, Debug)]
+struct Words(#[mus(elem(with = Text))] Vec<std::net::SocketAddr>, #[mus(with = Text)] f64);
+
+#[derive(Mus, Debug)]
+struct Converted(#[mus(with = Via<Vec<u64>>)] Box<[u64]>);
+
 #[derive(Mus, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Clone)]
 struct Large {
     first: u8,
@@ -98,6 +112,12 @@ fn a_length_is_believed_as_far_as_bytes_back_it() {
             takes_no_memory::<HashSet<Large>>(&bytes);
             takes_no_memory::<Zigzags>(&[&varint(length.saturating_mul(2)), tail].concat());
             takes_no_memory::<Raws>(&[&length.to_le_bytes(), tail].concat());
+            takes_no_memory::<AllRaw>(&bytes);
+            takes_no_memory::<AllRawInside>(&bytes);
+            takes_no_memory::<AllRawInside>(&[&[0], &length.to_le_bytes()[..], tail].concat());
+            takes_no_memory::<Words>(&bytes);
+            takes_no_memory::<Words>(&[&[0], &bytes[..]].concat());
+            takes_no_memory::<Converted>(&bytes);
             takes_no_memory::<Option<Vec<u64>>>(&[&[0], &bytes[..]].concat());
         }
     }
