@@ -1,4 +1,4 @@
-//! A calculator: two Commands, one Reply, JSON on the wire.
+//! A calculator: two Commands, one Reply and a failure, with JSON on the wire.
 //!
 //! ```text
 //! cargo run --example calc_json
@@ -6,25 +6,27 @@
 //!
 //! `cargo run --example calc_json -- --listen 127.0.0.1:9000` is only the server, and `--connect 127.0.0.1:9000` only
 //! the client. The example of the same name of the Go library speaks the same bytes, so it can be at either end.
+//! There is one difference: a sum that overflows is answered with `CalcError` here, which the Go example does not know;
+//! there it wraps around.
 
-use cmd_stream::{Command, Error, Execute, Failed, Json, Proxy, Reply, Sender, Server, protocol};
-use examples::Failure;
+use cmd_stream::{Answer, Context, Error, Failed, Failure, Json, Sender, Server, protocol};
+use examples::BoxError;
 use serde::{Deserialize, Serialize};
 
 /// The Receiver: the service that Commands act on. It knows nothing of the network.
 struct Calc;
 
 impl Calc {
-    fn add(&self, a: i64, b: i64) -> Result<i64, Failed> {
-        a.checked_add(b).ok_or_else(|| Failed::new("overflow"))
+    fn add(&self, a: i64, b: i64) -> Result<i64, CalcError> {
+        a.checked_add(b).ok_or_else(CalcError::overflow)
     }
 
-    fn sub(&self, a: i64, b: i64) -> Result<i64, Failed> {
-        a.checked_sub(b).ok_or_else(|| Failed::new("overflow"))
+    fn sub(&self, a: i64, b: i64) -> Result<i64, CalcError> {
+        a.checked_sub(b).ok_or_else(CalcError::overflow)
     }
 }
 
-// Commands and their Reply: plain values that both ends share. The names on the wire are those of the Go example.
+// Commands and Replies: plain values that both ends share. The names on the wire are those of the Go example.
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -43,35 +45,39 @@ struct Sub {
 #[derive(Serialize, Deserialize)]
 struct CalcResult(i64);
 
-impl Reply for CalcResult {}
-
-impl Command for Add {
-    type Reply = CalcResult;
+/// The Reply to a Command that fails. The client gets it as an error of this very type: `CallError::Failed(CalcError)`.
+/// `Failure` also makes it of any other error, and of a panic: the text becomes the message.
+#[derive(Debug, Serialize, Deserialize, Failure)]
+struct CalcError {
+    message: String,
 }
 
-impl Command for Sub {
-    type Reply = CalcResult;
-}
-
-// How a Command acts on the Receiver: only the server needs this.
-
-impl Execute<Calc> for Add {
-    async fn execute(self, calc: &Calc, proxy: Proxy<'_, CalcResult>) -> Result<(), Failed> {
-        proxy.send(CalcResult(calc.add(self.a, self.b)?)).await
-    }
-}
-
-impl Execute<Calc> for Sub {
-    async fn execute(self, calc: &Calc, proxy: Proxy<'_, CalcResult>) -> Result<(), Failed> {
-        proxy.send(CalcResult(calc.sub(self.a, self.b)?)).await
+impl CalcError {
+    fn overflow() -> Self {
+        Self { message: "overflow".into() }
     }
 }
 
 protocol! {
-    /// Which Commands and Replies there are, and what each is on the wire.
+    /// Which Commands and Replies there are, which Reply answers which Command, and what each is on the wire.
     struct Calculator {
-        commands { 0 => Add, 1 => Sub }
-        replies { 0 => CalcResult }
+        commands { 0 => Add -> CalcResult, 1 => Sub -> CalcResult }
+        replies { 0 => CalcResult, 1 => CalcError }
+        failure CalcError
+    }
+}
+
+// How a Command acts on the Receiver: only the server needs this.
+
+impl Answer<Calc> for Add {
+    async fn answer(self, calc: &Calc, _: &Context<'_>) -> Result<CalcResult, Failed> {
+        Ok(CalcResult(calc.add(self.a, self.b)?))
+    }
+}
+
+impl Answer<Calc> for Sub {
+    async fn answer(self, calc: &Calc, _: &Context<'_>) -> Result<CalcResult, Failed> {
+        Ok(CalcResult(calc.sub(self.a, self.b)?))
     }
 }
 
@@ -79,7 +85,7 @@ protocol! {
 // server serves until it is told to shut down, the client makes its calls.
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), BoxError> {
     examples::run(server, client).await
 }
 
@@ -87,7 +93,7 @@ async fn server(address: String) -> Result<Server<Calculator, Json, Calc>, Error
     Server::bind(address, Calculator, Json, Calc).await
 }
 
-async fn client(address: String) -> Result<(), Failure> {
+async fn client(address: String) -> Result<(), BoxError> {
     let sender = examples::connect(|| Sender::connect(&address, Calculator, Json)).await?;
 
     let CalcResult(sum) = sender.send(Add { a: 2, b: 3 }).await?;

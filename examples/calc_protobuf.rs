@@ -1,20 +1,22 @@
-//! A calculator: two Commands, one Reply, Protobuf on the wire.
+//! A calculator: two Commands, one Reply and a failure, with Protobuf on the wire.
 //!
 //! ```text
 //! cargo run --example calc_protobuf
 //! ```
 //!
-//! Commands and Replies are messages of a `.proto` file, `calc_protobuf/calc.proto`. What `prost-build` makes of it is
-//! committed beside it, so that nothing is generated when this is built. (`protobuf_build_script` shows the other way: a
-//! build script that generates it each time. Its tests hold the committed code to what is generated.) Neither way
-//! needs `protoc`. The code that uses the messages is that of `calc_json`, but for the Format.
+//! Commands and Replies are messages of a `.proto` file, `calc_protobuf/calc.proto`. What `prost-build` generates from it
+//! is committed beside it, so that building this generates nothing. (`protobuf_build_script` shows the other way: a
+//! build script that generates the code each time. Its tests check that the committed code is what is generated.)
+//! Neither way needs `protoc`. The failure is [`Problem`], which comes with the library.
 //!
 //! `cargo run --example calc_protobuf -- --listen 127.0.0.1:9000` is only the server, and `--connect 127.0.0.1:9000` only
 //! the client. The example of the same name of the Go library speaks the same bytes, so it can be at either end.
+//! There is one difference: a sum that overflows is answered with a `Problem` here, which the Go example does not know;
+//! there it wraps around.
 
 use calc::{AddCmd, CalcResult, SubCmd};
-use cmd_stream::{Command, Error, Execute, Failed, Protobuf, Proxy, Reply, Sender, Server, protocol};
-use examples::Failure;
+use cmd_stream::{Answer, Context, Error, Failed, Problem, Protobuf, Sender, Server, protocol};
+use examples::BoxError;
 
 /// The messages of `calc.proto`: plain structs that both ends share.
 #[expect(unreachable_pub, reason = "generated")]
@@ -26,54 +28,53 @@ mod calc {
 struct Calc;
 
 impl Calc {
-    fn add(&self, a: i64, b: i64) -> Result<i64, Failed> {
-        a.checked_add(b).ok_or_else(|| Failed::new("overflow"))
+    fn add(&self, a: i64, b: i64) -> Option<i64> {
+        a.checked_add(b)
     }
 
-    fn sub(&self, a: i64, b: i64) -> Result<i64, Failed> {
-        a.checked_sub(b).ok_or_else(|| Failed::new("overflow"))
-    }
-}
-
-// Which messages are Commands, and what they are answered with.
-
-impl Reply for CalcResult {}
-
-impl Command for AddCmd {
-    type Reply = CalcResult;
-}
-
-impl Command for SubCmd {
-    type Reply = CalcResult;
-}
-
-// How a Command acts on the Receiver: only the server needs this.
-
-impl Execute<Calc> for AddCmd {
-    async fn execute(self, calc: &Calc, proxy: Proxy<'_, CalcResult>) -> Result<(), Failed> {
-        proxy.send(CalcResult { r: calc.add(self.a, self.b)? }).await
-    }
-}
-
-impl Execute<Calc> for SubCmd {
-    async fn execute(self, calc: &Calc, proxy: Proxy<'_, CalcResult>) -> Result<(), Failed> {
-        proxy.send(CalcResult { r: calc.sub(self.a, self.b)? }).await
+    fn sub(&self, a: i64, b: i64) -> Option<i64> {
+        a.checked_sub(b)
     }
 }
 
 protocol! {
-    /// Which Commands and Replies there are, and what each is on the wire.
+    /// Which Commands and Replies there are, which Reply answers which Command, and what each is on the wire.
     struct Calculator {
-        commands { 0 => AddCmd, 1 => SubCmd }
-        replies { 0 => CalcResult }
+        commands { 0 => AddCmd -> CalcResult, 1 => SubCmd -> CalcResult }
+        replies { 0 => CalcResult, 1 => Problem }
+        failure Problem
     }
+}
+
+// How a Command acts on the Receiver: only the server needs this. A Command that fails with a `Problem` is answered with
+// it. Any other error would become one with the code `Problem::FAILED`.
+
+impl Answer<Calc> for AddCmd {
+    async fn answer(self, calc: &Calc, _: &Context<'_>) -> Result<CalcResult, Failed> {
+        let r = calc.add(self.a, self.b).ok_or_else(overflow)?;
+        Ok(CalcResult { r })
+    }
+}
+
+impl Answer<Calc> for SubCmd {
+    async fn answer(self, calc: &Calc, _: &Context<'_>) -> Result<CalcResult, Failed> {
+        let r = calc.sub(self.a, self.b).ok_or_else(overflow)?;
+        Ok(CalcResult { r })
+    }
+}
+
+/// The code of an overflow. Codes from `Problem::APPLICATION` on, which is 1000, are the application's own.
+const OVERFLOW: u32 = Problem::APPLICATION;
+
+fn overflow() -> Problem {
+    Problem::new(OVERFLOW, "overflow")
 }
 
 // Both ends name the Protocol and the Format. `examples::run` reads the command line and starts what it asks for: the
 // server serves until it is told to shut down, the client makes its calls.
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), BoxError> {
     examples::run(server, client).await
 }
 
@@ -81,7 +82,7 @@ async fn server(address: String) -> Result<Server<Calculator, Protobuf, Calc>, E
     Server::bind(address, Calculator, Protobuf, Calc).await
 }
 
-async fn client(address: String) -> Result<(), Failure> {
+async fn client(address: String) -> Result<(), BoxError> {
     let sender = examples::connect(|| Sender::connect(&address, Calculator, Protobuf)).await?;
 
     let sum = sender.send(AddCmd { a: 2, b: 3 }).await?;

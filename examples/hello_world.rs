@@ -1,11 +1,11 @@
-//! A greeter: two Commands, one Reply, MUS on the wire.
+//! A greeter: two Commands and one Reply, with MUS on the wire.
 //!
 //! ```text
 //! cargo run --example hello_world
 //! ```
 //!
-//! MUS is the smallest and the fastest of the Formats: a value is the bytes of its fields in their order and nothing
-//! else, so both ends must agree on what those are. Any type that derives `Mus` can be a Command or a Reply.
+//! MUS is the smallest and the fastest of the Formats: a value is the bytes of its fields, in their order, and nothing
+//! else. So both ends must agree on what the fields are. Any type that derives `Mus` can be a Command or a Reply.
 //! `SayHelloCmd("world")`, the first Command of a connection, and its Reply are these bytes:
 //!
 //! ```text
@@ -18,64 +18,60 @@
 //!
 //! `cargo run --example hello_world -- --listen 127.0.0.1:9000` is only the server, and `--connect 127.0.0.1:9000` only
 //! the client. The example of the same name of the Go library speaks the same bytes, so it can be at either end.
+//! For its sake both ends keep the default `ServerInfo`. A service of your own had better greet with
+//! `ServerInfo::of::<Greetings, Mus>()`: then a client with other fields is refused when it connects, instead of reading
+//! one field as another.
 
-use cmd_stream::{Command, Error, Execute, Failed, Mus, Proxy, Reply, Sender, Server, protocol};
-use examples::Failure;
-use mus_format::Mus;
+use cmd_stream::mus::Mus;
+use cmd_stream::{Answer, Context, Error, Failed, Mus, Sender, Server, protocol};
+use examples::BoxError;
 
 /// The Receiver: the service that Commands act on. It knows nothing of the network.
 struct Greeter;
 
 impl Greeter {
-    fn greet(&self, words: &[&str]) -> Greeting {
-        Greeting(words.join(" "))
+    fn greet(&self, words: &[&str]) -> String {
+        words.join(" ")
     }
 }
 
-// Commands and their Reply: plain values that both ends share. (`Mus` is the name of the derive here, and below of the
-// Format.)
+// Commands and their Reply: plain values that both ends share. `Mus` is the name of the derive here, which comes from
+// `cmd_stream::mus`, and of the Format below.
 
-/// Asks to greet somebody. A longer name is not sent: the call fails. And it is not received: the server closes the
-/// connection as soon as it has read the length.
+/// Asks to greet somebody, by a name of at most 1000 bytes. A longer one is not sent: the call fails. Nor is it
+/// received: the server closes the connection as soon as it has read the length.
 #[derive(Mus)]
 struct SayHelloCmd(#[mus(max_len = 1000)] String);
 
-/// Asks for more than that.
+/// Asks for a longer greeting.
 #[derive(Mus)]
 struct SayFancyHelloCmd(#[mus(max_len = 1000)] String);
 
 #[derive(Mus)]
 struct Greeting(String);
 
-impl Reply for Greeting {}
-
-impl Command for SayHelloCmd {
-    type Reply = Greeting;
-}
-
-impl Command for SayFancyHelloCmd {
-    type Reply = Greeting;
+protocol! {
+    /// Which Commands and Replies there are, which Reply answers which Command, and what each is on the wire. These
+    /// Commands never fail. If one did, its connection would be closed, as it is with the Go library; `calc_json` shows
+    /// how to answer with a failure instead.
+    struct Greetings {
+        commands { 1 => SayHelloCmd -> Greeting, 2 => SayFancyHelloCmd -> Greeting }
+        replies { 1 => Greeting }
+        failure close_connection
+    }
 }
 
 // How a Command acts on the Receiver: only the server needs this.
 
-impl Execute<Greeter> for SayHelloCmd {
-    async fn execute(self, greeter: &Greeter, proxy: Proxy<'_, Greeting>) -> Result<(), Failed> {
-        proxy.send(greeter.greet(&["Hello", &self.0])).await
+impl Answer<Greeter> for SayHelloCmd {
+    async fn answer(self, greeter: &Greeter, _: &Context<'_>) -> Result<Greeting, Failed> {
+        Ok(Greeting(greeter.greet(&["Hello", &self.0])))
     }
 }
 
-impl Execute<Greeter> for SayFancyHelloCmd {
-    async fn execute(self, greeter: &Greeter, proxy: Proxy<'_, Greeting>) -> Result<(), Failed> {
-        proxy.send(greeter.greet(&["Hello", "incredible", &self.0])).await
-    }
-}
-
-protocol! {
-    /// Which Commands and Replies there are, and what each is on the wire.
-    struct Greetings {
-        commands { 1 => SayHelloCmd, 2 => SayFancyHelloCmd }
-        replies { 1 => Greeting }
+impl Answer<Greeter> for SayFancyHelloCmd {
+    async fn answer(self, greeter: &Greeter, _: &Context<'_>) -> Result<Greeting, Failed> {
+        Ok(Greeting(greeter.greet(&["Hello", "incredible", &self.0])))
     }
 }
 
@@ -83,7 +79,7 @@ protocol! {
 // server serves until it is told to shut down, the client makes its calls.
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), BoxError> {
     examples::run(server, client).await
 }
 
@@ -91,7 +87,7 @@ async fn server(address: String) -> Result<Server<Greetings, Mus, Greeter>, Erro
     Server::bind(address, Greetings, Mus, Greeter).await
 }
 
-async fn client(address: String) -> Result<(), Failure> {
+async fn client(address: String) -> Result<(), BoxError> {
     let sender = examples::connect(|| Sender::connect(&address, Greetings, Mus)).await?;
 
     let Greeting(greeting) = sender.send(SayHelloCmd("world".into())).await?;

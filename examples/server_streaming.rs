@@ -4,17 +4,17 @@
 //! cargo run --example server_streaming
 //! ```
 //!
-//! A Command may send any number of Replies before its last one. Which one that is, the Reply itself knows: its
-//! `is_last` says so, and nothing else on the wire does. The client calls `stream` instead of `send`, and takes the
-//! Replies as they come; it can read the first one while the server still works on the second. Command and Replies are
-//! in MUS, as in `hello_world`.
+//! A Command may send any number of Replies before its last one. The Reply itself says which one is the last: both ends
+//! ask its `is_last`, as the wire has no flag for it. Such a Command implements `Execute` instead of `Answer`, and sends
+//! its Replies through a `Proxy`. The client calls `stream` instead of `send`, and takes the Replies as they come: it can
+//! read the first one while the server still works on the second. Command and Replies are in MUS, as in `hello_world`.
 //!
 //! `cargo run --example server_streaming -- --listen 127.0.0.1:9000` is only the server, and `--connect 127.0.0.1:9000`
 //! only the client. The example of the same name of the Go library speaks the same bytes, so it can be at either end.
 
-use cmd_stream::{Command, Error, Execute, Failed, Mus, Proxy, Reply, Sender, Server, protocol};
-use examples::Failure;
-use mus_format::Mus;
+use cmd_stream::mus::Mus;
+use cmd_stream::{Error, Execute, Failed, Mus, Proxy, Reply, Sender, Server, protocol};
+use examples::BoxError;
 
 /// The Receiver.
 struct Greeter;
@@ -25,7 +25,7 @@ impl Greeter {
     }
 }
 
-/// The name of whom to greet.
+/// Asks to greet somebody, by name.
 #[derive(Mus)]
 struct SayFancyHello(String);
 
@@ -42,15 +42,11 @@ impl Reply for Greeting {
     }
 }
 
-impl Command for SayFancyHello {
-    type Reply = Greeting;
-}
-
 impl Execute<Greeter> for SayFancyHello {
     async fn execute(self, greeter: &Greeter, proxy: Proxy<'_, Greeting>) -> Result<(), Failed> {
         let mut words = greeter.words(self.0).into_iter().peekable();
         while let Some(message) = words.next() {
-            // It waits while the client takes nothing, so a long stream does not fill the server's memory.
+            // It waits while too much output is unsent, so a long stream does not fill the server's memory.
             proxy.send(Greeting { message, last: words.peek().is_none() }).await?;
         }
         Ok(())
@@ -58,15 +54,16 @@ impl Execute<Greeter> for SayFancyHello {
 }
 
 protocol! {
-    /// Which Commands and Replies there are, and what each is on the wire.
+    /// One Command, answered with any number of Replies of one type.
     struct Greetings {
-        commands { 1 => SayFancyHello }
+        commands { 1 => SayFancyHello -> Greeting }
         replies { 1 => Greeting }
+        failure close_connection
     }
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), BoxError> {
     examples::run(server, client).await
 }
 
@@ -74,11 +71,11 @@ async fn server(address: String) -> Result<Server<Greetings, Mus, Greeter>, Erro
     Server::bind(address, Greetings, Mus, Greeter).await
 }
 
-async fn client(address: String) -> Result<(), Failure> {
+async fn client(address: String) -> Result<(), BoxError> {
     let sender = examples::connect(|| Sender::connect(&address, Greetings, Mus)).await?;
 
     let mut greetings = sender.stream(SayFancyHello("world".into())).await?;
-    // It ends after the last Reply, or with an error that says why there are no more.
+    // The stream ends after the last Reply, or with an error that says why there are no more.
     while let Some(greeting) = greetings.next().await {
         println!("{}", greeting?.message);
     }

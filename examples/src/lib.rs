@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use cmd_stream::Server;
 use cmd_stream::format::Format;
-use cmd_stream::protocol::ServerProtocol;
+use cmd_stream::server::ServerProtocol;
 use tokio::time::Instant;
 
-/// Any error: an example that fails prints it and exits with 1.
-pub type Failure = Box<dyn Error + Send + Sync>;
+/// Any error. An example that fails prints it and exits with 1.
+pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Runs the ends that the command line asks for. `server` makes the server that listens on an address, `client` is all
 /// that the client at an address does.
@@ -24,8 +24,8 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 /// Those of either end, and the usage, if the command line says anything else than what the examples know.
 pub async fn run<P, F, R>(
     server: impl AsyncFnOnce(String) -> Result<Server<P, F, R>, cmd_stream::Error>,
-    client: impl AsyncFnOnce(String) -> Result<(), Failure>,
-) -> Result<(), Failure>
+    client: impl AsyncFnOnce(String) -> Result<(), BoxError>,
+) -> Result<(), BoxError>
 where
     P: ServerProtocol<F, R>,
     F: Format,
@@ -67,7 +67,7 @@ enum Role {
 }
 
 impl Role {
-    fn parse(args: impl Iterator<Item = String>) -> Result<Self, Failure> {
+    fn parse(args: impl Iterator<Item = String>) -> Result<Self, BoxError> {
         let args: Vec<_> = args.collect();
         match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [] => Ok(Self::Both),
@@ -80,7 +80,7 @@ impl Role {
 
 /// Catches the signals that end a server; the future is done at the first one.
 #[cfg(unix)]
-fn signal() -> Result<impl Future<Output = ()>, Failure> {
+fn signal() -> Result<impl Future<Output = ()>, BoxError> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -94,7 +94,7 @@ fn signal() -> Result<impl Future<Output = ()>, Failure> {
 
 /// Catches the signal that ends a server; the future is done then.
 #[cfg(windows)]
-fn signal() -> Result<impl Future<Output = ()>, Failure> {
+fn signal() -> Result<impl Future<Output = ()>, BoxError> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;
     Ok(async move {
         interrupt.recv().await;
@@ -106,7 +106,7 @@ fn signal() -> Result<impl Future<Output = ()>, Failure> {
 /// # Errors
 ///
 /// Those of the last attempt.
-pub async fn connect<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Failure>
+pub async fn connect<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, BoxError>
 where
     F: Future<Output = Result<T, cmd_stream::Error>>,
 {

@@ -70,7 +70,7 @@ fn run<S: Fed>(plan: &Plan, expected: &Expected<S>) -> Outcome {
         let all_lost = Arc::clone(&lost);
         let server = Server::builder(S::Protocol::default(), S::Command::limited(plan.max_len), Bounded)
             .limits(plan.limits())
-            .on_connection_lost(move |lost| all_lost.lock().expect("no panic").push(lost.clone()))
+            .on_connection_lost(move |lost| all_lost.lock().expect("no panic").push(lost.into()))
             .listen(Handed(listener))
             .expect("a listener with an address");
         let handle = server.handle();
@@ -101,14 +101,14 @@ fn run<S: Fed>(plan: &Plan, expected: &Expected<S>) -> Outcome {
 struct Handed(mpsc::UnboundedReceiver<DuplexStream>);
 
 impl Accept for Handed {
-    type Io = DuplexStream;
+    type Incoming = (DuplexStream, Peer);
 
-    async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
+    async fn accept(&mut self) -> io::Result<Self::Incoming> {
         let io = self.0.recv().await.expect("the test outlives the server");
-        Ok((io, Peer::Other("fuzz".into())))
+        Ok((io, Peer::other("fuzz")))
     }
 
     fn local_addr(&self) -> io::Result<Peer> {
-        Ok(Peer::Other("fuzz".into()))
+        Ok(Peer::other("fuzz"))
     }
 }

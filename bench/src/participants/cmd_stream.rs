@@ -2,7 +2,7 @@
 
 use cmd_stream::format::{Decode, Encode};
 use cmd_stream::server::{Handle, Served};
-use cmd_stream::{Command, Execute, Failed, Json, Mus, Protobuf, Proxy, Reply, Server, protocol};
+use cmd_stream::{Answer, Context, Failed, Json, Mus, Protobuf, Server, protocol};
 use mus_format::Output;
 use prost::Message;
 use prost::bytes::{Buf, BufMut};
@@ -18,32 +18,23 @@ use crate::workload::Value;
 /// The Receiver: an echo needs none.
 struct Nothing;
 
-impl Reply for Value {}
-
-impl Command for Value {
-    type Reply = Self;
-}
-
-impl Execute<Nothing> for Value {
-    async fn execute(self, _: &Nothing, proxy: Proxy<'_, Self>) -> Result<(), Failed> {
-        proxy.send(self).await
+impl Answer<Nothing> for Value {
+    async fn answer(self, _: &Nothing, _: &Context<'_>) -> Result<Self, Failed> {
+        Ok(self)
     }
 }
 
 protocol! {
     struct EchoProtocol {
-        commands { 0 => Value }
+        commands { 0 => Value -> Value }
         replies { 0 => Value }
+        failure close_connection
     }
 }
 
 /// What the client sends: a value, by reference. The server knows it as a [`Value`].
 #[derive(Debug, Serialize)]
 struct Sent(&'static Value);
-
-impl Command for Sent {
-    type Reply = Value;
-}
 
 impl mus_format::Encode for Sent {
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
@@ -76,8 +67,9 @@ impl Message for Sent {
 protocol! {
     /// The same protocol as its client sees it.
     struct SendProtocol {
-        commands { 0 => Sent }
+        commands { 0 => Sent -> Value }
         replies { 0 => Value }
+        failure close_connection
     }
 }
 
@@ -141,14 +133,13 @@ impl<F: EchoFormat> Session<F> {
     /// A server on a free port, and a client for each connection.
     async fn start(format: F, connections: u32) -> Result<Self, String> {
         let listening = Server::bind("127.0.0.1:0", EchoProtocol, format, Nothing).await;
-        let server = listening.map_err(|error| error.to_string())?;
+        let server = listening.map_err(|error| format!("{error:#}"))?;
         let handle = server.handle();
-        let address = handle.local_addr().to_string();
         let serving = tokio::spawn(server.serve());
         let mut clients = Vec::new();
         for _ in 0..connections {
-            let connected = cmd_stream::Client::connect(&address, SendProtocol, format).await;
-            clients.push(Client(connected.map_err(|error| error.to_string())?));
+            let connected = cmd_stream::Client::connect(handle.local_addr(), SendProtocol, format).await;
+            clients.push(Client(connected.map_err(|error| format!("{error:#}"))?));
         }
         Ok(Self { clients, server: handle, serving })
     }
@@ -174,6 +165,6 @@ impl<F: EchoFormat> Clone for Client<F> {
 
 impl<F: EchoFormat> Echo for Client<F> {
     async fn echo(&self, value: &'static Value) -> Result<Value, String> {
-        self.0.send(Sent(value)).await.map_err(|error| error.to_string())
+        self.0.send(Sent(value)).await.map_err(|error| format!("{error:#}"))
     }
 }

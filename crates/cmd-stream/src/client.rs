@@ -1,5 +1,4 @@
-//! The client's side: [`Client`], one multiplexed connection. Its task is `driver`, what the two share is `shared`, a
-//! pending call is `call`.
+//! The client's side: [`Client`], one multiplexed connection, and the calls that are made on it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,21 +6,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::timeout;
 
-use crate::connection::{Inbox, Io};
+use crate::connection::Inbox;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::{Encode, Format};
 use crate::proto::decode::{Decoded, Fault};
 use crate::proto::frame::Seq;
 use crate::proto::handshake::ServerInfo;
+use crate::protocol::kind::{HasNoReply, HasReply};
 use crate::protocol::{ClientProtocol, CommandOf, Protocol};
-use crate::transport::{Connect, Peer, Tcp};
+use crate::transport::{Address, Connect, Io, Peer, Tcp};
 
 mod call;
 mod driver;
 mod limits;
 mod shared;
 
-pub use call::{OpenStream, Opening, Pending, ReplyStream, Send};
+pub use call::{Call, OpenStream, Post, ReplyStream};
 pub use limits::{Limits, Overflow};
 
 use driver::Driver;
@@ -52,7 +52,6 @@ use shared::Shared;
 ///         self.last
 ///     }
 /// }
-/// # impl Command for Count { type Reply = Number; }
 /// # impl Execute<Numbers> for Count {
 /// #     async fn execute(self, _: &Numbers, proxy: Proxy<'_, Number>) -> Result<(), Failed> {
 /// #         for value in 1..=self.to {
@@ -61,7 +60,7 @@ use shared::Shared;
 /// #         Ok(())
 /// #     }
 /// # }
-/// # protocol! { struct Counting { commands { 0 => Count } replies { 0 => Number } } }
+/// # protocol! { struct Counting { commands { 0 => Count -> Number } replies { 0 => Number } failure close_connection } }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = Server::bind("127.0.0.1:0", Counting, Json, Numbers).await?;
 /// # let handle = server.handle();
@@ -106,43 +105,47 @@ where
     /// # Cancel safety
     ///
     /// Dropping it closes the connection.
-    pub async fn connect(address: impl ToString, protocol: P, format: F) -> Result<Self, Error> {
+    pub async fn connect(address: impl Into<Address>, protocol: P, format: F) -> Result<Self, Error> {
         Self::builder(protocol, format).connect(address).await
     }
 
     /// A client with settings of its own.
     pub fn builder(protocol: P, format: F) -> Builder<P, F> {
         let _ = protocol; // all that is known of it is its type
-        Builder { format, limits: Limits::default(), info: ServerInfo::default(), on_unexpected: None }
+        let info = ServerInfo::default();
+        Builder { format, limits: Limits::default(), info, also: Vec::new(), on_unexpected: None }
     }
 
-    /// Sends a Command, and waits for one Reply.
+    /// Sends a Command and waits for its Reply.
     ///
-    /// Nothing happens until the call is awaited. Of a Command that answers with several Replies it gives the first
-    /// one; the others go to the [unexpected-reply callback](Builder::on_unexpected_reply).
+    /// The call is a future, and nothing happens until it is polled. Of a Command that is answered with several Replies
+    /// it gives the first one; the others go to the [unexpected-reply callback](Builder::on_unexpected_reply).
     ///
     /// # Errors
     ///
+    /// - [`CallError::Failed`](crate::CallError::Failed): the server answered with the Protocol's failure.
     /// - [`Encode`](ErrorKind::Encode), [`Panic`](ErrorKind::Panic) or [`Limit`](ErrorKind::Limit): the Command
     ///   cannot be encoded or is too large. Nothing was sent, and the connection goes on.
-    /// - [`Remote`](ErrorKind::Remote): the server answered with the Protocol's failure.
     /// - Any other kind is why the connection ended; [`Error::was_sent`] tells whether the Command may have been
     ///   executed.
     ///
     /// # Cancel safety
     ///
     /// Dropping the call forgets the Command: a Reply that comes for it later is unexpected. The server is not told.
-    pub fn send<C>(&self, command: C) -> Send<'_, P, F, C>
+    #[doc(alias = "call")]
+    #[doc(alias = "request")]
+    #[doc(alias = "rpc")]
+    pub fn send<C>(&self, command: C) -> Call<'_, P, F, C>
     where
-        C: CommandOf<P>,
+        C: CommandOf<P, Kind: HasReply>,
         F: Encode<C>,
     {
-        Send::new(self, command)
+        Call::new(self, command)
     }
 
-    /// Sends a Command, and gives its Replies as a [`Stream`](futures_core::Stream), which ends after the last one.
+    /// Sends a Command and gives its Replies as a [`Stream`](futures_core::Stream), which ends after the last one.
     ///
-    /// Nothing happens until the call is awaited; it is done when the Command is in the connection's output.
+    /// Nothing happens until the call is polled. It is done when the Command is in the connection's output.
     ///
     /// # Errors
     ///
@@ -154,10 +157,32 @@ where
     /// Dropping the call or the stream forgets the Command.
     pub fn stream<C>(&self, command: C) -> OpenStream<'_, P, F, C>
     where
-        C: CommandOf<P>,
+        C: CommandOf<P, Kind: HasReply>,
         F: Encode<C>,
     {
         OpenStream::new(self, command)
+    }
+
+    /// Sends a one-way Command (`5 => Note -> ()`), which is never answered.
+    ///
+    /// Nothing happens until the call is polled. It is done when the batch of frames that the Command is in has been
+    /// handed to the transport. That says nothing about whether it arrives, or what becomes of it there.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send), but for the server's failure, which a one-way Command cannot be answered with.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is done, the Command may or may not be sent, but never a part of it.
+    #[doc(alias = "fire_and_forget")]
+    #[doc(alias = "notify")]
+    pub fn post<C>(&self, command: C) -> Post<'_, P, F, C>
+    where
+        C: CommandOf<P, Kind: HasNoReply>,
+        F: Encode<C>,
+    {
+        Post::new(self, command)
     }
 }
 
@@ -181,9 +206,11 @@ impl<P: Protocol, F> Client<P, F> {
         self.shared().closed().await
     }
 
-    /// Who is at the other end.
-    pub fn peer(&self) -> &Peer {
-        &self.shared().peer
+    /// Who is at the other end; nobody when the connection has ended.
+    pub fn peer(&self) -> Option<Peer> {
+        let shared = self.shared();
+        let is_closed = shared.lock().closed.is_some();
+        (!is_closed).then(|| shared.peer.clone())
     }
 
     /// How many calls have a seq: those that wait for a Reply or have not taken it yet, and open streams.
@@ -200,7 +227,7 @@ impl<P: Protocol, F> Clone for Client<P, F> {
 
 impl<P: Protocol, F> fmt::Debug for Client<P, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("peer", self.peer()).field("in_flight", &self.in_flight()).finish()
+        f.debug_struct("Client").field("peer", &self.peer()).field("in_flight", &self.in_flight()).finish()
     }
 }
 
@@ -208,13 +235,14 @@ impl<P: Protocol, F> fmt::Debug for Client<P, F> {
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// What is called with a Reply that no call waits for.
-type OnUnexpected<R> = Box<dyn Fn(Seq, R) + std::marker::Send + Sync>;
+type OnUnexpected<R> = Box<dyn Fn(Seq, R) + Send + Sync>;
 
 /// Settings of a [`Client`]; made by [`Client::builder`]. Each has a default that is safe in production.
 pub struct Builder<P: Protocol, F> {
     format: F,
     limits: Limits,
     info: ServerInfo,
+    also: Vec<ServerInfo>,
     on_unexpected: Option<OnUnexpected<P::Reply>>,
 }
 
@@ -229,23 +257,30 @@ where
         Self { limits, ..self }
     }
 
-    /// What the server is expected to greet with. [`ServerInfo::default`] unless set.
+    /// What the server is expected to greet with. [`ServerInfo::default`] unless set;
+    /// [`ServerInfo::of`] tells versions of a service apart.
     #[must_use]
     pub fn server_info(self, info: ServerInfo) -> Self {
         Self { info, ..self }
     }
 
+    /// Another ServerInfo that is accepted beside that of [`server_info`](Self::server_info), in whatever order they are
+    /// called. So clients of the next version can be rolled out before its servers. It may be called several times.
+    #[must_use]
+    pub fn also_accept(mut self, info: ServerInfo) -> Self {
+        self.also.push(info);
+        self
+    }
+
     /// Called with a Reply that no call waits for: its call was dropped, or it has had its last Reply. It should be
     /// quick, as the connection's task runs it; a panic in it is contained. Such Replies are dropped unless it is set.
     #[must_use]
-    pub fn on_unexpected_reply(
-        self,
-        call: impl Fn(Seq, P::Reply) + std::marker::Send + Sync + 'static,
-    ) -> Self {
-        Self { on_unexpected: Some(Box::new(call)), ..self }
+    pub fn on_unexpected_reply(self, callback: impl Fn(Seq, P::Reply) + Send + Sync + 'static) -> Self {
+        Self { on_unexpected: Some(Box::new(callback)), ..self }
     }
 
-    /// Connects to a TCP address, `host:port`: text, a socket address, or what
+    /// Connects to a TCP address: text such as `"localhost:9000"`, `("localhost", 9000)`, a
+    /// [`SocketAddr`](std::net::SocketAddr), or what
     /// [`Handle::local_addr`](crate::server::Handle::local_addr) says.
     ///
     /// # Errors
@@ -254,13 +289,13 @@ where
     /// - [`Timeout`](ErrorKind::Timeout): it, or the handshake, took longer than [`Limits`] allow.
     /// - [`ServerInfoMismatch`](ErrorKind::ServerInfoMismatch): the server greets with another ServerInfo.
     /// - [`Decode`](ErrorKind::Decode), [`Limit`](ErrorKind::Limit), [`UnexpectedEof`](ErrorKind::UnexpectedEof),
-    ///   [`Closed`](ErrorKind::Closed): what it greets with is none, or it hung up.
+    ///   [`Closed`](ErrorKind::Closed): it does not greet as a server does, or it hung up.
     ///
     /// # Cancel safety
     ///
     /// Dropping it closes the connection.
-    pub async fn connect(self, address: impl ToString) -> Result<Client<P, F>, Error> {
-        self.connect_by(&Tcp::new(address)).await
+    pub async fn connect(self, address: impl Into<Address>) -> Result<Client<P, F>, Error> {
+        self.connect_by(Tcp::new(address)).await
     }
 
     /// Connects by another transport.
@@ -272,13 +307,15 @@ where
     /// # Cancel safety
     ///
     /// Dropping it closes the connection.
-    pub async fn connect_by(self, transport: &impl Connect) -> Result<Client<P, F>, Error> {
+    pub async fn connect_by(self, transport: impl Connect) -> Result<Client<P, F>, Error> {
         let connected = timeout(self.limits.connect, transport.connect()).await;
+        let address = transport.address();
         let (io, peer) = connected
             .map_err(|_| {
-                Error::new(ErrorKind::Timeout, Origin::System, "connecting took too long (`Limits::connect`)")
+                let message = format!("connecting to {address} took too long (`Limits::connect`)");
+                Error::new(ErrorKind::Timeout, Origin::System, message)
             })?
-            .map_err(|error| Error::io("connecting", error))?;
+            .map_err(|error| Error::io(format!("cannot connect to {address}"), error))?;
         self.over(io, peer).await
     }
 
@@ -293,16 +330,19 @@ where
     /// Dropping it drops the stream.
     pub async fn over(self, mut io: impl Io, peer: Peer) -> Result<Client<P, F>, Error> {
         let mut inbox = Inbox::default();
-        let handshake = timeout(self.limits.handshake, greet(&mut io, &mut inbox)).await;
+        let handshake = timeout(self.limits.handshake, greet(&mut io, &peer, &mut inbox)).await;
         let info = handshake.map_err(|_| {
-            let message = "the server sent no server info in time (`Limits::handshake`)";
+            let message = format!("{peer} sent no server info in time (`Limits::handshake`)");
             Error::new(ErrorKind::Timeout, Origin::Remote, message)
         })??;
-        if info != self.info {
-            let message = format!("server info mismatch: expected {}, the server has {info}", self.info);
+        if info != self.info && !self.also.contains(&info) {
+            let expected: Vec<_> =
+                [&self.info].into_iter().chain(&self.also).map(ToString::to_string).collect();
+            let expected = expected.join(" or ");
+            let message = format!("server info mismatch: this client expects {expected}, {peer} has {info}");
             return Err(Error::new(ErrorKind::ServerInfoMismatch, Origin::Remote, message));
         }
-        tracing::debug!(%peer, protocol = P::NAME, "connected");
+        tracing::debug!(%peer, protocol = P::NAME, format = F::NAME, "connected");
         let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
         let span = tracing::debug_span!("client", %peer, id);
         let shared = Arc::new(Shared::new(self.format, self.limits, self.on_unexpected, peer));
@@ -313,7 +353,7 @@ where
 }
 
 /// Reads the ServerInfo; bytes of frames may follow it in the inbox.
-async fn greet(io: &mut impl Io, inbox: &mut Inbox) -> Result<ServerInfo, Error> {
+async fn greet(io: &mut impl Io, peer: &Peer, inbox: &mut Inbox) -> Result<ServerInfo, Error> {
     loop {
         match ServerInfo::decode(inbox.bytes()) {
             Decoded::Value(info, taken) => {
@@ -327,19 +367,19 @@ async fn greet(io: &mut impl Io, inbox: &mut Inbox) -> Result<ServerInfo, Error>
                 } else {
                     ErrorKind::Decode
                 };
-                return Err(Error::with_source(kind, Origin::Remote, "invalid server info", error));
+                let message = format!("invalid server info from {peer}");
+                return Err(Error::with_source(kind, Origin::Remote, message, error));
             }
         }
         let read = std::future::poll_fn(|cx| inbox.poll_read(io, cx)).await;
-        if read.map_err(|error| Error::io("reading the server info", error))? == 0 {
+        let read =
+            read.map_err(|error| Error::io(format!("reading the server info from {peer} failed"), error))?;
+        if read == 0 {
             return Err(if inbox.is_empty() {
-                Error::new(
-                    ErrorKind::Closed,
-                    Origin::Remote,
-                    "the server closed the connection instead of greeting",
-                )
+                let message = format!("{peer} closed the connection instead of greeting");
+                Error::new(ErrorKind::Closed, Origin::Remote, message)
             } else {
-                let message = "the connection ended in the middle of the server info";
+                let message = format!("the connection to {peer} ended in the middle of the server info");
                 Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message)
             });
         }
@@ -350,7 +390,8 @@ impl<P: Protocol, F> fmt::Debug for Builder<P, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("protocol", &P::NAME)
-            .field("info", &self.info)
+            .field("server_info", &self.info)
+            .field("also_accept", &self.also)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

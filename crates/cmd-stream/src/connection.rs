@@ -6,15 +6,15 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use crate::error::Error;
+use crate::transport::Io;
 
 pub(crate) mod alarm;
 pub(crate) mod buffers;
 pub(crate) mod inbox;
 pub(crate) mod outbox;
-pub(crate) mod peer;
 pub(crate) mod writer;
 
 pub(crate) use alarm::Alarm;
@@ -28,13 +28,9 @@ pub(crate) const ROUNDS: usize = 8;
 /// How long saying goodbye may take: a transport may have to write something (TLS has), which the peer may not take.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
 
-/// A byte stream in both directions: what a transport gives.
-pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
-
 /// Writes all of `bytes`.
 pub(crate) async fn write_all<IO: Io>(io: &mut IO, bytes: &[u8]) -> Result<(), Error> {
-    let failed = |error| Error::io("writing", error);
+    let failed = |error| Error::io("writing failed", error);
     io.write_all(bytes).await.map_err(failed)?;
     io.flush().await.map_err(failed)
 }

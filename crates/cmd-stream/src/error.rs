@@ -1,4 +1,5 @@
-//! The one public error of the library: what happened, whose doing it was, and whether the Command had been sent.
+//! The errors of the library. [`Error`]: what happened, whose doing it was, and whether the Command had been sent.
+//! [`CallError`]: the same, or the failure that the server answered with.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -11,6 +12,9 @@ use crate::proto::decode::{DecodeError, Fault};
 /// Why a call, a connection or a server failed.
 ///
 /// Cheap to clone, as one lost connection fails all calls that were waiting on it.
+///
+/// Its text says what happened, and its [`source`](StdError::source) why. `{error:#}` prints both, and all sources
+/// below: "cannot connect to 127.0.0.1:9000: Connection refused (os error 111)".
 ///
 /// ```
 /// use cmd_stream::{Error, ErrorKind};
@@ -54,7 +58,8 @@ pub enum ErrorKind {
     Panic,
     /// The peer broke the protocol: a seq used twice, a Reply of a type that its Command does not declare.
     Protocol,
-    /// The server answered with the Protocol's failure; see [`Error::remote`].
+    /// The server answered with the Protocol's failure: a [`CallError::Failed`] that was turned into an `Error`. See
+    /// [`Error::remote`].
     Remote,
     /// The server greeted with another ServerInfo than the client expects.
     ServerInfoMismatch,
@@ -78,8 +83,15 @@ pub enum Origin {
     System,
 }
 
+impl Inner {
+    /// The Protocol's failure, to which an error of kind [`Remote`](ErrorKind::Remote) adds nothing.
+    fn failure(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        self.source.as_deref().filter(|_| self.kind == ErrorKind::Remote)
+    }
+}
+
 impl Error {
-    /// An error, for whoever stands in for this library: a fake [`SendCommand`](crate::SendCommand) of a test, or a layer
+    /// An error, for whoever stands in for this library: a fake [`SendCommand`](crate::sender::SendCommand) of a test, or a layer
     /// over a [`Client`](crate::Client). Its Command was not sent.
     pub fn new(kind: ErrorKind, origin: Origin, message: impl Into<String>) -> Self {
         Self {
@@ -98,7 +110,7 @@ impl Error {
         Self { inner: Arc::new(Inner { kind, origin, message: message.into(), source }), was_sent: false }
     }
 
-    pub(crate) fn io(doing: &str, error: io::Error) -> Self {
+    pub(crate) fn io(doing: impl Into<String>, error: io::Error) -> Self {
         Self::with_source(ErrorKind::Io, Origin::System, doing, error)
     }
 
@@ -114,11 +126,6 @@ impl Error {
             _ => ErrorKind::Decode,
         };
         Self::with_source(kind, Origin::Remote, format!("invalid {what}"), error)
-    }
-
-    /// What a call fails with whose Command the server answered with the failure of its Protocol; for the same purposes.
-    pub fn from_remote(failure: impl StdError + Send + Sync + 'static) -> Self {
-        Self::with_source(ErrorKind::Remote, Origin::Remote, "the server reports a failure", failure).sent()
     }
 
     /// The same error for a call whose Command may have reached the server.
@@ -143,18 +150,138 @@ impl Error {
     }
 
     /// The failure that the server answered with, if it is of type `T`: the type that the Protocol declares as its
-    /// `failure`.
+    /// `failure`. A [`CallError`] has it without a question; this is for one that was turned into an `Error` by `?`.
     pub fn remote<T: StdError + 'static>(&self) -> Option<&T> {
-        self.inner.source.as_ref().filter(|_| self.kind() == ErrorKind::Remote)?.downcast_ref()
+        self.inner.failure()?.downcast_ref()
+    }
+
+    /// The failure that the server answered with, if it is of type `T` and nobody else holds this error.
+    pub(crate) fn into_remote<T: StdError + Send + Sync + 'static>(self) -> Result<T, Self> {
+        if self.remote::<T>().is_none() {
+            return Err(self);
+        }
+        let was_sent = self.was_sent;
+        let mut inner = Arc::try_unwrap(self.inner).map_err(|inner| Self { inner, was_sent })?;
+        match inner.source.map(<dyn StdError + Send + Sync>::downcast) {
+            Some(Ok(failure)) => return Ok(*failure),
+            Some(Err(source)) => inner.source = Some(source),
+            None => inner.source = None,
+        }
+        Err(Self { inner: Arc::new(inner), was_sent })
+    }
+}
+
+/// Why a call did not get its Reply: the Protocol's failure, or anything else.
+///
+/// `F` is the type that the Protocol declares as its `failure`. With `failure close_connection` it is
+/// [`Infallible`](std::convert::Infallible), and `Other` is all there is to match.
+///
+/// It adds nothing to what it holds: its text and its source are those of the failure or the [`Error`]. `?` turns it
+/// into an [`Error`], into a [`Failed`](crate::Failed) (a Command that calls another service and passes its failure on,
+/// with its type), and into whatever takes any error.
+///
+/// ```
+/// use cmd_stream::{CallError, ErrorKind, Problem};
+///
+/// fn describe(error: &CallError<Problem>) -> String {
+///     match error {
+///         CallError::Failed(problem) => format!("the server refuses: {problem}"),
+///         CallError::Other(error) if error.kind() == ErrorKind::Timeout => "too slow".into(),
+///         CallError::Other(error) => format!("{error:#}"),
+///     }
+/// }
+/// # assert_eq!(describe(&CallError::Failed(Problem::new(1000, "no"))), format!("the server refuses: {}", Problem::new(1000, "no")));
+/// ```
+#[derive(Clone, Debug)]
+pub enum CallError<F> {
+    /// The server answered with the Protocol's failure.
+    Failed(F),
+    /// Anything else: the Command cannot be sent, the connection was lost, or the Reply cannot be read.
+    Other(Error),
+}
+
+impl<F> CallError<F> {
+    /// What happened; [`ErrorKind::Remote`] if the server answered with its failure.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Failed(_) => ErrorKind::Remote,
+            Self::Other(error) => error.kind(),
+        }
+    }
+
+    /// Whose doing it is.
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::Failed(_) => Origin::Remote,
+            Self::Other(error) => error.origin(),
+        }
+    }
+
+    /// Whether the Command may have reached the server. If not, sending it again cannot execute it twice.
+    pub fn was_sent(&self) -> bool {
+        match self {
+            Self::Failed(_) => true,
+            Self::Other(error) => error.was_sent(),
+        }
+    }
+}
+
+impl<F> From<Error> for CallError<F> {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl<F: StdError + Send + Sync + 'static> From<CallError<F>> for Error {
+    fn from(error: CallError<F>) -> Self {
+        match error {
+            CallError::Failed(failure) => {
+                Self::with_source(ErrorKind::Remote, Origin::Remote, String::new(), failure).sent()
+            }
+            CallError::Other(error) => error,
+        }
+    }
+}
+
+impl<F: fmt::Display> fmt::Display for CallError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(failure) => failure.fmt(f),
+            Self::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<F: StdError> StdError for CallError<F> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Failed(failure) => failure.source(),
+            Self::Other(error) => error.source(),
+        }
+    }
+}
+
+/// The text of an error and of all its sources, each after a colon.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn StdError + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.inner.message)?;
-        match &self.inner.source {
-            Some(source) => write!(f, ": {source}"),
-            None => Ok(()),
+        match self.inner.failure() {
+            _ if f.alternate() => Chain(self).fmt(f),
+            Some(failure) => fmt::Display::fmt(failure, f),
+            None => f.write_str(&self.inner.message),
         }
     }
 }
@@ -165,14 +292,17 @@ impl fmt::Debug for Error {
             .field("kind", &self.kind())
             .field("origin", &self.origin())
             .field("was_sent", &self.was_sent)
-            .field("message", &format_args!("{self}"))
+            .field("message", &format_args!("{self:#}"))
             .finish()
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.inner.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+        match self.inner.failure() {
+            Some(failure) => failure.source(),
+            None => self.inner.source.as_deref().map(|source| source as _),
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 //! | bytes: an order with 1000 lines | 111,374 | 51,849 | 46,671 |
 //! | time to encode the struct, the order | 13x, 5.7x | 1.4x, 2.0x | 1 |
 //! | time to decode them | 4.6x, 3.1x | 1.4x, 1.4x | 1 |
-//! | types | `serde` | `prost::Message` | `mus_format::Mus` |
+//! | types | `serde` | `prost::Message` | `cmd_stream::mus::Mus` |
 //!
 //! The times are medians of ratios, side by side; `BENCHMARKS.md` has them with others, and what whole round trips make
 //! of them. All three speak with the Go library.
@@ -23,12 +23,13 @@
 //!
 //! ```
 //! use cmd_stream::format::{Decode, Encode, EncodeError, Format};
-//! use cmd_stream::proto::{Decoded, Fault, frame::Tag, varint};
+//! use cmd_stream::proto::{Decoded, Fault, Tag, varint};
 //!
 //! #[derive(Clone, Copy, Debug)]
 //! struct Text;
 //!
 //! impl Format for Text {
+//!     const NAME: &str = "text";
 //!     type Progress = ();
 //!
 //!     fn encode_tag(&self, _: Tag, _: &mut Vec<u8>) {}
@@ -87,6 +88,9 @@ pub type EncodeError = Box<dyn StdError + Send + Sync>;
 /// Which types it can write and read is said by [`Encode`] and [`Decode`]. A Format is passed as a value, so it can
 /// have settings.
 pub trait Format: Send + Sync + 'static {
+    /// Its name, for messages and for [`ServerInfo::of`](crate::ServerInfo::of).
+    const NAME: &'static str;
+
     /// What is remembered of a body that has only begun to arrive, so that the work on it is not done again when more
     /// of it is there. `()` where a body's length is known from its first bytes, as here the frame's reader does not
     /// ask again before that many are there. A Format without such a length remembers where its scan stopped.
@@ -111,7 +115,7 @@ pub trait Format: Send + Sync + 'static {
     label = "this Format cannot encode `{T}`",
     note = "for `Json`, derive `serde::Serialize` on `{T}`",
     note = "for `Protobuf`, derive `prost::Message` on `{T}`",
-    note = "for `Mus`, derive `mus_format::Mus` on `{T}`",
+    note = "for `Mus`, derive `cmd_stream::mus::Mus` on `{T}`",
     note = "for a Format of your own, implement `Encode<{T}>` for it"
 )]
 pub trait Encode<T: ?Sized>: Format {
@@ -130,7 +134,7 @@ pub trait Encode<T: ?Sized>: Format {
     label = "this Format cannot decode `{T}`",
     note = "for `Json`, derive `serde::Deserialize` on `{T}`",
     note = "for `Protobuf`, derive `prost::Message` on `{T}`",
-    note = "for `Mus`, derive `mus_format::Mus` on `{T}`",
+    note = "for `Mus`, derive `cmd_stream::mus::Mus` on `{T}`",
     note = "for a Format of your own, implement `Decode<{T}>` for it"
 )]
 pub trait Decode<T>: Format {
@@ -144,4 +148,21 @@ pub trait Decode<T>: Format {
     /// The value or the fault in the end, and the place of the fault, must not depend on where the bytes are cut. A fault
     /// may be told the later for it: it is not looked for before as many bytes are there as were asked for.
     fn decode(&self, bytes: &[u8], progress: &mut Self::Progress) -> Decoded<T>;
+}
+
+/// A Format that can say what a value of type `T` is on the wire, for [`ServerInfo::of`](crate::ServerInfo::of).
+#[diagnostic::on_unimplemented(
+    message = "the Format `{Self}` cannot describe `{T}`",
+    label = "`ServerInfo::of` needs a description of `{T}`",
+    note = "for `Mus`, derive `Mus` on `{T}`, or implement `mus_format::Describe` for it",
+    note = "for a Format of your own, implement `Describe<{T}>` for it; it may be empty"
+)]
+pub trait Describe<T: ?Sized>: Format {
+    /// All that both ends must agree on so that they read the same value out of the same bytes. The text must be the same
+    /// on every platform and in every build.
+    ///
+    /// It is empty unless the Format says otherwise: right for one whose bytes name their fields, such as JSON.
+    fn describe() -> String {
+        String::new()
+    }
 }

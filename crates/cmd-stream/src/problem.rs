@@ -6,8 +6,8 @@ use std::fmt;
 
 use tokio::task::JoinError;
 
-use crate::protocol::{Failure, Reply};
-use crate::server::FailedReason;
+use crate::protocol::FailedReason;
+use crate::protocol::Failure;
 use crate::{Error, ErrorKind, Failed};
 
 /// A ready-made failure of a Protocol: a code for programs and a message for people.
@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Failed};
 ///
 /// ```
 /// # #[cfg(feature = "json")] {
-/// use cmd_stream::{Command, Execute, Failed, Problem, Proxy, Reply, protocol};
+/// use cmd_stream::{Answer, Context, Failed, Problem, protocol};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Serialize, Deserialize)]
@@ -27,11 +27,9 @@ use crate::{Error, ErrorKind, Failed};
 /// #[derive(Serialize, Deserialize)]
 /// struct Balance(u64);
 ///
-/// # impl Reply for Balance {}
-/// # impl Command for Withdraw { type Reply = Balance; }
 /// protocol! {
 ///     struct Bank {
-///         commands { 0 => Withdraw }
+///         commands { 0 => Withdraw -> Balance }
 ///         replies { 0 => Balance, 1 => Problem }
 ///         failure Problem
 ///     }
@@ -42,14 +40,14 @@ use crate::{Error, ErrorKind, Failed};
 ///
 /// struct Accounts;
 ///
-/// impl Execute<Accounts> for Withdraw {
-///     async fn execute(self, _: &Accounts, proxy: Proxy<'_, Balance>) -> Result<(), Failed> {
+/// impl Answer<Accounts> for Withdraw {
+///     async fn answer(self, _: &Accounts, _: &Context<'_>) -> Result<Balance, Failed> {
 ///         if self.account != 1 {
 ///             return Err(Problem::new(Problem::NOT_FOUND, "no such account").into());
 ///         }
 ///         let left = 500_u64.checked_sub(self.cents);
 ///         let left = left.ok_or_else(|| Problem::new(INSUFFICIENT_FUNDS, "insufficient funds"))?;
-///         proxy.send(Balance(left)).await
+///         Ok(Balance(left))
 ///     }
 /// }
 /// # let _ = Bank; }
@@ -180,7 +178,6 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
-impl Reply for Problem {}
 
 impl Failure for Problem {
     fn from_failed(failed: &Failed) -> Self {

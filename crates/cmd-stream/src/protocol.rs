@@ -1,24 +1,36 @@
 //! What a service's Commands and Replies are: the traits of their types, and the Protocol that gives each a tag.
 //!
-//! [`Command`] and [`Reply`] are what both sides share; [`Execute`] is the server's. [`protocol!`](crate::protocol!)
-//! implements the rest.
+//! [`Command`] and [`Reply`] are what both sides share. [`protocol!`](crate::protocol!) implements the other traits
+//! here. How a Command is executed is said by the traits of [`server`](crate::server).
 
 use std::error::Error as StdError;
-use std::fmt;
 
 use crate::format::{EncodeError, Format};
 use crate::proto::decode::Decoded;
 use crate::proto::frame::Tag;
-use crate::server::failed::Failed;
-use crate::server::proxy::Proxy;
 
+mod failed;
+mod failure;
+#[doc(hidden)]
+pub mod fingerprint;
+pub mod kind;
 #[doc(hidden)]
 pub mod macros;
 
+pub use crate::proto::handshake::InvalidServerInfo;
+pub use failed::{Failed, FailedReason};
+pub use failure::Failure;
+pub use fingerprint::DescribedBy;
+
+use kind::Kind;
+
 /// A value that a client sends and the server executes.
 ///
+/// `protocol!` implements it where an entry says what the Command is answered with: `0 => Add -> Sum`. Implement it by
+/// hand for a generic Command, or in a crate that declares no Protocol:
+///
 /// ```
-/// use cmd_stream::{Command, Reply};
+/// use cmd_stream::{Command, protocol::kind::Plain};
 ///
 /// struct Add {
 ///     a: i64,
@@ -26,88 +38,57 @@ pub mod macros;
 /// }
 /// struct Sum(i64);
 ///
-/// impl Reply for Sum {}
 /// impl Command for Add {
 ///     type Reply = Sum;
+///     type Kind = Plain;
 /// }
 /// ```
+#[doc(alias = "request")]
+#[doc(alias = "rpc")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a Command",
+    note = "say what it is answered with in its Protocol: `TAG => {Self} -> Reply`, or write `impl Command for {Self}`"
+)]
 pub trait Command: Send + 'static {
-    /// What it is answered with: a [`Reply`], or an enum over several that the Protocol lists (see
-    /// [`protocol!`](crate::protocol!)).
+    /// What it is answered with: a Reply, an enum over several that the Protocol lists (see
+    /// [`protocol!`](crate::protocol!)), or `()` if it is one-way.
     type Reply: Send + 'static;
+    /// How it is executed, and whether it is answered: [`Plain`](kind::Plain), [`OneWay`](kind::OneWay) or
+    /// [`Wrapper`](kind::Wrapper).
+    type Kind: Kind;
 }
 
-/// What a Command sends back. A Command may send several; the last one ends it.
-pub trait Reply: Send + 'static {
+/// A type of Replies that says which of its values is the last one.
+///
+/// Implement it for the Replies of a Command that sends several. Every Reply of a type that does not implement it is
+/// the last one.
+///
+/// ```
+/// use cmd_stream::Reply;
+///
+/// struct Number {
+///     value: u32,
+///     last: bool,
+/// }
+///
+/// impl Reply for Number {
+///     fn is_last(&self) -> bool {
+///         self.last
+///     }
+/// }
+/// ```
+#[doc(alias = "response")]
+pub trait Reply {
     /// Whether this Reply ends its Command. Both sides ask the value, as the wire has no flag for it.
     fn is_last(&self) -> bool {
         true
     }
 }
 
-/// How a Command acts on the Receiver `R`. Only the server needs it.
-///
-/// ```
-/// # use cmd_stream::{Command, Reply};
-/// use cmd_stream::{Execute, Failed, Proxy};
-/// # struct Add { a: i64, b: i64 }
-/// # struct Sum(i64);
-/// # impl Reply for Sum {}
-/// # impl Command for Add { type Reply = Sum; }
-///
-/// struct Calc;
-///
-/// impl Execute<Calc> for Add {
-///     async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
-///         let sum = self.a.checked_add(self.b).ok_or_else(|| Failed::new("overflow"))?;
-///         proxy.send(Sum(sum)).await
-///     }
-/// }
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be executed on the Receiver `{R}`",
-    label = "a Server with the Receiver `{R}` needs `Execute<{R}>` for every Command of its Protocol",
-    note = "write `impl Execute<{R}> for {Self}`"
-)]
-pub trait Execute<R>: Command {
-    /// When and where its future is polled; see [`Scheduling`].
-    const SCHEDULING: Scheduling = Scheduling::Adaptive;
-
-    /// Does the work and sends the Replies through `proxy`, the last one last.
-    ///
-    /// It runs beside the other Commands of its connection and goes on when the connection is gone
-    /// ([`Proxy::closed`] tells). A panic is contained.
-    ///
-    /// # Errors
-    ///
-    /// `?` turns any error into [`Failed`]. A Command that fails, panics, or returns without having sent a last Reply
-    /// is answered with the Protocol's failure; if it declares none, the connection is closed, as in Go.
-    fn execute(
-        self,
-        receiver: &R,
-        proxy: Proxy<'_, Self::Reply>,
-    ) -> impl Future<Output = Result<(), Failed>> + Send;
-}
-
-/// Where the server polls a Command's future.
-///
-/// Polling it where it was decoded saves a task and doubles the rate of quick Commands, but one that computes for
-/// long would stall its connection there. Neither choice changes what a Command may do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Scheduling {
-    /// In a task of its own until this type of Command has proved to be quick, then in place, until it is slow once.
-    #[default]
-    Adaptive,
-    /// Always first polled in place. For Commands that never compute for more than some ten microseconds at a time.
-    InPlace,
-    /// Always in a task of its own. For Commands known to compute for long.
-    Spawned,
-}
-
 /// The closed set of Commands and Replies of a service; implemented by [`protocol!`](crate::protocol!).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a Protocol",
-    note = "declare it: `protocol! {{ pub struct {Self} {{ commands {{ .. }} replies {{ .. }} }} }}`"
+    note = "declare it: `protocol! {{ pub struct {Self} {{ commands {{ .. }} replies {{ .. }} failure .. }} }}`"
 )]
 pub trait Protocol: Copy + Send + Sync + 'static {
     /// Its name, for messages.
@@ -116,12 +97,14 @@ pub trait Protocol: Copy + Send + Sync + 'static {
     const COMMANDS: &'static [Entry];
     /// Its Replies, in the order of their declaration.
     const REPLIES: &'static [Entry];
+    /// The name of the Reply that is its failure, if it declares one.
+    const FAILURE: Option<&'static str>;
 
     /// A reference to one of its Commands: an enum named after the Protocol, `CalculatorCommand<'_>`.
     type CommandRef<'a>: Send;
     /// One of its Replies: an enum named after the Protocol, `CalculatorReply`.
     type Reply: Send + 'static;
-    /// The Reply that reports a failure, or [`NoFailure`].
+    /// The Reply that reports a failure. With `failure close_connection` there is none, and no value of this type.
     type Failure: StdError + Send + Sync + 'static;
 
     /// Whether this Reply ends its Command; the failure always does.
@@ -130,7 +113,7 @@ pub trait Protocol: Copy + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// What it failed with, if the Protocol declares no failure.
+    /// What it failed with, if the connection is to be closed instead.
     fn failure_reply(failed: Failed) -> Result<Self::Reply, Failed>;
     /// The failure, if this Reply is it.
     ///
@@ -144,11 +127,19 @@ pub trait Protocol: Copy + Send + Sync + 'static {
 
 /// A type of a Protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Entry {
     /// What it stands as on the wire.
     pub tag: Tag,
     /// The name of its variant in the enum of the Protocol.
     pub name: &'static str,
+}
+
+impl Entry {
+    /// A type with this tag and this name.
+    pub const fn new(tag: Tag, name: &'static str) -> Self {
+        Self { tag, name }
+    }
 }
 
 /// `Self` is a Command of the Protocol `P`; implemented by [`protocol!`](crate::protocol!).
@@ -160,7 +151,7 @@ pub struct Entry {
 pub trait CommandOf<P: Protocol>: Command<Reply: ReplyOf<P>> {
     /// What it stands as on the wire.
     const TAG: Tag;
-    /// Its place in [`Protocol::COMMANDS`].
+    /// Its position in [`Protocol::COMMANDS`].
     const INDEX: usize;
 
     /// The Protocol's enum over a reference to it.
@@ -168,7 +159,7 @@ pub trait CommandOf<P: Protocol>: Command<Reply: ReplyOf<P>> {
 }
 
 /// `Self` is a Reply of the Protocol `P`, or an enum over several of them; implemented by
-/// [`protocol!`](crate::protocol!).
+/// [`protocol!`](crate::protocol!). `()` is what a one-way Command is answered with: nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a Reply of the Protocol `{P}`",
     label = "not declared in the Protocol `{P}`",
@@ -176,8 +167,11 @@ pub trait CommandOf<P: Protocol>: Command<Reply: ReplyOf<P>> {
             `enum {Self} {{ .. }}`"
 )]
 pub trait ReplyOf<P: Protocol>: Sized + Send + 'static {
-    /// The Protocol's enum of it.
-    fn into_reply(self) -> P::Reply;
+    /// The tags of the Replies that it may be. None for `()`.
+    const TAGS: &'static [Tag];
+
+    /// The Protocol's enum of it. `None` for `()`, of which nothing is sent.
+    fn into_reply(self) -> Option<P::Reply>;
     /// Itself, out of the Protocol's enum.
     ///
     /// # Errors
@@ -188,6 +182,22 @@ pub trait ReplyOf<P: Protocol>: Sized + Send + 'static {
     fn includes(reply: &P::Reply) -> bool;
 }
 
+impl<P: Protocol> ReplyOf<P> for () {
+    const TAGS: &'static [Tag] = &[];
+
+    fn into_reply(self) -> Option<P::Reply> {
+        None
+    }
+
+    fn from_reply(reply: P::Reply) -> Result<Self, P::Reply> {
+        Err(reply)
+    }
+
+    fn includes(_: &P::Reply) -> bool {
+        false
+    }
+}
+
 /// The client's side of a Protocol in the Format `F`; implemented by [`protocol!`](crate::protocol!) where the Format
 /// can decode every Reply.
 pub trait ClientProtocol<F: Format>: Protocol {
@@ -195,18 +205,17 @@ pub trait ClientProtocol<F: Format>: Protocol {
     fn decode_reply(format: &F, tag: Tag, body: &[u8], progress: &mut F::Progress) -> Decoded<Self::Reply>;
 }
 
-/// The server's side of a Protocol in the Format `F` on the Receiver `R`; implemented by
-/// [`protocol!`](crate::protocol!) where the Format can decode every Command and encode every Reply, and every Command
-/// implements [`Execute<R>`].
-pub trait ServerProtocol<F: Format, R>: Protocol {
-    /// Decodes the body of the Command with this tag and hands it to the visitor.
-    fn decode_command<V: CommandVisitor<Self, R>>(
+/// The server's side of a Protocol in the Format `F`, whatever executes its Commands; implemented by
+/// [`protocol!`](crate::protocol!) where the Format can decode every Command and encode every Reply.
+pub trait ServedIn<F: Format>: Protocol {
+    /// Decodes the body of the Command with this tag, and shows it to `then`.
+    fn read_command<T>(
         format: &F,
         tag: Tag,
         body: &[u8],
         progress: &mut F::Progress,
-        visitor: V,
-    ) -> Decoded<V::Output>;
+        then: impl FnOnce(Self::CommandRef<'_>) -> T,
+    ) -> Decoded<T>;
 
     /// Appends the Reply's tag and body.
     ///
@@ -215,79 +224,3 @@ pub trait ServerProtocol<F: Format, R>: Protocol {
     /// That of the Format.
     fn encode_reply(format: &F, reply: &Self::Reply, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 }
-
-/// What is done with a Command once its type is known.
-pub trait CommandVisitor<P: Protocol, R> {
-    /// What becomes of it.
-    type Output;
-    /// Takes the Command, whose body took this many bytes.
-    fn visit<C: CommandOf<P> + Execute<R>>(self, command: C, body_len: usize) -> Self::Output;
-}
-
-/// A Reply that reports a failure. A Protocol may declare one; then a Command that fails is answered with it, and the
-/// connection goes on.
-///
-/// It is always a last Reply, and legal for every Command. The client's `send` returns it as an
-/// [`Error`](crate::Error) of kind [`Remote`](crate::ErrorKind::Remote), which gives it back by
-/// [`Error::remote`](crate::Error::remote).
-///
-/// A struct with one text derives it: `#[derive(Failure)]`. [`Problem`](crate::Problem) is ready-made.
-///
-/// ```
-/// use cmd_stream::{Failed, Failure, Reply};
-///
-/// #[derive(Debug)]
-/// struct CalcError {
-///     message: String,
-/// }
-///
-/// impl std::fmt::Display for CalcError {
-///     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-///         f.write_str(&self.message)
-///     }
-/// }
-///
-/// impl std::error::Error for CalcError {}
-/// impl Reply for CalcError {}
-///
-/// impl Failure for CalcError {
-///     fn from_failed(failed: &Failed) -> Self {
-///         // What leaves the server is decided here.
-///         CalcError { message: failed.to_string() }
-///     }
-/// }
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the failure of a Protocol",
-    note = "write `impl Failure for {Self}`, which says how it is made of any error, or derive it"
-)]
-pub trait Failure: StdError + Send + Sync + Sized + 'static {
-    /// Makes it of whatever a Command failed with. It is not asked if the Command failed with a value of this very
-    /// type: that one is sent.
-    fn from_failed(failed: &Failed) -> Self;
-
-    /// Whether the server refused the Command because it sheds load, so that waiting, or trying another server, may
-    /// help. A type that cannot tell keeps this default: false.
-    ///
-    /// ```
-    /// use cmd_stream::{Failure, Problem};
-    ///
-    /// assert!(Problem::new(Problem::OVERLOADED, "too many jobs are waiting").is_overloaded());
-    /// assert!(!Problem::new(Problem::NOT_FOUND, "no account 7").is_overloaded());
-    /// ```
-    fn is_overloaded(&self) -> bool {
-        false
-    }
-}
-
-/// The failure of a Protocol that declares none. It has no values.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NoFailure {}
-
-impl fmt::Display for NoFailure {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
-    }
-}
-
-impl StdError for NoFailure {}

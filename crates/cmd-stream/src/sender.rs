@@ -1,30 +1,32 @@
-//! What an application holds to send Commands.
+//! What an application holds to send Commands, and the trait behind which a test puts a fake.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::pin::Pin;
 
-use crate::client::{Client, OpenStream, Send};
-use crate::error::Error;
+use futures_core::Stream;
+
+use crate::client::{Call, Client, OpenStream, Post};
+use crate::error::{CallError, Error, ErrorKind, Origin};
 use crate::format::{Encode, Format};
+use crate::protocol::kind::{HasNoReply, HasReply};
 use crate::protocol::{ClientProtocol, Command, CommandOf, Protocol};
+use crate::transport::Address;
 
 /// Sends the Commands of the Protocol `P` in the Format `F`. It can be cloned, and used from any number of tasks.
 ///
 /// ```
-/// # use cmd_stream::{protocol, Command, Execute, Failed, Json, Proxy, Reply, Server};
+/// # use cmd_stream::{protocol, Answer, Context, Failed, Json, Server};
 /// # use serde::{Deserialize, Serialize};
 /// # struct Calc;
 /// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
 /// # #[derive(Serialize, Deserialize)] struct Sum(i64);
-/// # impl Reply for Sum {}
-/// # impl Command for Add { type Reply = Sum; }
-/// # impl Execute<Calc> for Add {
-/// #     async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
-/// #         proxy.send(Sum(self.a + self.b)).await
-/// #     }
+/// # impl Answer<Calc> for Add {
+/// #     async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Sum, Failed> { Ok(Sum(self.a + self.b)) }
 /// # }
-/// # protocol! { struct Calculator { commands { 0 => Add } replies { 0 => Sum } } }
+/// # protocol! {
+/// #     struct Calculator { commands { 0 => Add -> Sum } replies { 0 => Sum } failure close_connection }
+/// # }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = Server::bind("127.0.0.1:0", Calculator, Json, Calc).await?;
 /// # let address = server.handle().local_addr().to_string();
@@ -54,26 +56,35 @@ where
     /// # Cancel safety
     ///
     /// Dropping it closes the connection.
-    pub async fn connect(address: impl ToString, protocol: P, format: F) -> Result<Self, Error> {
+    pub async fn connect(address: impl Into<Address>, protocol: P, format: F) -> Result<Self, Error> {
         Client::connect(address, protocol, format).await.map(Self::from)
     }
 
-    /// Sends a Command, and waits for one Reply; see [`Client::send`].
-    pub fn send<C>(&self, command: C) -> Send<'_, P, F, C>
+    /// Sends a Command and waits for its Reply; see [`Client::send`].
+    pub fn send<C>(&self, command: C) -> Call<'_, P, F, C>
     where
-        C: CommandOf<P>,
+        C: CommandOf<P, Kind: HasReply>,
         F: Encode<C>,
     {
         self.client.send(command)
     }
 
-    /// Sends a Command, and gives its Replies as a stream; see [`Client::stream`].
+    /// Sends a Command and gives its Replies as a stream; see [`Client::stream`].
     pub fn stream<C>(&self, command: C) -> OpenStream<'_, P, F, C>
     where
-        C: CommandOf<P>,
+        C: CommandOf<P, Kind: HasReply>,
         F: Encode<C>,
     {
         self.client.stream(command)
+    }
+
+    /// Sends a one-way Command; see [`Client::post`].
+    pub fn post<C>(&self, command: C) -> Post<'_, P, F, C>
+    where
+        C: CommandOf<P, Kind: HasNoReply>,
+        F: Encode<C>,
+    {
+        self.client.post(command)
     }
 
     /// The Client that it sends through.
@@ -106,18 +117,85 @@ impl<P: Protocol, F> fmt::Debug for Sender<P, F> {
     }
 }
 
-/// Something that sends Commands of type `C`: what code that is tested without a network can ask for, as
-/// `&dyn SendCommand<Add>`. [`Sender`] and [`Client`] implement it for every Command of their Protocol.
-pub trait SendCommand<C: Command>: std::marker::Send + Sync {
-    /// Sends a Command, and waits for one Reply.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Client::send`].
-    fn send_command(
-        &self,
-        command: C,
-    ) -> Pin<Box<dyn Future<Output = Result<C::Reply, Error>> + std::marker::Send + '_>>;
+/// Something that sends Commands of type `C`: what code asks for that is tested without a network. [`Sender`] and
+/// [`Client`] implement it for every Command of their Protocol. A fake says what it answers with:
+///
+/// ```
+/// use cmd_stream::sender::{Replied, SendCommand};
+/// use cmd_stream::{CallError, Problem};
+/// # use cmd_stream::{Command, protocol::kind::Plain};
+/// # struct Add { a: i64, b: i64 }
+/// # struct Sum(i64);
+/// # impl Command for Add { type Reply = Sum; type Kind = Plain; }
+///
+/// async fn twice<S>(sender: &S, n: i64) -> Result<i64, CallError<Problem>>
+/// where
+///     S: SendCommand<Add, Failure = Problem> + ?Sized,
+/// {
+///     Ok(sender.send(Add { a: n, b: n }).await?.0)
+/// }
+///
+/// struct Fake;
+///
+/// impl SendCommand<Add> for Fake {
+///     type Failure = Problem;
+///
+///     fn send(&self, command: Add) -> Replied<'_, Sum, Problem> {
+///         Box::pin(async move { Ok(Sum(command.a + command.b)) })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), CallError<Problem>> {
+/// assert_eq!(twice(&Fake, 4).await?, 8);
+/// # Ok(()) }
+/// ```
+///
+/// It can be a trait object: `Arc<dyn SendCommand<Add, Failure = Problem>>`. For a fake of a whole service see
+/// [`testing`](crate::testing).
+pub trait SendCommand<C: Command>: Send + Sync {
+    /// The Protocol's failure.
+    type Failure: Send + 'static;
+
+    /// Sends a Command and waits for its Reply; see [`Client::send`]. A fake that does not implement it fails the call.
+    fn send(&self, command: C) -> Replied<'_, C::Reply, Self::Failure>
+    where
+        C::Kind: HasReply,
+    {
+        drop(command);
+        Box::pin(async { Err(not_faked("send").into()) })
+    }
+
+    /// Sends a Command and gives its Replies; see [`Client::stream`]. A fake that does not implement it fails the call.
+    fn stream(&self, command: C) -> Opened<'_, C::Reply, Self::Failure>
+    where
+        C::Kind: HasReply,
+    {
+        drop(command);
+        Box::pin(async { Err(not_faked("stream")) })
+    }
+
+    /// Sends a one-way Command; see [`Client::post`]. A fake that does not implement it fails the call.
+    fn post(&self, command: C) -> Posted<'_>
+    where
+        C::Kind: HasNoReply,
+    {
+        drop(command);
+        Box::pin(async { Err(not_faked("post")) })
+    }
+}
+
+/// What [`SendCommand::send`] returns.
+pub type Replied<'a, R, F> = Pin<Box<dyn Future<Output = Result<R, CallError<F>>> + Send + 'a>>;
+/// What [`SendCommand::stream`] returns.
+pub type Opened<'a, R, F> = Pin<Box<dyn Future<Output = Result<Replies<R, F>, Error>> + Send + 'a>>;
+/// The Replies of one Command.
+pub type Replies<R, F> = Pin<Box<dyn Stream<Item = Result<R, CallError<F>>> + Send>>;
+/// What [`SendCommand::post`] returns.
+pub type Posted<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
+
+fn not_faked(what: &str) -> Error {
+    let message = format!("this fake does not implement `{what}` for the command");
+    Error::new(ErrorKind::Protocol, Origin::Local, message)
 }
 
 impl<P, F, C> SendCommand<C> for Client<P, F>
@@ -126,11 +204,28 @@ where
     C: CommandOf<P>,
     F: Encode<C>,
 {
-    fn send_command(
-        &self,
-        command: C,
-    ) -> Pin<Box<dyn Future<Output = Result<C::Reply, Error>> + std::marker::Send + '_>> {
-        Box::pin(self.send(command).into_future())
+    type Failure = P::Failure;
+
+    fn send(&self, command: C) -> Replied<'_, C::Reply, P::Failure>
+    where
+        C::Kind: HasReply,
+    {
+        Box::pin(Self::send(self, command))
+    }
+
+    fn stream(&self, command: C) -> Opened<'_, C::Reply, P::Failure>
+    where
+        C::Kind: HasReply,
+    {
+        let opening = Self::stream(self, command);
+        Box::pin(async { Ok(Box::pin(opening.await?) as Replies<_, _>) })
+    }
+
+    fn post(&self, command: C) -> Posted<'_>
+    where
+        C::Kind: HasNoReply,
+    {
+        Box::pin(Self::post(self, command))
     }
 }
 
@@ -140,10 +235,58 @@ where
     C: CommandOf<P>,
     F: Encode<C>,
 {
-    fn send_command(
-        &self,
-        command: C,
-    ) -> Pin<Box<dyn Future<Output = Result<C::Reply, Error>> + std::marker::Send + '_>> {
-        self.client.send_command(command)
+    type Failure = P::Failure;
+
+    fn send(&self, command: C) -> Replied<'_, C::Reply, P::Failure>
+    where
+        C::Kind: HasReply,
+    {
+        SendCommand::send(&self.client, command)
+    }
+
+    fn stream(&self, command: C) -> Opened<'_, C::Reply, P::Failure>
+    where
+        C::Kind: HasReply,
+    {
+        SendCommand::stream(&self.client, command)
+    }
+
+    fn post(&self, command: C) -> Posted<'_>
+    where
+        C::Kind: HasNoReply,
+    {
+        SendCommand::post(&self.client, command)
     }
 }
+
+/// Whatever points to one is one, too.
+macro_rules! forward {
+    ($($pointer:ty),*) => { $(
+        impl<C: Command, S: SendCommand<C> + ?Sized> SendCommand<C> for $pointer {
+            type Failure = S::Failure;
+
+            fn send(&self, command: C) -> Replied<'_, C::Reply, S::Failure>
+            where
+                C::Kind: HasReply,
+            {
+                (**self).send(command)
+            }
+
+            fn stream(&self, command: C) -> Opened<'_, C::Reply, S::Failure>
+            where
+                C::Kind: HasReply,
+            {
+                (**self).stream(command)
+            }
+
+            fn post(&self, command: C) -> Posted<'_>
+            where
+                C::Kind: HasNoReply,
+            {
+                (**self).post(command)
+            }
+        }
+    )* };
+}
+
+forward!(&S, Box<S>, std::sync::Arc<S>);

@@ -1,44 +1,47 @@
-//! The server's side: [`Server`] and its life cycle. One connection is `driver` and `session`, one Command is
-//! `execution`.
+//! The server's side: [`Server`], how Commands are executed, and what they and their Invokers can know.
 
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::TcpListener;
 
 use crate::error::Error;
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
-use crate::protocol::ServerProtocol;
-use crate::transport::{Accept, Peer};
+use crate::transport::{Accept, Address};
 
 pub(crate) mod accept;
+mod connection;
+mod context;
 mod control;
 mod counters;
 mod driver;
+mod execute;
 mod execution;
-pub(crate) mod extensions;
-pub(crate) mod failed;
-pub(crate) mod invoker;
+mod extensions;
+mod handed;
+mod invoker;
 mod limits;
+mod link;
 mod pace;
 mod places;
-pub(crate) mod proxy;
+mod proxy;
 mod session;
 
+pub use connection::Connection;
+pub use context::Context;
 pub use control::{Cut, Handle, Served};
 pub use counters::Counters;
+pub use execute::{Answer, CommandVisitor, Execute, Scheduling, ServerProtocol};
 pub use extensions::Extensions;
-pub use failed::FailedReason;
-pub use invoker::Plain;
+pub use invoker::{Direct, Ended, Invocation, Invoker, Stack};
 pub use limits::Limits;
-pub use proxy::IntoReply;
+pub use proxy::{IntoReply, OwnedProxy, Proxy};
 
 use control::Control;
 use counters::Counts;
-use invoker::Invoker;
 use pace::Pace;
 use session::Service;
 
@@ -47,19 +50,17 @@ use session::Service;
 /// It listens from the moment it is made, and serves once [`serve`](Self::serve) is awaited.
 ///
 /// ```
-/// # use cmd_stream::{protocol, Command, Execute, Failed, Json, Proxy, Reply};
+/// # use cmd_stream::{protocol, Answer, Context, Failed, Json};
 /// # use serde::{Deserialize, Serialize};
 /// # struct Calc;
 /// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
 /// # #[derive(Serialize, Deserialize)] struct Sum(i64);
-/// # impl Reply for Sum {}
-/// # impl Command for Add { type Reply = Sum; }
-/// # impl Execute<Calc> for Add {
-/// #     async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
-/// #         proxy.send(Sum(self.a + self.b)).await
-/// #     }
+/// # impl Answer<Calc> for Add {
+/// #     async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Sum, Failed> { Ok(Sum(self.a + self.b)) }
 /// # }
-/// # protocol! { struct Calculator { commands { 0 => Add } replies { 0 => Sum } } }
+/// # protocol! {
+/// #     struct Calculator { commands { 0 => Add -> Sum } replies { 0 => Sum } failure close_connection }
+/// # }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use cmd_stream::Server;
 ///
@@ -72,25 +73,44 @@ use session::Service;
 /// println!("{:?}", serving.await?);
 /// # Ok(()) }
 /// ```
-pub struct Server<P, F, R, I = Plain, L = TcpListener> {
+pub struct Server<P, F, R, I = Direct, L = TcpListener> {
     listener: L,
     service: Arc<Service<P, F, R, I>>,
     info: ServerInfo,
-    on_lost: Option<OnLost>,
+    callbacks: Arc<Callbacks>,
     control: Arc<Control>,
 }
 
-/// What is called when a connection has ended.
-type OnLost = Arc<dyn Fn(&LostConnection) + Send + Sync>;
+/// What is called when a connection begins and when it has ended.
+#[derive(Default)]
+struct Callbacks {
+    connected: Option<OnConnected>,
+    lost: Option<OnLost>,
+}
 
-/// A connection that has ended, and why.
+type OnConnected = Box<dyn Fn(&Connection) + Send + Sync>;
+type OnLost = Box<dyn Fn(&LostConnection<'_>) + Send + Sync>;
+
+/// A connection that has ended, and why; what [`Builder::on_connection_lost`] is called with.
+///
+/// It borrows the connection: what is to leave the callback is copied.
+///
+/// ```
+/// use cmd_stream::server::LostConnection;
+/// use std::sync::mpsc;
+///
+/// fn forward(to: mpsc::Sender<(u64, String)>) -> impl Fn(&LostConnection<'_>) {
+///     move |lost| {
+///         let _ = to.send((lost.connection.id(), format!("{:#}", lost.reason)));
+///     }
+/// }
+/// # let _ = forward;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct LostConnection {
-    /// Who was at the other end.
-    pub peer: Peer,
-    /// The number of the connection: they are counted from 1.
-    pub id: u64,
+pub struct LostConnection<'a> {
+    /// The connection: its number, who was at the other end, and the application's values.
+    pub connection: &'a Connection,
     /// Why it ended. A client that just leaves gives [`ErrorKind::Closed`](crate::ErrorKind::Closed) of
     /// [`Origin::Remote`](crate::Origin::Remote).
     pub reason: Error,
@@ -104,14 +124,15 @@ where
     F: Format,
     R: Send + Sync + 'static,
 {
-    /// A server with the default settings that listens on a TCP address. Port 0 takes a free one; the
+    /// A server with the default settings that listens on a TCP address: text such as `"0.0.0.0:9000"`,
+    /// `("localhost", 9000)`, or a [`SocketAddr`](std::net::SocketAddr). Port 0 takes a free one; the
     /// [handle](Self::handle) knows which.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on. The error names the address.
     pub async fn bind(
-        address: impl ToSocketAddrs,
+        address: impl Into<Address>,
         protocol: P,
         format: F,
         receiver: R,
@@ -122,26 +143,25 @@ where
     /// A server with settings of its own.
     ///
     /// ```
-    /// # use cmd_stream::{protocol, Command, Execute, Failed, Json, Proxy, Reply};
+    /// # use cmd_stream::{protocol, Answer, Context, Failed, Json};
     /// # use serde::{Deserialize, Serialize};
     /// # struct Calc;
     /// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
     /// # #[derive(Serialize, Deserialize)] struct Sum(i64);
-    /// # impl Reply for Sum {}
-    /// # impl Command for Add { type Reply = Sum; }
-    /// # impl Execute<Calc> for Add {
-    /// #     async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
-    /// #         proxy.send(Sum(self.a + self.b)).await
-    /// #     }
+    /// # impl Answer<Calc> for Add {
+    /// #     async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Sum, Failed> { Ok(Sum(self.a + self.b)) }
     /// # }
-    /// # protocol! { struct Calculator { commands { 0 => Add } replies { 0 => Sum } } }
+    /// # protocol! {
+    /// #     struct Calculator { commands { 0 => Add -> Sum } replies { 0 => Sum } failure close_connection }
+    /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use cmd_stream::{Server, ServerInfo, server::Limits};
     ///
     /// let server = Server::builder(Calculator, Json, Calc)
     ///     .server_info(ServerInfo::new("calculator/v2")?)
     ///     .limits(Limits::default().connections(100))
-    ///     .on_connection_lost(|lost| println!("{}: {}", lost.peer, lost.reason))
+    ///     .on_connected(|connection| println!("{} is here", connection.peer()))
+    ///     .on_connection_lost(|lost| println!("{}: {:#}", lost.connection.peer(), lost.reason))
     ///     .bind("127.0.0.1:0")
     ///     .await?;
     /// # let _ = server;
@@ -153,10 +173,10 @@ where
             protocol: PhantomData,
             format,
             receiver,
-            invoker: Plain,
+            invoker: Direct,
             limits: Limits::default(),
             info: ServerInfo::default(),
-            on_lost: None,
+            callbacks: Callbacks::default(),
         }
     }
 }
@@ -178,14 +198,14 @@ impl<P, F, R, I, L> fmt::Debug for Server<P, F, R, I, L> {
 }
 
 /// Settings of a [`Server`]; made by [`Server::builder`]. Each has a default that is safe in production.
-pub struct Builder<P, F, R, I = Plain> {
+pub struct Builder<P, F, R, I = Direct> {
     protocol: PhantomData<fn() -> P>,
     format: F,
     receiver: R,
     invoker: I,
     limits: Limits,
     info: ServerInfo,
-    on_lost: Option<OnLost>,
+    callbacks: Callbacks,
 }
 
 impl<P, F, R, I> Builder<P, F, R, I>
@@ -207,27 +227,39 @@ where
         Self { info, ..self }
     }
 
-    /// Through which every Command passes. [`Plain`] unless set.
+    /// Through which every Command passes. [`Direct`] unless set. Set several times, the first is the outermost: it sees
+    /// a Command first, and how it ended last.
+    #[doc(alias = "middleware")]
     #[must_use]
-    pub fn invoker<J: Invoker<P>>(self, invoker: J) -> Builder<P, F, R, J> {
-        let Self { protocol, format, receiver, limits, info, on_lost, .. } = self;
-        Builder { protocol, format, receiver, invoker, limits, info, on_lost }
+    pub fn invoker<J: Invoker<P>>(self, invoker: J) -> Builder<P, F, R, Stack<I, J>> {
+        let Self { protocol, format, receiver, invoker: outer, limits, info, callbacks } = self;
+        let invoker = Stack { outer, inner: invoker };
+        Builder { protocol, format, receiver, invoker, limits, info, callbacks }
     }
 
-    /// Called when a connection has ended, whatever the reason. It should be quick, as it runs on the runtime; a panic
-    /// in it is contained.
+    /// Called when a connection has been made and has a place, before anything is read from it or sent. It may put values
+    /// into the [`Connection`] for its Commands. It should be quick, as it runs on the runtime; a panic in it is contained.
     #[must_use]
-    pub fn on_connection_lost(self, call: impl Fn(&LostConnection) + Send + Sync + 'static) -> Self {
-        Self { on_lost: Some(Arc::new(call)), ..self }
+    pub fn on_connected(self, callback: impl Fn(&Connection) + Send + Sync + 'static) -> Self {
+        Self { callbacks: Callbacks { connected: Some(Box::new(callback)), ..self.callbacks }, ..self }
     }
 
-    /// A server that listens on a TCP address. Port 0 takes a free one.
+    /// Called when a connection has ended, whatever the reason: once for each call of
+    /// [`on_connected`](Self::on_connected). It should be quick, as it runs on the runtime; a panic in it is contained.
+    #[must_use]
+    pub fn on_connection_lost(self, callback: impl Fn(&LostConnection<'_>) + Send + Sync + 'static) -> Self {
+        Self { callbacks: Callbacks { lost: Some(Box::new(callback)), ..self.callbacks }, ..self }
+    }
+
+    /// A server that listens on a TCP address; see [`Server::bind`].
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on.
-    pub async fn bind(self, address: impl ToSocketAddrs) -> Result<Server<P, F, R, I>, Error> {
-        let listener = TcpListener::bind(address).await.map_err(|error| Error::io("binding", error))?;
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on. The error names the address.
+    pub async fn bind(self, address: impl Into<Address>) -> Result<Server<P, F, R, I>, Error> {
+        let address = address.into();
+        let listening = async { TcpListener::bind(&*address.resolve().await?).await }.await;
+        let listener = listening.map_err(|error| Error::io(format!("cannot listen on {address}"), error))?;
         self.listen(listener)
     }
 
@@ -238,7 +270,9 @@ where
     ///
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the listener does not tell its address.
     pub fn listen<L: Accept>(self, listener: L) -> Result<Server<P, F, R, I, L>, Error> {
-        let address = listener.local_addr().map_err(|error: io::Error| Error::io("listening", error))?;
+        let address = listener.local_addr();
+        let address =
+            address.map_err(|error: io::Error| Error::io("the listener does not tell its address", error))?;
         let service = Arc::new(Service {
             protocol: self.protocol,
             format: self.format,
@@ -249,7 +283,7 @@ where
             paces: P::COMMANDS.iter().map(|_| Pace::default()).collect(),
         });
         let control = Arc::new(Control::new(address, Arc::clone(&service.counts)));
-        Ok(Server { listener, service, info: self.info, on_lost: self.on_lost, control })
+        Ok(Server { listener, service, info: self.info, callbacks: Arc::new(self.callbacks), control })
     }
 }
 

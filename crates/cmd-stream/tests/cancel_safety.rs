@@ -1,6 +1,6 @@
 //! Futures that are dropped before they are done: what they leave behind, and what they do not.
 
-use std::future::{Future, IntoFuture, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use cmd_stream::client::Limits;
 use cmd_stream::server::Served;
 use cmd_stream::{
-    Client, Command, ErrorKind, Execute, Failed, Json, Proxy, Reply, Sender, Server, client, protocol, server,
+    Client, Error, ErrorKind, Execute, Failed, Json, Proxy, Reply, Sender, Server, client, protocol, server,
 };
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
@@ -74,9 +74,9 @@ async fn poll_times<F: Future>(future: F, times: usize, turns: usize) -> bool {
 async fn a_call_that_is_never_polled_sends_nothing() {
     let (client, mut peer) = client_and_bytes(Client::builder(Sample, Json), 1 << 16).await;
     drop(client.send(echo(1)));
-    drop(client.send(echo(2)).into_future());
+    drop(Box::pin(client.send(echo(2))));
     drop(client.stream(StreamCmd { init: 0, count: 1 }));
-    drop(client.stream(StreamCmd { init: 0, count: 1 }).into_future());
+    drop(Box::pin(client.stream(StreamCmd { init: 0, count: 1 })));
     assert_eq!(client.in_flight(), 0);
     let sending = async { client.send(echo(3)).await.expect("a reply") };
     let serving = async {
@@ -90,7 +90,7 @@ async fn a_call_that_is_never_polled_sends_nothing() {
 async fn late_reply_goes_to_the_unexpected_callback() {
     let (builder, unexpected) = unexpected(Client::builder(Sample, Json));
     let (client, mut peer) = client_and_bytes(builder, 1 << 16).await;
-    timeout(Duration::from_millis(10), client.send(echo(1)).into_future()).await.expect_err("no reply yet");
+    timeout(Duration::from_millis(10), client.send(echo(1))).await.expect_err("no reply yet");
     assert_eq!(client.in_flight(), 0, "its slot is free at once");
     peer.expect(&echo_frame(1, 1)).await;
     peer.send(&echo_frame(1, 1)).await;
@@ -125,7 +125,7 @@ async fn a_reply_that_arrived_for_a_call_is_dropped_with_it() {
     let (builder, unexpected) = unexpected(Client::builder(Sample, Json));
     let (client, mut peer) = client_and_bytes(builder, 1 << 16).await;
     {
-        let mut call = pin!(client.send(echo(1)).into_future());
+        let mut call = pin!(client.send(echo(1)));
         assert!(poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await);
         peer.expect(&echo_frame(1, 1)).await;
         peer.send(&[echo_frame(1, 1), echo_frame(9, 9)].concat()).await;
@@ -164,7 +164,7 @@ async fn a_call_may_be_dropped_at_any_of_its_polls() {
     let (mut done, mut dropped) = (0, 0);
     for times in 0..6 {
         for turns in 0..6 {
-            let call = client.send(echo(1)).into_future();
+            let call = client.send(echo(1));
             let ended = poll_times(call, times, turns).await;
             *(if ended { &mut done } else { &mut dropped }) += 1;
             assert_eq!(client.in_flight(), 0);
@@ -193,7 +193,7 @@ async fn calls_dropped_at_random_leave_the_others_alone() {
         tokio::spawn(async move {
             for n in 0..40_usize {
                 let (times, turns) = (n * 7 % 4, caller * 3 % 5);
-                poll_times(client.send(echo(-1)).into_future(), times, turns).await;
+                poll_times(client.send(echo(-1)), times, turns).await;
                 let int64 = (caller * 100 + n) as i64;
                 assert_eq!(client.send(echo(int64)).await.expect("a reply").int64, int64);
             }
@@ -217,14 +217,12 @@ async fn full() -> (Client<Sample, Json>, BytePeer<DuplexStream>) {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_waits_for_room_and_is_dropped_leaves_no_bytes() {
     let (client, mut peer) = full().await;
-    let first = client.send(echo(1)).into_future();
+    let first = client.send(echo(1));
     let calling = async {
         let waiting = async {
             yield_now().await; // behind the first one
-            timeout(Duration::from_millis(10), client.send(echo(2)).into_future())
-                .await
-                .expect_err("no room");
-            timeout(Duration::from_millis(10), client.stream(StreamCmd { init: 0, count: 1 }).into_future())
+            timeout(Duration::from_millis(10), client.send(echo(2))).await.expect_err("no room");
+            timeout(Duration::from_millis(10), client.stream(StreamCmd { init: 0, count: 1 }))
                 .await
                 .expect_err("no room");
             assert_eq!(client.in_flight(), 1, "what waits for room is not in flight");
@@ -239,7 +237,7 @@ async fn a_call_that_waits_for_room_and_is_dropped_leaves_no_bytes() {
             peer.expect(&echo_frame(2, 3)).await;
             peer.send(&echo_frame(2, 3)).await;
         };
-        let (next, ()) = tokio::join!(client.send(echo(3)).into_future(), serving);
+        let (next, ()) = tokio::join!(client.send(echo(3)), serving);
         assert_eq!(next.expect("a reply").int64, 3);
     };
     within(calling).await;
@@ -251,7 +249,7 @@ async fn calls_that_wait_for_room_go_on_when_others_of_them_are_dropped() {
     let calls = join_all((0..40).map(|n| {
         let client = client.clone();
         async move {
-            let call = client.send(echo(n)).into_future();
+            let call = client.send(echo(n));
             if n % 3 == 1 {
                 // Given up while it waits: nothing has been read yet.
                 return timeout(Duration::from_millis(10), call).await.is_err();
@@ -287,9 +285,8 @@ async fn a_call_that_waits_for_room_fails_unsent_when_the_client_is_closed() {
         tokio::time::sleep(Duration::from_millis(10)).await;
         client.close();
     };
-    let (sent, unsent, ()) =
-        tokio::join!(client.send(echo(1)).into_future(), client.send(echo(2)).into_future(), closing);
-    let (sent, unsent) = (sent.expect_err("closed"), unsent.expect_err("closed"));
+    let (sent, unsent, ()) = tokio::join!(client.send(echo(1)), client.send(echo(2)), closing);
+    let (sent, unsent) = (Error::from(sent.expect_err("closed")), Error::from(unsent.expect_err("closed")));
     assert_eq!((sent.kind(), sent.was_sent()), (ErrorKind::Closed, true));
     assert_eq!((unsent.kind(), unsent.was_sent()), (ErrorKind::Closed, false));
 }
@@ -357,10 +354,6 @@ impl Reply for Piece {
     }
 }
 
-impl Command for Hesitate {
-    type Reply = Piece;
-}
-
 /// The Receiver: how many sends were given up, and how many Commands saw their connection go.
 #[derive(Clone)]
 struct Counts(Arc<(Mutex<usize>, Semaphore)>);
@@ -385,10 +378,6 @@ impl Execute<Counts> for Hesitate {
 #[derive(Serialize, Deserialize)]
 struct Outlive {}
 
-impl Command for Outlive {
-    type Reply = Piece;
-}
-
 impl Execute<Counts> for Outlive {
     async fn execute(self, counts: &Counts, proxy: Proxy<'_, Piece>) -> Result<(), Failed> {
         proxy.send(Piece { text: "waiting".into(), last: false }).await?;
@@ -405,8 +394,9 @@ impl Execute<Counts> for Outlive {
 
 protocol! {
     struct Pieces {
-        commands { 0 => Hesitate, 1 => Outlive }
+        commands { 0 => Hesitate -> Piece, 1 => Outlive -> Piece }
         replies { 0 => Piece }
+        failure close_connection
     }
 }
 

@@ -8,7 +8,8 @@ const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 #[test]
 fn every_program_compiles_or_fails_with_our_own_message() {
     let dependencies = format!(
-        "cmd-stream = {{ path = {FOLDER:?}, features = [\"mus\", \"protobuf\"] }}\n\
+        "anyhow = \"1\"\n\
+         cmd-stream = {{ path = {FOLDER:?}, features = [\"mus\", \"protobuf\"] }}\n\
          prost = {{ version = \"0.14\", default-features = false, features = [\"derive\"] }}\n\
          serde = {{ version = \"1\", features = [\"derive\"] }}\n"
     );

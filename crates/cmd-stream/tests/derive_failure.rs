@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::fmt::{self, Debug, Display};
 use std::sync::Arc;
 
-use cmd_stream::{Client, Command, Execute, Failed, Failure, Json, Proxy, Reply, Server, protocol};
+use cmd_stream::{Answer, CallError, Client, Context, Failed, Failure, Json, Server, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::ends::both;
 use testkit::wait::within;
@@ -212,24 +212,19 @@ struct CalcError {
 
 struct Calc;
 
-impl Reply for Sum {}
-impl Reply for CalcError {}
-impl Command for Add {
-    type Reply = Sum;
-}
-impl Execute<Calc> for Add {
-    async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
+impl Answer<Calc> for Add {
+    async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Sum, Failed> {
         if self.a < 0 {
             return Err(Failed::new("a is negative"));
         }
         let overflow = || CalcError { message: "overflow".into(), overflows: true };
-        proxy.send(Sum(self.a.checked_add(self.b).ok_or_else(overflow)?)).await
+        Ok(Sum(self.a.checked_add(self.b).ok_or_else(overflow)?))
     }
 }
 
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
         replies { 0 => Sum, 1 => CalcError }
         failure CalcError
     }
@@ -243,8 +238,11 @@ async fn a_client_gets_it_as_the_server_made_it() {
 
     assert_eq!(send(2, 3).await.expect("no overflow"), Sum(5));
     for (a, b, message, overflows) in [(-1, 0, "a is negative", false), (i64::MAX, 1, "overflow", true)] {
-        let error = send(a, b).await.expect_err("it fails");
-        let failure = error.remote::<CalcError>().expect("the declared type");
-        assert_eq!(failure, &CalcError { message: message.into(), overflows });
+        match send(a, b).await.expect_err("it fails") {
+            CallError::Failed(failure) => {
+                assert_eq!(failure, CalcError { message: message.into(), overflows });
+            }
+            CallError::Other(error) => panic!("{error:#}"),
+        }
     }
 }

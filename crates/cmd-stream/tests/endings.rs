@@ -2,17 +2,14 @@
 //! what an error says of itself.
 
 use std::fmt;
-use std::future::IntoFuture;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use cmd_stream::server::{self, Served};
+use cmd_stream::server::{self, Scheduling, Served};
 use cmd_stream::transport::{Connect, Peer, memory};
-use cmd_stream::{
-    Client, Command, ErrorKind, Execute, Failed, Json, Origin, Proxy, Reply, Scheduling, Server, protocol,
-};
+use cmd_stream::{Client, Error, ErrorKind, Execute, Failed, Json, Origin, Proxy, Reply, Server, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::peer::{BytePeer, GREETING};
 use testkit::wait::within;
@@ -45,15 +42,6 @@ impl Reply for Text {
     fn is_last(&self) -> bool {
         self.0.is_empty()
     }
-}
-impl Command for Fill {
-    type Reply = Text;
-}
-impl Command for FailLate {
-    type Reply = Text;
-}
-impl Command for FailUgly {
-    type Reply = Text;
 }
 
 struct TellsWhenDropped(Arc<Notify>);
@@ -108,8 +96,9 @@ impl Execute<Signals> for FailUgly {
 
 protocol! {
     struct Endings {
-        commands { 0 => Fill, 1 => FailLate, 2 => FailUgly }
+        commands { 0 => Fill -> Text, 1 => FailLate -> Text, 2 => FailUgly -> Text }
         replies { 0 => Text }
+        failure close_connection
     }
 }
 
@@ -144,15 +133,15 @@ async fn error_that_panics_when_asked_what_it_says_ends_its_connection_at_most()
     let server = Server::builder(Endings, Json, Signals::default()).listen(listener).expect("it listens");
     let handle = server.handle();
     tokio::spawn(server.serve());
-    let client = within(Client::builder(Endings, Json).connect_by(&connector)).await.expect("greeted");
-    let error = within(client.send(FailUgly {}).into_future()).await.err().expect("it fails");
+    let client = within(Client::builder(Endings, Json).connect_by(connector.clone())).await.expect("greeted");
+    let error = Error::from(within(client.send(FailUgly {})).await.err().expect("it fails"));
     assert_eq!(
         (error.kind(), error.origin(), error.was_sent()),
         (ErrorKind::Closed, Origin::Remote, true),
         "{error}"
     );
     assert_eq!(handle.counters().failed, 1);
-    within(Client::builder(Endings, Json).connect_by(&connector)).await.expect("the server goes on");
+    within(Client::builder(Endings, Json).connect_by(connector)).await.expect("the server goes on");
 }
 
 /// A transport with a buffer of its own, whose flush is not ready at first.
@@ -205,7 +194,7 @@ async fn flush_that_is_not_ready_at_first_is_asked_for_again() {
     let mut peer = BytePeer::over(theirs);
     peer.send(GREETING).await;
     let io = FlushesLate { io: ours, buffer: Vec::new(), asked: false };
-    let connecting = Client::builder(Endings, Json).over(io, Peer::Other("late".into()));
+    let connecting = Client::builder(Endings, Json).over(io, Peer::other("late"));
     let client = within(connecting).await.expect("greeted");
     let caller = client.clone();
     let call = tokio::spawn(async move { caller.send(FailLate {}).await.map(|Text(text)| text) });

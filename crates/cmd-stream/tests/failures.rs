@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cmd_stream::format::Encode;
 use cmd_stream::proto::frame::Seq;
-use cmd_stream::protocol::{ClientProtocol, CommandOf, ServerProtocol};
-use cmd_stream::server::{FailedReason, LostConnection};
+use cmd_stream::protocol::kind::{HasReply, Plain};
+use cmd_stream::protocol::{ClientProtocol, CommandOf, FailedReason};
+use cmd_stream::server::{Scheduling, ServerProtocol};
 use cmd_stream::{
-    Client, Command, Error, ErrorKind, Execute, Failed, Failure, Json, Origin, Proxy, Reply, Scheduling,
-    Server, client, protocol, server,
+    Answer, CallError, Client, Command, Context, Error, ErrorKind, Execute, Failed, Failure, Json, Origin,
+    Proxy, Reply, Server, client, protocol, server,
 };
 use serde::de::Error as _;
 use serde::ser::{Error as _, SerializeTuple};
@@ -111,6 +112,7 @@ impl Reply for Report {
 
 impl<const IN_PLACE: bool> Command for Probe<IN_PLACE> {
     type Reply = Report;
+    type Kind = Plain;
 }
 
 /// The Receiver.
@@ -158,7 +160,7 @@ impl<const IN_PLACE: bool> Execute<Lab> for Probe<IN_PLACE> {
                         .refusals
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
-                        .push(refusal.to_string());
+                        .push(format!("{refusal:#}"));
                 }
                 Step::Error => drop("many".parse::<i64>()?),
                 Step::Typed => Err(CalcError { text: "typed".into(), made_of: None })?,
@@ -185,11 +187,10 @@ impl fmt::Display for CalcError {
 }
 
 impl std::error::Error for CalcError {}
-impl Reply for CalcError {}
 
 impl Failure for CalcError {
     fn from_failed(failed: &Failed) -> Self {
-        Self { text: failed.to_string(), made_of: Some(format!("{:?}", failed.reason())) }
+        Self { text: format!("{failed:#}"), made_of: Some(format!("{:?}", failed.reason())) }
     }
 }
 
@@ -207,13 +208,18 @@ protocol! {
     struct Bare {
         commands { 0 => Probe<false> as Spawned, 1 => Probe<true> as InPlace }
         replies { 0 => Report }
+        failure close_connection
     }
 }
 
 const WAYS: [bool; 2] = [false, true];
 const BIG: usize = 40_000;
 
-async fn send<P>(client: &Client<P, Json>, in_place: bool, steps: &[Step]) -> Result<Report, Error>
+async fn send<P>(
+    client: &Client<P, Json>,
+    in_place: bool,
+    steps: &[Step],
+) -> Result<Report, CallError<P::Failure>>
 where
     P: ClientProtocol<Json>,
     Probe<false>: CommandOf<P>,
@@ -231,16 +237,20 @@ where
 }
 
 /// All that a stream gives: how many Replies, and the error at its end.
-async fn stream<P>(client: &Client<P, Json>, in_place: bool, steps: &[Step]) -> (usize, Option<Error>)
+async fn stream<P>(
+    client: &Client<P, Json>,
+    in_place: bool,
+    steps: &[Step],
+) -> (usize, Option<CallError<P::Failure>>)
 where
     P: ClientProtocol<Json>,
     Probe<false>: CommandOf<P>,
     Probe<true>: CommandOf<P>,
 {
-    async fn read<P: ClientProtocol<Json>, C: CommandOf<P>>(
+    async fn read<P: ClientProtocol<Json>, C: CommandOf<P, Kind: HasReply>>(
         client: &Client<P, Json>,
         command: C,
-    ) -> (usize, Option<Error>)
+    ) -> (usize, Option<CallError<P::Failure>>)
     where
         Json: Encode<C>,
     {
@@ -272,13 +282,26 @@ async fn typed() -> (Client<Typed, Json>, server::Handle) {
     both(Server::builder(Typed, Json, Lab::default()), Client::builder(Typed, Json)).await
 }
 
-fn remote(error: &Error) -> CalcError {
+/// The failure that a call was answered with; as an `Error` it is the same one.
+fn remote(error: CallError<CalcError>) -> CalcError {
+    let CallError::Failed(failure) = error.clone() else { panic!("{error:?}") };
+    let error = Error::from(error);
     assert_eq!(
         (error.kind(), error.origin(), error.was_sent()),
         (ErrorKind::Remote, Origin::Remote, true),
         "{error:?}"
     );
-    error.remote::<CalcError>().expect("the declared type").clone()
+    assert_eq!(error.remote::<CalcError>(), Some(&failure));
+    failure
+}
+
+/// The error of a call that was not answered with a failure.
+#[track_caller]
+fn other<F: fmt::Debug>(error: CallError<F>) -> Error {
+    match error {
+        CallError::Failed(failure) => panic!("the server answered: {failure:?}"),
+        CallError::Other(error) => error,
+    }
 }
 
 fn made_of(reason: FailedReason, text: &str) -> CalcError {
@@ -290,16 +313,12 @@ async fn fails_as_a_value(steps: &[Step], failure: CalcError) {
     for in_place in WAYS {
         let (client, server) = typed().await;
         let error = send(&client, in_place, steps).await.expect_err("it fails");
-        assert_eq!(remote(&error), failure, "in place: {in_place}");
+        assert_eq!(remote(error), failure, "in place: {in_place}");
 
         let mut after_replies = vec![Step::Send(Fine), Step::Send(Fine)];
         after_replies.extend_from_slice(steps);
         let (replies, error) = stream(&client, in_place, &after_replies).await;
-        assert_eq!(
-            (replies, remote(&error.expect("it fails"))),
-            (2, failure.clone()),
-            "in place: {in_place}"
-        );
+        assert_eq!((replies, remote(error.expect("it fails"))), (2, failure.clone()), "in place: {in_place}");
 
         assert_eq!(send(&client, in_place, GOOD).await.expect("the connection goes on"), GOOD_REPORT);
         assert_eq!(client.in_flight(), 0);
@@ -387,11 +406,11 @@ async fn a_failure_stands_on_the_wire_as_an_ordinary_reply() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_of_another_type_than_asked_for_is_not_given() {
     let (client, _server) = typed().await;
-    let error = send(&client, false, &[Step::Typed]).await.expect_err("it fails");
+    let error = Error::from(send(&client, false, &[Step::Typed]).await.expect_err("it fails"));
     assert!(error.remote::<std::num::ParseIntError>().is_none());
-    assert_eq!(error.to_string(), "the server reports a failure: typed");
-    let source = std::error::Error::source(&error).expect("the failure");
-    assert_eq!(source.to_string(), "typed");
+    // The error adds nothing to the failure.
+    assert_eq!((error.to_string(), format!("{error:#}")), ("typed".into(), "typed".into()));
+    assert!(std::error::Error::source(&error).is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -450,36 +469,39 @@ async fn a_reply_after_the_last_one_is_refused() {
 
 // Without a failure declared.
 
+/// A connection that a server has lost.
+struct Loss {
+    id: u64,
+    reason: Error,
+}
+
 /// A server without a declared failure, and what it says of its lost connections.
-fn bare() -> (server::Builder<Bare, Json, Lab>, mpsc::UnboundedReceiver<LostConnection>) {
-    let (lost, losses) = mpsc::unbounded_channel();
-    let server = Server::builder(Bare, Json, Lab::default()).on_connection_lost(move |connection| {
-        let _ = lost.send(connection.clone());
+fn bare() -> (server::Builder<Bare, Json, Lab>, mpsc::UnboundedReceiver<Loss>) {
+    let (losses, lost) = mpsc::unbounded_channel();
+    let server = Server::builder(Bare, Json, Lab::default()).on_connection_lost(move |lost| {
+        let _ = losses.send(Loss { id: lost.connection.id(), reason: lost.reason.clone() });
     });
-    (server, losses)
+    (server, lost)
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_declared_failure_the_connection_closes_and_both_sides_know_why() {
     let cases: [(&[Step], &str); 5] = [
-        (&[Step::Error], "command 2 failed: invalid digit found in string"),
-        (&[Step::Typed], "command 2 failed: typed"),
-        (&[Step::Panic], "command 2 failed: panic: the command panics"),
-        (&[], "command 2 failed: the command ended without a last reply"),
-        (
-            &[Step::Last(EncodeFails(3))],
-            "command 2 failed: the reply cannot be encoded: it does not want to be encoded",
-        ),
+        (&[Step::Error], "invalid digit found in string"),
+        (&[Step::Typed], "typed"),
+        (&[Step::Panic], "panic: the command panics"),
+        (&[], "the command ended without a last reply"),
+        (&[Step::Last(EncodeFails(3))], "the reply cannot be encoded: it does not want to be encoded"),
     ];
     for in_place in WAYS {
         for (steps, reason) in cases {
             let (server, mut losses) = bare();
             let (connector, server) = serve_in_memory(server);
-            let client = Client::builder(Bare, Json).connect_by(&connector).await.expect("a client");
-            let other = Client::builder(Bare, Json).connect_by(&connector).await.expect("another client");
+            let client = Client::builder(Bare, Json).connect_by(connector.clone()).await.expect("a client");
+            let bystander = Client::builder(Bare, Json).connect_by(connector).await.expect("another client");
             send(&client, in_place, GOOD).await.expect("a connection");
 
-            let error = send(&client, in_place, steps).await.expect_err("it fails");
+            let error = other(send(&client, in_place, steps).await.expect_err("it fails"));
             assert_eq!(
                 (error.kind(), error.origin(), error.was_sent()),
                 (ErrorKind::Closed, Origin::Remote, true),
@@ -488,9 +510,12 @@ async fn without_a_declared_failure_the_connection_closes_and_both_sides_know_wh
             assert_eq!(within(client.closed()).await.kind(), ErrorKind::Closed);
             let lost = within(losses.recv()).await.expect("a loss");
             assert_eq!((lost.id, lost.reason.kind()), (1, ErrorKind::Execution));
-            assert_eq!(lost.reason.to_string(), reason);
+            let name = if in_place { "InPlace" } else { "Spawned" };
+            let failed = format!("the command {name} with seq 2 failed");
+            assert_eq!(lost.reason.to_string(), failed);
+            assert_eq!(format!("{:#}", lost.reason), format!("{failed}: {reason}"));
 
-            send(&other, in_place, GOOD).await.expect("other connections go on");
+            send(&bystander, in_place, GOOD).await.expect("other connections go on");
             assert_eq!(server.counters().failed, 1);
         }
     }
@@ -525,7 +550,10 @@ async fn nothing_is_written_after_the_failure_that_closes_the_connection() {
     peer.send(&[bad, good, vec![0]].concat()).await;
     peer.expect_end().await;
     let lost = within(losses.recv()).await.expect("a loss");
-    assert_eq!(lost.reason.to_string(), "command 1 failed: invalid digit found in string");
+    assert_eq!(
+        format!("{:#}", lost.reason),
+        "the command InPlace with seq 1 failed: invalid digit found in string"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -538,9 +566,10 @@ async fn all_calls_of_a_connection_that_a_failure_closes_are_told() {
     let (waiting, (replies, streaming), failing) = tokio::join!(waiting, streaming, failing);
     assert_eq!(replies, 1);
     for error in [waiting.expect_err("closed"), streaming.expect("closed"), failing.expect_err("closed")] {
+        let error = other(error);
         assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Closed, true));
     }
-    let error = send(&client, false, GOOD).await.expect_err("closed");
+    let error = other(send(&client, false, GOOD).await.expect_err("closed"));
     assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Closed, false), "nothing more is sent");
 }
 
@@ -556,7 +585,6 @@ impl fmt::Display for Hopeless {
 }
 
 impl std::error::Error for Hopeless {}
-impl Reply for Hopeless {}
 
 impl Failure for Hopeless {
     fn from_failed(failed: &Failed) -> Self {
@@ -595,10 +623,10 @@ async fn a_failure_that_cannot_be_made_or_encoded_closes_the_connection() {
                     let _ = lost.send(connection.reason.clone());
                 });
             let (client, _server) = both(server, Client::builder(Doomed, Json)).await;
-            let error = send(&client, in_place, steps).await.expect_err("it fails");
+            let error = other(send(&client, in_place, steps).await.expect_err("it fails"));
             assert_eq!(error.kind(), ErrorKind::Closed);
             let lost = within(losses.recv()).await.expect("a loss");
-            assert_eq!((lost.kind(), lost.to_string().as_str()), (kind, reason));
+            assert_eq!((lost.kind(), format!("{lost:#}").as_str()), (kind, reason));
         }
     }
 }
@@ -613,11 +641,12 @@ async fn a_command_that_cannot_be_encoded_fails_its_own_call_and_leaves_no_bytes
             .send(Probe::<false> { note: Touchy(EncodeFails(bytes)), steps: vec![] })
             .await
             .expect_err("refused");
+        let error = other(error);
         assert_eq!(
             (error.kind(), error.origin(), error.was_sent()),
             (ErrorKind::Encode, Origin::Local, false)
         );
-        assert_eq!(error.to_string(), "the command cannot be encoded: it does not want to be encoded");
+        assert_eq!(format!("{error:#}"), "the command cannot be encoded: it does not want to be encoded");
 
         let command = Probe::<true> { note: Touchy(EncodePanics(bytes)), steps: vec![] };
         let error = client.stream(command).await.expect_err("refused");
@@ -625,7 +654,7 @@ async fn a_command_that_cannot_be_encoded_fails_its_own_call_and_leaves_no_bytes
             (error.kind(), error.origin(), error.was_sent()),
             (ErrorKind::Panic, Origin::Local, false)
         );
-        assert_eq!(error.to_string(), "panic in encoding a command: it panics when it is encoded");
+        assert_eq!(format!("{error:#}"), "panic in encoding a command: it panics when it is encoded");
         assert_eq!(client.in_flight(), 0);
 
         let next = async {
@@ -674,8 +703,8 @@ async fn a_reply_whose_decoding_panics_ends_the_client_with_that_reason() {
         };
         let (first, second, ()) = within(async { tokio::join!(first, second, served) }).await;
         assert_eq!(first.expect("what came before it is given out"), GOOD_REPORT);
-        let error = second.expect_err("it does not decode");
-        assert_eq!((error.kind(), error.was_sent()), (kind, true), "{error}");
+        let error = other(second.expect_err("it does not decode"));
+        assert_eq!((error.kind(), error.was_sent()), (kind, true), "{error:#}");
         assert_eq!(client.closed().await.kind(), kind);
         assert_eq!(client.in_flight(), 0);
     }
@@ -691,8 +720,8 @@ async fn a_reply_that_panics_when_asked_whether_it_is_the_last_ends_the_client_w
         peer.expect_end().await;
     };
     let ((_, error), ()) = within(async { tokio::join!(streaming, served) }).await;
-    let error = error.expect("the stream fails");
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Panic, true), "{error}");
+    let error = other(error.expect("the stream fails"));
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Panic, true), "{error:#}");
     assert_eq!(client.in_flight(), 0);
 }
 
@@ -701,7 +730,7 @@ async fn a_command_whose_decoding_panics_closes_its_connection_only() {
     for (note, kind) in [(2, ErrorKind::Panic), (1, ErrorKind::Decode)] {
         let (server, mut losses) = bare();
         let (connector, _server) = serve_in_memory(server);
-        let other = Client::builder(Bare, Json).connect_by(&connector).await.expect("a client");
+        let bystander = Client::builder(Bare, Json).connect_by(connector.clone()).await.expect("a client");
         let (io, _) = cmd_stream::transport::Connect::connect(&connector).await.expect("a connection");
         let mut peer = testkit::peer::BytePeer::over(io);
         peer.expect(testkit::peer::GREETING).await;
@@ -711,7 +740,7 @@ async fn a_command_whose_decoding_panics_closes_its_connection_only() {
         peer.expect(&json_frame(1, 0, r#"{"note":["",0],"last":true}"#)).await;
         peer.expect_end().await;
         assert_eq!(within(losses.recv()).await.expect("a loss").reason.kind(), kind);
-        send(&other, true, GOOD).await.expect("other connections go on");
+        send(&bystander, true, GOOD).await.expect("other connections go on");
     }
 }
 
@@ -738,18 +767,145 @@ async fn a_panic_of_the_unexpected_reply_callback_is_contained() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_lost_connection_callback_is_contained() {
     let (lost, mut losses) = mpsc::unbounded_channel();
-    let server = Server::builder(Bare, Json, Lab::default()).on_connection_lost(move |connection| {
-        let _ = lost.send(connection.id);
+    let server = Server::builder(Bare, Json, Lab::default()).on_connection_lost(move |loss| {
+        let _ = lost.send(loss.connection.id());
         panic!("the callback panics");
     });
     let (connector, server) = serve_in_memory(server);
     for id in [1, 2] {
-        let client = Client::builder(Bare, Json).connect_by(&connector).await.expect("a client");
+        let client = Client::builder(Bare, Json).connect_by(connector.clone()).await.expect("a client");
         send(&client, false, GOOD).await.expect("a reply");
         client.close();
         assert_eq!(within(losses.recv()).await, Some(id));
     }
     until(|| server.counters().open == 0).await;
+}
+
+// What a caller makes of the error, by `?`.
+
+type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn or_error<P: ClientProtocol<Json>>(client: &Client<P, Json>, steps: &[Step]) -> Result<Report, Error>
+where
+    Probe<false>: CommandOf<P>,
+    Probe<true>: CommandOf<P>,
+{
+    Ok(send(client, false, steps).await?)
+}
+
+async fn or_failed<P: ClientProtocol<Json>>(
+    client: &Client<P, Json>,
+    steps: &[Step],
+) -> Result<Report, Failed>
+where
+    Probe<false>: CommandOf<P>,
+    Probe<true>: CommandOf<P>,
+{
+    Ok(send(client, false, steps).await?)
+}
+
+async fn or_anyhow<P: ClientProtocol<Json>>(
+    client: &Client<P, Json>,
+    steps: &[Step],
+) -> anyhow::Result<Report>
+where
+    Probe<false>: CommandOf<P>,
+    Probe<true>: CommandOf<P>,
+{
+    Ok(send(client, false, steps).await?)
+}
+
+async fn or_box<P: ClientProtocol<Json>>(
+    client: &Client<P, Json>,
+    steps: &[Step],
+) -> Result<Report, BoxedError>
+where
+    Probe<false>: CommandOf<P>,
+    Probe<true>: CommandOf<P>,
+{
+    Ok(send(client, false, steps).await?)
+}
+
+#[tokio::test(start_paused = true)]
+async fn question_mark_turns_the_error_of_a_call_into_any_error_and_the_failure_is_still_found() {
+    let (client, _server) = typed().await;
+    let failure = CalcError { text: "typed".into(), made_of: None };
+    let steps = &[Step::Typed];
+
+    let error = or_error(&client, steps).await.expect_err("it fails");
+    assert_eq!(error.remote::<CalcError>(), Some(&failure));
+    let failed = or_failed(&client, steps).await.expect_err("it fails");
+    assert_eq!(failed.to_string(), "typed");
+    assert_eq!(failed.downcast_ref::<CalcError>(), Some(&failure));
+    assert_eq!(failed.into_failure::<CalcError>(), failure);
+    let found = |error: &CallError<CalcError>| match error {
+        CallError::Failed(failure) => failure.clone(),
+        CallError::Other(error) => panic!("{error:#}"),
+    };
+    let error = or_anyhow(&client, steps).await.expect_err("it fails");
+    assert_eq!(format!("{error:#}"), "typed", "the text stands in it once");
+    assert_eq!(found(error.downcast_ref().expect("the error of the call")), failure);
+    let error = or_box(&client, steps).await.expect_err("it fails");
+    assert_eq!(found(error.downcast_ref().expect("the error of the call")), failure);
+
+    // Where there is no failure, the `Error` is found.
+    let (server, _losses) = bare();
+    let (client, _server) = both(server, Client::builder(Bare, Json)).await;
+    client.close();
+    let reason = within(client.closed()).await.to_string();
+    assert_eq!(or_error(&client, GOOD).await.expect_err("closed").to_string(), reason);
+    let failed = or_failed(&client, GOOD).await.expect_err("closed");
+    assert!(failed.downcast_ref::<CalcError>().is_none());
+    assert_eq!(failed.to_string(), reason);
+    assert_eq!(format!("{:#}", or_anyhow(&client, GOOD).await.expect_err("closed")), reason);
+    assert_eq!(or_box(&client, GOOD).await.expect_err("closed").to_string(), reason);
+}
+
+/// Has the service behind this one fail, and passes its failure on.
+#[derive(Serialize, Deserialize)]
+struct Forward {
+    /// As an `Error`, or as the error of the call.
+    as_error: bool,
+    steps: Vec<Step>,
+}
+
+/// The Receiver: a client of the service behind.
+struct Front(Client<Typed, Json>);
+
+impl Answer<Front> for Forward {
+    async fn answer(self, front: &Front, _: &Context<'_>) -> Result<Report, Failed> {
+        if self.as_error {
+            Ok(or_error(&front.0, &self.steps).await?)
+        } else {
+            Ok(send(&front.0, false, &self.steps).await?)
+        }
+    }
+}
+
+protocol! {
+    struct Forwarding {
+        commands { 0 => Forward -> Report }
+        replies { 0 => Report, 1 => CalcError }
+        failure CalcError
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_another_service_is_passed_on_as_it_is() {
+    let (behind, _behind) = typed().await;
+    let front = Server::builder(Forwarding, Json, Front(behind));
+    let (client, _front) = both(front, Client::builder(Forwarding, Json)).await;
+    let (typed, made) = (
+        CalcError { text: "typed".into(), made_of: None },
+        made_of(FailedReason::Panic, "panic: the command panics"),
+    );
+    for as_error in [false, true] {
+        for (steps, failure) in [(Step::Typed, &typed), (Step::Panic, &made)] {
+            let forward = Forward { as_error, steps: vec![steps] };
+            let error = within(client.send(forward)).await.expect_err("it fails");
+            assert_eq!(remote(error), *failure, "as an error: {as_error}");
+        }
+    }
 }
 
 // `Failed` itself.

@@ -12,10 +12,10 @@ mod wire;
 use std::time::Duration;
 
 use cmd_stream::client::{self, Client};
-use cmd_stream::proto::frame::Seq;
+use cmd_stream::proto::Seq;
 use cmd_stream::server::{Cut, Limits, Served};
 use cmd_stream::transport::memory;
-use cmd_stream::{Command, Error, ErrorKind, Execute, Failed, Json, Origin, Proxy, Reply, Server, protocol};
+use cmd_stream::{CallError, Error, ErrorKind, Execute, Failed, Json, Origin, Proxy, Server, protocol};
 use lab::{
     Boom, Careful, Count, Fail, Lab, Losses, Plain, PlainReply, Trouble, World, client_by, echo, hold, quiet,
     text,
@@ -32,7 +32,7 @@ use wire::{announce, echo_frame, frame, hold_frame, tag, text_frame};
 #[track_caller]
 fn assert_error(error: &Error, kind: ErrorKind, origin: Origin, says: &str) {
     assert_eq!((error.kind(), error.origin()), (kind, origin), "{error}");
-    assert!(error.to_string().contains(says), "\"{error}\" does not say \"{says}\"");
+    assert!(format!("{error:#}").contains(says), "\"{error:#}\" does not say \"{says}\"");
 }
 
 // There, the ninth connection hangs: no ServerInfo, no error.
@@ -48,7 +48,7 @@ async fn ninth_connection_is_served() {
         clients.push((client, call));
     }
     for (client, _) in &clients {
-        assert_eq!(within(client.send(echo("b")).into_future()).await.unwrap(), text("b"));
+        assert_eq!(within(client.send(echo("b"))).await.unwrap(), text("b"));
     }
     world.lab.open_gate(20);
     for (_, call) in clients {
@@ -65,7 +65,7 @@ async fn connection_past_the_limit_is_refused_in_bounded_time_and_counted() {
         served.push(client_by(&connector).await);
     }
     let since = Instant::now();
-    let refused = Client::builder(Plain, Json).connect_by(&connector).await.unwrap_err();
+    let refused = Client::builder(Plain, Json).connect_by(connector).await.unwrap_err();
     assert_error(&refused, ErrorKind::Closed, Origin::Remote, "closed the connection instead of greeting");
     assert!(since.elapsed() <= Duration::from_millis(5010), "{:?}", since.elapsed());
     assert_eq!((world.counters().refused, world.counters().open), (1, 8));
@@ -108,12 +108,6 @@ impl Odd {
     }
 }
 
-impl Reply for Odd {}
-
-impl Command for Odd {
-    type Reply = Self;
-}
-
 impl Execute<Lab> for Odd {
     async fn execute(self, _: &Lab, proxy: Proxy<'_, Self>) -> Result<(), Failed> {
         if self == Self::ReplyOddly {
@@ -128,8 +122,9 @@ impl Execute<Lab> for Odd {
 
 protocol! {
     struct Oddities {
-        commands { 0 => Odd }
+        commands { 0 => Odd -> Self }
         replies { 0 => Odd }
+        failure close_connection
     }
 }
 
@@ -142,7 +137,7 @@ async fn command_that_cannot_be_encoded_fails_alone() {
     let before = call!(client.send(Odd::Fine));
     quiet().await;
     for (odd, kind) in Odd::all() {
-        let failure = client.send(odd.clone()).await.unwrap_err();
+        let failure = Error::from(client.send(odd.clone()).await.unwrap_err());
         assert_eq!(
             (failure.kind(), failure.origin(), failure.was_sent()),
             (kind, Origin::Local, false),
@@ -164,7 +159,7 @@ async fn reply_that_cannot_be_encoded_fails_its_send_alone() {
     let server = Server::builder(Oddities, Json, Lab::new()).listen(listener).unwrap();
     let handle = server.handle();
     tokio::spawn(server.serve());
-    let client = Client::builder(Oddities, Json).connect_by(&connector).await.unwrap();
+    let client = Client::builder(Oddities, Json).connect_by(connector).await.unwrap();
     assert_eq!(client.send(Odd::ReplyOddly).await.unwrap(), Odd::Fine);
     assert_eq!(client.send(Odd::Fine).await.unwrap(), Odd::Fine);
     assert_eq!((handle.counters().replies, handle.counters().failed), (2, 0));
@@ -186,10 +181,15 @@ fn careful() -> (Lab, Losses, cmd_stream::server::Handle, memory::Connector) {
 #[tokio::test(start_paused = true)]
 async fn command_that_fails_fails_alone_where_the_protocol_declares_a_failure() {
     let (lab, _losses, handle, connector) = careful();
-    let client = Client::builder(Careful, Json).connect_by(&connector).await.unwrap();
+    let client = Client::builder(Careful, Json).connect_by(connector).await.unwrap();
     let unrelated = call!(client.send(hold("a")));
     lab.until(|seen| seen.running == 1).await;
     let failure = client.send(Fail {}).await.unwrap_err();
+    assert!(
+        matches!(&failure, CallError::Failed(Trouble(says)) if says == "as it was asked to"),
+        "{failure:?}"
+    );
+    let failure = Error::from(failure);
     assert_error(&failure, ErrorKind::Remote, Origin::Remote, "as it was asked to");
     assert_eq!(failure.remote::<Trouble>(), Some(&Trouble("as it was asked to".into())));
     lab.open_gate(1);
@@ -211,9 +211,14 @@ async fn command_that_fails_ends_its_connection_otherwise_after_what_had_replied
     peer.expect(&replies.into_iter().flat_map(|(_, reply)| reply).collect::<Vec<_>>()).await;
     peer.expect_end().await;
     let lost = world.lost().await;
-    assert_error(&lost.reason, ErrorKind::Execution, Origin::Local, "command 101 failed: as it was asked to");
+    assert_error(
+        &lost.reason,
+        ErrorKind::Execution,
+        Origin::Local,
+        "the command Fail with seq 101 failed: as it was asked to",
+    );
     assert_eq!(lost.commands_left, 1);
-    assert_eq!(within(other.send(echo("c")).into_future()).await.unwrap(), text("c"));
+    assert_eq!(within(other.send(echo("c"))).await.unwrap(), text("c"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,7 +228,8 @@ async fn connection_ended_by_a_failure_fails_its_calls_with_a_typed_error() {
     let client = client_by(&connector).await;
     let unrelated = call!(client.send(hold("a")));
     world.lab.until(|seen| seen.running == 1).await;
-    for failure in [client.send(Fail {}).await.unwrap_err(), unrelated.await.unwrap().unwrap_err()] {
+    let failures = [client.send(Fail {}).await.unwrap_err(), unrelated.await.unwrap().unwrap_err()];
+    for failure in failures.map(Error::from) {
         assert_error(&failure, ErrorKind::Closed, Origin::Remote, "the server closed the connection");
         assert!(failure.was_sent());
     }
@@ -237,29 +243,34 @@ async fn command_that_panics_ends_its_connection_at_most() {
     let (client, other) = (world.client().await, world.client().await);
     let held = call!(other.send(hold("a")));
     world.lab.until(|seen| seen.running == 1).await;
-    let failure = within(client.send(Boom { late: false }).into_future()).await.unwrap_err();
+    let failure = Error::from(within(client.send(Boom { late: false })).await.unwrap_err());
     assert_eq!((failure.kind(), failure.was_sent()), (ErrorKind::Closed, true));
     let lost = world.lost().await;
     assert_error(
         &lost.reason,
         ErrorKind::Execution,
         Origin::Local,
-        "command 1 failed: panic: as it was asked to",
+        "the command Boom with seq 1 failed: panic: as it was asked to",
     );
     assert_eq!((world.counters().panicked, world.counters().failed), (1, 1));
 
     world.lab.open_gate(1);
     assert_eq!(within(held).await.unwrap().unwrap(), text("a"));
-    assert_eq!(within(world.client().await.send(echo("b")).into_future()).await.unwrap(), text("b"));
+    assert_eq!(within(world.client().await.send(echo("b"))).await.unwrap(), text("b"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn command_that_panics_fails_alone_where_the_protocol_declares_a_failure() {
     let (lab, _losses, handle, connector) = careful();
-    let client = Client::builder(Careful, Json).connect_by(&connector).await.unwrap();
+    let client = Client::builder(Careful, Json).connect_by(connector).await.unwrap();
     let unrelated = call!(client.send(hold("a")));
     lab.until(|seen| seen.running == 1).await;
     let failure = client.send(Boom { late: false }).await.unwrap_err();
+    assert!(
+        matches!(&failure, CallError::Failed(Trouble(says)) if says == "panic: as it was asked to"),
+        "{failure:?}"
+    );
+    let failure = Error::from(failure);
     assert_eq!(failure.remote::<Trouble>(), Some(&Trouble("panic: as it was asked to".into())));
     lab.open_gate(1);
     assert_eq!(unrelated.await.unwrap().unwrap(), text("a"));
@@ -292,7 +303,7 @@ async fn length_that_no_bytes_back_allocates_nothing() {
     quiet().await;
     peer.send(&announce(1, tag::TEXT, 1 << 40)).await;
     assert_error(
-        &call.await.unwrap().unwrap_err(),
+        &call.await.unwrap().unwrap_err().into(),
         ErrorKind::Timeout,
         Origin::Remote,
         "`Limits::frame_time`",
@@ -309,20 +320,20 @@ async fn stream_that_nobody_reads_blocks_nobody_and_has_a_bound() {
     let client = world.client().await;
     let mut slow = client.stream(Count { to: 10_000 }).await.unwrap();
     for _ in 0..100 {
-        assert_eq!(within(client.send(echo("a")).into_future()).await.unwrap(), text("a"));
+        assert_eq!(within(client.send(echo("a"))).await.unwrap(), text("a"));
     }
     let mut quick = client.stream(Count { to: 1000 }).await.unwrap();
     for value in 1..=1000 {
         assert_eq!(within(quick.next()).await.unwrap().unwrap().value, value);
     }
     world.lab.until(|seen| seen.counted == 11_000).await;
-    assert_eq!(within(client.send(echo("b")).into_future()).await.unwrap(), text("b"));
+    assert_eq!(within(client.send(echo("b"))).await.unwrap(), text("b"));
 
     // It has the first Replies, up to its bound, and then says that it lost the others.
     for value in 1..=1024 {
         assert_eq!(within(slow.next()).await.unwrap().unwrap().value, value);
     }
-    let failure = within(slow.next()).await.unwrap().unwrap_err();
+    let failure = Error::from(within(slow.next()).await.unwrap().unwrap_err());
     assert_error(&failure, ErrorKind::Limit, Origin::Local, "over 1024 replies wait in the stream");
     assert!(within(slow.next()).await.is_none());
 }
@@ -340,13 +351,13 @@ async fn shutdown_with_an_idle_client_ends_within_the_drain_time_and_says_what_w
     world.handle.shutdown();
     assert_eq!(idle.closed().await.kind(), ErrorKind::Closed);
     assert_eq!(since.elapsed(), Duration::ZERO);
-    assert_eq!(idle.send(echo("a")).await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(Error::from(idle.send(echo("a")).await.unwrap_err()).kind(), ErrorKind::Closed);
     match world.served().await {
         Served::Shutdown(cut) => assert_eq!((cut.connections, cut.commands), (1, 1)),
         other => panic!("{other:?}"),
     }
     assert!(since.elapsed() <= Duration::from_millis(5010), "{:?}", since.elapsed());
-    assert!(call.await.unwrap().unwrap_err().was_sent());
+    assert!(Error::from(call.await.unwrap().unwrap_err()).was_sent());
 }
 
 #[tokio::test]

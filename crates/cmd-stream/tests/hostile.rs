@@ -6,10 +6,11 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use cmd_stream::format::{Encode, Format};
-use cmd_stream::protocol::{ClientProtocol, CommandOf, ServerProtocol};
-use cmd_stream::server::{Limits, LostConnection};
+use cmd_stream::protocol::kind::HasReply;
+use cmd_stream::protocol::{ClientProtocol, CommandOf};
+use cmd_stream::server::{Limits, ServerProtocol};
 use cmd_stream::transport::{Connect as _, memory};
-use cmd_stream::{Client, ErrorKind, Json, Mus, Protobuf, Server};
+use cmd_stream::{Client, Error, ErrorKind, Json, Mus, Protobuf, Server};
 use serde::Deserialize;
 use testkit::peer::BytePeer;
 use testkit::sample::{self, EchoCmd, EchoResult, Service, mus, protobuf};
@@ -121,8 +122,8 @@ fn vectors() -> Vec<Vector> {
     vectors
 }
 
-/// How the server ends a connection on which the bytes come and then nothing, and after what time.
-async fn attack(vector: &Vector, limits: Limits) -> (LostConnection, Duration) {
+/// Why the server ends a connection on which the bytes come and then nothing, and after what time.
+async fn attack(vector: &Vector, limits: Limits) -> (Error, Duration) {
     let bytes = unhex(&vector.client_to_server);
     let echo = EchoCmd { int64: 1, ..EchoCmd::default() };
     let echoed = EchoResult { int64: 1, ..EchoResult::default() };
@@ -144,22 +145,23 @@ async fn attack_in<P, F, C>(
     (command, reply): (C, C::Reply),
     bytes: &[u8],
     limits: Limits,
-) -> (LostConnection, Duration)
+) -> (Error, Duration)
 where
     P: ServerProtocol<F, Service> + ClientProtocol<F>,
     F: Format + Encode<C> + Copy,
-    C: CommandOf<P, Reply: PartialEq + Debug> + Clone,
+    C: CommandOf<P, Reply: PartialEq + Debug, Kind: HasReply> + Clone,
 {
     let (connector, listener) = memory::pair();
     let (lost, mut losses) = mpsc::unbounded_channel();
     let server = Server::builder(protocol, format, Service)
         .limits(limits)
-        .on_connection_lost(move |connection| drop(lost.send(connection.clone())))
+        .on_connection_lost(move |connection| drop(lost.send(connection.reason.clone())))
         .listen(listener)
         .expect("it listens");
     let handle = server.handle();
     let serving = tokio::spawn(server.serve());
-    let bystander = Client::builder(protocol, format).connect_by(&connector).await.expect("it is served");
+    let bystander =
+        Client::builder(protocol, format).connect_by(connector.clone()).await.expect("it is served");
     let check_bystander = async || {
         let answer = bystander.send(command.clone()).await.expect("another connection goes on");
         assert_eq!(answer, reply);
@@ -171,7 +173,7 @@ where
     let began = Instant::now();
     attacker.send(bytes).await;
     check_bystander().await;
-    let lost = within(losses.recv()).await.expect("the callback is called");
+    let reason = within(losses.recv()).await.expect("the callback is called");
     let took = began.elapsed();
     attacker.expect_end().await;
     check_bystander().await;
@@ -179,19 +181,19 @@ where
     assert!(losses.try_recv().is_err(), "only the attacker's connection is closed");
     handle.close();
     within(serving).await.expect("serve does not panic");
-    (lost, took)
+    (reason, took)
 }
 
 async fn assert_closes(vector: &Vector, limits: Limits, kinds: &[ErrorKind]) {
-    let (lost, took) = attack(vector, limits).await;
-    assert!(kinds.contains(&lost.reason.kind()), "{}: {}", vector.name, lost.reason);
+    let (reason, took) = attack(vector, limits).await;
+    assert!(kinds.contains(&reason.kind()), "{}: {reason:#}", vector.name);
     assert_eq!(took, Duration::ZERO, "{}: closed at once", vector.name);
 }
 
 async fn assert_waits(vector: &Vector, limits: Limits) {
     let receive_timeout = Duration::from_secs(7);
-    let (lost, took) = attack(vector, limits.frame_time(receive_timeout)).await;
-    assert_eq!(lost.reason.kind(), ErrorKind::Timeout, "{}: {}", vector.name, lost.reason);
+    let (reason, took) = attack(vector, limits.frame_time(receive_timeout)).await;
+    assert_eq!(reason.kind(), ErrorKind::Timeout, "{}: {reason:#}", vector.name);
     // The runtime's clock has a granularity of a millisecond.
     assert!(
         (Duration::ZERO..Duration::from_millis(2)).contains(&(took - receive_timeout)),

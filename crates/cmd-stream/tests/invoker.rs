@@ -3,13 +3,15 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use cmd_stream::proto::frame::Seq;
+use cmd_stream::protocol::Protocol;
+use cmd_stream::server::{Ended, Invocation, Scheduling};
 use cmd_stream::transport::Peer;
 use cmd_stream::{
-    Call, Client, Command, ErrorKind, Execute, Failed, Failure, Invoker, Json, Proxy, Reply, Scheduling,
-    Server, protocol,
+    Answer, CallError, Client, Context, Error, ErrorKind, Failed, Failure, Invoker, Json, Server, protocol,
 };
 use serde::{Deserialize, Serialize};
 use testkit::ends::{both, json_frame, serve, server_and_bytes};
@@ -50,24 +52,11 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
-impl Reply for Sum {}
-impl Reply for Name {}
-impl Reply for Refused {}
 
 impl Failure for Refused {
     fn from_failed(failed: &Failed) -> Self {
         Self(format!("{:?}: {failed}", failed.reason()))
     }
-}
-
-impl Command for Add {
-    type Reply = Sum;
-}
-impl Command for QuickAdd {
-    type Reply = Sum;
-}
-impl Command for WhoAmI {
-    type Reply = Name;
 }
 
 /// What a Command, or the Invoker of it, was told.
@@ -101,40 +90,40 @@ impl Log {
     }
 }
 
-fn told_by<R>(proxy: &Proxy<'_, R>) -> Told {
+fn told_by(context: &Context<'_>) -> Told {
     Told {
-        seq: proxy.seq(),
-        peer: proxy.peer().clone(),
-        received_at: proxy.received_at(),
-        size: proxy.size(),
+        seq: context.seq(),
+        peer: context.peer().clone(),
+        received_at: context.received_at(),
+        size: context.size(),
     }
 }
 
-impl Execute<Log> for Add {
+impl Answer<Log> for Add {
     const SCHEDULING: Scheduling = Scheduling::Spawned;
 
-    async fn execute(self, log: &Log, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
-        log.tell(told_by(&proxy));
+    async fn answer(self, log: &Log, context: &Context<'_>) -> Result<Sum, Failed> {
+        log.tell(told_by(context));
         log.say("runs");
         let sum = self.a.checked_add(self.b).ok_or_else(|| Failed::new("overflow"))?;
-        proxy.send(Sum(sum)).await
+        Ok(Sum(sum))
     }
 }
 
-impl Execute<Log> for QuickAdd {
+impl Answer<Log> for QuickAdd {
     const SCHEDULING: Scheduling = Scheduling::InPlace;
 
-    async fn execute(self, log: &Log, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
-        log.tell(told_by(&proxy));
+    async fn answer(self, log: &Log, context: &Context<'_>) -> Result<Sum, Failed> {
+        log.tell(told_by(context));
         log.say("runs");
-        proxy.send(Sum(self.a + self.b)).await
+        Ok(Sum(self.a + self.b))
     }
 }
 
-impl Execute<Log> for WhoAmI {
-    async fn execute(self, _: &Log, proxy: Proxy<'_, Name>) -> Result<(), Failed> {
-        let identity = proxy.extensions().get::<Identity>();
-        proxy.send(Name(identity.map(|identity| identity.0.clone()))).await
+impl Answer<Log> for WhoAmI {
+    async fn answer(self, _: &Log, context: &Context<'_>) -> Result<Name, Failed> {
+        let identity = context.extensions().get::<Identity>();
+        Ok(Name(identity.map(|identity| identity.0.clone())))
     }
 }
 
@@ -142,7 +131,7 @@ struct Identity(String);
 
 protocol! {
     struct Calculator {
-        commands { 0 => Add, 1 => QuickAdd, 2 => WhoAmI }
+        commands { 0 => Add -> Sum, 1 => QuickAdd -> Sum, 2 => WhoAmI -> Name }
         replies { 0 => Sum, 1 => Name, 2 => Refused }
         failure Refused
     }
@@ -153,6 +142,7 @@ protocol! {
     struct Strict {
         commands { 0 => Add, 1 => QuickAdd, 2 => WhoAmI }
         replies { 0 => Sum, 1 => Name }
+        failure close_connection
     }
 }
 
@@ -160,19 +150,23 @@ protocol! {
 struct Recorder(Log);
 
 impl Invoker<Calculator> for Recorder {
-    async fn invoke(&self, call: impl Call<Calculator>) -> Result<(), Failed> {
-        let (entry, seq) = (call.entry(), call.seq());
-        let told =
-            Told { seq, peer: call.peer().clone(), received_at: call.received_at(), size: call.size() };
-        self.0.tell(told);
-        let command = match call.command() {
+    async fn invoke(&self, invocation: impl Invocation<Calculator>) -> Result<Ended, Failed> {
+        let (entry, seq) = (invocation.entry(), invocation.seq());
+        self.0.tell(Told {
+            seq,
+            peer: invocation.peer().clone(),
+            received_at: invocation.received_at(),
+            size: invocation.size(),
+        });
+        let command = match invocation.command() {
             CalculatorCommand::Add(Add { a, b }) => format!("{a} + {b}"),
             CalculatorCommand::QuickAdd(QuickAdd { a, b }) => format!("{a} + {b}, quickly"),
             other @ CalculatorCommand::WhoAmI(_) => format!("{other:?}"),
         };
         self.0.say(format!("{} {}: {command}", entry.tag, entry.name));
-        let result = call.run().await;
-        self.0.say(format!("after: {}", result.as_ref().map_or_else(ToString::to_string, |()| "ok".into())));
+        let result = invocation.run().await;
+        let ended = result.as_ref().map_or_else(ToString::to_string, |ended| format!("{ended:?}"));
+        self.0.say(format!("after: {ended}"));
         result
     }
 }
@@ -181,21 +175,33 @@ impl Invoker<Calculator> for Recorder {
 struct Guard(fn(&CalculatorCommand<'_>) -> Result<(), Failed>);
 
 impl Invoker<Calculator> for Guard {
-    async fn invoke(&self, mut call: impl Call<Calculator>) -> Result<(), Failed> {
-        (self.0)(&call.command())?;
-        call.extensions().insert(Identity("alice".into()));
-        call.run().await
+    async fn invoke(&self, mut invocation: impl Invocation<Calculator>) -> Result<Ended, Failed> {
+        (self.0)(&invocation.command())?;
+        invocation.extensions().insert(Identity("alice".into()));
+        invocation.run().await
     }
 }
 
-/// Does something else for any Protocol.
-struct Around(fn(&'static str, Result<(), Failed>) -> Result<(), Failed>);
+/// How a Command ended.
+type Outcome = Result<Ended, Failed>;
 
-impl<P: cmd_stream::Protocol> Invoker<P> for Around {
-    async fn invoke(&self, call: impl Call<P>) -> Result<(), Failed> {
-        let name = call.entry().name;
-        let result = call.run().await;
+/// Does something else for any Protocol.
+struct Around(fn(&'static str, Outcome) -> Outcome);
+
+impl<P: Protocol> Invoker<P> for Around {
+    async fn invoke(&self, invocation: impl Invocation<P>) -> Result<Ended, Failed> {
+        let name = invocation.entry().name;
+        let result = invocation.run().await;
         (self.0)(name, result)
+    }
+}
+
+/// The failure that a call was answered with.
+fn refused<T>(result: Result<T, CallError<Refused>>) -> Refused {
+    match result {
+        Err(CallError::Failed(refused)) => refused,
+        Err(CallError::Other(error)) => panic!("{error:#}"),
+        Ok(_) => panic!("it was answered"),
     }
 }
 
@@ -223,7 +229,7 @@ async fn it_sees_each_command_before_it_runs_with_seq_peer_time_and_exact_size()
                 };
                 assert_eq!(frame.len(), seq_len + 1 + length_len + body.len());
 
-                let began = tokio::time::Instant::now().into_std();
+                let began = Instant::now();
                 // In two parts with a ping before and behind: the size is that of the Command alone.
                 peer.send(&[&[0], &frame[..frame.len() / 2]].concat()).await;
                 peer.expect(&[0]).await;
@@ -241,12 +247,12 @@ async fn it_sees_each_command_before_it_runs_with_seq_peer_time_and_exact_size()
                 assert_eq!(told.len(), 2, "once by the Invoker, once by the Command");
                 assert_eq!(told[0], told[1], "the Command is told the same");
                 assert_eq!((told[0].seq.get(), told[0].size), (seq as i64, size));
-                assert_eq!(told[0].peer, Peer::Other("memory".into()));
+                assert_eq!(told[0].peer, Peer::other("memory"));
                 assert_eq!(told[0].received_at - began, Duration::from_secs(3), "when it was there whole");
 
                 until(|| log.said().len() == 3).await;
                 let seen = if tag == 0 { "0 Add: 2 + 3" } else { "1 QuickAdd: 2 + 3, quickly" };
-                assert_eq!(log.said(), [seen, "runs", "after: ok"]);
+                assert_eq!(log.said(), [seen, "runs", "after: Replied"]);
             }
         }
     }
@@ -256,13 +262,13 @@ async fn it_sees_each_command_before_it_runs_with_seq_peer_time_and_exact_size()
 async fn it_is_told_the_address_of_the_client() {
     let log = Log::default();
     let server = serve(Server::builder(Calculator, Json, log.clone()).invoker(Recorder(log.clone()))).await;
-    let stream = TcpStream::connect(server.local_addr().to_string()).await.expect("a server");
+    let stream = TcpStream::connect(server.local_addr().socket_addr().expect("TCP")).await.expect("a server");
     let address = stream.local_addr().expect("an address");
     let mut peer = BytePeer::over(stream);
     peer.expect(GREETING).await;
     peer.send(&json_frame(1, 0, r#"{"a":2,"b":3}"#)).await;
     peer.expect(&json_frame(1, 0, "5")).await;
-    assert_eq!(log.told()[0].peer, Peer::Tcp(address));
+    assert_eq!(log.told()[0].peer, Peer::from(address));
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,7 +296,7 @@ async fn it_sees_how_a_command_ended() {
     client.send(WhoAmI {}).await.expect("a reply");
     until(|| log.said().len() == 5).await;
     let sum = format!("0 Add: {} + 1", i64::MAX);
-    assert_eq!(log.said(), [&sum, "runs", "after: overflow", "2 WhoAmI: WhoAmI", "after: ok"]);
+    assert_eq!(log.said(), [&sum, "runs", "after: overflow", "2 WhoAmI: WhoAmI", "after: Replied"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -306,10 +312,10 @@ async fn a_refused_command_does_not_run_and_its_caller_is_told() {
         Client::builder(Calculator, Json),
     )
     .await;
-    let error = client.send(Add { a: -1, b: 0 }).await.expect_err("refused");
-    assert_eq!(error.remote::<Refused>(), Some(&Refused("Error: no negative numbers".into())));
-    let error = client.send(QuickAdd { a: -1, b: 0 }).await.expect_err("refused");
-    assert_eq!(error.remote::<Refused>(), Some(&Refused("said by the guard".into())));
+    let by_text = refused(client.send(Add { a: -1, b: 0 }).await);
+    assert_eq!(by_text, Refused("Error: no negative numbers".into()));
+    let by_type = refused(client.send(QuickAdd { a: -1, b: 0 }).await);
+    assert_eq!(by_type, Refused("said by the guard".into()));
     assert!(log.said().is_empty(), "it did not run");
     assert_eq!(client.send(Add { a: 1, b: 2 }).await.expect("another one passes"), Sum(3));
     assert_eq!(server.counters().failed, 2);
@@ -324,12 +330,12 @@ async fn a_refused_command_closes_the_connection_of_a_protocol_without_a_failure
     let (client, _server) = both(server, Client::builder(Strict, Json)).await;
     // It was run and answered before it was refused: that is a failure after the last Reply.
     assert_eq!(client.send(Add { a: 1, b: 2 }).await.expect("a reply"), Sum(3));
-    let error = client.send(Add { a: i64::MAX, b: 2 }).await.expect_err("refused");
+    let error = Error::from(client.send(Add { a: i64::MAX, b: 2 }).await.expect_err("refused"));
     assert_eq!(error.kind(), ErrorKind::Closed);
     let reason = within(reasons.recv()).await.expect("a loss");
     assert_eq!(
-        (reason.kind(), reason.to_string().as_str()),
-        (ErrorKind::Execution, "command 2 failed: nobody passes")
+        (reason.kind(), format!("{reason:#}").as_str()),
+        (ErrorKind::Execution, "the command Add with seq 2 failed: nobody passes")
     );
 }
 
@@ -346,12 +352,11 @@ async fn what_it_finds_out_reaches_the_command() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_it_hides_is_a_missing_last_reply() {
-    let server = Server::builder(Calculator, Json, Log::default()).invoker(Around(|_, _| Ok(())));
+    let server = Server::builder(Calculator, Json, Log::default()).invoker(Around(|_, _| Ok(Ended::Replied)));
     let (client, _server) = both(server, Client::builder(Calculator, Json)).await;
     assert_eq!(client.send(Add { a: 1, b: 2 }).await.expect("a reply"), Sum(3));
-    let error = client.send(Add { a: i64::MAX, b: 2 }).await.expect_err("no reply");
-    let refused = Refused("NoLastReply: the command ended without a last reply".into());
-    assert_eq!(error.remote::<Refused>(), Some(&refused));
+    let hidden = refused(client.send(Add { a: i64::MAX, b: 2 }).await);
+    assert_eq!(hidden, Refused("NoLastReply: the command ended without a last reply".into()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -366,8 +371,8 @@ async fn its_panic_before_a_command_fails_the_command() {
     )
     .await;
     let panicked = Refused("Panic: panic: the guard panics".into());
-    for error in [client.send(Add { a: 1, b: 2 }).await, client.send(QuickAdd { a: 1, b: 2 }).await] {
-        assert_eq!(error.expect_err("it fails").remote::<Refused>(), Some(&panicked));
+    for result in [client.send(Add { a: 1, b: 2 }).await, client.send(QuickAdd { a: 1, b: 2 }).await] {
+        assert_eq!(refused(result), panicked);
     }
     assert_eq!(client.send(WhoAmI {}).await.expect("the connection goes on"), Name(Some("alice".into())));
     assert_eq!((server.counters().failed, server.counters().panicked), (2, 2));

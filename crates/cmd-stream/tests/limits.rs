@@ -39,7 +39,7 @@ fn assert_took(since: Instant, expected: Duration) {
 #[track_caller]
 fn assert_error(error: &Error, kind: ErrorKind, origin: Origin, says: &str) {
     assert_eq!((error.kind(), error.origin()), (kind, origin), "{error}");
-    assert!(error.to_string().contains(says), "\"{error}\" does not say \"{says}\"");
+    assert!(format!("{error:#}").contains(says), "\"{error:#}\" does not say \"{says}\"");
 }
 
 /// A server on pipes.
@@ -76,6 +76,43 @@ fn defaults_are_those_of_the_documentation() {
                     stream_overflow: Fail, connect: 5s, handshake: 10s, frame_time: 30s }";
     assert_eq!(client, expected);
     assert_eq!((Limits::SERVER_INFO, ServerInfo::MAX_LEN), (1024, 1024));
+}
+
+#[test]
+fn getters_give_what_was_set() {
+    let time = Duration::from_secs;
+    let server = Limits::default()
+        .frame(101)
+        .in_flight(102)
+        .in_flight_bytes(103)
+        .output(104)
+        .output_stall(time(105))
+        .connections(106)
+        .waiting(107, time(108))
+        .handshake(time(109))
+        .frame_time(time(110))
+        .idle(time(111))
+        .drain(time(112));
+    let sizes =
+        (server.get_frame(), server.get_in_flight(), server.get_in_flight_bytes(), server.get_output());
+    assert_eq!(sizes, (101, 102, 103, 104));
+    assert_eq!((server.get_connections(), server.get_waiting()), (106, 107));
+    assert_eq!((server.get_output_stall(), server.get_waiting_time()), (time(105), time(108)));
+    assert_eq!((server.get_handshake(), server.get_frame_time()), (time(109), time(110)));
+    assert_eq!((server.get_idle(), server.get_drain()), (Some(time(111)), time(112)));
+
+    let client = client::Limits::default()
+        .frame(201)
+        .output(202)
+        .output_stall(time(203))
+        .stream_replies(204, client::Overflow::Pause)
+        .connect(time(205))
+        .handshake(time(206))
+        .frame_time(time(207));
+    assert_eq!((client.get_frame(), client.get_output()), (201, 202));
+    assert_eq!((client.get_stream_replies(), client.get_stream_overflow()), (204, client::Overflow::Pause));
+    assert_eq!((client.get_output_stall(), client.get_connect()), (time(203), time(205)));
+    assert_eq!((client.get_handshake(), client.get_frame_time()), (time(206), time(207)));
 }
 
 #[test]
@@ -134,7 +171,7 @@ async fn reply_of_the_frame_limit_is_sent_and_one_over_it_fails_its_send_alone()
 async fn command_over_the_frame_limit_of_the_client_is_not_sent() {
     let limits = client::Limits::default().frame(echo_len(1, 100));
     let (client, mut peer) = connected(limits, WIDE).await;
-    let refused = client.send(echo(&"x".repeat(101))).await.unwrap_err();
+    let refused = Error::from(client.send(echo(&"x".repeat(101))).await.unwrap_err());
     assert_error(&refused, ErrorKind::Limit, Origin::Local, "command of 115 bytes is over the limit of 114");
     assert!(!refused.was_sent());
     let refused = client.stream(echo(&"x".repeat(101))).await.unwrap_err();
@@ -158,7 +195,7 @@ async fn reply_of_the_frame_limit_arrives_and_one_over_it_ends_the_connection() 
     peer.send(&reply).await;
     assert_eq!(first.await.unwrap().unwrap().0.len(), 100);
     peer.send(&announce(2, tag::TEXT, 103)).await;
-    let failure = second.await.unwrap().unwrap_err();
+    let failure = Error::from(second.await.unwrap().unwrap_err());
     let says = format!("over the limit of {} bytes", reply.len());
     assert_error(&failure, ErrorKind::Limit, Origin::Remote, &says);
     assert!(failure.was_sent());
@@ -271,7 +308,7 @@ async fn client_output_at_its_limit_lets_calls_wait_unsent() {
     assert!(bytes_of(sent) >= limit + NARROW, "{sent} calls");
     assert!(bytes_of(sent - 1) < limit + NARROW, "{sent} calls");
     // So does the opening of a stream.
-    assert!(timeout(TIME, client.stream(Count { to: 1 }).into_future()).await.is_err());
+    assert!(timeout(TIME, client.stream(Count { to: 1 })).await.is_err());
 
     let script = async {
         for seq in 1..=200 {
@@ -296,7 +333,7 @@ async fn call_that_waits_for_room_fails_unsent_when_the_connection_ends() {
     assert!(taken < calls.len());
     drop(peer);
     for (n, call) in calls.into_iter().enumerate() {
-        let failure = call.await.unwrap().unwrap_err();
+        let failure = Error::from(call.await.unwrap().unwrap_err());
         assert!(n < taken || !failure.was_sent(), "call {n}: {failure:?}");
     }
 }
@@ -326,7 +363,7 @@ async fn server_that_takes_no_output_is_left() {
     sleep(TIME - 2 * TICK).await;
     peer.receive(1).await;
     let since = Instant::now();
-    let failure = call.await.unwrap().unwrap_err();
+    let failure = Error::from(call.await.unwrap().unwrap_err());
     assert_took(since, TIME);
     assert_error(&failure, ErrorKind::Timeout, Origin::Remote, "`Limits::output_stall`");
     assert!(failure.was_sent(), "a part of it was");
@@ -470,13 +507,17 @@ impl Connect for Slow {
         tokio::spawn(async move { peer.rest().await });
         Ok((ours, pipes::peer()))
     }
+
+    fn address(&self) -> String {
+        "a slow place".into()
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn connecting_ends_in_time() {
     let connect = |way| async move {
         let limits = client::Limits::default().connect(TIME);
-        Client::builder(Plain, Json).limits(limits).connect_by(&Slow(way)).await
+        Client::builder(Plain, Json).limits(limits).connect_by(Slow(way)).await
     };
     assert!(connect(Some(TIME - 2 * TICK)).await.is_ok());
     for way in [Some(TIME + 5 * TICK), None] {
@@ -562,7 +603,7 @@ async fn reply_that_has_begun_must_be_whole_in_time() {
         let [first, second, third] = calls;
         assert_eq!(second.await.unwrap().unwrap(), text("b"));
         assert_eq!(first.await.unwrap().is_ok(), !before.is_empty());
-        assert_eq!(third.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+        assert_eq!(Error::from(third.await.unwrap().unwrap_err()).kind(), ErrorKind::Timeout);
     }
 }
 
@@ -653,7 +694,7 @@ async fn drain_ends_in_time_and_says_what_was_cut() {
         }
         assert_took(since, TIME);
         assert_eq!(handle.counters().cut, 1);
-        let failure = call.await.unwrap().unwrap_err();
+        let failure = Error::from(call.await.unwrap().unwrap_err());
         assert_eq!((failure.kind(), failure.was_sent()), (ErrorKind::Closed, true));
     }
 }
@@ -677,7 +718,7 @@ async fn stream_holds_as_many_replies_as_it_may_and_fails_at_one_more() {
             assert_eq!(stream.next().await.unwrap().unwrap().value, value);
         }
         if fails {
-            let failure = stream.next().await.unwrap().unwrap_err();
+            let failure = Error::from(stream.next().await.unwrap().unwrap_err());
             assert_error(&failure, ErrorKind::Limit, Origin::Local, "over 3 replies wait in the stream");
             assert!(failure.was_sent());
         }
@@ -743,5 +784,5 @@ async fn full_stream_that_is_dropped_or_closed_lets_the_connection_go_on() {
     for value in 1..=2 {
         assert_eq!(stream.next().await.unwrap().unwrap().value, value, "what has arrived is given");
     }
-    assert_eq!(stream.next().await.unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(Error::from(stream.next().await.unwrap().unwrap_err()).kind(), ErrorKind::Closed);
 }

@@ -2,16 +2,16 @@
 //! (What it makes of the golden vectors: `wire_vectors.rs`; what an attacker announces: `hostile.rs`.)
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use cmd_stream::format::{Decode, Encode};
 use cmd_stream::proto::{DecodeError, Decoded, Fault, varint};
-use cmd_stream::server::LostConnection;
 use cmd_stream::transport::Connect as _;
 use cmd_stream::{
-    Client, Command, Error, ErrorKind, Execute, Failed, Mus, Origin, Proxy, Reply, Server, client, protocol,
-    server,
+    Answer, CallError, Client, Context, Error, ErrorKind, Execute, Failed, Mus, Origin, Proxy, Server,
+    client, protocol, server,
 };
 use mus_format::{Mus, Progress, to_vec};
 use testkit::ends::{both, client_and_bytes, serve_in_memory};
@@ -53,34 +53,20 @@ struct Stretch(String);
 /// Commands that are answered with themselves.
 macro_rules! mirrored {
     ($($command:ident),+) => {$(
-        impl Reply for $command {}
-
-        impl Command for $command {
-            type Reply = Self;
-        }
-
-        impl Execute<Gate> for $command {
-            async fn execute(self, _: &Gate, proxy: Proxy<'_, Self>) -> Result<(), Failed> {
-                proxy.send(self).await
+        impl Answer<Gate> for $command {
+            async fn answer(self, _: &Gate, _: &Context<'_>) -> Result<Self, Failed> {
+                Ok(self)
             }
         }
     )+};
 }
 mirrored! { Text, Words, Short, Empty, Nest }
 
-impl Command for Hold {
-    type Reply = Text;
-}
-
-impl Execute<Gate> for Hold {
-    async fn execute(self, gate: &Gate, proxy: Proxy<'_, Text>) -> Result<(), Failed> {
+impl Answer<Gate> for Hold {
+    async fn answer(self, gate: &Gate, _: &Context<'_>) -> Result<Text, Failed> {
         gate.0.acquire().await?.forget();
-        proxy.send(Text(self.0)).await
+        Ok(Text(self.0))
     }
-}
-
-impl Command for Stretch {
-    type Reply = Short;
 }
 
 impl Execute<Gate> for Stretch {
@@ -93,8 +79,17 @@ impl Execute<Gate> for Stretch {
 
 protocol! {
     struct Mirror {
-        commands { 1 => Text, 2 => Words, 3 => Short, 4 => Empty, 5 => Nest, 6 => Hold, 7 => Stretch }
+        commands {
+            1 => Text -> Text,
+            2 => Words -> Words,
+            3 => Short -> Short,
+            4 => Empty -> Empty,
+            5 => Nest -> Nest,
+            6 => Hold -> Text,
+            7 => Stretch -> Short,
+        }
         replies { 1 => Text, 2 => Words, 3 => Short, 4 => Empty, 5 => Nest }
+        failure close_connection
     }
 }
 
@@ -161,7 +156,7 @@ where
             assert_eq!(taken, bytes.len());
             Ok(value)
         }
-        Decoded::Invalid(DecodeError { fault: Fault::Body(error), at }) => {
+        Decoded::Invalid(DecodeError { fault: Fault::Body(error), at, .. }) => {
             assert!(at <= bytes.len(), "known by its own bytes");
             Err(error.to_string())
         }
@@ -244,15 +239,21 @@ fn settings_are_part_of_the_value() {
 
 // What cannot be written.
 
+/// The error of a call: its Protocol has no failure to answer with.
+fn error_of<T: Debug>(result: Result<T, CallError<Infallible>>) -> Error {
+    let CallError::Other(error) = result.expect_err("it fails");
+    error
+}
+
 #[tokio::test(start_paused = true)]
 async fn text_over_its_maximum_fails_its_own_call_and_the_connection_goes_on() {
     let (client, handle) = both(server(Mus), client(Mus)).await;
     let longest = Short("é".repeat(4));
     assert_eq!(client.send(longest.clone()).await.expect("8 bytes"), longest);
 
-    let error = client.send(Short("9 letters".into())).await.expect_err("9 bytes");
+    let error = error_of(client.send(Short("9 letters".into())).await);
     assert_eq!((error.kind(), error.origin(), error.was_sent()), (ErrorKind::Encode, Origin::Local, false));
-    assert!(format!("{error}").contains("length 9 is over the limit of 8"), "{error}");
+    assert!(format!("{error:#}").contains("length 9 is over the limit of 8"), "{error:#}");
 
     // The same for a Reply: the Command learns of it, and may send another.
     assert_eq!(client.send(Stretch("9 letters".into())).await.expect("a reply"), Short("Encode".into()));
@@ -263,8 +264,8 @@ async fn text_over_its_maximum_fails_its_own_call_and_the_connection_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn a_value_that_is_nested_too_deep_fails_its_own_call() {
     let (client, _handle) = both(server(Mus), client(Mus.depth(4))).await;
-    let error = client.send(nest(5)).await.expect_err("5 levels");
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Encode, false), "{error}");
+    let error = error_of(client.send(nest(5)).await);
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Encode, false), "{error:#}");
     assert_eq!(client.send(nest(4)).await.expect("4 levels"), nest(4));
 }
 
@@ -290,11 +291,11 @@ impl Sent {
 
 /// Why a server ends the connection on which these bytes come, behind a good Command. Another connection goes on.
 async fn server_refuses(settings: server::Builder<Mirror, Mus, Gate>, way: Sent, bytes: &[u8]) -> Error {
-    let (lost, mut losses) = mpsc::unbounded_channel::<LostConnection>();
-    let settings = settings.on_connection_lost(move |connection| drop(lost.send(connection.clone())));
+    let (reason, mut reasons) = mpsc::unbounded_channel();
+    let settings = settings.on_connection_lost(move |lost| drop(reason.send(lost.reason.clone())));
     let (connector, handle) = serve_in_memory(settings);
-    let bystander = within(client(Mus).connect_by(&connector)).await.expect("it is served");
-    assert_eq!(within(bystander.send(text("before")).into_future()).await.expect("a reply"), text("before"));
+    let bystander = within(client(Mus).connect_by(connector.clone())).await.expect("it is served");
+    assert_eq!(within(bystander.send(text("before"))).await.expect("a reply"), text("before"));
 
     let mut peer = BytePeer::over(within(connector.connect()).await.expect("it is served").0);
     peer.expect(GREETING).await;
@@ -302,12 +303,12 @@ async fn server_refuses(settings: server::Builder<Mirror, Mus, Gate>, way: Sent,
     peer.expect(&frame(1, 1, &text("a"))).await;
     way.send(&mut peer, bytes).await;
     peer.expect_end().await;
-    let lost = within(losses.recv()).await.expect("the callback is called");
+    let reason = within(reasons.recv()).await.expect("the callback is called");
 
-    assert_eq!(within(bystander.send(text("after")).into_future()).await.expect("a reply"), text("after"));
+    assert_eq!(within(bystander.send(text("after"))).await.expect("a reply"), text("after"));
     assert_eq!(handle.counters().commands, 3, "none of the refused one");
     handle.close();
-    lost.reason
+    reason
 }
 
 /// How the call of a client fails that gets these bytes.
@@ -318,10 +319,10 @@ async fn client_refuses(settings: client::Builder<Mirror, Mus>, way: Sent, bytes
         way.send(&mut peer, bytes).await;
         peer.expect_end().await;
     };
-    let (failed, ()) = within(async { tokio::join!(client.send(text("a")).into_future(), script) }).await;
+    let (failed, ()) = within(async { tokio::join!(client.send(text("a")), script) }).await;
     let reason = within(client.closed()).await;
-    let failed = failed.expect_err("the connection is gone");
-    assert_eq!((failed.kind(), failed.to_string()), (reason.kind(), reason.to_string()));
+    let failed = error_of(failed);
+    assert_eq!((failed.kind(), format!("{failed:#}")), (reason.kind(), format!("{reason:#}")));
     reason
 }
 
@@ -331,8 +332,8 @@ async fn both_refuse(tag: u64, body: &[u8], kind: ErrorKind, says: &str) {
         let server = server_refuses(server(Mus), way, &frame_of(2, tag, body)).await;
         let client = client_refuses(client(Mus), way, &frame_of(1, tag, body)).await;
         for error in [server, client] {
-            assert_eq!((error.kind(), error.origin()), (kind, Origin::Remote), "{error}");
-            assert!(error.to_string().contains(says), "{way:?}: \"{error}\" does not say \"{says}\"");
+            assert_eq!((error.kind(), error.origin()), (kind, Origin::Remote), "{error:#}");
+            assert!(format!("{error:#}").contains(says), "{way:?}: \"{error:#}\" does not say \"{says}\"");
         }
     }
 }
@@ -346,11 +347,11 @@ async fn nesting_over_the_limit_is_refused_and_the_stack_of_a_worker_holds() {
         server_refuses(server(Mus), Sent::Whole, &frame_of(2, 5, &deepest)).await,
         client_refuses(client(Mus), Sent::Whole, &frame_of(1, 5, &deepest)).await,
     ] {
-        assert_eq!(error.kind(), ErrorKind::Decode, "{error}");
-        assert!(error.to_string().contains("nested deeper than 128"), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Decode, "{error:#}");
+        assert!(format!("{error:#}").contains("nested deeper than 128"), "{error:#}");
     }
     let (client, _handle) = both(server(Mus), client(Mus)).await;
-    let deep = within(client.send(nest(128)).into_future()).await.expect("128 levels");
+    let deep = within(client.send(nest(128))).await.expect("128 levels");
     assert_eq!(deep, nest(128));
 }
 
@@ -368,12 +369,12 @@ async fn elements_without_bytes_over_the_limit_are_refused() {
 async fn the_settings_of_a_format_are_those_of_its_end() {
     let deep = frame(2, 5, &nest(5));
     let error = server_refuses(server(Mus.depth(4)), Sent::Whole, &deep).await;
-    assert!(error.to_string().contains("nested deeper than 4"), "{error}");
+    assert!(format!("{error:#}").contains("nested deeper than 4"), "{error:#}");
     let error = client_refuses(client(Mus.depth(4)), Sent::Whole, &deep).await;
-    assert!(error.to_string().contains("nested deeper than 4"), "{error}");
+    assert!(format!("{error:#}").contains("nested deeper than 4"), "{error:#}");
     let many = frame(2, 4, &empty(101));
     let error = server_refuses(server(Mus.empty_elements(100)), Sent::Whole, &many).await;
-    assert!(error.to_string().contains("pass the limit of 100"), "{error}");
+    assert!(format!("{error:#}").contains("pass the limit of 100"), "{error:#}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -400,7 +401,7 @@ async fn an_unknown_tag_is_refused_and_named() {
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_its_command_does_not_declare_is_refused() {
     let error = client_refuses(client(Mus), Sent::Whole, &frame(1, 4, &empty(1))).await;
-    assert_eq!((error.kind(), error.origin()), (ErrorKind::Protocol, Origin::Remote), "{error}");
+    assert_eq!((error.kind(), error.origin()), (ErrorKind::Protocol, Origin::Remote), "{error:#}");
 }
 
 // The limit of a whole frame, of which nothing on the wire says how long it is.
@@ -431,8 +432,8 @@ async fn a_frame_at_the_limit_is_read_and_one_over_it_is_refused_at_its_length()
         for way in WAYS {
             // Seq, tag, and two bytes of the length, or of the count, of what is not sent.
             let error = server_refuses(server(Mus).limits(limits()), way, &whole[..4]).await;
-            assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
-            assert!(error.to_string().contains("over the limit of 1000"), "{error}");
+            assert_eq!(error.kind(), ErrorKind::Limit, "{error:#}");
+            assert!(format!("{error:#}").contains("over the limit of 1000"), "{error:#}");
         }
     }
 }
@@ -444,14 +445,15 @@ async fn the_client_holds_to_its_limit_in_both_directions() {
     for (len, fits) in [(LIMIT - 4, true), (LIMIT - 3, false)] {
         let sent = client.send(text(&"x".repeat(len))).await;
         assert_eq!(sent.is_ok(), fits, "{len}: {sent:?}");
-        if let Err(error) = sent {
-            assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Limit, false), "{error}");
+        if !fits {
+            let error = error_of(sent);
+            assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Limit, false), "{error:#}");
         }
     }
     for way in WAYS {
         let reply = frame_of(1, 1, &to_vec(&(LIMIT as u64 - 3)).expect("a number"));
         let error = client_refuses(self::client(Mus).limits(limits.clone()), way, &reply).await;
-        assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Limit, "{error:#}");
     }
 }
 
@@ -466,7 +468,7 @@ fn many_words() -> Words {
 async fn a_command_arrives_byte_by_byte_while_others_are_answered() {
     let gate = gate();
     let (connector, _handle) = serve_in_memory(Server::builder(Mirror, Mus, gate.clone()));
-    let other = within(client(Mus).connect_by(&connector)).await.expect("it is served");
+    let other = within(client(Mus).connect_by(connector.clone())).await.expect("it is served");
     let mut peer = BytePeer::over(within(connector.connect()).await.expect("it is served").0);
     peer.expect(GREETING).await;
     peer.send(&[frame(1, 6, &text("held")), frame(2, 1, &text("quick"))].concat()).await;
@@ -478,10 +480,7 @@ async fn a_command_arrives_byte_by_byte_while_others_are_answered() {
     // In the middle of that frame: a Command before it is answered, and so is one of another connection.
     gate.0.add_permits(1);
     peer.expect(&frame(1, 1, &text("held"))).await;
-    assert_eq!(
-        within(other.send(text("meanwhile")).into_future()).await.expect("a reply"),
-        text("meanwhile")
-    );
+    assert_eq!(within(other.send(text("meanwhile"))).await.expect("a reply"), text("meanwhile"));
     peer.send_bytewise(rest).await;
     peer.expect(&frame(3, 2, &many_words())).await;
 }

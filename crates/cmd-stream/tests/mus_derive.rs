@@ -2,7 +2,7 @@
 
 use cmd_stream::mus::encoding::Raw;
 use cmd_stream::mus::{Decoded, Fault, Mus, decode, description, from_slice, to_vec};
-use cmd_stream::{Command, Execute, Failed, Mus, Proxy, Reply, Sender, Server, protocol};
+use cmd_stream::{Answer, Context, Failed, Mus, Sender, Server, protocol};
 
 #[derive(Mus, Clone, Debug, PartialEq)]
 #[mus(dtm = 3, validate = Self::check)]
@@ -69,20 +69,17 @@ struct Add(i64, i64);
 #[derive(Mus)]
 struct Sum(i64);
 
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
 struct Calc;
-impl Execute<Calc> for Add {
-    async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
-        proxy.send(Sum(self.0 + self.1)).await
+impl Answer<Calc> for Add {
+    async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Sum, Failed> {
+        Ok(Sum(self.0 + self.1))
     }
 }
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

@@ -5,11 +5,11 @@ use std::fmt::Debug;
 
 use cmd_stream::format::{Decode, Encode, Format};
 use cmd_stream::proto::Decoded;
-use cmd_stream::protocol::{ClientProtocol, ServerProtocol};
-use cmd_stream::server::FailedReason;
+use cmd_stream::protocol::{ClientProtocol, FailedReason, Protocol};
+use cmd_stream::server::{Ended, Invocation, ServerProtocol};
 use cmd_stream::{
-    Call, Client, Command, Error, ErrorKind, Execute, Failed, Failure, Invoker, Json, Mus, Origin, Problem,
-    Protobuf, Protocol, Proxy, Reply, Server, protocol,
+    CallError, Client, Error, ErrorKind, Execute, Failed, Failure, Invoker, Json, Mus, Origin, Problem,
+    Protobuf, Proxy, Server, protocol,
 };
 use serde::{Deserialize, Serialize};
 use testkit::ends::both;
@@ -38,11 +38,6 @@ const INVOKER_REFUSES: u32 = 9;
 #[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize, mus_format::Mus)]
 struct Done {}
 
-impl Reply for Done {}
-impl Command for Fail {
-    type Reply = Done;
-}
-
 /// The Receiver.
 struct Clumsy;
 
@@ -70,18 +65,18 @@ impl Execute<Clumsy> for Fail {
 struct Bouncer;
 
 impl Invoker<Ward> for Bouncer {
-    async fn invoke(&self, call: impl Call<Ward>) -> Result<(), Failed> {
-        let WardCommand::Fail(fail) = call.command();
+    async fn invoke(&self, invocation: impl Invocation<Ward>) -> Result<Ended, Failed> {
+        let WardCommand::Fail(fail) = invocation.command();
         if fail.way == INVOKER_REFUSES {
             return Err(Failed::overloaded("nobody gets in"));
         }
-        call.run().await
+        invocation.run().await
     }
 }
 
 protocol! {
     struct Ward {
-        commands { 0 => Fail }
+        commands { 0 => Fail -> Done }
         replies { 0 => Done, 1 => Problem }
         failure Problem
     }
@@ -93,8 +88,10 @@ where
     F: Format + Encode<Fail>,
     Ward: ClientProtocol<F>,
 {
-    let error = within(async { client.send(Fail { way }).await }).await.expect_err("it fails");
-    error.remote::<Problem>().expect("the declared type").clone()
+    match within(client.send(Fail { way })).await.expect_err("it fails") {
+        CallError::Failed(problem) => problem,
+        CallError::Other(error) => panic!("{error:#}"),
+    }
 }
 
 async fn every_way_of_failing_has_its_code<F>(format: F)
@@ -120,8 +117,7 @@ where
     }
     assert_eq!(problem_of(&client, TASK_IS_CANCELLED).await.code, Problem::FAILED);
 
-    let done =
-        within(async { client.send(Fail { way: NOT_AT_ALL }).await }).await.expect("the connection goes on");
+    let done = within(client.send(Fail { way: NOT_AT_ALL })).await.expect("the connection goes on");
     assert_eq!(done, Done {});
 }
 

@@ -50,6 +50,7 @@ fn looked_at(bytes: usize) {
 struct Untagged;
 
 impl Format for Untagged {
+    const NAME: &str = "untagged";
     type Progress = ();
 
     fn encode_tag(&self, _: Tag, _: &mut Vec<u8>) {}
@@ -167,6 +168,7 @@ impl Scan {
 }
 
 impl Format for Counted {
+    const NAME: &str = "counted";
     type Progress = Scan;
 }
 
@@ -219,6 +221,7 @@ struct Line {
 const LINE: Line = Line { remembers: true };
 
 impl Format for Line {
+    const NAME: &str = "line";
     type Progress = usize;
 }
 
@@ -255,6 +258,7 @@ impl Decode<String> for Line {
 struct Prefixed<F>(F);
 
 impl<F: Format<Progress = Length>> Format for Prefixed<F> {
+    const NAME: &str = F::NAME;
     type Progress = Length;
 }
 
@@ -288,6 +292,7 @@ struct Watched {
 const WATCHED: Watched = Watched { remembers: true };
 
 impl Format for Watched {
+    const NAME: &str = Mus::NAME;
     type Progress = Progress;
 }
 

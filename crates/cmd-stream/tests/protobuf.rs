@@ -84,7 +84,7 @@ where
             assert_eq!(taken, end);
             Ok(value)
         }
-        Decoded::Invalid(DecodeError { fault: Fault::Body(error), at }) => {
+        Decoded::Invalid(DecodeError { fault: Fault::Body(error), at, .. }) => {
             assert_eq!(at, end, "certain when all of the body is there");
             Err(error.to_string())
         }
@@ -279,7 +279,10 @@ fn the_maximum_length_holds_for_writing_and_for_reading() {
         // It is known from the length alone.
         match (format.decode(&bytes[..1], &mut Length::default()) as Decoded<Pair>, passes) {
             (Decoded::Incomplete(missing), true) => assert_eq!(missing.get(), 4),
-            (Decoded::Invalid(DecodeError { fault: Fault::TooLong { length: 4, limit }, at: 1 }), false) => {
+            (
+                Decoded::Invalid(DecodeError { fault: Fault::TooLong { length: 4, limit }, at: 1, .. }),
+                false,
+            ) => {
                 assert_eq!(limit, max_len);
             }
             (other, _) => panic!("{max_len}: {other:?}"),

@@ -2,22 +2,25 @@
 //! Formats of the user's own.
 
 use std::future::{Future, ready};
-use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 
 use cmd_stream::format::{Decode, Encode, EncodeError, Format};
-use cmd_stream::proto::frame::Tag;
+use cmd_stream::proto::Tag;
 use cmd_stream::proto::{Decoded, Fault, varint};
-use cmd_stream::protocol::{CommandOf, Entry};
+use cmd_stream::protocol::kind::Wrapper;
+use cmd_stream::protocol::{CommandOf, Entry, Protocol};
+use cmd_stream::sender::{Replied, SendCommand};
+use cmd_stream::server::Scheduling;
 use cmd_stream::{
-    Client, Command, Error, ErrorKind, Execute, Failed, Failure, Json, Protocol, Proxy, Reply, Scheduling,
-    SendCommand, Sender, Server, protocol,
+    Answer, CallError, Client, Command, Context, Error, ErrorKind, Execute, Failed, Failure, Json, Proxy,
+    Reply, Sender, Server, protocol,
 };
 use serde::{Deserialize, Serialize};
 use testkit::ends::{both, client_and_bytes, json_frame, server_and_bytes};
 use testkit::sample::{
     DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, Sample, StreamCmd, StreamResult, TraceCmd,
 };
-use testkit::wait::within;
+use testkit::wait::{until, within};
 
 /// Most Commands here only need a Receiver to be executed on.
 struct Calc {
@@ -35,17 +38,13 @@ pub(crate) struct Add {
 #[derive(PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Sum(i64);
 
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-impl Execute<Calc> for Add {
-    async fn execute(self, calc: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
+impl Answer<Calc> for Add {
+    async fn answer(self, calc: &Calc, _: &Context<'_>) -> Result<Sum, Failed> {
         let sum = self.a + self.b;
         if sum > calc.limit {
             return Err(Failed::new("too much"));
         }
-        proxy.send(Sum(sum)).await
+        Ok(Sum(sum))
     }
 }
 
@@ -74,21 +73,10 @@ enum Quotient {
     Rounded(Fraction),
 }
 
-impl From<Fraction> for Quotient {
-    fn from(fraction: Fraction) -> Self {
-        Self::Rounded(fraction)
-    }
-}
-
 impl Reply for Whole {
     fn is_last(&self) -> bool {
         !self.more
     }
-}
-impl Reply for Fraction {}
-
-impl Command for Divide {
-    type Reply = Quotient;
 }
 
 impl Execute<Calc> for Divide {
@@ -99,7 +87,7 @@ impl Execute<Calc> for Divide {
         } else if self.a % self.b == 0 {
             return proxy.send(Quotient::Exact(whole())).await;
         }
-        proxy.send(Fraction(self.a as f64 / self.b as f64)).await // by `From`
+        proxy.send(Fraction(self.a as f64 / self.b as f64)).await // by the `From` of `protocol!`
     }
 }
 
@@ -113,6 +101,7 @@ struct Traced<C> {
 
 impl<C: Command> Command for Traced<C> {
     type Reply = C::Reply;
+    type Kind = Wrapper<C::Kind>;
 }
 
 impl<C: Execute<Calc>> Execute<Calc> for Traced<C> {
@@ -139,7 +128,6 @@ impl std::fmt::Display for CalcError {
 }
 
 impl std::error::Error for CalcError {}
-impl Reply for CalcError {}
 impl Failure for CalcError {
     fn from_failed(failed: &Failed) -> Self {
         Self(failed.to_string())
@@ -158,15 +146,9 @@ struct Either {
     whole: bool,
 }
 
-impl Command for Either {
-    type Reply = Any;
-}
-
-impl Execute<Calc> for Either {
-    async fn execute(self, _: &Calc, proxy: Proxy<'_, Any>) -> Result<(), Failed> {
-        proxy
-            .send(if self.whole { Any::Whole(Whole { value: 1, more: false }) } else { Any::Sum(Sum(2)) })
-            .await
+impl Answer<Calc> for Either {
+    async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Any, Failed> {
+        Ok(if self.whole { Whole { value: 1, more: false }.into() } else { Sum(2).into() })
     }
 }
 
@@ -176,11 +158,11 @@ protocol! {
     #[allow(dead_code)]
     pub(crate) struct Calculator {
         commands {
-            0 => Add,
-            1 => Divide,
+            0 => Add -> Sum,
+            1 => Divide -> Quotient,
             2 => Traced<Add> as TracedAdd,
             0x20 => Traced<Traced<crate::Divide>> as TwiceTracedDivide,
-            300 => self::Either as Either,
+            300 => self::Either as Either -> Any,
         }
         replies {
             0 => Sum,
@@ -234,7 +216,8 @@ async fn a_declared_reply_outside_of_the_choice_of_its_command_ends_the_client()
         peer.expect_end().await;
     };
     let calling = async { client.send(Either { whole: true }).await.expect_err("a fraction is no `Any`") };
-    assert_eq!(within(async { tokio::join!(calling, serving) }).await.0.kind(), ErrorKind::Protocol);
+    let error = Error::from(within(async { tokio::join!(calling, serving) }).await.0);
+    assert_eq!(error.kind(), ErrorKind::Protocol);
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,8 +225,10 @@ async fn a_generic_command_is_listed_once_for_each_of_its_types() {
     let client = calculator().await;
     let add = |a, b| Traced { trace: 1, command: Add { a, b } };
     assert_eq!(client.send(add(2, 3)).await.expect("a reply"), Sum(5));
-    let error = client.send(add(1000, 3)).await.expect_err("over the limit");
-    assert_eq!(error.remote::<CalcError>(), Some(&CalcError("too much".into())));
+    match client.send(add(1000, 3)).await.expect_err("over the limit") {
+        CallError::Failed(failure) => assert_eq!(failure, CalcError("too much".into())),
+        CallError::Other(error) => panic!("{error:#}"),
+    }
     let divide =
         Traced { trace: 1, command: Traced { trace: 2, command: Divide { a: 6, b: 3, both: false } } };
     assert_eq!(client.send(divide).await.expect("a reply"), Quotient::Exact(Whole { value: 2, more: false }));
@@ -267,7 +252,7 @@ async fn tags_stand_on_the_wire_as_declared() {
 
 #[test]
 fn a_protocol_tells_its_names_and_tags() {
-    let entry = |tag, name| Entry { tag: Tag::new(tag), name };
+    let entry = |tag, name| Entry::new(Tag::new(tag), name);
     let commands = [
         entry(0, "Add"),
         entry(1, "Divide"),
@@ -280,7 +265,8 @@ fn a_protocol_tells_its_names_and_tags() {
         Calculator::REPLIES,
         [entry(0, "Sum"), entry(7, "Whole"), entry(3, "Fraction"), entry(1000, "CalcError")]
     );
-    assert_eq!(Calculator::NAME, "Calculator");
+    assert_eq!((Calculator::NAME, Calculator::FAILURE), ("Calculator", Some("CalcError")));
+    assert_eq!(Printable::FAILURE, None);
     assert_eq!(<Either as CommandOf<Calculator>>::TAG, Tag::new(300));
     assert_eq!(<Either as CommandOf<Calculator>>::INDEX, 4);
     assert_eq!(<Traced<Add> as CommandOf<Calculator>>::TAG, Tag::new(2));
@@ -300,6 +286,7 @@ protocol! {
     struct Printable {
         commands { 0 => Add, 1 => Traced<Add> as TracedAdd }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 
@@ -343,17 +330,17 @@ mod service {
     use super::{Add, Sum, protocol};
 
     protocol! {
-        pub struct Public { commands { 0 => Add } replies { 0 => Sum, } }
+        pub struct Public { commands { 0 => Add } replies { 0 => Sum, } failure close_connection }
     }
     protocol! {
-        pub(super) struct ForParent { commands { 0 => Add, } replies { 0 => Sum } }
+        pub(super) struct ForParent { commands { 0 => Add, } replies { 0 => Sum } failure close_connection }
     }
     protocol! {
-        struct Private { commands { 4 => super::Add as Plus, } replies { 0 => super::Sum as Sum, } }
+        struct Private { commands { 4 => super::Add as Plus, } replies { 0 => super::Sum as Sum, } failure close_connection }
     }
 
     pub(super) fn private_names() -> Vec<&'static str> {
-        <Private as cmd_stream::Protocol>::COMMANDS.iter().map(|entry| entry.name).collect()
+        <Private as cmd_stream::protocol::Protocol>::COMMANDS.iter().map(|entry| entry.name).collect()
     }
 }
 
@@ -372,9 +359,9 @@ async fn a_command_may_be_of_several_protocols() {
 
 struct Elsewhere;
 
-impl Execute<Elsewhere> for EchoCmd {
-    async fn execute(self, _: &Elsewhere, proxy: Proxy<'_, EchoResult>) -> Result<(), Failed> {
-        proxy.send(EchoResult { int64: -self.int64, ..EchoResult::default() }).await
+impl Answer<Elsewhere> for EchoCmd {
+    async fn answer(self, _: &Elsewhere, _: &Context<'_>) -> Result<EchoResult, Failed> {
+        Ok(EchoResult { int64: -self.int64, ..EchoResult::default() })
     }
 }
 
@@ -384,21 +371,15 @@ impl Execute<Elsewhere> for StreamCmd {
     }
 }
 
-impl Execute<Elsewhere> for FailCmd {
-    async fn execute(self, _: &Elsewhere, proxy: Proxy<'_, EchoResult>) -> Result<(), Failed> {
-        proxy.send(EchoResult::default()).await
+impl Answer<Elsewhere> for FailCmd {
+    async fn answer(self, _: &Elsewhere, _: &Context<'_>) -> Result<EchoResult, Failed> {
+        Ok(EchoResult::default())
     }
 }
 
-impl Execute<Elsewhere> for DelayCmd {
-    async fn execute(self, _: &Elsewhere, proxy: Proxy<'_, DelayResult>) -> Result<(), Failed> {
-        proxy.send(DelayResult { id: -self.id }).await
-    }
-}
-
-impl Execute<Elsewhere> for TraceCmd<EchoCmd> {
-    async fn execute(self, elsewhere: &Elsewhere, proxy: Proxy<'_, EchoResult>) -> Result<(), Failed> {
-        self.cmd.execute(elsewhere, proxy).await
+impl Answer<Elsewhere> for DelayCmd {
+    async fn answer(self, _: &Elsewhere, _: &Context<'_>) -> Result<DelayResult, Failed> {
+        Ok(DelayResult { id: -self.id })
     }
 }
 
@@ -414,13 +395,147 @@ async fn commands_of_another_crate_are_executed_on_a_receiver_of_this_one() {
     assert_eq!(client.send(FailCmd {}).await.expect("a reply"), EchoResult::default());
 }
 
+// A wrapper of another crate, which is generic in the Receiver and in the Command.
+
+/// The Receiver.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+/// One-way.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Note {
+    text: String,
+}
+
+/// Answered with each note, in the order in which they came.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct ReadAll {}
+
+/// Answered with how many notes there are.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct CountAll {}
+
+#[derive(PartialEq, Debug, Serialize, Deserialize)]
+struct Line {
+    text: String,
+    more: bool,
+}
+
+#[derive(PartialEq, Debug, Serialize, Deserialize)]
+struct Count(usize);
+
+impl Reply for Line {
+    fn is_last(&self) -> bool {
+        !self.more
+    }
+}
+
+impl Answer<Notes> for Note {
+    async fn answer(self, notes: &Notes, _: &Context<'_>) -> Result<(), Failed> {
+        notes.0.lock().expect("no panic").push(self.text);
+        Ok(())
+    }
+}
+
+impl Execute<Notes> for ReadAll {
+    async fn execute(self, notes: &Notes, proxy: Proxy<'_, Line>) -> Result<(), Failed> {
+        let notes = notes.0.lock().expect("no panic").clone();
+        let left = (0..notes.len()).rev();
+        for (text, left) in notes.into_iter().zip(left) {
+            proxy.send(Line { text, more: left > 0 }).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Answer<Notes> for CountAll {
+    async fn answer(self, notes: &Notes, _: &Context<'_>) -> Result<Count, Failed> {
+        Ok(Count(notes.0.lock().expect("no panic").len()))
+    }
+}
+
+protocol! {
+    struct Notebook {
+        commands {
+            0 => Note -> (),
+            1 => ReadAll -> Line,
+            2 => CountAll -> Count,
+            3 => TraceCmd<Note> as TracedNote,
+            4 => TraceCmd<ReadAll> as TracedReadAll,
+            5 => TraceCmd<TraceCmd<CountAll>> as TwiceTracedCountAll,
+        }
+        replies { 0 => Line, 1 => Count }
+        failure close_connection
+    }
+}
+
+fn traced<C>(cmd: C) -> TraceCmd<C> {
+    TraceCmd { map_carrier: None, cmd }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrapper_of_another_crate_is_sent_and_executed_as_what_is_in_it() {
+    let notes = Notes::default();
+    let (client, server) =
+        both(Server::builder(Notebook, Json, notes.clone()), Client::builder(Notebook, Json)).await;
+    for text in ["a", "b"] {
+        client.post(traced(Note { text: text.into() })).await.expect("it is sent");
+    }
+    client.post(Note { text: "c".into() }).await.expect("it is sent");
+    until(|| notes.0.lock().expect("no panic").len() == 3).await;
+    notes.0.lock().expect("no panic").sort(); // each has a task of its own
+
+    let mut stream = client.stream(traced(ReadAll {})).await.expect("sent");
+    for (text, more) in [("a", true), ("b", true), ("c", false)] {
+        assert_eq!(stream.next().await.expect("a reply").expect("a reply"), Line { text: text.into(), more });
+    }
+    assert!(stream.next().await.is_none());
+    assert_eq!(client.send(traced(traced(CountAll {}))).await.expect("a reply"), Count(3));
+    assert_eq!((client.in_flight(), server.counters().replies), (0, 4), "of those posted there is none");
+}
+
+// Two Protocols over the same types: the second one declares neither what the Commands are answered with nor the `From`s.
+
+protocol! {
+    struct Second {
+        commands { 5 => Add, 6 => Divide, 7 => Either }
+        replies { 1 => Fraction, 2 => Whole, 3 => Sum }
+        use enum Quotient { Rounded(Fraction), Exact(Whole) }
+        use enum Any { Sum(Sum), Whole(Whole) }
+        failure close_connection
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_protocol_has_tags_and_a_failure_of_its_own() {
+    let (_server, mut peer) = server_and_bytes(Server::builder(Second, Json, CALC)).await;
+    for (command, body, reply, answer) in [
+        (5, r#"{"a":2,"b":3}"#, 3, "5"),
+        (6, r#"{"a":6,"b":3,"both":false}"#, 2, r#"{"value":2,"more":false}"#),
+        (6, r#"{"a":5,"b":2,"both":false}"#, 1, "2.5"),
+        (7, r#"{"whole":true}"#, 2, r#"{"value":1,"more":false}"#),
+    ] {
+        peer.send(&json_frame(1, command, body)).await;
+        peer.expect(&json_frame(1, reply, answer)).await;
+    }
+    peer.send(&json_frame(2, 5, r#"{"a":1000,"b":3}"#)).await;
+    peer.expect_end().await;
+
+    let (client, _server) = both(Server::builder(Second, Json, CALC), Client::builder(Second, Json)).await;
+    let quotient = client.send(Divide { a: 5, b: 2, both: false }).await.expect("a reply");
+    assert_eq!(quotient, Quotient::Rounded(Fraction(2.5)));
+}
+
 // A sender behind a trait object.
 
+/// Something that adds.
+type Adder = dyn SendCommand<Add, Failure = CalcError>;
+
 /// What an application has that is tested without a network.
-async fn total(numbers: &[i64], calculator: &dyn SendCommand<Add>) -> Result<i64, Error> {
+async fn total(numbers: &[i64], calculator: &Adder) -> Result<i64, Error> {
     let mut total = 0;
     for &number in numbers {
-        Sum(total) = calculator.send_command(Add { a: total, b: number }).await?;
+        Sum(total) = calculator.send(Add { a: total, b: number }).await?;
     }
     Ok(total)
 }
@@ -429,7 +544,9 @@ async fn total(numbers: &[i64], calculator: &dyn SendCommand<Add>) -> Result<i64
 struct OnPaper;
 
 impl SendCommand<Add> for OnPaper {
-    fn send_command(&self, command: Add) -> Pin<Box<dyn Future<Output = Result<Sum, Error>> + Send + '_>> {
+    type Failure = CalcError;
+
+    fn send(&self, command: Add) -> Replied<'_, Sum, CalcError> {
         Box::pin(ready(Ok(Sum(command.a + command.b))))
     }
 }
@@ -438,7 +555,7 @@ impl SendCommand<Add> for OnPaper {
 async fn a_sender_may_be_a_trait_object() {
     let client = calculator().await;
     let sender = Sender::from(client.clone());
-    let all: [Box<dyn SendCommand<Add>>; 3] = [Box::new(OnPaper), Box::new(client.clone()), Box::new(sender)];
+    let all: [Box<Adder>; 3] = [Box::new(OnPaper), Box::new(client.clone()), Box::new(sender)];
     for calculator in &all {
         assert_eq!(total(&[1, 2, 3], &**calculator).await.expect("a sum"), 6);
     }
@@ -452,6 +569,7 @@ async fn a_sender_may_be_a_trait_object() {
 struct Text;
 
 impl Format for Text {
+    const NAME: &str = "text";
     type Progress = ();
 
     fn encode_tag(&self, _: Tag, _: &mut Vec<u8>) {}
@@ -506,19 +624,14 @@ macro_rules! text {
 }
 text!(Say, Said);
 
-impl Reply for Said {}
-impl Command for Say {
-    type Reply = Said;
-}
-
-impl Execute<Calc> for Say {
-    async fn execute(self, _: &Calc, proxy: Proxy<'_, Said>) -> Result<(), Failed> {
-        proxy.send(Said(self.0)).await
+impl Answer<Calc> for Say {
+    async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Said, Failed> {
+        Ok(Said(self.0))
     }
 }
 
 protocol! {
-    struct Echo { commands { 0 => Say } replies { 0 => Said } }
+    struct Echo { commands { 0 => Say -> Said } replies { 0 => Said } failure close_connection }
 }
 
 #[tokio::test(start_paused = true)]
@@ -528,7 +641,8 @@ async fn a_format_of_the_users_own_carries_a_service() {
         assert_eq!(client.send(Say(text.clone())).await.expect("a reply"), Said(text));
     }
     let over = "x".repeat(5 << 20);
-    assert_eq!(client.send(Say(over)).await.expect_err("over the limit").kind(), ErrorKind::Limit);
+    let error = Error::from(client.send(Say(over)).await.expect_err("over the limit"));
+    assert_eq!(error.kind(), ErrorKind::Limit);
     assert_eq!(client.send(Say("more".into())).await.expect("it goes on"), Said("more".into()));
     assert_eq!(server.counters().commands, 4);
 }

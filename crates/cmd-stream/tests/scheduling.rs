@@ -5,15 +5,16 @@
 //! compared with one of the same load beside a plain task that burns as much, which no scheduling of ours can
 //! influence; and most of some repetitions have to hold it, not all.
 
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cmd_stream::format::Encode;
 use cmd_stream::protocol::CommandOf;
-use cmd_stream::server::Handle;
-use cmd_stream::{Client, Command, Execute, Failed, Json, Proxy, Reply, Scheduling, Server, protocol};
+use cmd_stream::protocol::kind::{HasReply, Plain};
+use cmd_stream::server::{Handle, Scheduling};
+use cmd_stream::{Answer, Client, Command, Context, Execute, Failed, Json, Proxy, Reply, Server, protocol};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use testkit::ends::{both, serve};
@@ -80,7 +81,6 @@ struct Done {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 struct Task(String);
 
-impl Reply for Task {}
 impl Reply for Done {
     fn is_last(&self) -> bool {
         self.last
@@ -89,15 +89,15 @@ impl Reply for Done {
 
 impl<const HOW: u8> Command for Burn<HOW> {
     type Reply = Done;
+    type Kind = Plain;
 }
 impl<const HOW: u8> Command for ReplyAndBurn<HOW> {
     type Reply = Done;
-}
-impl Command for Quick {
-    type Reply = Done;
+    type Kind = Plain;
 }
 impl<const HOW: u8> Command for WhichTask<HOW> {
     type Reply = Task;
+    type Kind = Plain;
 }
 
 /// The Receiver.
@@ -138,16 +138,16 @@ impl<const HOW: u8> Execute<Furnace> for ReplyAndBurn<HOW> {
     }
 }
 
-impl Execute<Furnace> for Quick {
-    async fn execute(self, _: &Furnace, proxy: Proxy<'_, Done>) -> Result<(), Failed> {
-        proxy.send(Done { last: true }).await
+impl Answer<Furnace> for Quick {
+    async fn answer(self, _: &Furnace, _: &Context<'_>) -> Result<Done, Failed> {
+        Ok(Done { last: true })
     }
 }
 
-impl<const HOW: u8> Execute<Furnace> for WhichTask<HOW> {
+impl<const HOW: u8> Answer<Furnace> for WhichTask<HOW> {
     const SCHEDULING: Scheduling = scheduling(HOW);
 
-    async fn execute(self, furnace: &Furnace, proxy: Proxy<'_, Task>) -> Result<(), Failed> {
+    async fn answer(self, furnace: &Furnace, _: &Context<'_>) -> Result<Task, Failed> {
         let task = Task(tokio::task::id().to_string());
         if self.burn {
             furnace.burn();
@@ -155,14 +155,14 @@ impl<const HOW: u8> Execute<Furnace> for WhichTask<HOW> {
         if self.wait {
             furnace.0.1.acquire().await?.forget();
         }
-        proxy.send(task).await
+        Ok(task)
     }
 }
 
 protocol! {
     struct Kitchen {
         commands {
-            0 => Quick,
+            0 => Quick -> Done,
             1 => Burn<0> as BurnAdaptive,
             2 => Burn<1> as BurnInPlace,
             3 => Burn<2> as BurnSpawned,
@@ -174,6 +174,7 @@ protocol! {
             9 => WhichTask<2> as WhichTaskSpawned,
         }
         replies { 0 => Done, 1 => Task }
+        failure close_connection
     }
 }
 
@@ -226,13 +227,13 @@ async fn limit(client: &Cook) -> Duration {
 /// Quick Commands beside one that burns: what they take, and what they may take.
 async fn quick_ones_beside_one_that_burns<C>(command: fn() -> C) -> (Duration, Duration)
 where
-    C: CommandOf<Kitchen, Reply = Done>,
+    C: CommandOf<Kitchen, Reply = Done, Kind: HasReply>,
     Json: Encode<C>,
 {
     let (client, furnace, _server) = kitchen().await;
     let limit = limit(&client).await;
     // It is sent first, so that all others stand behind it in the connection.
-    let burning = client.send(command()).into_future();
+    let burning = client.send(command());
     let (done, took) = within(async { tokio::join!(burning, quick_ones(&client)) }).await;
     assert!(done.expect("a reply").last && furnace.has_burnt());
     (took, limit)
@@ -241,7 +242,7 @@ where
 /// A Reply of a Command that burns when it has sent it: what it takes, and what it may take.
 async fn reply_before_the_burning<C>(command: fn() -> C) -> (Duration, Duration)
 where
-    C: CommandOf<Kitchen, Reply = Done>,
+    C: CommandOf<Kitchen, Reply = Done, Kind: HasReply>,
     Json: Encode<C>,
 {
     let (client, furnace, _server) = kitchen().await;
@@ -304,7 +305,7 @@ fn a_command_that_burns_in_place_does_delay_them() {
 
 async fn tasks<const HOW: u8>(client: &Cook, n: usize) -> Vec<Task>
 where
-    WhichTask<HOW>: CommandOf<Kitchen, Reply = Task>,
+    WhichTask<HOW>: CommandOf<Kitchen, Reply = Task, Kind: HasReply>,
 {
     let mut tasks = Vec::new();
     for _ in 0..n {
@@ -355,7 +356,7 @@ async fn until_polled(client: &Cook, as_said: impl Fn(&Task) -> bool) {
 async fn a_command_that_waits_holds_up_nobody_however_it_is_scheduled() {
     async fn check<const HOW: u8>()
     where
-        WhichTask<HOW>: CommandOf<Kitchen, Reply = Task>,
+        WhichTask<HOW>: CommandOf<Kitchen, Reply = Task, Kind: HasReply>,
     {
         let (client, furnace, server) = in_memory().await;
         let waiting =

@@ -1,10 +1,11 @@
 //! Calls for a stream of Replies: their order, their end, and what they do to the others on their connection.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cmd_stream::client::{Limits, Overflow};
-use cmd_stream::{Client, Error, ErrorKind, Json, Origin, Sender, Server, client, server};
+use cmd_stream::{CallError, Client, Error, ErrorKind, Json, Origin, Sender, Server, client, server};
 use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt};
 use testkit::ends::{both, client_and_bytes, json_frame, serve};
@@ -33,7 +34,7 @@ fn reply(seq: u64, value: i64, last: bool) -> Vec<u8> {
     json_frame(seq, 1, &format!(r#"{{"Value":{value},"Last":{last}}}"#))
 }
 
-fn value(reply: Option<Result<StreamResult, Error>>) -> Option<i64> {
+fn value(reply: Option<Result<StreamResult, CallError<Infallible>>>) -> Option<i64> {
     reply.map(|reply| reply.expect("a reply").value)
 }
 
@@ -186,7 +187,7 @@ async fn replies_that_had_arrived_are_given_before_the_reason_why_the_connection
         assert_eq!(within(client.closed()).await.kind(), kind);
         assert_eq!(value(stream.next().await), Some(0));
         assert_eq!(value(stream.next().await), Some(1));
-        let error = stream.next().await.expect("the reason").expect_err("the reason");
+        let error = Error::from(stream.next().await.expect("the reason").expect_err("the reason"));
         assert_eq!((error.kind(), error.origin(), error.was_sent()), (kind, Origin::Remote, true));
         assert!(stream.next().await.is_none());
         assert_eq!(client.in_flight(), 0);
@@ -251,9 +252,9 @@ async fn a_stream_keeps_its_connection_open() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_and_its_calls_say_what_they_are() {
     let (client, _peer) = client_and_bytes(client(), 1 << 16).await;
-    assert_eq!(format!("{:?}", client.send(count(0, 1))), "Send { .. }");
+    assert_eq!(format!("{:?}", client.send(count(0, 1))), "Call { .. }");
     assert_eq!(format!("{:?}", client.stream(count(0, 1))), "OpenStream { .. }");
     let stream = client.stream(count(0, 1)).await.expect("sent");
-    assert_eq!(format!("{stream:?}"), "ReplyStream { seq: Some(Seq(1)), .. }");
-    assert_eq!(format!("{client:?}"), r#"Client { peer: Other("bytes"), in_flight: 1 }"#);
+    assert_eq!(format!("{stream:?}"), "ReplyStream { seq: Some(1), .. }");
+    assert_eq!(format!("{client:?}"), r#"Client { peer: Some(Peer(bytes)), in_flight: 1 }"#);
 }

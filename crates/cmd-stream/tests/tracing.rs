@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::future::IntoFuture;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -97,7 +96,7 @@ async fn the_life_of_a_connection_is_logged_in_a_span_with_its_peer_and_number()
     let handle = server.handle();
     let serving = tokio::spawn(server.serve());
     let client = Client::connect(handle.local_addr().to_string(), Sample, Json).await.expect("it listens");
-    within(client.send(EchoCmd::default()).into_future()).await.expect("a reply");
+    within(client.send(EchoCmd::default())).await.expect("a reply");
     client.close();
     until(|| !log.events("connection ended").is_empty() && handle.counters().open == 0).await;
     handle.shutdown();
@@ -119,4 +118,55 @@ async fn the_life_of_a_connection_is_logged_in_a_span_with_its_peer_and_number()
         ended.iter().any(|event| event.fields["reason"].contains("the client closed the connection")),
         "{ended:?}"
     );
+}
+
+#[tokio::test]
+async fn commands_that_fail_are_logged_with_their_name_seq_and_peer() {
+    use cmd_stream::{Answer, Context, Failed, Problem, protocol};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    struct Note;
+    #[derive(Serialize, Deserialize)]
+    struct Ask;
+    #[derive(Serialize, Deserialize)]
+    struct Done;
+
+    impl Answer<()> for Note {
+        async fn answer(self, (): &(), _: &Context<'_>) -> Result<(), Failed> {
+            Err(Failed::new("no room"))
+        }
+    }
+    impl Answer<()> for Ask {
+        async fn answer(self, (): &(), _: &Context<'_>) -> Result<Done, Failed> {
+            Err(Failed::new("no idea"))
+        }
+    }
+
+    protocol! {
+        struct Desk {
+            commands { 0 => Note -> (), 1 => Ask -> Done }
+            replies { 0 => Done, 1 => Problem }
+            failure Problem
+        }
+    }
+
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let (client, _) = testkit::ends::both(Server::builder(Desk, Json, ()), Client::builder(Desk, Json)).await;
+    within(client.post(Note)).await.expect("it is written");
+    within(client.send(Ask)).await.err().expect("it fails");
+    until(|| log.events("one-way command failed").len() == 1 && log.events("command failed").len() == 1)
+        .await;
+    for (message, level, name, seq, why) in [
+        // Nobody but the log hears of it.
+        ("one-way command failed", Level::WARN, "Note", "1", "no room"),
+        ("command failed", Level::DEBUG, "Ask", "2", "no idea"),
+    ] {
+        let [event] = &log.events(message)[..] else { panic!("{message}") };
+        assert_eq!(event.level, level, "{message}");
+        let field = |name: &str| event.fields[name].trim_matches('"').to_owned();
+        let expected = (name, seq, "memory", why);
+        assert_eq!((&*field("name"), &*field("seq"), &*field("peer"), &*field("failed")), expected);
+    }
 }

@@ -1,11 +1,10 @@
 //! Calls for one Reply: many at once, Replies in any order, values of all sizes, bytes however they are cut.
 
-use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 
-use cmd_stream::proto::frame::Seq;
-use cmd_stream::transport::Unix;
-use cmd_stream::{Client, ErrorKind, Json, Origin, Sender, Server, client, server};
+use cmd_stream::proto::Seq;
+use cmd_stream::transport::{Peer, Unix};
+use cmd_stream::{Client, Error, ErrorKind, Json, Origin, Sender, Server, client, server};
 use futures_util::future::join_all;
 use testkit::ends::{both, client_and_bytes, json_frame, serve, server_and_bytes};
 use testkit::peer::BytePeer;
@@ -191,8 +190,8 @@ async fn a_reply_of_another_type_than_the_command_declares_ends_the_client() {
         peer.send(&json_frame(1, 1, r#"{"Value":1,"Last":true}"#)).await;
         peer.expect_end().await;
     };
-    let (reply, ()) = within(async { tokio::join!(client.send(echo(1)).into_future(), serving) }).await;
-    let error = reply.expect_err("it is of another type");
+    let (reply, ()) = within(async { tokio::join!(client.send(echo(1)), serving) }).await;
+    let error = Error::from(reply.expect_err("it is of another type"));
     assert_eq!((error.kind(), error.origin(), error.was_sent()), (ErrorKind::Protocol, Origin::Remote, true));
 }
 
@@ -208,13 +207,13 @@ async fn a_closed_client_fails_pending_and_later_calls() {
     };
     let (replies, ()) = within(async { tokio::join!(join_all(pending), closing) }).await;
     for reply in replies {
-        let error = reply.expect_err("closed");
+        let error = Error::from(reply.expect_err("closed"));
         assert_eq!(
             (error.kind(), error.origin(), error.was_sent()),
             (ErrorKind::Closed, Origin::Local, true)
         );
     }
-    let error = client.send(echo(1)).await.expect_err("closed");
+    let error = Error::from(client.send(echo(1)).await.expect_err("closed"));
     assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Closed, false));
     assert_eq!((client.closed().await.kind(), client.in_flight()), (ErrorKind::Closed, 0));
 }
@@ -228,10 +227,10 @@ async fn a_lost_connection_fails_pending_and_later_calls_with_its_reason() {
             peer.send(rest).await;
             drop(peer);
         };
-        let (reply, ()) = within(async { tokio::join!(client.send(echo(1)).into_future(), losing) }).await;
-        let error = reply.expect_err("it is lost");
+        let (reply, ()) = within(async { tokio::join!(client.send(echo(1)), losing) }).await;
+        let error = Error::from(reply.expect_err("it is lost"));
         assert_eq!((error.kind(), error.origin(), error.was_sent()), (kind, Origin::Remote, true));
-        let error = client.send(echo(1)).await.expect_err("it is lost");
+        let error = Error::from(client.send(echo(1)).await.expect_err("it is lost"));
         assert_eq!((error.kind(), error.was_sent()), (kind, false));
         assert_eq!(client.in_flight(), 0);
     }
@@ -329,8 +328,7 @@ async fn a_client_reads_the_greeting_and_replies_byte_by_byte() {
         }
     };
     let calling = async {
-        let client =
-            client().over(ours, cmd_stream::transport::Peer::Other("bytes".into())).await.expect("greeted");
+        let client = client().over(ours, Peer::other("bytes")).await.expect("greeted");
         check(&client, echo(7)).await;
         check(&client, echo(7)).await;
     };
@@ -362,8 +360,7 @@ async fn two_busy_ends_with_tiny_buffers_do_not_block_each_other() {
         };
         tokio::join!(to, from)
     });
-    let client =
-        client().over(ours, cmd_stream::transport::Peer::Other("pump".into())).await.expect("greeted");
+    let client = client().over(ours, Peer::other("pump")).await.expect("greeted");
     within(join_all((0..32).map(|n| check(&client, EchoCmd { string: "z".repeat(6000), ..echo(n) })))).await;
     drop(client);
     pump.abort();
@@ -403,8 +400,8 @@ async fn commands_travel_over_a_unix_socket() {
     let server = sample().listen(UnixListener::bind(&path).expect("a path of our own")).expect("an address");
     let handle = server.handle();
     tokio::spawn(server.serve());
-    assert_eq!(handle.local_addr(), &cmd_stream::transport::Peer::Unix(Some(path.clone())));
-    let client = within(client().connect_by(&Unix::new(&path))).await.expect("a server");
+    assert_eq!(handle.local_addr(), &Peer::unix(Some(path.clone())));
+    let client = within(client().connect_by(Unix::new(&path))).await.expect("a server");
     check(&client, text(100_000)).await;
     std::fs::remove_file(&path).expect("it is there");
 }
@@ -417,6 +414,6 @@ async fn commands_travel_over_the_callers_own_listener_and_stream() {
     tokio::spawn(server.serve());
     let stream = tokio::net::TcpStream::connect(address).await.expect("a server");
     let client = within(client().over(stream, address.into())).await.expect("greeted");
-    assert_eq!(client.peer().to_string(), address.to_string());
+    assert_eq!(client.peer().expect("it is connected").to_string(), address.to_string());
     check(&client, text(100_000)).await;
 }

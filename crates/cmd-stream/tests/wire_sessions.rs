@@ -2,16 +2,18 @@
 //! to our server, and what the server said to our client; what ours answers is compared with the recording, frame by
 //! frame, in each Format. In memory and on a paused clock, so that the delays in the recordings cost nothing and cannot be missed.
 
+use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use cmd_stream::format::{Decode, Encode, EncodeError, Format};
-use cmd_stream::proto::frame::Tag;
+use cmd_stream::proto::Tag;
 use cmd_stream::proto::{Decoded, varint};
-use cmd_stream::protocol::{ClientProtocol, CommandOf, Protocol};
-use cmd_stream::server::{Limits, LostConnection};
+use cmd_stream::protocol::kind::Plain;
+use cmd_stream::protocol::{ClientProtocol, CommandOf, Protocol, ReplyOf};
+use cmd_stream::server::Limits;
 use cmd_stream::transport::{Accept as _, Connect as _, memory};
-use cmd_stream::{Client, Command, ErrorKind, Origin, Reply, Server, ServerInfo, protocol};
+use cmd_stream::{CallError, Client, Command, ErrorKind, Origin, Server, ServerInfo, protocol};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -293,12 +295,12 @@ async fn our_server_answers_each_recorded_client_as_the_recorded_server_did() {
 async fn play_to_server<C: Codec>(session: &Session) {
     let name = &session.name;
     let (connector, listener) = memory::pair();
-    let (lost, mut losses) = mpsc::unbounded_channel::<LostConnection>();
+    let (reason, mut reasons) = mpsc::unbounded_channel();
     let idle = session.server_options.cmd_receive_duration_ms.map(Duration::from_millis);
     let server = Server::builder(C::Protocol::default(), C::FORMAT, Service)
         .server_info(session.server_info())
         .limits(Limits::default().idle(idle))
-        .on_connection_lost(move |connection| drop(lost.send(connection.clone())))
+        .on_connection_lost(move |lost| drop(reason.send(lost.reason.clone())))
         .listen(listener)
         .expect("it listens");
     let handle = server.handle();
@@ -321,12 +323,12 @@ async fn play_to_server<C: Codec>(session: &Session) {
             other => panic!("{name}: closed by what no test knows: {other}"),
         }
         peer.expect_end().await;
-        let lost = within(losses.recv()).await.expect("the callback is called");
-        assert_eq!(kind_of(&lost.reason), error_of(expected), "{name}: {} for {expected}", lost.reason);
+        let reason = within(reasons.recv()).await.expect("the callback is called");
+        assert_eq!(kind_of(&reason), error_of(expected), "{name}: {reason:#} for {expected}");
     }
     handle.close();
     within(serving).await.expect("serve does not panic");
-    assert!(losses.recv().await.is_none(), "{name}: one call of the callback for each connection");
+    assert!(reasons.recv().await.is_none(), "{name}: one call of the callback for each connection");
 }
 
 /// In Go any Reply can answer any Command. For our client that is said in a Protocol of its own, in which each Command
@@ -335,6 +337,7 @@ struct Any<T, R>(T, PhantomData<fn() -> R>);
 
 impl<T: Command, R: Send + 'static> Command for Any<T, R> {
     type Reply = R;
+    type Kind = Plain;
 }
 
 /// A Format in which an [`Any`] stands as what is in it.
@@ -342,6 +345,7 @@ impl<T: Command, R: Send + 'static> Command for Any<T, R> {
 struct Transparent<F>(F);
 
 impl<F: Format> Format for Transparent<F> {
+    const NAME: &str = F::NAME;
     type Progress = F::Progress;
 
     fn encode_tag(&self, tag: Tag, out: &mut Vec<u8>) {
@@ -368,14 +372,12 @@ impl<F: Decode<T>, T> Decode<T> for Transparent<F> {
 /// The client's side of the sample service in a Format.
 trait Played: Codec {
     /// The Protocol in which any Reply can answer any Command.
-    type Recorded: ClientProtocol<Transparent<Self::Format>> + Default;
+    type Recorded: ClientProtocol<Transparent<Self::Format>, Failure = Infallible> + Default;
     /// An enum over its Replies.
-    type AnyReply: Send + 'static;
+    type AnyReply: ReplyOf<Self::Recorded>;
 
-    /// The value of a Reply, and whether it is a last one.
-    fn seen(reply: Self::AnyReply) -> (Self::Body, bool);
-    /// The value of an unexpected Reply.
-    fn seen_unexpected(reply: <Self::Recorded as Protocol>::Reply) -> Self::Body;
+    /// The value of a Reply.
+    fn body(reply: <Self::Recorded as Protocol>::Reply) -> Self::Body;
     /// Starts the call of a Command.
     fn start(call: Call<Self>, command: Self::Body);
 }
@@ -397,6 +399,7 @@ macro_rules! played {
                     commands { $( $command_tag => Any<$command, AnyReply> as $command_name ),+ }
                     replies { $( $reply_tag => $reply ),+ }
                     enum AnyReply { $( $reply($reply) ),+ }
+                    failure close_connection
                 }
             }
 
@@ -409,16 +412,7 @@ macro_rules! played {
                 type Recorded = Recorded;
                 type AnyReply = AnyReply;
 
-                fn seen(reply: AnyReply) -> (Body, bool) {
-                    match reply {
-                        $( AnyReply::$reply(reply) => {
-                            let is_last = reply.is_last();
-                            (Body::$reply(reply), is_last)
-                        } )+
-                    }
-                }
-
-                fn seen_unexpected(reply: RecordedReply) -> Body {
+                fn body(reply: RecordedReply) -> Body {
                     match reply {
                         $( RecordedReply::$reply(reply) => Body::$reply(reply), )+
                     }
@@ -455,7 +449,7 @@ impl<C: Played> Call<C> {
     /// Sends the Command, and reports all that comes back for it.
     async fn run<T>(self, command: T)
     where
-        Any<T, C::AnyReply>: CommandOf<C::Recorded, Reply = C::AnyReply>,
+        Any<T, C::AnyReply>: CommandOf<C::Recorded, Reply = C::AnyReply, Kind = Plain>,
         C::Format: Encode<T>,
     {
         let Self { client, seq, events } = self;
@@ -467,9 +461,13 @@ impl<C: Played> Call<C> {
         };
         while let Some(reply) = replies.next().await {
             let seq = seq.clone();
-            let event = match reply.map(C::seen) {
-                Ok((body, is_last)) => Event::Reply { seq, body, is_last },
-                Err(error) => Event::Failed { seq, error },
+            let event = match reply {
+                Ok(reply) => {
+                    let reply = reply.into_reply().expect("the command is not one-way");
+                    let is_last = C::Recorded::is_last(&reply);
+                    Event::Reply { seq, body: C::body(reply), is_last }
+                }
+                Err(CallError::Other(error)) => Event::Failed { seq, error },
             };
             let _ = events.send(event);
         }
@@ -497,11 +495,11 @@ fn assert_same<C: Codec>(seen: &Event<C::Body>, recorded: &ClientResult, context
         }
         Event::Failed { seq, error } => {
             same_seq(seq);
-            let text = recorded.error.as_deref().unwrap_or_else(|| panic!("{context}: {error}"));
-            assert_eq!(kind_of(error), error_of(text), "{context}: {error} for {text}");
-            assert!(error.was_sent(), "{context}: {error}");
+            let text = recorded.error.as_deref().unwrap_or_else(|| panic!("{context}: {error:#}"));
+            assert_eq!(kind_of(error), error_of(text), "{context}: {error:#} for {text}");
+            assert!(error.was_sent(), "{context}: {error:#}");
         }
-        Event::NotSent { error } => panic!("{context}: {error}"),
+        Event::NotSent { error } => panic!("{context}: {error:#}"),
     }
 }
 
@@ -536,13 +534,13 @@ async fn play_to_client<C: Played>(session: &Session) {
         .on_unexpected_reply({
             let events = events.clone();
             move |seq, reply| {
-                let body = C::seen_unexpected(reply);
+                let body = C::body(reply);
                 let _ = events.send(Event::Unexpected { seq: seq.to_string(), body });
             }
         });
     let steps = connection.steps();
     let ((_, greeting), steps) = steps.split_first().expect("it begins with the greeting");
-    let (client, mut peer) = tokio::join!(builder.connect_by(&connector), async {
+    let (client, mut peer) = tokio::join!(builder.connect_by(connector), async {
         let mut peer = BytePeer::over(listener.accept().await.expect("it listens").0);
         peer.send_hex(&greeting.hex).await;
         peer
@@ -550,7 +548,7 @@ async fn play_to_client<C: Played>(session: &Session) {
     let client = match (client, &session.outcome.client_init_error) {
         (Ok(client), None) => client,
         (Err(error), Some(text)) => {
-            assert_eq!(kind_of(&error), error_of(text), "{name}: {error} for {text}");
+            assert_eq!(kind_of(&error), error_of(text), "{name}: {error:#} for {text}");
             return peer.expect_end().await;
         }
         (connected, expected) => panic!("{name}: {connected:?} for {expected:?}"),
@@ -593,14 +591,14 @@ async fn play_to_client<C: Played>(session: &Session) {
     }
     let reason = within(client.closed()).await;
     if waits_for_reconnecting {
-        assert_eq!(kind_of(&reason), error_of("EOF"), "{name}: {reason}");
+        assert_eq!(kind_of(&reason), error_of("EOF"), "{name}: {reason:#}");
         let again = timeout(Duration::from_secs(10), listener.accept()).await;
         assert!(
             again.is_err(),
             "{name}: the client connects again now, so that the table of exceptions is stale"
         );
     } else if let Some(text) = &session.outcome.client_error {
-        assert_eq!(kind_of(&reason), error_of(text), "{name}: {reason} for {text}");
+        assert_eq!(kind_of(&reason), error_of(text), "{name}: {reason:#} for {text}");
     }
     peer.expect_end().await;
     if let Some(text) = &session.outcome.client_send_error {

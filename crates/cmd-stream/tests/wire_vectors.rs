@@ -9,9 +9,10 @@ use cmd_stream::format::{Encode, EncodeError, Format};
 use cmd_stream::proto::frame::{Frame, FrameReader, Head, Seq, Tag};
 use cmd_stream::proto::handshake::ServerInfo;
 use cmd_stream::proto::{DecodeError, Decoded, Fault, varint};
-use cmd_stream::protocol::{ClientProtocol, CommandOf, CommandVisitor, Protocol, ServerProtocol};
+use cmd_stream::protocol::{ClientProtocol, CommandOf, Protocol, ServedIn};
+use cmd_stream::server::{CommandVisitor, ServerProtocol};
 use cmd_stream::transport::Peer;
-use cmd_stream::{Client, ErrorKind, Execute, Json, Mus, Protobuf};
+use cmd_stream::{CallError, Client, ErrorKind, Execute, Json, Mus, Protobuf};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::peer::BytePeer;
@@ -80,7 +81,7 @@ where
         match decoded {
             Decoded::Value(value, taken) => Self::Value(value.into(), taken),
             Decoded::Incomplete(_) => Self::Incomplete,
-            Decoded::Invalid(DecodeError { fault, at }) => {
+            Decoded::Invalid(DecodeError { fault, at, .. }) => {
                 let code = match &fault {
                     Fault::VarintOverflow => "overflow",
                     Fault::NegativeLength(_) => "negative_length",
@@ -484,7 +485,7 @@ mod frames {
                             } )+
                             $( Body::$reply(reply) => SampleReply::$reply(reply), )+
                         };
-                        <Sample as ServerProtocol<$format, Service>>::encode_reply(format, &reply, out)
+                        <Sample as ServedIn<$format>>::encode_reply(format, &reply, out)
                     }
                 }
             };
@@ -760,10 +761,10 @@ async fn a_command_that_cannot_be_encoded_fails_its_call_and_leaves_no_byte() {
             let (io, server) = tokio::io::duplex(4096);
             let mut server = BytePeer::over(server);
             server.send(testkit::peer::GREETING).await;
-            let peer = Peer::Other("test".into());
+            let peer = Peer::other("test");
             let client = Client::builder(Sample, Json).over(io, peer).await.expect("it is greeted");
 
-            let error = client.send(command).await.expect_err(&vector.name);
+            let CallError::Other(error) = client.send(command).await.expect_err(&vector.name);
             assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Encode, false), "{}", vector.name);
             let next = client.send(FailCmd {});
             let (_, received) = tokio::join!(

@@ -2,8 +2,8 @@
 
 use cmd_stream::format::Format;
 use cmd_stream::proto::varint;
-use cmd_stream::protocol::{ClientProtocol, ServerProtocol};
-use cmd_stream::server::Handle;
+use cmd_stream::protocol::ClientProtocol;
+use cmd_stream::server::{Handle, ServerProtocol};
 use cmd_stream::transport::{Connect, Peer, memory};
 use cmd_stream::{Client, Invoker, client, server};
 use tokio::io::{DuplexStream, duplex};
@@ -56,7 +56,7 @@ where
     I: Invoker<P>,
 {
     let (connector, handle) = serve_in_memory(server);
-    let client = within(client.connect_by(&connector)).await.expect("the server greets");
+    let client = within(client.connect_by(connector)).await.expect("the server greets");
     (client, handle)
 }
 
@@ -89,7 +89,7 @@ where
     let (ours, theirs) = duplex(buffer.max(GREETING.len()));
     let mut peer = BytePeer::over(theirs);
     peer.send(GREETING).await;
-    let client = within(client.over(ours, Peer::Other("bytes".into()))).await.expect("it was greeted");
+    let client = within(client.over(ours, Peer::other("bytes"))).await.expect("it was greeted");
     (client, peer)
 }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use cmd_stream::server::Limits;
-use cmd_stream::{Command, Execute, Failed, Proxy, Reply, protocol};
+use cmd_stream::protocol::kind::Wrapper;
+use cmd_stream::server::{Limits, Scheduling};
+use cmd_stream::{Answer, Command, Context, Execute, Failed, Proxy, Reply, protocol};
 use mus_format::Mus;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
@@ -101,34 +102,21 @@ pub struct DelayResult {
     pub id: i64,
 }
 
-impl Reply for EchoResult {}
-impl Reply for DelayResult {}
 impl Reply for StreamResult {
     fn is_last(&self) -> bool {
         self.last
     }
 }
 
-impl Command for EchoCmd {
-    type Reply = EchoResult;
-}
-impl Command for StreamCmd {
-    type Reply = StreamResult;
-}
-impl Command for FailCmd {
-    type Reply = EchoResult;
-}
-impl Command for DelayCmd {
-    type Reply = DelayResult;
-}
 impl<C: Command> Command for TraceCmd<C> {
     type Reply = C::Reply;
+    type Kind = Wrapper<C::Kind>;
 }
 
-impl Execute<Service> for EchoCmd {
-    async fn execute(self, _: &Service, proxy: Proxy<'_, EchoResult>) -> Result<(), Failed> {
+impl Answer<Service> for EchoCmd {
+    async fn answer(self, _: &Service, _: &Context<'_>) -> Result<EchoResult, Failed> {
         let Self { bool, int64, string, float64 } = self;
-        proxy.send(EchoResult { bool, int64, string, float64 }).await
+        Ok(EchoResult { bool, int64, string, float64 })
     }
 }
 
@@ -141,26 +129,29 @@ impl Execute<Service> for StreamCmd {
     }
 }
 
-impl Execute<Service> for FailCmd {
-    async fn execute(self, _: &Service, _: Proxy<'_, EchoResult>) -> Result<(), Failed> {
+impl Answer<Service> for FailCmd {
+    async fn answer(self, _: &Service, _: &Context<'_>) -> Result<EchoResult, Failed> {
         Err(Failed::new("the command failed, as it was asked to"))
     }
 }
 
-impl Execute<Service> for DelayCmd {
-    async fn execute(self, _: &Service, proxy: Proxy<'_, DelayResult>) -> Result<(), Failed> {
+impl Answer<Service> for DelayCmd {
+    async fn answer(self, _: &Service, _: &Context<'_>) -> Result<DelayResult, Failed> {
         sleep(Duration::from_millis(self.delay_ms.try_into().unwrap_or(0))).await;
-        proxy.send(DelayResult { id: self.id }).await
+        Ok(DelayResult { id: self.id })
     }
 }
 
-impl<C: Execute<Service>> Execute<Service> for TraceCmd<C> {
+/// For any Receiver that can execute what is in it, whichever crate they are of.
+impl<R: Sync, C: Execute<R>> Execute<R> for TraceCmd<C> {
+    const SCHEDULING: Scheduling = C::SCHEDULING;
+
     fn execute(
         self,
-        service: &Service,
+        receiver: &R,
         proxy: Proxy<'_, C::Reply>,
     ) -> impl Future<Output = Result<(), Failed>> + Send {
-        self.cmd.execute(service, proxy)
+        self.cmd.execute(receiver, proxy)
     }
 }
 
@@ -168,13 +159,14 @@ protocol! {
     /// The sample service, with the tags of the JSON vectors.
     pub struct Sample {
         commands {
-            0 => EchoCmd,
-            1 => StreamCmd,
-            2 => FailCmd,
-            3 => DelayCmd,
+            0 => EchoCmd -> EchoResult,
+            1 => StreamCmd -> StreamResult,
+            2 => FailCmd -> EchoResult,
+            3 => DelayCmd -> DelayResult,
             4 => TraceCmd<EchoCmd> as TraceEchoCmd,
         }
         replies { 0 => EchoResult, 1 => StreamResult, 2 => DelayResult }
+        failure close_connection
     }
 }
 

@@ -4,14 +4,14 @@
 //! cargo run -p protobuf_build_script
 //! ```
 //!
-//! The example `calc_protobuf` is the same calculator with generated code that is committed, so that who builds it
-//! builds no generator. Which of the two is better is a matter of taste: here nothing can be out of date, and there
-//! building takes less, and what changes can be reviewed.
+//! The example `calc_protobuf` is the same calculator with generated code that is committed, so that building it needs no
+//! generator. Each way has its advantages: here the code cannot be out of date; there the build takes less time, and
+//! changes of the code can be reviewed.
 
 use std::error::Error;
 
 use calc::{AddCmd, CalcResult};
-use cmd_stream::{Command, Execute, Failed, Protobuf, Proxy, Reply, Sender, Server, protocol};
+use cmd_stream::{Answer, Context, Failed, Problem, Protobuf, Sender, Server, protocol};
 
 /// The messages of `calc.proto`.
 #[allow(unreachable_pub, dead_code, reason = "generated, with all that is in the file")]
@@ -22,24 +22,19 @@ mod calc {
 /// The Receiver.
 struct Calc;
 
-impl Reply for CalcResult {}
-
-impl Command for AddCmd {
-    type Reply = CalcResult;
-}
-
-impl Execute<Calc> for AddCmd {
-    async fn execute(self, _: &Calc, proxy: Proxy<'_, CalcResult>) -> Result<(), Failed> {
-        let r = self.a.checked_add(self.b).ok_or_else(|| Failed::new("overflow"))?;
-        proxy.send(CalcResult { r }).await
+protocol! {
+    /// Which Commands and Replies there are, which Reply answers which Command, and what each is on the wire.
+    struct Calculator {
+        commands { 0 => AddCmd -> CalcResult }
+        replies { 0 => CalcResult, 1 => Problem }
+        failure Problem
     }
 }
 
-protocol! {
-    /// Which Commands and Replies there are, and what each is on the wire.
-    struct Calculator {
-        commands { 0 => AddCmd }
-        replies { 0 => CalcResult }
+impl Answer<Calc> for AddCmd {
+    async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<CalcResult, Failed> {
+        let r = self.a.checked_add(self.b).ok_or_else(|| Failed::new("overflow"))?;
+        Ok(CalcResult { r })
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use cmd_stream::format::json::Length;
 use cmd_stream::format::{Encode, EncodeError, Format};
-use cmd_stream::proto::Decoded;
-use cmd_stream::proto::frame::Tag;
-use cmd_stream::protocol::{ClientProtocol, CommandOf, CommandVisitor, ServerProtocol};
+use cmd_stream::proto::{Decoded, Tag};
+use cmd_stream::protocol::{ClientProtocol, CommandOf, ServedIn};
+use cmd_stream::server::{CommandVisitor, ServerProtocol};
 use cmd_stream::{Execute, Json};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -121,7 +121,7 @@ impl Side for Reply {
             Self::Stream(reply) => SampleReply::StreamResult(reply),
             Self::Delay(reply) => SampleReply::DelayResult(reply),
         };
-        <Sample as ServerProtocol<Json, Service>>::encode_reply(format, &reply, out)
+        Sample::encode_reply(format, &reply, out)
     }
 
     fn parse(tag: i64, text: &[u8]) -> Option<Result<Self, EncodeError>> {

@@ -2,9 +2,9 @@
 
 use cmd_stream::format::protobuf::Length;
 use cmd_stream::format::{Encode, EncodeError, Format};
-use cmd_stream::proto::Decoded;
-use cmd_stream::proto::frame::Tag;
-use cmd_stream::protocol::{ClientProtocol, CommandOf, CommandVisitor, ServerProtocol};
+use cmd_stream::proto::{Decoded, Tag};
+use cmd_stream::protocol::{ClientProtocol, CommandOf, ServedIn};
+use cmd_stream::server::{CommandVisitor, ServerProtocol};
 use cmd_stream::{Execute, Protobuf};
 use testkit::sample::Service;
 use testkit::sample::protobuf::{
@@ -114,7 +114,7 @@ impl Side for Reply {
             Self::Two(reply) => SampleReply::Result2(reply),
             Self::Calc(reply) => SampleReply::CalcResult(reply),
         };
-        <Sample as ServerProtocol<Protobuf, Service>>::encode_reply(format, &reply, out)
+        Sample::encode_reply(format, &reply, out)
     }
 
     fn parse(tag: i64, body: &[u8]) -> Option<Result<Self, EncodeError>> {

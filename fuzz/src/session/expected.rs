@@ -8,7 +8,7 @@ use cmd_stream::{ErrorKind, Origin};
 
 use super::super::sample::{Item, Next, Side, Stream};
 use super::plan::Plan;
-use super::service::{Answer, Fed};
+use super::service::{Answered, Fed};
 
 /// What the server must do.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl<S: Fed> Expected<S> {
     /// Plays a Command; what it answers later is returned.
     fn execute(&mut self, plan: &Plan, seq: Seq, command: S::Command) -> Option<Item<S::Reply>> {
         match S::answer(command) {
-            Answer::AtOnce(replies) => {
+            Answered::AtOnce(replies) => {
                 let mut is_done = false;
                 let all_sent = replies.into_iter().all(|reply| {
                     is_done = S::is_last(&reply);
@@ -120,7 +120,7 @@ impl<S: Fed> Expected<S> {
                 }
                 None
             }
-            Answer::Late(reply) => {
+            Answered::Late(reply) => {
                 let reply = Item::Value(seq, reply);
                 self.output += size(plan, &reply).expect("it is under all limits");
                 Some(reply)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cmd_stream::proto::frame::Seq;
 use cmd_stream::server::{Counters, LostConnection, Served};
-use cmd_stream::{ErrorKind, Origin};
+use cmd_stream::{Error, ErrorKind, Origin};
 
 use super::super::input::Piece;
 use super::super::sample::{End, Item, Side, Stream};
@@ -16,9 +16,24 @@ use super::service::Fed;
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) received: Vec<u8>,
-    pub(super) lost: Vec<LostConnection>,
+    pub(super) lost: Vec<Lost>,
     pub(super) counters: Counters,
     pub(super) served: Served,
+}
+
+/// A connection that the server has lost.
+#[derive(Debug)]
+pub(super) struct Lost {
+    id: u64,
+    reason: Error,
+    commands_left: usize,
+}
+
+impl From<&LostConnection<'_>> for Lost {
+    fn from(lost: &LostConnection<'_>) -> Self {
+        let LostConnection { connection, reason, commands_left, .. } = lost;
+        Self { id: connection.id(), reason: reason.clone(), commands_left: *commands_left }
+    }
 }
 
 impl Outcome {
@@ -27,7 +42,7 @@ impl Outcome {
         let Self { lost, counters, served, received } = self;
         let [other, client] = &lost[..] else { panic!("{lost:?}") };
         let (client, other) = if client.id == 1 { (client, other) } else { (other, client) };
-        let reason = |lost: &LostConnection| (lost.reason.kind(), lost.reason.origin());
+        let reason = |lost: &Lost| (lost.reason.kind(), lost.reason.origin());
         assert_eq!((other.id, reason(other)), (2, (ErrorKind::Closed, Origin::Remote)));
         assert_eq!(
             (client.id, counters.accepted, counters.panicked, counters.failed_after_last_reply),

@@ -1,6 +1,6 @@
 //! The service that is fed: the sample's Commands in each Format, bounded.
 
-use cmd_stream::protocol::ServerProtocol;
+use cmd_stream::server::ServerProtocol;
 
 use super::super::sample::{Scripting, Side};
 
@@ -23,16 +23,16 @@ pub(super) trait Fed {
     type Reply: Side<Format = <Self::Command as Side>::Format>;
     type Protocol: ServerProtocol<<Self::Command as Side>::Format, Bounded> + Default;
 
-    /// What a Command answers.
-    fn answer(command: Self::Command) -> Answer<Self::Reply>;
+    /// What a Command is answered with.
+    fn answer(command: Self::Command) -> Answered<Self::Reply>;
     /// Whether it ends its Command.
     fn is_last(reply: &Self::Reply) -> bool;
     /// Whether it is one that is answered late.
     fn is_late(reply: &Self::Reply) -> bool;
 }
 
-/// What a Command answers.
-pub(super) enum Answer<R> {
+/// What a Command is answered with.
+pub(super) enum Answered<R> {
     /// These, one after the other, and it fails if the last of them does not end it.
     AtOnce(Vec<R>),
     /// This one, after a while, under all limits.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::marker::PhantomData;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,72 +14,27 @@ use futures_core::Stream;
 use super::Client;
 use super::shared::{Queue, QueueState, Shared, Waiter};
 use crate::connection::outbox::Scratch;
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{CallError, Error, ErrorKind, Origin};
 use crate::format::{Encode, Format};
 use crate::proto::frame::Seq;
+use crate::protocol::kind::Kind;
 use crate::protocol::{ClientProtocol, Command, CommandOf, Protocol, ReplyOf};
-
-/// A call for one Reply; made by [`Client::send`]. Awaiting it sends the Command.
-#[must_use = "a call sends nothing until it is awaited"]
-pub struct Send<'a, P: Protocol, F, C> {
-    client: &'a Client<P, F>,
-    command: C,
-}
-
-/// A call for a stream of Replies; made by [`Client::stream`]. Awaiting it sends the Command.
-#[must_use = "a call sends nothing until it is awaited"]
-pub struct OpenStream<'a, P: Protocol, F, C> {
-    client: &'a Client<P, F>,
-    command: C,
-}
-
-impl<'a, P: Protocol, F, C> Send<'a, P, F, C> {
-    pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
-        Self { client, command }
-    }
-}
-
-impl<'a, P: Protocol, F, C> OpenStream<'a, P, F, C> {
-    pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
-        Self { client, command }
-    }
-}
-
-impl<'a, P, F, C> IntoFuture for Send<'a, P, F, C>
-where
-    P: ClientProtocol<F>,
-    C: CommandOf<P>,
-    F: Encode<C>,
-{
-    type Output = Result<C::Reply, Error>;
-    type IntoFuture = Pending<'a, P, F, C>;
-
-    fn into_future(self) -> Pending<'a, P, F, C> {
-        Pending { shared: self.client.shared(), stage: Stage::Unsent(self.command) }
-    }
-}
-
-impl<'a, P, F, C> IntoFuture for OpenStream<'a, P, F, C>
-where
-    P: ClientProtocol<F>,
-    C: CommandOf<P>,
-    F: Encode<C>,
-{
-    type Output = Result<ReplyStream<P, F, C>, Error>;
-    type IntoFuture = Opening<'a, P, F, C>;
-
-    fn into_future(self) -> Opening<'a, P, F, C> {
-        Opening { client: self.client, stage: Stage::Unsent(self.command) }
-    }
-}
 
 /// How far a call has come.
 enum Stage<C> {
     Unsent(C),
     /// Encoded, waiting for room in the output.
-    Encoded(Scratch, Option<u64>),
+    Encoded(Box<(Scratch, Option<u64>)>),
     Sent(Seq),
     Done,
+}
+
+impl<C> Stage<C> {
+    /// Goes on to a further stage from one that holds nothing, so that nothing need be dropped.
+    fn advance(&mut self, to: Self) {
+        debug_assert!(matches!(self, Self::Sent(_) | Self::Done), "it holds a command");
+        mem::forget(mem::replace(self, to));
+    }
 }
 
 /// Encodes a Command outside of any lock. The result is the frame without its seq.
@@ -122,8 +77,8 @@ where
             *stage = Stage::Done; // drops the Command; its destructor is the user's, so it runs without the lock
             (encoded?, None)
         }
-        Stage::Encoded(bytes, turn) => {
-            let encoded = (mem::take(bytes), *turn);
+        Stage::Encoded(encoded) => {
+            let encoded = mem::take(&mut **encoded);
             *stage = Stage::Done;
             encoded
         }
@@ -141,34 +96,38 @@ where
     }
     if state.outbox.is_full() {
         state.outbox.wait_for_room(cx.waker(), &mut turn);
-        *stage = Stage::Encoded(bytes, turn);
+        stage.advance(Stage::Encoded(Box::new((bytes, turn))));
         return Poll::Pending;
     }
     state.pending.insert(waiter(cx.waker().clone()));
+    if C::Kind::ONE_WAY {
+        state.posted.push(seq);
+    }
     state.outbox.append(|out| seq.encode(out), &mut bytes);
     let task = state.task.take();
     drop(state);
     if let Some(task) = task {
         task.wake();
     }
-    *stage = Stage::Sent(seq);
+    stage.advance(Stage::Sent(seq));
     Poll::Ready(Ok(seq))
 }
 
 /// Takes a Reply out of the Protocol's enum.
-fn unwrap_reply<P, C>(reply: P::Reply) -> Result<C::Reply, Error>
+fn unwrap_reply<P, C>(reply: P::Reply) -> Result<C::Reply, CallError<P::Failure>>
 where
     P: Protocol,
     C: CommandOf<P>,
 {
     let reply = match P::as_failure(reply) {
-        Ok(failure) => return Err(Error::from_remote(failure)),
+        Ok(failure) => return Err(CallError::Failed(failure)),
         Err(reply) => reply,
     };
     C::Reply::from_reply(reply).map_err(|_| {
         // The connection's task has refused all others.
         Error::new(ErrorKind::Protocol, Origin::Remote, "reply of a type that the command does not declare")
             .sent()
+            .into()
     })
 }
 
@@ -180,29 +139,56 @@ fn forget<P: Protocol, F>(shared: &Shared<P, F>, seq: Seq) {
     drop(waiter); // Replies in it are the user's, so their destructors run without the lock
 }
 
-/// The future of a call for one Reply.
-#[must_use = "futures do nothing unless polled"]
-pub struct Pending<'a, P: Protocol, F, C> {
+/// A call for one Reply; made by [`Client::send`]. It is a future: polled first, it sends the Command.
+///
+/// It borrows the Client. A task that outlives the caller takes a clone along:
+///
+/// ```
+/// # use cmd_stream::{CallError, Client, Json, protocol};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
+/// # #[derive(Serialize, Deserialize)] struct Sum(i64);
+/// # protocol! { struct Calculator { commands { 0 => Add -> Sum } replies { 0 => Sum } failure close_connection } }
+/// # async fn example(client: Client<Calculator, Json>) -> Result<(), Box<dyn std::error::Error>> {
+/// let spawned = tokio::spawn({
+///     let client = client.clone();
+///     async move { client.send(Add { a: 2, b: 3 }).await }
+/// });
+/// let in_time = tokio::time::timeout(std::time::Duration::from_secs(1), client.send(Add { a: 1, b: 1 })).await??;
+/// let both = tokio::try_join!(client.send(Add { a: 1, b: 1 }), client.send(Add { a: 2, b: 2 }))?;
+/// # let _ = (spawned.await?, in_time, both);
+/// # Ok(()) }
+/// ```
+#[doc(alias = "timeout")]
+#[doc(alias = "deadline")]
+#[must_use = "a call sends nothing until it is awaited"]
+pub struct Call<'a, P: Protocol, F, C> {
     shared: &'a Shared<P, F>,
     stage: Stage<C>,
 }
 
-impl<P: Protocol, F, C> Unpin for Pending<'_, P, F, C> {}
+impl<'a, P: Protocol, F, C> Call<'a, P, F, C> {
+    pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
+        Self { shared: client.shared(), stage: Stage::Unsent(command) }
+    }
+}
 
-impl<P, F, C> Future for Pending<'_, P, F, C>
+impl<P: Protocol, F, C> Unpin for Call<'_, P, F, C> {}
+
+impl<P, F, C> Future for Call<'_, P, F, C>
 where
     P: ClientProtocol<F>,
     C: CommandOf<P>,
     F: Encode<C>,
 {
-    type Output = Result<C::Reply, Error>;
+    type Output = Result<C::Reply, CallError<P::Failure>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let Stage::Sent(seq) = this.stage else {
             let accepts = <C::Reply as ReplyOf<P>>::includes;
             return match poll_send(this.shared, &mut this.stage, cx, |waker| Waiter::One { accepts, waker }) {
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
                 Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
             };
         };
@@ -225,17 +211,17 @@ where
             }
             .ok_or(failure)
         };
-        this.stage = Stage::Done;
+        this.stage.advance(Stage::Done);
         Poll::Ready(match reply {
             Ok(reply) => unwrap_reply::<P, C>(reply),
-            Err(failure) => Err(failure.unwrap_or_else(|| {
+            Err(failure) => Err(CallError::Other(failure.unwrap_or_else(|| {
                 Error::new(ErrorKind::Closed, Origin::Local, "the call was forgotten").sent()
-            })),
+            }))),
         })
     }
 }
 
-impl<P: Protocol, F, C> Drop for Pending<'_, P, F, C> {
+impl<P: Protocol, F, C> Drop for Call<'_, P, F, C> {
     fn drop(&mut self) {
         if let Stage::Sent(seq) = self.stage {
             forget(self.shared, seq);
@@ -243,16 +229,82 @@ impl<P: Protocol, F, C> Drop for Pending<'_, P, F, C> {
     }
 }
 
-/// The future of a call for a stream.
-#[must_use = "futures do nothing unless polled"]
-pub struct Opening<'a, P: Protocol, F, C> {
+/// The sending of a one-way Command; made by [`Client::post`]. It is a future: polled first, it sends the Command.
+#[must_use = "a call sends nothing until it is awaited"]
+pub struct Post<'a, P: Protocol, F, C> {
+    shared: &'a Shared<P, F>,
+    stage: Stage<C>,
+}
+
+impl<'a, P: Protocol, F, C> Post<'a, P, F, C> {
+    pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
+        Self { shared: client.shared(), stage: Stage::Unsent(command) }
+    }
+}
+
+impl<P: Protocol, F, C> Unpin for Post<'_, P, F, C> {}
+
+impl<P, F, C> Future for Post<'_, P, F, C>
+where
+    P: ClientProtocol<F>,
+    C: CommandOf<P>,
+    F: Encode<C>,
+{
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Stage::Sent(seq) = this.stage else {
+            return match poll_send(this.shared, &mut this.stage, cx, Waiter::Posted) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
+            };
+        };
+        let mut state = this.shared.lock();
+        let failure = state.failure(seq);
+        match (state.pending.get_mut(seq), failure) {
+            (Some(Waiter::Posted(waker)), None) => {
+                waker.clone_from(cx.waker());
+                Poll::Pending
+            }
+            (Some(_), Some(error)) => {
+                state.pending.remove(seq);
+                this.stage.advance(Stage::Done);
+                Poll::Ready(Err(error))
+            }
+            // Whoever wrote it took it out.
+            _ => {
+                this.stage.advance(Stage::Done);
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl<P: Protocol, F, C> Drop for Post<'_, P, F, C> {
+    fn drop(&mut self) {
+        if let Stage::Sent(seq) = self.stage {
+            forget(self.shared, seq);
+        }
+    }
+}
+
+/// The opening of a stream of Replies; made by [`Client::stream`]. It is a future: polled first, it sends the Command.
+#[must_use = "a call sends nothing until it is awaited"]
+pub struct OpenStream<'a, P: Protocol, F, C> {
     client: &'a Client<P, F>,
     stage: Stage<C>,
 }
 
-impl<P: Protocol, F, C> Unpin for Opening<'_, P, F, C> {}
+impl<'a, P: Protocol, F, C> OpenStream<'a, P, F, C> {
+    pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
+        Self { client, stage: Stage::Unsent(command) }
+    }
+}
 
-impl<P, F, C> Future for Opening<'_, P, F, C>
+impl<P: Protocol, F, C> Unpin for OpenStream<'_, P, F, C> {}
+
+impl<P, F, C> Future for OpenStream<'_, P, F, C>
 where
     P: ClientProtocol<F>,
     C: CommandOf<P>,
@@ -270,11 +322,9 @@ where
                 state: QueueState::Open,
             }))
         };
-        poll_send(this.client.shared(), &mut this.stage, cx, queue).map_ok(|seq| ReplyStream {
-            client: this.client.clone(),
-            seq: Some(seq),
-            command: PhantomData,
-        })
+        let seq = std::task::ready!(poll_send(this.client.shared(), &mut this.stage, cx, queue))?;
+        this.stage.advance(Stage::Done); // from here on the stream forgets the Command
+        Poll::Ready(Ok(ReplyStream { client: this.client.clone(), seq: Some(seq), command: PhantomData }))
     }
 }
 
@@ -308,7 +358,7 @@ where
     /// # Cancel safety
     ///
     /// Dropped before it is done, it has taken no Reply.
-    pub async fn next(&mut self) -> Option<Result<C::Reply, Error>> {
+    pub async fn next(&mut self) -> Option<Result<C::Reply, CallError<P::Failure>>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
@@ -321,7 +371,7 @@ where
     C: CommandOf<P>,
     F: Format,
 {
-    type Item = Result<C::Reply, Error>;
+    type Item = Result<C::Reply, CallError<P::Failure>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -354,7 +404,7 @@ where
         if let Some(task) = task {
             task.wake();
         }
-        let item = next.map(|reply| reply.and_then(unwrap_reply::<P, C>));
+        let item = next.map(|reply| reply.map_err(CallError::Other).and_then(unwrap_reply::<P, C>));
         if !matches!(item, Some(Ok(_))) {
             this.seq = None;
             forget(shared, seq);
@@ -371,9 +421,15 @@ impl<P: Protocol, F, C> Drop for ReplyStream<P, F, C> {
     }
 }
 
-impl<P: Protocol, F, C> fmt::Debug for Send<'_, P, F, C> {
+impl<P: Protocol, F, C> fmt::Debug for Call<'_, P, F, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Send").finish_non_exhaustive()
+        f.debug_struct("Call").finish_non_exhaustive()
+    }
+}
+
+impl<P: Protocol, F, C> fmt::Debug for Post<'_, P, F, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Post").finish_non_exhaustive()
     }
 }
 

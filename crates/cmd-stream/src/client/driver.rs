@@ -2,6 +2,7 @@
 //! send next, write once. While a write is blocked it goes on reading, or two busy ends could block each other.
 
 use std::future::poll_fn;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,12 +11,13 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::{Instant, timeout};
 
 use super::shared::{Arrived, Shared};
-use crate::connection::{Alarm, GOODBYE, Inbox, Io, ROUNDS, Writer};
+use crate::connection::{Alarm, GOODBYE, Inbox, ROUNDS, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
 use crate::proto::frame::{Frame, FrameReader, Seq};
 use crate::protocol::{ClientProtocol, Protocol};
+use crate::transport::Io;
 
 /// Moves the bytes of one connection.
 pub(super) struct Driver<IO, P: Protocol, F: Format> {
@@ -109,7 +111,7 @@ where
                 Err(Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message))
             }
             Poll::Ready(Ok(_)) => self.decode().map(|()| true),
-            Poll::Ready(Err(error)) => Err(Error::io("reading", error)),
+            Poll::Ready(Err(error)) => Err(Error::io("reading failed", error)),
         }
     }
 
@@ -193,7 +195,8 @@ where
         if let Some(reason) = &state.closed {
             return Err(reason.clone());
         }
-        let waiting = state.outbox.settle(0);
+        let mut waiting = state.outbox.settle(0);
+        state.written(&mut waiting);
         let batch = if state.outbox.is_empty() {
             state.task = Some(cx.waker().clone());
             Batch::Nothing
@@ -201,6 +204,8 @@ where
             // With one call in flight there is nobody else who could add to the output.
             self.writer.load(&mut state.outbox);
             state.written_before = state.pending.next_seq();
+            let state = &mut *state;
+            mem::swap(&mut state.posting, &mut state.posted); // the one that was written is empty
             self.yielded = false;
             Batch::Taken
         } else {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::getters::getters;
+
 /// What bounds a [`Client`](crate::Client). Every queue, buffer and wait that a peer can cause is here.
 ///
 /// ```
@@ -62,13 +64,13 @@ impl Limits {
 
     /// Commands that are encoded and not yet written. In bytes; 1 MiB by default, at least 1.
     ///
-    /// At it `send` and `stream` wait. One frame may reach over it.
+    /// When it is reached, `send`, `stream` and `post` wait. One frame may reach over it.
     #[must_use]
     pub fn output(self, bytes: usize) -> Self {
         Self { output: bytes.max(1), ..self }
     }
 
-    /// For how long the server may take none of the output that is waiting for it. 30 s by default.
+    /// How long the server may go without reading any of the output that waits for it. 30 s by default.
     ///
     /// Then the connection is closed and its calls fail.
     #[must_use]
@@ -109,4 +111,15 @@ impl Limits {
     pub fn frame_time(self, time: Duration) -> Self {
         Self { frame_time: time, ..self }
     }
+}
+
+getters! {
+    get_frame = frame: usize, frame;
+    get_output = output: usize, output;
+    get_output_stall = output_stall: Duration, output_stall;
+    get_stream_replies = stream_replies: usize, stream_replies;
+    get_stream_overflow = stream_overflow: Overflow, stream_replies;
+    get_connect = connect: Duration, connect;
+    get_handshake = handshake: Duration, handshake;
+    get_frame_time = frame_time: Duration, frame_time;
 }

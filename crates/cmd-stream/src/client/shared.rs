@@ -39,6 +39,10 @@ pub(super) struct State<R> {
     pub(super) closed: Option<Error>,
     /// Streams that are full, with [`Overflow::Pause`]: nothing is read until there are none.
     pub(super) full_streams: usize,
+    /// One-way Commands in the outbox, whose callers wait until they are written.
+    pub(super) posted: Vec<Seq>,
+    /// Those that are being written.
+    pub(super) posting: Vec<Seq>,
 }
 
 /// A Reply that has been decoded.
@@ -57,6 +61,8 @@ pub(super) enum Waiter<R> {
     Arrived(R),
     /// It reads a stream.
     Many(Box<Queue<R>>),
+    /// It waits until its one-way Command is written.
+    Posted(Waker),
 }
 
 /// The Replies of a stream that nobody has read yet.
@@ -96,7 +102,20 @@ impl<R> State<R> {
         (waiter, task)
     }
 
-    /// One of the full streams has room again. The answer is the task to wake.
+    /// All that was taken is written. Adds the callers whose one-way Commands were in it to `wakers`.
+    #[inline]
+    pub(super) fn written(&mut self, wakers: &mut Vec<Waker>) {
+        if self.posting.is_empty() {
+            return;
+        }
+        for seq in self.posting.drain(..) {
+            if let Some(Waiter::Posted(waker)) = self.pending.remove(seq) {
+                wakers.push(waker);
+            }
+        }
+    }
+
+    /// One of the full streams has room again. Returns the task to wake.
     pub(super) fn resume(&mut self) -> Option<Waker> {
         self.full_streams -= 1;
         if self.full_streams == 0 { self.task.take() } else { None }
@@ -117,6 +136,8 @@ impl<P: Protocol, F> Shared<P, F> {
             written_before: Seq::FIRST,
             closed: None,
             full_streams: 0,
+            posted: Vec::new(),
+            posting: Vec::new(),
         });
         Self { format, limits, on_unexpected, peer, on_closed: Notify::new(), state }
     }
@@ -143,7 +164,7 @@ impl<P: Protocol, F> Shared<P, F> {
             wakers = state.outbox.clear();
             wakers.extend(state.task.take());
             wakers.extend(state.pending.iter_mut().filter_map(|waiter| match waiter {
-                Waiter::One { waker, .. } => Some(waker.clone()),
+                Waiter::One { waker, .. } | Waiter::Posted(waker) => Some(waker.clone()),
                 Waiter::Many(queue) => queue.waker.take(),
                 Waiter::Arrived(_) => None,
             }));
@@ -151,7 +172,7 @@ impl<P: Protocol, F> Shared<P, F> {
         self.on_closed.notify_waiters();
         wakers.into_iter().for_each(Waker::wake);
         // Without the lock: what an error of a Format says is the user's code.
-        let report = || tracing::debug!(peer = %self.peer, %reason, pending, "connection ended");
+        let report = || tracing::debug!(peer = %self.peer, reason = format_args!("{reason:#}"), pending, "connection ended");
         let _ = catch_unwind(AssertUnwindSafe(report));
     }
 
@@ -168,7 +189,7 @@ impl<P: Protocol, F> Shared<P, F> {
     }
 
     /// Hands Replies to their callers, all under one lock. Whom to wake is added to `wakers`, what nobody waits for to
-    /// `unexpected`. The answer is whether the connection is to be read on.
+    /// `unexpected`. Returns whether the connection is to be read on.
     ///
     /// # Errors
     ///
@@ -192,7 +213,7 @@ impl<P: Protocol, F> Shared<P, F> {
             let accepts = match &waiter {
                 Waiter::One { accepts, .. } => *accepts,
                 Waiter::Many(queue) => queue.accepts,
-                Waiter::Arrived(_) => {
+                Waiter::Arrived(_) | Waiter::Posted(_) => {
                     unexpected.push((seq, reply));
                     continue;
                 }

@@ -112,6 +112,7 @@ impl Outbox {
     }
 
     /// Appends a frame: what `head` writes, then what has been encoded.
+    #[inline(always)] // every frame goes through it, and the compiler would not where it is called twice
     pub(crate) fn append(&mut self, head: impl FnOnce(&mut Vec<u8>), scratch: &mut Scratch) {
         let tail = self.queued.tail();
         let before = tail.len();

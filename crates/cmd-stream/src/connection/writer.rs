@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
-use super::Io;
 use super::outbox::{Chunks, Outbox};
 use crate::error::Error;
+use crate::transport::Io;
 
 /// How many pieces of the output are given to one write. A batch of small frames has two or three, as a rule.
 const PIECES: usize = 8;
@@ -47,7 +47,7 @@ impl Writer {
 
     /// Writes and flushes. Ready when it is idle, pending when the peer takes no more for now.
     pub(crate) fn poll<IO: Io>(&mut self, io: &mut IO, cx: &mut Context<'_>) -> Result<Poll<()>, Error> {
-        let failed = |error: io::Error| Error::io("writing", error);
+        let failed = |error: io::Error| Error::io("writing failed", error);
         while !self.chunks.is_empty() {
             let mut pieces = [IoSlice::new(&[]); PIECES];
             let count = self.chunks.front(&mut pieces);

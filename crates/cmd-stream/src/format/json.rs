@@ -25,7 +25,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Decode, Encode, EncodeError, Format, prefixed};
+use super::{Decode, Describe, Encode, EncodeError, Format, prefixed};
 use crate::proto::decode::Decoded;
 use crate::proto::varint;
 
@@ -74,6 +74,7 @@ impl Default for Json {
 }
 
 impl Format for Json {
+    const NAME: &'static str = "json";
     type Progress = Length;
 }
 
@@ -153,3 +154,7 @@ where
 {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
+
+/// Nothing: the names of the fields stand on the wire.
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized> Describe<T> for Json {}

@@ -1,11 +1,11 @@
 //! MUS, by `mus_format`: tag varint, then the value and nothing else. Byte-compatible with codec-mus-stream-go.
 //!
 //! It is the smallest and the fastest of the Formats here. A Command or Reply is any type that derives
-//! [`mus_format::Mus`]; both ends must agree on its fields and their order, as nothing of them stands on the wire.
+//! [`mus::Mus`](crate::mus::Mus); both ends must agree on its fields and their order, as nothing of them stands on the wire.
 //!
 //! ```
-//! use cmd_stream::{Command, Mus, Reply, protocol};
-//! use mus_format::Mus;
+//! use cmd_stream::mus::Mus;
+//! use cmd_stream::{Client, Mus, ServerInfo, protocol};
 //!
 //! #[derive(Mus)]
 //! struct SayHello {
@@ -16,21 +16,27 @@
 //! #[derive(Mus)]
 //! struct Greeting(String);
 //!
-//! impl Reply for Greeting {}
-//! impl Command for SayHello {
-//!     type Reply = Greeting;
-//! }
-//!
 //! protocol! {
 //!     struct Greeter {
-//!         commands { 1 => SayHello }
+//!         commands { 1 => SayHello -> Greeting }
 //!         replies { 1 => Greeting }
+//!         failure close_connection
 //!     }
 //! }
-//! # let _ = (Greeter, Mus);
+//!
+//! // The server greets with it, too.
+//! let client = Client::builder(Greeter, Mus).server_info(ServerInfo::of::<Greeter, Mus>());
+//! # let _ = client;
 //! ```
 //!
 //! (The two names do not collide: one is a type, the other a derive macro.)
+//!
+//! # Versions
+//!
+//! A client that has one field more or less than its server would be misread: its Commands may be executed with the bytes of
+//! the next one. So let both ends greet with [`ServerInfo::of`](crate::ServerInfo::of), which covers the fields; then such a
+//! client is refused when it connects. Types of your own that implement `Encode` and `Decode` by hand implement
+//! [`Describe`](crate::mus::Describe) for it. A Go server can be configured with the same bytes.
 //!
 //! # What a Go peer sends
 //!
@@ -48,7 +54,7 @@
 
 use mus_format::{Decoded as Found, Limits, Progress};
 
-use super::{Decode, Encode, EncodeError, Format};
+use super::{Decode, Describe, Encode, EncodeError, Format};
 use crate::proto::decode::{DecodeError, Decoded, Fault};
 
 /// The MUS Format.
@@ -93,6 +99,7 @@ impl Default for Mus {
 }
 
 impl Format for Mus {
+    const NAME: &'static str = "mus";
     type Progress = Progress;
 }
 
@@ -115,6 +122,14 @@ impl<T: mus_format::DecodeOwned> Decode<T> for Mus {
             Found::Incomplete(missing) => Decoded::Incomplete(missing),
             Found::Invalid(error) => Decoded::Invalid(refused(error)),
         }
+    }
+}
+
+/// What `mus_format` says of the type: names, order, types and encodings of its fields.
+#[diagnostic::do_not_recommend]
+impl<T: mus_format::Describe> Describe<T> for Mus {
+    fn describe() -> String {
+        mus_format::description::<T>()
     }
 }
 

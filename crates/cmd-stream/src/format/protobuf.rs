@@ -4,7 +4,7 @@
 //! the number and the kind of each field itself:
 //!
 //! ```
-//! use cmd_stream::{Command, Reply, protocol};
+//! use cmd_stream::protocol;
 //!
 //! #[derive(Clone, PartialEq, prost::Message)]
 //! struct Add {
@@ -20,15 +20,11 @@
 //!     r: i64,
 //! }
 //!
-//! impl Reply for Sum {}
-//! impl Command for Add {
-//!     type Reply = Sum;
-//! }
-//!
 //! protocol! {
 //!     struct Calculator {
-//!         commands { 0 => Add }
+//!         commands { 0 => Add -> Sum }
 //!         replies { 0 => Sum }
+//!         failure close_connection
 //!     }
 //! }
 //! ```
@@ -64,7 +60,7 @@
 
 use prost::Message;
 
-use super::{Decode, Encode, EncodeError, Format, prefixed};
+use super::{Decode, Describe, Encode, EncodeError, Format, prefixed};
 use crate::proto::decode::Decoded;
 use crate::proto::varint;
 
@@ -116,6 +112,7 @@ impl Default for Protobuf {
 }
 
 impl Format for Protobuf {
+    const NAME: &'static str = "protobuf";
     type Progress = Length;
 }
 
@@ -153,3 +150,7 @@ impl<T: Message + Default> Decode<T> for Protobuf {
         prefixed::decode(self.max_len, bytes, length, |body| T::decode(body))
     }
 }
+
+/// Nothing: the numbers of the fields stand on the wire.
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized> Describe<T> for Protobuf {}

@@ -56,8 +56,9 @@ impl<T> Decoded<T> {
     }
 }
 
-/// Why bytes are not a value, and where that became certain.
+/// Why bytes are not a value, and where that became certain; made by [`Decoded::invalid`].
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct DecodeError {
     /// What is wrong.
     pub fault: Fault,
@@ -96,7 +97,7 @@ impl fmt::Display for Fault {
                 write!(f, "length {length} is over the limit of {limit} bytes")
             }
             Self::UnknownTag(tag) => write!(f, "unknown tag {tag}"),
-            Self::Body(source) => write!(f, "body does not decode: {source}"),
+            Self::Body(_) => f.write_str("the body does not decode"), // why is the source of the error
         }
     }
 }

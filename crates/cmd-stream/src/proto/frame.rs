@@ -11,7 +11,9 @@ use super::decode::{Decoded, Fault};
 use super::varint;
 
 /// The number of a Command on its connection. Clients count from 1; 0 is a ping or a pong.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+///
+/// It displays as its number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(i64);
 
 impl Seq {
@@ -54,9 +56,15 @@ impl fmt::Display for Seq {
     }
 }
 
+impl fmt::Debug for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// What tells the types of a Protocol apart on the wire (the Go library calls it DTM). Commands and Replies are
 /// numbered separately.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(i64);
 
 impl Tag {
@@ -84,6 +92,12 @@ impl Tag {
 }
 
 impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

@@ -91,6 +91,7 @@ impl fmt::Display for ServerInfo {
 
 /// A ServerInfo may not be empty or over [`ServerInfo::MAX_LEN`] bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct InvalidServerInfo {
     /// How long it was.
     pub len: usize,

@@ -10,16 +10,23 @@ use super::frame::Seq;
 /// The Commands of one connection that have been read and have not ended.
 #[derive(Debug)]
 pub struct InFlight {
-    sizes: HashMap<Seq, usize>,
+    commands: HashMap<Seq, Running>,
     bytes: usize,
     max_commands: usize,
     max_bytes: usize,
 }
 
+#[derive(Debug)]
+struct Running {
+    size: usize,
+    /// How many hold it: the task that runs it, and whoever it was handed over to.
+    holders: u32,
+}
+
 impl InFlight {
     /// A table that is full at `max_commands`, or at `max_bytes` of Commands as they stood on the wire.
     pub fn new(max_commands: usize, max_bytes: usize) -> Self {
-        Self { sizes: HashMap::new(), bytes: 0, max_commands, max_bytes }
+        Self { commands: HashMap::new(), bytes: 0, max_commands, max_bytes }
     }
 
     /// Whether a Command with this seq may begin.
@@ -32,45 +39,66 @@ impl InFlight {
         if seq.get() < 0 {
             return Err(SeqRefused::Negative(seq));
         }
-        if !self.sizes.is_empty() && self.sizes.contains_key(&seq) {
+        if !self.commands.is_empty() && self.commands.contains_key(&seq) {
             return Err(SeqRefused::InUse(seq));
         }
         Ok(())
     }
 
-    /// Books a Command that goes on running. It has been [checked](Self::check).
-    pub fn insert(&mut self, seq: Seq, size: usize) {
-        self.sizes.insert(seq, size);
-        self.bytes += size;
+    /// Books a Command that goes on running, or one more holder of it. It was [checked](Self::check) when it arrived.
+    /// Returns whether it was not booked yet.
+    pub fn insert(&mut self, seq: Seq, size: usize) -> bool {
+        let running = self.commands.entry(seq).or_insert(Running { size, holders: 0 });
+        running.holders += 1;
+        let is_new = running.holders == 1;
+        if is_new {
+            self.bytes += size;
+        }
+        is_new
     }
 
-    /// Books the end of a Command. The answer is whether there was no place before, so that reading may go on now.
-    pub fn remove(&mut self, seq: Seq) -> bool {
+    /// Books that one holder of a Command is done with it.
+    pub fn remove(&mut self, seq: Seq) -> Removed {
         let was_full = self.is_full();
-        if let Some(size) = self.sizes.remove(&seq) {
-            self.bytes -= size;
+        let Some(running) = self.commands.get_mut(&seq) else {
+            return Removed { has_ended: false, was_full };
+        };
+        running.holders -= 1;
+        let has_ended = running.holders == 0;
+        if has_ended {
+            self.bytes -= running.size;
+            self.commands.remove(&seq);
         }
-        if self.sizes.is_empty() && self.sizes.capacity() > 64 {
-            self.sizes = HashMap::new(); // an idle connection keeps no memory
+        if self.commands.is_empty() && self.commands.capacity() > 64 {
+            self.commands = HashMap::new(); // an idle connection keeps no memory
         }
-        was_full
+        Removed { has_ended, was_full }
     }
 
     /// Whether no further Command may be read.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.sizes.len() >= self.max_commands || self.bytes >= self.max_bytes
+        self.commands.len() >= self.max_commands || self.bytes >= self.max_bytes
     }
 
     /// How many Commands run.
     pub fn len(&self) -> usize {
-        self.sizes.len()
+        self.commands.len()
     }
 
     /// Whether none runs.
     pub fn is_empty(&self) -> bool {
-        self.sizes.is_empty()
+        self.commands.is_empty()
     }
+}
+
+/// What became of a Command when one of its holders was done with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Removed {
+    /// Nobody else holds it.
+    pub has_ended: bool,
+    /// There was no place for a further Command before, so that reading may go on now.
+    pub was_full: bool,
 }
 
 /// A seq that the session does not accept.
@@ -114,13 +142,26 @@ mod tests {
         assert!(!commands.is_full());
         commands.insert(Seq::new(2), 1);
         assert!(commands.is_full());
-        assert!(commands.remove(Seq::new(1)), "there was no place before");
-        assert!(!commands.remove(Seq::new(2)), "there was a place already");
+        assert!(commands.remove(Seq::new(1)).was_full, "there was no place before");
+        assert!(!commands.remove(Seq::new(2)).was_full, "there was a place already");
 
         let mut bytes = InFlight::new(usize::MAX, 100);
         bytes.insert(Seq::new(1), 99);
         assert!(!bytes.is_full());
         bytes.insert(Seq::new(2), 1);
         assert!(bytes.is_full());
+    }
+
+    #[test]
+    fn a_command_with_two_holders_counts_once_until_both_are_done() {
+        let mut in_flight = InFlight::new(10, 100);
+        assert!(in_flight.insert(Seq::new(1), 60));
+        assert!(!in_flight.insert(Seq::new(1), 60));
+        assert!(!in_flight.is_full(), "its bytes count once");
+        assert!(!in_flight.remove(Seq::new(1)).has_ended);
+        assert_eq!((in_flight.len(), in_flight.check(Seq::new(1))), (1, Err(SeqRefused::InUse(Seq::new(1)))));
+        assert!(in_flight.remove(Seq::new(1)).has_ended);
+        assert!(in_flight.is_empty());
+        assert!(!in_flight.remove(Seq::new(1)).has_ended, "it is unknown");
     }
 }

@@ -9,29 +9,30 @@ use std::io::{
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::Instrument;
 
-use super::control::{Cut, EndSession, Life, Served};
+use super::connection::Connection;
+use super::control::{Control, Cut, EndSession, Life, Served};
 use super::counters::{Gauge, one};
 use super::driver::Driver;
+use super::execute::ServerProtocol;
 use super::invoker::Invoker;
-use super::proxy::Connection;
+use super::limits::Limits;
 use super::session::{Ending, Session};
-use super::{LostConnection, Server};
+use super::{Callbacks, LostConnection, Server};
 use crate::connection::{GOODBYE, write_all};
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{Error, ErrorKind, Origin, panic_message};
 use crate::format::Format;
-use crate::protocol::ServerProtocol;
-use crate::transport::{Accept, Io, Peer};
+use crate::proto::handshake::ServerInfo;
+use crate::transport::{Accept, Incoming, Io, Peer};
 
 /// The pause after an error of the listener; it doubles up to the second one.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -60,6 +61,8 @@ where
     /// Dropping it closes the listener and all connections.
     pub async fn serve(mut self) -> Served {
         tracing::debug!(server = %self.control.address, protocol = P::NAME, "serving");
+        // However it ends, those who wait for the end of the server are told.
+        let _ends = EndsWhenDropped(Arc::clone(&self.control));
         let mut connections = JoinSet::new();
         self.accept_all(&mut connections).await;
         let Self { listener, service, control, .. } = self;
@@ -97,7 +100,7 @@ where
                 First::Right(First::Left(accepted)) => accepted,
                 First::Right(First::Right(never)) => match never {},
             };
-            let (io, peer) = match accepted {
+            let incoming = match accepted {
                 Ok(accepted) => accepted,
                 // Of that one connection, not of the listener.
                 Err(error)
@@ -122,13 +125,13 @@ where
                     Ok(waiting) => Place::Wait(Arc::clone(&places), waiting),
                     Err(_) => {
                         one(&self.service.counts.refused);
-                        tracing::debug!(%peer, "connection refused: too many are waiting");
+                        tracing::debug!(peer = %incoming.peer(), "connection refused: too many are waiting");
                         continue;
                     }
                 },
             };
-            let span = tracing::debug_span!("connection", %peer, id);
-            connections.spawn(self.connection(io, peer, id, place).instrument(span));
+            let span = tracing::debug_span!("connection", peer = %incoming.peer(), id);
+            connections.spawn(self.connection(incoming, id, place).instrument(span));
         }
     }
 
@@ -138,36 +141,31 @@ where
     }
 
     /// One connection, from the moment it was accepted to its end.
+    ///
+    /// What happens before it is served is boxed: the future would keep room for it as long as the connection lasts.
     fn connection(
         &self,
-        mut io: L::Io,
-        peer: Peer,
+        incoming: L::Incoming,
         id: u64,
         place: Place,
     ) -> impl Future<Output = ()> + Send + use<P, F, R, I, L> {
         let (service, control) = (Arc::clone(&self.service), Arc::clone(&self.control));
-        let (on_lost, info) = (self.on_lost.clone(), self.info.clone());
+        let (callbacks, info) = (Arc::clone(&self.callbacks), self.info.clone());
+        let established = Box::pin(establish(incoming, place, service.limits.clone(), Arc::clone(&control)));
         async move {
-            let counts = Arc::clone(&service.counts);
-            let waiting = matches!(place, Place::Wait(..)).then(|| Gauge::new(&counts.waiting));
-            let Some(_place) = place.take(service.limits.waiting_time).await else {
-                one(&counts.refused);
-                tracing::debug!("connection refused: no place became free in time");
+            let Some(Established { mut io, peer, place: _place, handshake_ends }) = established.await else {
                 return;
             };
-            drop(waiting);
-            let _open = Gauge::new(&counts.open);
+            let counts = Arc::clone(&service.counts);
+            let _open = Gauge::adopt(&counts.open);
             tracing::debug!("connection opened");
 
-            let connection = Connection { id, peer, gone: AtomicBool::new(false), on_gone: Notify::new() };
-            let session = Arc::new(Session::new(service, Arc::clone(&control), connection));
-            let mut greeting = Vec::with_capacity(info.as_bytes().len() + 2);
-            info.encode(&mut greeting);
-            let end = Lost { session: Some(Arc::clone(&session)), on_lost };
+            let session = Arc::new(Session::new(service, Arc::clone(&control), Connection::new(id, peer)));
+            callbacks.connected(&session.connection);
+            let end = Lost { session: Some(Arc::clone(&session)), callbacks };
             let weak: Weak<dyn EndSession> = Arc::downgrade(&(Arc::clone(&session) as Arc<dyn EndSession>));
             let _registered = control.register(id, weak);
-            let reason = match timeout(session.service.limits.handshake, write_all(&mut io, &greeting)).await
-            {
+            let reason = match Box::pin(timeout_at(handshake_ends, greet(&mut io, info))).await {
                 Ok(Ok(())) => Driver::new(Arc::clone(&session), &mut io).run().await,
                 Ok(Err(error)) => error,
                 Err(_) => {
@@ -184,6 +182,97 @@ where
             }
         }
     }
+}
+
+struct EndsWhenDropped(Arc<Control>);
+
+impl Drop for EndsWhenDropped {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// A connection that may be served.
+struct Established<IO> {
+    io: IO,
+    peer: Peer,
+    place: OwnedSemaphorePermit,
+    handshake_ends: Instant,
+}
+
+/// Waits for a place, then for the transport's handshake: here and not where it was accepted, so that a client that takes
+/// its time holds up nobody else. With a connection it is counted as open.
+async fn establish<V: Incoming>(
+    incoming: V,
+    place: Place,
+    limits: Limits,
+    control: Arc<Control>,
+) -> Option<Established<V::Io>> {
+    let counts = &control.counts;
+    let waiting = matches!(place, Place::Wait(..)).then(|| Gauge::new(&counts.waiting));
+    let Some(place) = place.take(limits.waiting_time).await else {
+        one(&counts.refused);
+        tracing::debug!("connection refused: no place became free in time");
+        return None;
+    };
+    drop(waiting);
+    let open = Gauge::new(&counts.open);
+    let handshake_ends = after(limits.handshake);
+    let mut handshake = pin!(async { incoming.establish().await });
+    let contained = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handshake.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(payload) => Poll::Ready(Err(payload)),
+    });
+    let establishing = timeout_at(handshake_ends, contained);
+    match race(control.reached(Life::Draining), establishing).await {
+        First::Right(Ok(Ok(Ok((io, peer))))) => {
+            open.keep();
+            return Some(Established { io, peer, place, handshake_ends });
+        }
+        First::Right(Ok(Ok(Err(error)))) => {
+            one(&counts.handshakes_failed);
+            tracing::debug!(%error, "connection not established");
+        }
+        First::Right(Ok(Err(payload))) => {
+            one(&counts.handshakes_failed);
+            let panic = panic_message(&*payload);
+            tracing::error!(panic, "connection not established: the transport panicked");
+        }
+        First::Right(Err(_)) => {
+            one(&counts.handshake_timeouts);
+            tracing::debug!("connection not established in time (`Limits::handshake`)");
+        }
+        First::Left(_) => tracing::debug!("connection not established: the server ends"),
+    }
+    None
+}
+
+async fn greet<IO: Io>(io: &mut IO, info: ServerInfo) -> Result<(), Error> {
+    let mut greeting = Vec::with_capacity(info.as_bytes().len() + 2);
+    info.encode(&mut greeting);
+    write_all(io, &greeting).await
+}
+
+impl Callbacks {
+    fn connected(&self, connection: &Connection) {
+        let Some(call) = &self.connected else { return };
+        if catch_unwind(AssertUnwindSafe(|| call(connection))).is_err() {
+            tracing::error!("the callback for a new connection panicked");
+        }
+    }
+
+    fn lost(&self, lost: &LostConnection<'_>) {
+        let Some(call) = &self.lost else { return };
+        if catch_unwind(AssertUnwindSafe(|| call(lost))).is_err() {
+            tracing::error!("the lost-connection callback panicked");
+        }
+    }
+}
+
+/// When so much time will have passed; in thirty years if that is more than an instant can hold.
+fn after(time: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(time).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365 * 30))
 }
 
 /// Frees the tasks of connections that have ended, for ever.
@@ -252,7 +341,7 @@ async fn race<A, B>(left: impl Future<Output = A>, right: impl Future<Output = B
 /// Reports the end of a connection once, also when its task is cut.
 struct Lost<P, F, R, I> {
     session: Option<Arc<Session<P, F, R, I>>>,
-    on_lost: Option<super::OnLost>,
+    callbacks: Arc<Callbacks>,
 }
 
 impl<P, F, R, I> Lost<P, F, R, I> {
@@ -263,18 +352,14 @@ impl<P, F, R, I> Lost<P, F, R, I> {
     fn report_once(&mut self, reason: &Error) {
         let Some(session) = self.session.take() else { return };
         let commands_left = session.close(reason);
-        tracing::debug!(%reason, commands_left, "connection ended");
-        let Some(on_lost) = &self.on_lost else { return };
-        let connection = &session.connection;
-        let lost = LostConnection {
-            peer: connection.peer.clone(),
-            id: connection.id,
-            reason: reason.clone(),
-            commands_left,
+        // What an error of a Format says is the user's code.
+        let report = || {
+            tracing::debug!(reason = format_args!("{reason:#}"), commands_left, "connection ended");
         };
-        if catch_unwind(AssertUnwindSafe(|| on_lost(&lost))).is_err() {
-            tracing::error!("the lost-connection callback panicked");
-        }
+        let _ = catch_unwind(AssertUnwindSafe(report));
+        let (connection, reason) = (&session.connection, reason.clone());
+        self.callbacks.lost(&LostConnection { connection, reason, commands_left });
+        connection.drop_values();
     }
 }
 

@@ -35,7 +35,7 @@ pub enum Served {
 pub struct Cut {
     /// Connections that were still open, or waited for a place.
     pub connections: usize,
-    /// Commands that were still running. They run on, and can send nothing any more.
+    /// Commands that were still running. They continue, and can send nothing any more.
     pub commands: usize,
 }
 
@@ -95,15 +95,15 @@ impl Handle {
     /// It accepts no further connections. A connection is closed as soon as no Command is in flight on it, so one that
     /// is idle is closed at once (a client that then keeps its end open is left after a second); until then it is
     /// served, further Commands included. What has not ended within
-    /// [`Limits::drain`](super::Limits::drain) is cut. To shut down a server that is shutting down or closed changes
-    /// nothing; if it does not serve yet, `serve` will end at once.
+    /// [`Limits::drain`](super::Limits::drain) is cut. Calling it again has no effect. If the
+    /// server does not serve yet, `serve` will end at once.
     pub fn shutdown(&self) {
         self.control.set_life(Life::Draining);
     }
 
     /// Ends the server now, a drain too, and returns at once; `serve` then ends with [`Served::Closed`].
     ///
-    /// All connections are closed; output that is not written is lost. Commands that run run on, but can send nothing.
+    /// All connections are closed, and output that is not written is lost. Running Commands continue, but can send nothing.
     pub fn close(&self) {
         self.control.set_life(Life::Closed);
     }
@@ -148,11 +148,21 @@ impl Control {
         }
     }
 
+    /// The server has ended, or is gone. Its connections end by themselves; this is for those who wait for it.
+    pub(crate) fn end(&self) {
+        self.life.send_replace(Life::Closed);
+    }
+
     /// Waits until this part of life has begun.
     pub(crate) async fn reached(&self, life: Life) -> Life {
         let mut receiver = self.life.subscribe();
         let reached = receiver.wait_for(|now| *now >= life).await;
         reached.map_or(Life::Closed, |now| *now)
+    }
+
+    /// Waits until the server begins to end.
+    pub(crate) async fn draining(&self) {
+        self.reached(Life::Draining).await;
     }
 
     /// Adds a session, which is told when the server is to end.

@@ -35,7 +35,10 @@ counters! {
     refused,
     /// Errors of the listener; each is followed by a pause.
     accept_errors,
-    /// Connections closed because the client did not take the ServerInfo in time.
+    /// Connections closed because the transport's handshake failed.
+    handshakes_failed,
+    /// Connections closed because the transport's handshake took too long, or the client did not take the ServerInfo in
+    /// time.
     handshake_timeouts,
     /// Commands that were decoded and began to run.
     commands,
@@ -84,6 +87,16 @@ pub(crate) struct Gauge<'a>(&'a AtomicU64);
 impl<'a> Gauge<'a> {
     pub(crate) fn new(counter: &'a AtomicU64) -> Self {
         one(counter);
+        Self(counter)
+    }
+
+    /// Goes on to count it when this is gone, until the counter is [adopted](Self::adopt).
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
+    }
+
+    /// Takes over what is counted already.
+    pub(crate) fn adopt(counter: &'a AtomicU64) -> Self {
         Self(counter)
     }
 }

@@ -9,19 +9,21 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use super::counters::{add, one};
+use super::execute::{CommandVisitor, Execute, ServerProtocol};
 use super::execution;
 use super::invoker::Invoker;
+use super::link::Arrival;
 use super::places::Places;
-use super::proxy::Arrival;
 use super::session::{Ending, Session};
 use crate::connection::outbox::Scratch;
-use crate::connection::{Alarm, Inbox, Io, ROUNDS, Writer};
+use crate::connection::{Alarm, Inbox, ROUNDS, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::{Decoded, Fault};
 use crate::proto::frame::{Frame, FrameReader, Head, Seq};
 use crate::proto::in_flight::SeqRefused;
-use crate::protocol::{CommandOf, CommandVisitor, Execute, ServerProtocol};
+use crate::protocol::CommandOf;
+use crate::transport::Io;
 
 /// Moves the bytes of one connection.
 pub(crate) struct Driver<'io, IO, P, F: Format, R, I> {
@@ -134,7 +136,7 @@ where
                 self.end_input(Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message));
             }
             Poll::Ready(Ok(_)) => self.start_commands(Instant::now()),
-            Poll::Ready(Err(error)) => self.end_input(Error::io("reading", error)),
+            Poll::Ready(Err(error)) => self.end_input(Error::io("reading failed", error)),
         }
         true
     }
@@ -357,11 +359,8 @@ where
         if self.has_in_flight || self.head.seq.get() < 0 {
             self.session.admit(self.head.seq)?;
         }
-        let arrival = Arrival {
-            seq: self.head.seq,
-            received_at: self.received_at.into_std(),
-            size: self.head.len + body_len,
-        };
+        let arrival =
+            Arrival { seq: self.head.seq, received_at: self.received_at, size: self.head.len + body_len };
         execution::start(self.session, self.places, arrival, command);
         Ok(())
     }

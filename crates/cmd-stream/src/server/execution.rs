@@ -5,25 +5,28 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tracing::Instrument;
 
-use super::counters::one;
+use super::connection::Connection;
+use super::control::Control;
+use super::execute::{Execute, Scheduling, ServerProtocol};
 use super::extensions::Extensions;
-use super::failed::{Failed, FailedReason};
-use super::invoker::{Call, Invoker};
+use super::handed::Handed;
+use super::invoker::{Ended, Invocation, Invoker, contain, sealed};
+use super::link::{Arrival, EncodedReply, HandedLink, Link, ReplyLink, RunningLink, Sent};
 use super::pace::Pace;
 use super::places::Places;
-use super::proxy::{Arrival, Connection, EncodedReply, Link, Proxy, ReplyLink};
-use super::session::Session;
-use crate::connection::peer::Peer;
+use super::proxy::Proxy;
+use super::session::{How, Session, Subject};
 use crate::format::Format;
 use crate::proto::frame::Seq;
-use crate::protocol::{CommandOf, Entry, Execute, Protocol, ReplyOf, Scheduling, ServerProtocol};
+use crate::protocol::kind::Kind;
+use crate::protocol::{CommandOf, Entry, Failed, ReplyOf};
 
 /// How this thread is polling a Command.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,31 +66,80 @@ impl Drop for PollsNow {
     }
 }
 
-fn is_late() -> bool {
+pub(super) fn is_late() -> bool {
     POLLING.get() != Polling::InPlace
 }
 
 /// Wakes the connection's task, as soon as that is good.
-fn wake(task: Option<Waker>) {
+pub(super) fn wake(task: Option<Waker>) {
     match task {
-        Some(task) if POLLING.get() == Polling::Alone => TO_WAKE.set(Some(task)),
-        Some(task) => task.wake(),
-        None => {}
+        Some(task) if POLLING.get() == Polling::Alone => {
+            // It may be the task of another connection, if an owned Proxy of a Command there was used.
+            wake_now(TO_WAKE.replace(Some(task)));
+        }
+        task => wake_now(task),
+    }
+}
+
+pub(super) fn wake_now(task: Option<Waker>) {
+    if let Some(task) = task {
+        task.wake();
+    }
+}
+
+/// Nothing is put off while it is held: the thread is about to sleep until somebody else has done something.
+pub(super) struct Undisturbed(Polling);
+
+impl Undisturbed {
+    pub(super) fn enter() -> Self {
+        // An error means that the thread is ending: a destructor of another such value sends.
+        wake_now(TO_WAKE.try_with(Cell::take).ok().flatten());
+        Self(POLLING.replace(Polling::Not))
+    }
+
+    /// Whether the thread was polling a Command where it was decoded: then it is that of the Command's connection, and
+    /// whoever waits on it for that connection waits for ever.
+    pub(super) fn was_in_place(&self) -> bool {
+        self.0 == Polling::InPlace
+    }
+}
+
+impl Drop for Undisturbed {
+    fn drop(&mut self) {
+        POLLING.set(self.0);
     }
 }
 
 /// A Command that runs.
 struct Running<'a, P, F, R, I> {
-    session: &'a Session<P, F, R, I>,
+    session: &'a Arc<Session<P, F, R, I>>,
     arrival: Arrival,
+    subject: Subject,
     pace: &'a Pace,
     scheduling: Scheduling,
     last_is_sent: AtomicBool,
+    /// The same Command, once its Proxy has been made an owned one; that knows then what was sent.
+    handed: OnceLock<Arc<Handed<P, F, R, I>>>,
+}
+
+impl<P, F, R, I> Running<'_, P, F, R, I> {
+    /// How it has ended, if it has.
+    fn ended(&self) -> Option<Ended> {
+        if self.last_is_sent.load(Relaxed) {
+            Some(Ended::Replied)
+        } else if self.handed.get().is_some() {
+            Some(Ended::HandedOver)
+        } else if self.subject.is_one_way {
+            Some(Ended::Unanswered)
+        } else {
+            None
+        }
+    }
 }
 
 impl<P, F, R, I> Link for Running<'_, P, F, R, I>
 where
-    P: Protocol,
+    P: ServerProtocol<F, R>,
     F: Format,
     R: Send + Sync,
     I: Send + Sync,
@@ -100,16 +152,22 @@ where
         &self.session.connection
     }
 
+    fn control(&self) -> &Control {
+        &self.session.control
+    }
+
+    fn poll_ready(&self, turn: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        if let Some(handed) = self.handed.get() {
+            return handed.poll_ready(turn, cx);
+        }
+        self.session.poll_ready(turn, &self.last_is_sent, cx).map_err(Failed::from)
+    }
+
     fn poll_append(&self, reply: &mut EncodedReply, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        if self.last_is_sent.load(Relaxed) {
-            return Poll::Ready(Err(Failed::new("a reply after the last one")));
+        if let Some(handed) = self.handed.get() {
+            return handed.poll_append(reply, cx);
         }
-        let (appended, task) = self.session.append(reply, is_late(), Some(cx));
-        wake(task);
-        if let Poll::Ready(Ok(())) = appended {
-            self.last_is_sent.store(reply.is_last, Relaxed);
-        }
-        appended.map_err(Failed::from)
+        self.session.poll_append(reply, &self.last_is_sent, How::running(), cx).map_err(Failed::from)
     }
 
     /// The connection's task, woken by a Reply, waits in the run-next slot of this worker, which no other worker can
@@ -133,24 +191,48 @@ where
     R: Send + Sync,
     I: Send + Sync,
 {
-    fn encode(&self, reply: Reply) -> Result<EncodedReply, Failed> {
-        Ok(self.session.encode(self.arrival.seq, reply.into_reply())?)
+    fn send(&self, reply: Reply) -> Result<Sent, Failed> {
+        if let Some(handed) = self.handed.get() {
+            return handed.send(reply);
+        }
+        let Some(reply) = reply.into_reply() else { return Ok(Sent::Done) };
+        Ok(self.session.send(self.arrival.seq, &reply, Some(&self.last_is_sent), How::running())?)
+    }
+}
+
+impl<Reply, P, F, R, I> RunningLink<Reply> for Running<'_, P, F, R, I>
+where
+    Reply: ReplyOf<P>,
+    P: ServerProtocol<F, R>,
+    F: Format,
+    R: Send + Sync + 'static,
+    I: Send + Sync + 'static,
+{
+    fn hand_over(&self) -> Arc<dyn HandedLink<Reply>> {
+        let handed = self.handed.get_or_init(|| {
+            let last_is_sent = self.last_is_sent.load(Relaxed);
+            let booked = Booked::new(self.session, &self.arrival);
+            Arc::new(Handed::new(booked, self.arrival, self.subject, last_is_sent))
+        });
+        Arc::clone(handed) as Arc<dyn HandedLink<Reply>>
     }
 }
 
 /// A Command as the Invoker sees it.
-struct Invocation<'a, P, F, R, I, C> {
+struct Arrived<'a, P, F, R, I, C> {
     running: &'a Running<'a, P, F, R, I>,
     command: C,
     extensions: &'a mut Extensions,
 }
 
-impl<P, F, R, I, C> Call<P> for Invocation<'_, P, F, R, I, C>
+impl<P, F, R, I, C> sealed::Sealed for Arrived<'_, P, F, R, I, C> {}
+
+impl<P, F, R, I, C> Invocation<P> for Arrived<'_, P, F, R, I, C>
 where
     P: ServerProtocol<F, R>,
     F: Format,
-    R: Send + Sync,
-    I: Send + Sync,
+    R: Send + Sync + 'static,
+    I: Send + Sync + 'static,
     C: CommandOf<P> + Execute<R>,
 {
     fn command(&self) -> P::CommandRef<'_> {
@@ -158,18 +240,18 @@ where
     }
 
     fn entry(&self) -> &'static Entry {
-        &P::COMMANDS[C::INDEX]
+        self.running.subject.entry
     }
 
     fn seq(&self) -> Seq {
         self.running.arrival.seq
     }
 
-    fn peer(&self) -> &Peer {
-        &self.running.session.connection.peer
+    fn connection(&self) -> &Connection {
+        &self.running.session.connection
     }
 
-    fn received_at(&self) -> Instant {
+    fn received_at(&self) -> tokio::time::Instant {
         self.running.arrival.received_at
     }
 
@@ -182,9 +264,11 @@ where
     }
 
     // Not an `async fn`: that would be one more future to hold, and to move, the Command.
-    fn run(self) -> impl Future<Output = Result<(), Failed>> + Send {
+    fn run(self) -> impl Future<Output = Result<Ended, Failed>> + Send {
         let Self { running, command, extensions } = self;
-        command.execute(&running.session.service.receiver, Proxy::new(running, extensions))
+        let receiver = &running.session.service.receiver;
+        let execute = AssertUnwindSafe(|| command.execute(receiver, Proxy::new(running, extensions)));
+        contain(catch_unwind(execute), |()| running.ended().ok_or_else(Failed::no_last_reply))
     }
 }
 
@@ -201,43 +285,40 @@ where
     let running = Running {
         session: &session,
         arrival,
+        subject: Subject { seq: arrival.seq, entry: &P::COMMANDS[C::INDEX], is_one_way: C::Kind::ONE_WAY },
         pace: &service.paces[C::INDEX],
         scheduling: C::SCHEDULING,
         last_is_sent: AtomicBool::new(false),
+        handed: OnceLock::new(),
     };
     let mut extensions = Extensions::default();
     let result = {
         let mut run = pin!(async {
-            let call = Invocation { running: &running, command, extensions: &mut extensions };
-            service.invoker.invoke(call).await
+            let arrived = Arrived { running: &running, command, extensions: &mut extensions };
+            service.invoker.invoke(arrived).await
         });
-        poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
-            Ok(poll) => poll,
-            Err(payload) => Poll::Ready(Err(Failed::panic(&*payload))),
+        poll_fn(|cx| {
+            if I::IS_DIRECT {
+                return run.as_mut().poll(cx);
+            }
+            match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
+                Ok(poll) => poll,
+                Err(payload) => Poll::Ready(Err(Failed::panic(&*payload))),
+            }
         })
         .await
     };
-    match (result, running.last_is_sent.load(Relaxed)) {
-        (Ok(()), true) => {}
-        // Most likely because of that, and there is nobody to tell; but a panic is reported all the same.
-        (result, false) if session.is_ending() && !is_panic(&result) => {}
-        (Ok(()), false) => session.fail(arrival.seq, Failed::no_last_reply(), is_late()),
-        (Err(failed), false) => session.fail(arrival.seq, failed, is_late()),
-        (Err(failed), true) => {
-            one(&service.counts.failed_after_last_reply);
-            if failed.reason() == FailedReason::Panic {
-                one(&service.counts.panicked);
-            }
-            // What the error says is the user's code.
-            let report =
-                || tracing::warn!(seq = %arrival.seq, %failed, "command failed after its last reply");
-            let _ = catch_unwind(AssertUnwindSafe(report));
-        }
+    let failed = match result {
+        // An Invoker may say so of a Command that it has not run.
+        Ok(_) if I::IS_DIRECT || running.ended().is_some() => return,
+        Ok(_) => Failed::no_last_reply(),
+        Err(failed) => failed,
+    };
+    match running.handed.get() {
+        Some(handed) => handed.end(failed),
+        None if running.last_is_sent.load(Relaxed) => session.failed_too_late(running.subject, &failed),
+        None => session.fail(running.subject, failed, true),
     }
-}
-
-fn is_panic(result: &Result<(), Failed>) -> bool {
-    matches!(result, Err(failed) if failed.reason() == FailedReason::Panic)
 }
 
 /// Starts a Command: polls it in place or in a task of its own, as its type deserves.
@@ -278,8 +359,7 @@ fn go_on_alone<P, F, R, I, C>(
     I: Invoker<P>,
     C: CommandOf<P> + Execute<R>,
 {
-    session.begin_alone(arrival.seq, arrival.size);
-    let booked = Booked { session: Arc::clone(session), seq: arrival.seq };
+    let booked = Booked::new(session, &arrival);
     let task = async move {
         let pace = &booked.session.service.paces[C::INDEX];
         let mut first = true;
@@ -302,14 +382,21 @@ fn go_on_alone<P, F, R, I, C>(
     tokio::spawn(task.in_current_span());
 }
 
-/// A Command in flight; its end is booked however its task ends.
-struct Booked<P, F, R, I> {
-    session: Arc<Session<P, F, R, I>>,
+/// Keeps a Command in flight: for the task that runs it, or for whoever it was handed over to.
+pub(super) struct Booked<P, F, R, I> {
+    pub(super) session: Arc<Session<P, F, R, I>>,
     seq: Seq,
+}
+
+impl<P, F, R, I> Booked<P, F, R, I> {
+    fn new(session: &Arc<Session<P, F, R, I>>, arrival: &Arrival) -> Self {
+        session.hold(arrival.seq, arrival.size);
+        Self { session: Arc::clone(session), seq: arrival.seq }
+    }
 }
 
 impl<P, F, R, I> Drop for Booked<P, F, R, I> {
     fn drop(&mut self) {
-        self.session.end_alone(self.seq);
+        self.session.release(self.seq);
     }
 }

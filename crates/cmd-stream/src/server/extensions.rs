@@ -4,18 +4,19 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 
-/// Values by their type: at most one of each. The Invoker puts in what it finds out about a Command (who sent it, say);
-/// the Command finds it at [`Proxy::extensions`](crate::Proxy::extensions).
+/// Values by their type: at most one of each. The Invoker puts in what it finds out about a Command (the trace it
+/// belongs to, say). The Command finds it at [`Context::extensions`](crate::Context::extensions). What holds for all
+/// Commands of a connection is kept by [`Connection`](super::Connection).
 ///
 /// ```
 /// use cmd_stream::server::Extensions;
 ///
 /// #[derive(Debug, PartialEq)]
-/// struct Identity(String);
+/// struct Trace(u64);
 ///
 /// let mut extensions = Extensions::default();
-/// extensions.insert(Identity("alice".into()));
-/// assert_eq!(extensions.get::<Identity>(), Some(&Identity("alice".into())));
+/// extensions.insert(Trace(7));
+/// assert_eq!(extensions.get::<Trace>(), Some(&Trace(7)));
 /// ```
 #[derive(Default)]
 pub struct Extensions {
@@ -24,7 +25,7 @@ pub struct Extensions {
 }
 
 impl Extensions {
-    /// Puts a value in. The answer is the one of the same type that was there before.
+    /// Puts a value in, in place of one of the same type. Returns the one that was there before.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> Option<T> {
         let before = self.values.insert(TypeId::of::<T>(), Box::new(value));
         before.and_then(|before| before.downcast().ok()).map(|before| *before)

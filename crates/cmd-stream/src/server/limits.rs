@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::getters::getters;
 use crate::proto::handshake::ServerInfo;
 
 /// What bounds a [`Server`](crate::Server). Every queue, buffer and wait that a peer can cause is here.
@@ -60,7 +61,7 @@ impl Limits {
 
     /// Commands in flight on one connection: read, and not yet ended. 65,536 by default, at least 1.
     ///
-    /// At it the connection is not read until one has ended.
+    /// When it is reached, the connection is not read until one has ended.
     #[must_use]
     pub fn in_flight(self, commands: usize) -> Self {
         Self { in_flight: commands.max(1), ..self }
@@ -68,7 +69,7 @@ impl Limits {
 
     /// Commands in flight on one connection, in bytes as they stood on the wire. 64 MiB by default, at least 1.
     ///
-    /// At it the connection is not read until one has ended.
+    /// When it is reached, the connection is not read until one has ended.
     #[must_use]
     pub fn in_flight_bytes(self, bytes: usize) -> Self {
         Self { in_flight_bytes: bytes.max(1), ..self }
@@ -76,13 +77,13 @@ impl Limits {
 
     /// Replies of one connection that are encoded and not yet written. In bytes; 1 MiB by default, at least 1.
     ///
-    /// At it `proxy.send` waits, and the connection is not read. One frame may reach over it.
+    /// When it is reached, `proxy.send` waits, and the connection is not read. One frame may reach over it.
     #[must_use]
     pub fn output(self, bytes: usize) -> Self {
         Self { output: bytes.max(1), ..self }
     }
 
-    /// For how long the peer may take none of the output that is waiting for it. 30 s by default.
+    /// How long the peer may go without reading any of the output that waits for it. 30 s by default.
     ///
     /// Then the connection is closed.
     #[must_use]
@@ -108,9 +109,10 @@ impl Limits {
         Self { waiting: connections, waiting_time: time, ..self }
     }
 
-    /// For how long a new client may take none of the ServerInfo. 10 s by default.
+    /// Within what time a new connection is established: the transport's own handshake, if it has one, and the sending of the
+    /// ServerInfo. 10 s by default.
     ///
-    /// Then the connection is closed.
+    /// Then the connection is closed, and counted ([`Counters::handshake_timeouts`](super::Counters::handshake_timeouts)).
     #[must_use]
     pub fn handshake(self, time: Duration) -> Self {
         Self { handshake: time, ..self }
@@ -134,7 +136,7 @@ impl Limits {
         Self { idle: time.into(), ..self }
     }
 
-    /// For how long a graceful shutdown waits for Commands to end. 30 s by default.
+    /// How long a graceful shutdown waits for Commands to end. 30 s by default.
     ///
     /// Then what is left is cut, and `serve` says how much that was.
     #[must_use]
@@ -144,4 +146,19 @@ impl Limits {
 
     /// A ServerInfo has at most 1024 bytes; the wire fixes this one.
     pub const SERVER_INFO: usize = ServerInfo::MAX_LEN;
+}
+
+getters! {
+    get_frame = frame: usize, frame;
+    get_in_flight = in_flight: usize, in_flight;
+    get_in_flight_bytes = in_flight_bytes: usize, in_flight_bytes;
+    get_output = output: usize, output;
+    get_output_stall = output_stall: Duration, output_stall;
+    get_connections = connections: usize, connections;
+    get_waiting = waiting: usize, waiting;
+    get_waiting_time = waiting_time: Duration, waiting;
+    get_handshake = handshake: Duration, handshake;
+    get_frame_time = frame_time: Duration, frame_time;
+    get_idle = idle: Option<Duration>, idle;
+    get_drain = drain: Duration, drain;
 }

@@ -1,68 +1,27 @@
-//! What a Command holds while it runs: its way to send Replies, and what is known of it.
+//! What a Command holds while it runs, or hands over: its way to send Replies.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
-use std::time::Instant;
+use std::sync::Arc;
+use std::task;
 
-use tokio::sync::Notify;
-
+use super::connection::Connection;
+use super::context::Context;
+use super::execution::Undisturbed;
 use super::extensions::Extensions;
-use super::failed::Failed;
-use crate::connection::outbox::Scratch;
-use crate::connection::peer::Peer;
+use super::link::{HandedLink, Link, ReplyLink, RunningLink, Sent};
 use crate::proto::frame::Seq;
+use crate::protocol::Failed;
 
 /// Through which a Command sends its Replies of type `R`.
 pub struct Proxy<'a, R> {
-    link: &'a dyn ReplyLink<R>,
+    link: &'a dyn RunningLink<R>,
     extensions: &'a Extensions,
 }
 
-/// What is known of a Command when it has arrived.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrival {
-    pub(crate) seq: Seq,
-    pub(crate) received_at: Instant,
-    pub(crate) size: usize,
-}
-
-/// The connection of a Command, whatever its Protocol is.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) id: u64,
-    pub(crate) peer: Peer,
-    pub(crate) gone: AtomicBool,
-    pub(crate) on_gone: Notify,
-}
-
-/// The session as a running Command sees it.
-pub(crate) trait Link: Send + Sync {
-    fn arrival(&self) -> &Arrival;
-    fn connection(&self) -> &Connection;
-    /// Appends to the output, once there is room.
-    fn poll_append(&self, reply: &mut EncodedReply, cx: &mut Context<'_>) -> Poll<Result<(), Failed>>;
-    /// Whether a Command that has just sent something must let others run before it goes on.
-    fn must_yield(&self) -> bool;
-}
-
-/// The same, for Replies of type `R`.
-pub(crate) trait ReplyLink<R>: Link {
-    fn encode(&self, reply: R) -> Result<EncodedReply, Failed>;
-}
-
-/// A Reply on its way to the output.
-pub(crate) struct EncodedReply {
-    pub(crate) bytes: Scratch,
-    pub(crate) is_last: bool,
-    /// Its turn among those that wait for room.
-    pub(crate) turn: Option<u64>,
-}
-
 impl<'a, R> Proxy<'a, R> {
-    pub(crate) fn new(link: &'a dyn ReplyLink<R>, extensions: &'a Extensions) -> Self {
+    pub(super) fn new(link: &'a dyn RunningLink<R>, extensions: &'a Extensions) -> Self {
         Self { link, extensions }
     }
 
@@ -70,6 +29,8 @@ impl<'a, R> Proxy<'a, R> {
     ///
     /// It is done when the Reply is in the connection's output, which is written together with the Replies of other
     /// Commands; it waits while that output is over its limit ([`Limits::output`](super::Limits::output)).
+    ///
+    /// A one-way Command sends `()`, or nothing at all: nothing goes out.
     ///
     /// # Errors
     ///
@@ -82,13 +43,141 @@ impl<'a, R> Proxy<'a, R> {
     ///
     /// Dropped before it is done, it may or may not have sent the Reply, but never a part of it.
     pub async fn send(&self, reply: impl IntoReply<R>) -> Result<(), Failed> {
-        let mut encoded = self.link.encode(reply.into())?;
-        poll_fn(|cx| self.link.poll_append(&mut encoded, cx)).await?;
-        drop(encoded);
-        if self.link.must_yield() {
-            yield_once().await;
+        send(self.link, reply.into()).await
+    }
+
+    /// Sends the last thing that the Command does. It ends then, so it need not let others run.
+    pub(super) async fn send_and_end(&self, reply: R) -> Result<(), Failed> {
+        match self.link.send(reply)? {
+            Sent::Done => Ok(()),
+            Sent::Full(mut encoded) => poll_fn(|cx| self.link.poll_append(&mut encoded, cx)).await,
         }
-        Ok(())
+    }
+
+    /// Waits until there is room in the connection's output, so that a large Reply is not made before it can be sent.
+    ///
+    /// ```
+    /// # use cmd_stream::{Failed, Proxy};
+    /// # struct Page { lines: Vec<String> }
+    /// # fn read_page(_: u32) -> Page { Page { lines: Vec::new() } }
+    /// async fn send_page(number: u32, proxy: Proxy<'_, Page>) -> Result<(), Failed> {
+    ///     proxy.ready().await?;
+    ///     proxy.send(read_page(number)).await
+    /// }
+    /// ```
+    ///
+    /// Other Commands may take the room before the Reply is there; then `send` waits.
+    ///
+    /// # Errors
+    ///
+    /// The last Reply has been sent already, or the connection is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped and called again.
+    pub async fn ready(&self) -> Result<(), Failed> {
+        ready(self.link).await
+    }
+
+    /// The same Proxy for a task that outlives [`execute`](crate::Execute::execute). The Command stays in flight, for the
+    /// limits and for a graceful shutdown, until the last clone of the owned Proxy is dropped.
+    ///
+    /// ```
+    /// # use cmd_stream::{Command, Execute, Failed, Proxy, protocol::kind::Plain};
+    /// # struct Convert;
+    /// # struct Converted;
+    /// # impl Command for Convert { type Reply = Converted; type Kind = Plain; }
+    /// # struct Service;
+    /// impl Execute<Service> for Convert {
+    ///     async fn execute(self, _: &Service, proxy: Proxy<'_, Converted>) -> Result<(), Failed> {
+    ///         let proxy = proxy.into_owned();
+    ///         tokio::task::spawn_blocking(move || {
+    ///             // .. what takes long and blocks its thread ..
+    ///             let _ = proxy.send_blocking(Converted);
+    ///         });
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// What the Invoker has put into [`extensions`](Context::extensions) stays with `execute`; take what is needed before.
+    pub fn into_owned(self) -> OwnedProxy<R> {
+        OwnedProxy { link: self.link.hand_over() }
+    }
+
+    /// What is known of the Command and its connection.
+    pub fn context(&self) -> Context<'a> {
+        Context::new(self.link, self.extensions)
+    }
+
+    /// Resolves when the connection is gone; see [`Context::closed`].
+    #[doc(alias = "cancel")]
+    pub async fn closed(&self) {
+        self.context().closed().await;
+    }
+
+    /// Resolves when the server begins to shut down; see [`Context::going_away`].
+    pub async fn going_away(&self) {
+        self.context().going_away().await;
+    }
+}
+
+/// A [`Proxy`] that outlives [`execute`](crate::Execute::execute); made by [`Proxy::into_owned`]. It can be cloned.
+///
+/// When `execute` has ended and the last clone is dropped without a last Reply, the Command fails: with the reason
+/// [`NoLastReply`](crate::protocol::FailedReason::NoLastReply), or with what [`fail`](Self::fail) was given.
+#[must_use = "a Command whose owned Proxy is dropped without a last Reply fails"]
+pub struct OwnedProxy<R> {
+    link: Arc<dyn HandedLink<R>>,
+}
+
+impl<R> OwnedProxy<R> {
+    /// Sends a Reply; see [`Proxy::send`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Proxy::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Proxy::send`].
+    pub async fn send(&self, reply: impl IntoReply<R>) -> Result<(), Failed> {
+        send(&*self.link, reply.into()).await
+    }
+
+    /// Sends a Reply from code that may block its thread, such as that of
+    /// [`spawn_blocking`](tokio::task::spawn_blocking). The thread sleeps while the connection's output is over its limit.
+    ///
+    /// Called by `execute` itself, in [`block_in_place`](tokio::task::block_in_place), it may run on the very thread that
+    /// writes that output. There it does not wait, and the output grows over its limit.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Proxy::send`].
+    pub fn send_blocking(&self, reply: impl IntoReply<R>) -> Result<(), Failed> {
+        // Whoever calls it may be in the middle of another Command, which must not put off the wake-ups of this one.
+        let undisturbed = Undisturbed::enter();
+        if undisturbed.was_in_place() {
+            return self.link.send_over(reply.into());
+        }
+        match self.link.send(reply.into())? {
+            Sent::Done => Ok(()),
+            Sent::Full(mut encoded) => block_on(poll_fn(|cx| self.link.poll_append(&mut encoded, cx))),
+        }
+    }
+
+    /// Waits until there is room in the connection's output; see [`Proxy::ready`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Proxy::ready`].
+    pub async fn ready(&self) -> Result<(), Failed> {
+        ready(&*self.link).await
+    }
+
+    /// Fails the Command, as if `execute` had returned the error. It does nothing if the last Reply has been sent.
+    pub fn fail(self, error: impl Into<Failed>) {
+        self.link.fail(error.into());
     }
 
     /// The Command's number on its connection.
@@ -96,39 +185,52 @@ impl<'a, R> Proxy<'a, R> {
         self.link.arrival().seq
     }
 
-    /// Who sent the Command.
-    pub fn peer(&self) -> &'a Peer {
-        &self.link.connection().peer
+    /// The connection that the Command came on.
+    pub fn connection(&self) -> &Connection {
+        self.link.connection()
     }
 
-    /// When the bytes that completed the Command were read.
-    pub fn received_at(&self) -> Instant {
-        self.link.arrival().received_at
-    }
-
-    /// How many bytes the Command took on the wire, seq and tag included.
-    pub fn size(&self) -> usize {
-        self.link.arrival().size
-    }
-
-    /// What the [`Invoker`](crate::Invoker) found out about the Command.
-    pub fn extensions(&self) -> &'a Extensions {
-        self.extensions
-    }
-
-    /// Resolves when the connection is gone, so that a long Command can stop.
-    ///
-    /// # Cancel safety
-    ///
-    /// It may be dropped and called again.
+    /// Resolves when the connection is gone; see [`Context::closed`].
     pub async fn closed(&self) {
-        let connection = self.link.connection();
-        let mut notified = pin!(connection.on_gone.notified());
-        // Registered before the look, or an end between the two would be missed.
-        notified.as_mut().enable();
-        if !connection.gone.load(Ordering::Acquire) {
-            notified.await;
+        self.link.connection().closed().await;
+    }
+
+    /// Resolves when the server begins to shut down; see [`Context::going_away`].
+    pub async fn going_away(&self) {
+        self.link.control().draining().await;
+    }
+}
+
+async fn send<R>(link: &(impl ReplyLink<R> + ?Sized), reply: R) -> Result<(), Failed> {
+    if let Sent::Full(mut encoded) = link.send(reply)? {
+        poll_fn(|cx| link.poll_append(&mut encoded, cx)).await?;
+    }
+    if link.must_yield() {
+        yield_once().await;
+    }
+    Ok(())
+}
+
+async fn ready(link: &(impl Link + ?Sized)) -> Result<(), Failed> {
+    let mut turn = None;
+    poll_fn(|cx| link.poll_ready(&mut turn, cx)).await
+}
+
+/// Waits for a future on this thread.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unparks(std::thread::Thread);
+    impl task::Wake for Unparks {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
         }
+    }
+    let waker = task::Waker::from(Arc::new(Unparks(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let task::Poll::Ready(done) = future.as_mut().poll(&mut task::Context::from_waker(&waker)) {
+            return done;
+        }
+        std::thread::park(); // returns at once if it was woken before
     }
 }
 
@@ -153,9 +255,21 @@ impl<R> Clone for Proxy<'_, R> {
 
 impl<R> Copy for Proxy<'_, R> {}
 
+impl<R> Clone for OwnedProxy<R> {
+    fn clone(&self) -> Self {
+        Self { link: Arc::clone(&self.link) }
+    }
+}
+
 impl<R> fmt::Debug for Proxy<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxy").field("arrival", self.link.arrival()).field("peer", self.peer()).finish()
+        f.debug_struct("Proxy").field("context", &self.context()).finish()
+    }
+}
+
+impl<R> fmt::Debug for OwnedProxy<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedProxy").field("seq", &self.seq()).field("connection", self.connection()).finish()
     }
 }
 
@@ -164,10 +278,10 @@ async fn yield_once() {
     let mut yielded = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
+            return task::Poll::Ready(());
         }
         cx.waker().wake_by_ref();
-        Poll::Pending
+        task::Poll::Pending
     })
     .await;
 }

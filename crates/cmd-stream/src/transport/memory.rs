@@ -38,7 +38,7 @@ pub struct Listener {
 }
 
 fn peer() -> Peer {
-    Peer::Other("memory".into())
+    Peer::other("memory")
 }
 
 impl Connect for Connector {
@@ -51,14 +51,25 @@ impl Connect for Connector {
             Err(_) => Err(io::ErrorKind::ConnectionRefused.into()),
         }
     }
+
+    fn address(&self) -> String {
+        peer().to_string()
+    }
+}
+
+impl Listener {
+    /// The next connection; nothing when no connector is left.
+    pub(crate) async fn next(&mut self) -> Option<(DuplexStream, Peer)> {
+        Some((self.from_connectors.recv().await?, peer()))
+    }
 }
 
 impl Accept for Listener {
-    type Io = DuplexStream;
+    type Incoming = (DuplexStream, Peer);
 
     async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
-        match self.from_connectors.recv().await {
-            Some(stream) => Ok((stream, peer())),
+        match self.next().await {
+            Some(connection) => Ok(connection),
             None => std::future::pending().await, // no connector is left, and none can come
         }
     }

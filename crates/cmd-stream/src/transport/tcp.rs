@@ -4,16 +4,16 @@ use std::io;
 
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Accept, Connect, Peer};
+use super::{Accept, Address, Connect, Peer};
 
-/// Connects to a TCP address: `host:port`, resolved at each attempt.
+/// Connects to a TCP address, which is resolved at each attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Tcp(String);
+pub struct Tcp(Address);
 
 impl Tcp {
     /// Connects to this address.
-    pub fn new(address: impl ToString) -> Self {
-        Self(address.to_string())
+    pub fn new(address: impl Into<Address>) -> Self {
+        Self(address.into())
     }
 }
 
@@ -21,15 +21,19 @@ impl Connect for Tcp {
     type Io = TcpStream;
 
     async fn connect(&self) -> io::Result<(TcpStream, Peer)> {
-        let stream = TcpStream::connect(&self.0).await?;
+        let stream = TcpStream::connect(&*self.0.resolve().await?).await?;
         stream.set_nodelay(true)?;
         let peer = stream.peer_addr()?;
         Ok((stream, peer.into()))
     }
+
+    fn address(&self) -> String {
+        self.0.to_string()
+    }
 }
 
 impl Accept for TcpListener {
-    type Io = TcpStream;
+    type Incoming = (TcpStream, Peer);
 
     async fn accept(&mut self) -> io::Result<(TcpStream, Peer)> {
         let (stream, peer) = Self::accept(self).await?;

@@ -23,12 +23,16 @@ impl Connect for Unix {
     type Io = UnixStream;
 
     async fn connect(&self) -> io::Result<(UnixStream, Peer)> {
-        Ok((UnixStream::connect(&self.0).await?, Peer::Unix(Some(self.0.clone()))))
+        Ok((UnixStream::connect(&self.0).await?, Peer::unix(Some(self.0.clone()))))
+    }
+
+    fn address(&self) -> String {
+        self.0.display().to_string()
     }
 }
 
 impl Accept for UnixListener {
-    type Io = UnixStream;
+    type Incoming = (UnixStream, Peer);
 
     async fn accept(&mut self) -> io::Result<(UnixStream, Peer)> {
         let (stream, peer) = Self::accept(self).await?;
@@ -41,5 +45,5 @@ impl Accept for UnixListener {
 }
 
 fn unix_peer(address: &SocketAddr) -> Peer {
-    Peer::Unix(address.as_pathname().map(PathBuf::from))
+    Peer::unix(address.as_pathname().map(PathBuf::from))
 }

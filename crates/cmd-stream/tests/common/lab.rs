@@ -5,11 +5,9 @@
 use std::sync::Arc;
 
 use cmd_stream::client::Client;
-use cmd_stream::server::{Counters, Handle, Limits, LostConnection, Served};
-use cmd_stream::transport::{Accept, Connect};
-use cmd_stream::{
-    Command, Error, Execute, Failed, Failure, Json, Proxy, Reply, Scheduling, Server, protocol,
-};
+use cmd_stream::server::{Counters, Handle, Limits, LostConnection, Scheduling, Served};
+use cmd_stream::transport::{Accept, Connect, Peer};
+use cmd_stream::{Answer, Context, Error, Execute, Failed, Failure, Json, Proxy, Reply, Server, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::wait::within;
 use tokio::net::TcpListener;
@@ -153,9 +151,6 @@ pub(crate) struct Number {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Trouble(pub(crate) String);
 
-impl Reply for Text {}
-impl Reply for Nest {}
-impl Reply for Trouble {}
 impl Reply for Number {
     fn is_last(&self) -> bool {
         self.last
@@ -176,29 +171,17 @@ impl Failure for Trouble {
     }
 }
 
-macro_rules! commands {
-    ($($command:ident => $reply:ident),*) => {$(
-        impl Command for $command {
-            type Reply = $reply;
-        }
-    )*};
-}
-
-commands! {
-    Echo => Text, Hold => Text, Count => Number, Grow => Text, Fail => Text, Boom => Text, Stay => Text, Nest => Nest,
-    Flag => Text
-}
-
-impl Execute<Lab> for Echo {
+impl Answer<Lab> for Echo {
     const SCHEDULING: Scheduling = Scheduling::InPlace;
 
-    async fn execute(self, _: &Lab, proxy: Proxy<'_, Text>) -> Result<(), Failed> {
-        proxy.send(Text(self.text)).await
+    async fn answer(self, _: &Lab, _: &Context<'_>) -> Result<Text, Failed> {
+        Ok(Text(self.text))
     }
 }
 
 impl Execute<Lab> for Hold {
     async fn execute(self, lab: &Lab, proxy: Proxy<'_, Text>) -> Result<(), Failed> {
+        // It runs until its Reply is in the output.
         let _begun = lab.begin();
         lab.pass_the_gate().await;
         proxy.send(Text(self.text)).await
@@ -222,23 +205,23 @@ impl Execute<Lab> for Grow {
     async fn execute(self, _: &Lab, proxy: Proxy<'_, Text>) -> Result<(), Failed> {
         let Err(failed) = proxy.send(Text("x".repeat(self.bytes))).await else { return Ok(()) };
         let kind = failed.downcast_ref::<Error>().map(Error::kind);
-        proxy.send(Text(format!("{kind:?}: {failed}"))).await
+        proxy.send(Text(format!("{kind:?}: {failed:#}"))).await
     }
 }
 
-impl Execute<Lab> for Fail {
+impl Answer<Lab> for Fail {
     const SCHEDULING: Scheduling = Scheduling::InPlace;
 
-    async fn execute(self, _: &Lab, _: Proxy<'_, Text>) -> Result<(), Failed> {
+    async fn answer(self, _: &Lab, _: &Context<'_>) -> Result<Text, Failed> {
         Err(Failed::new("as it was asked to"))
     }
 }
 
-impl Execute<Lab> for Boom {
-    async fn execute(self, lab: &Lab, proxy: Proxy<'_, Text>) -> Result<(), Failed> {
+impl Answer<Lab> for Boom {
+    async fn answer(self, lab: &Lab, context: &Context<'_>) -> Result<Text, Failed> {
         if self.late {
             let _begun = lab.begin();
-            proxy.closed().await;
+            context.closed().await;
         }
         panic!("as it was asked to");
     }
@@ -254,19 +237,19 @@ impl Execute<Lab> for Stay {
     }
 }
 
-impl Execute<Lab> for Nest {
+impl Answer<Lab> for Nest {
     const SCHEDULING: Scheduling = Scheduling::InPlace;
 
-    async fn execute(self, _: &Lab, proxy: Proxy<'_, Self>) -> Result<(), Failed> {
-        proxy.send(self).await
+    async fn answer(self, _: &Lab, _: &Context<'_>) -> Result<Self, Failed> {
+        Ok(self)
     }
 }
 
-impl Execute<Lab> for Flag {
+impl Answer<Lab> for Flag {
     const SCHEDULING: Scheduling = Scheduling::InPlace;
 
-    async fn execute(self, _: &Lab, proxy: Proxy<'_, Text>) -> Result<(), Failed> {
-        proxy.send(Text(self.on.to_string())).await
+    async fn answer(self, _: &Lab, _: &Context<'_>) -> Result<Text, Failed> {
+        Ok(Text(self.on.to_string()))
     }
 }
 
@@ -274,9 +257,18 @@ protocol! {
     /// The lab's Commands. One that fails ends its connection, as in Go.
     pub(crate) struct Plain {
         commands {
-            0 => Echo, 1 => Hold, 2 => Count, 3 => Grow, 4 => Fail, 5 => Boom, 6 => Stay, 7 => Nest, 8 => Flag,
+            0 => Echo -> Text,
+            1 => Hold -> Text,
+            2 => Count -> Number,
+            3 => Grow -> Text,
+            4 => Fail -> Text,
+            5 => Boom -> Text,
+            6 => Stay -> Text,
+            7 => Nest -> Nest,
+            8 => Flag -> Text,
         }
         replies { 0 => Text, 1 => Number, 2 => Nest }
+        failure close_connection
     }
 }
 
@@ -314,18 +306,34 @@ pub(crate) struct World {
     pub(crate) losses: Losses,
 }
 
+/// A connection that a server has lost: what a [`LostConnection`] says of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    pub(crate) id: u64,
+    pub(crate) peer: Peer,
+    pub(crate) reason: Error,
+    pub(crate) commands_left: usize,
+}
+
+impl Lost {
+    fn of(lost: &LostConnection<'_>) -> Self {
+        let LostConnection { connection, ref reason, commands_left, .. } = *lost;
+        Self { id: connection.id(), peer: connection.peer().clone(), reason: reason.clone(), commands_left }
+    }
+}
+
 /// The connections that a server has lost.
-pub(crate) struct Losses(Mutex<mpsc::UnboundedReceiver<LostConnection>>);
+pub(crate) struct Losses(Mutex<mpsc::UnboundedReceiver<Lost>>);
 
 impl Losses {
     /// What tells, and whom it is told.
-    pub(crate) fn channel() -> (impl Fn(&LostConnection) + Send + Sync + 'static, Self) {
+    pub(crate) fn channel() -> (impl Fn(&LostConnection<'_>) + Send + Sync + 'static, Self) {
         let (lose, lost) = mpsc::unbounded_channel();
-        (move |lost: &LostConnection| drop(lose.send(lost.clone())), Self(Mutex::new(lost)))
+        (move |lost: &LostConnection<'_>| drop(lose.send(Lost::of(lost))), Self(Mutex::new(lost)))
     }
 
     /// The next one.
-    pub(crate) async fn next(&self) -> LostConnection {
+    pub(crate) async fn next(&self) -> Lost {
         within(async { self.0.lock().await.recv().await }).await.expect("the server is there")
     }
 }
@@ -359,7 +367,7 @@ impl World {
     }
 
     /// The next connection that it has lost.
-    pub(crate) async fn lost(&self) -> LostConnection {
+    pub(crate) async fn lost(&self) -> Lost {
         self.losses.next().await
     }
 
@@ -370,8 +378,8 @@ impl World {
 }
 
 /// A client by any transport.
-pub(crate) async fn client_by(transport: &impl Connect) -> Client<Plain, Json> {
-    within(Client::builder(Plain, Json).connect_by(transport)).await.expect("the server is there")
+pub(crate) async fn client_by(transport: &(impl Connect + Clone)) -> Client<Plain, Json> {
+    within(Client::builder(Plain, Json).connect_by(transport.clone())).await.expect("the server is there")
 }
 
 /// A call in a task of its own, so that it goes on while the test does something else. `$call` is `client.send(..)`.

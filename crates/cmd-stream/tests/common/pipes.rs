@@ -24,7 +24,7 @@ pub(crate) fn pipes() -> (Dialer, Pipes) {
 
 /// Who is at the other end.
 pub(crate) fn peer() -> Peer {
-    Peer::Other("pipe".into())
+    Peer::other("pipe")
 }
 
 impl Dialer {
@@ -42,7 +42,7 @@ impl Dialer {
 }
 
 impl Accept for Pipes {
-    type Io = DuplexStream;
+    type Incoming = (DuplexStream, Peer);
 
     async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
         match self.0.recv().await {

@@ -1,7 +1,7 @@
 // error: the Format `Protobuf` cannot decode `Add`
 // error: for `Protobuf`, derive `prost::Message` on `Add`
 
-use cmd_stream::{Command, Error, Execute, Failed, Protobuf, Proxy, Reply, Server, protocol};
+use cmd_stream::{Answer, Context, Error, Failed, Protobuf, Server, protocol};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -17,20 +17,17 @@ struct Sum {
 
 struct Calc;
 
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-impl Execute<Calc> for Add {
-    async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
-        proxy.send(Sum { value: self.a + self.b }).await
+impl Answer<Calc> for Add {
+    async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Sum, Failed> {
+        Ok(Sum { value: self.a + self.b })
     }
 }
 
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

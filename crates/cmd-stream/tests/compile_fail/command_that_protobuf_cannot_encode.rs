@@ -1,7 +1,7 @@
 // error: the Format `Protobuf` cannot encode `Add`
 // error: for `Protobuf`, derive `prost::Message` on `Add`
 
-use cmd_stream::{Command, Error, Protobuf, Reply, Sender, protocol};
+use cmd_stream::{Error, Protobuf, Sender, protocol};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -15,15 +15,11 @@ struct Sum {
     value: i64,
 }
 
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

@@ -1,7 +1,7 @@
 // error: `Add` cannot be executed on the Receiver `Calc`
-// error: write `impl Execute<Calc> for Add`
+// error: write `impl Answer<Calc> for Add`, or `impl Execute<Calc> for Add` if it sends several Replies
 
-use cmd_stream::{Command, Error, Json, Reply, Server, protocol};
+use cmd_stream::{Error, Json, Server, protocol};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -14,15 +14,11 @@ struct Sum(i64);
 
 struct Calc;
 
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

@@ -1,33 +1,22 @@
-// error: two types of a Protocol have the same tag
+// error: `Sub` and `Mul` have the same tag, 12
 
-use cmd_stream::{Command, Reply, protocol};
+use cmd_stream::protocol;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
-struct Add {
-    a: i64,
-    b: i64,
-}
-#[derive(Serialize, Deserialize)]
-struct Sum(i64);
-
-struct Calc;
-
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-
+struct Add;
 #[derive(Serialize, Deserialize)]
 struct Sub;
-impl Command for Sub {
-    type Reply = Sum;
-}
+#[derive(Serialize, Deserialize)]
+struct Mul;
+#[derive(Serialize, Deserialize)]
+struct Number(i64);
 
 protocol! {
     struct Calculator {
-        commands { 0 => Add, 0 => Sub }
-        replies { 0 => Sum }
+        commands { 0 => Add -> Number, 12 => Sub -> Number, 0xc => Mul -> Number }
+        replies { 12 => Number }
+        failure close_connection
     }
 }
 

@@ -1,31 +1,22 @@
-// error: two types of a Protocol have the same tag
+// error: `Sub` and `Mul` have the same tag, 12
 
-use cmd_stream::{Command, Reply, protocol};
+use cmd_stream::protocol;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
-struct Add {
-    a: i64,
-    b: i64,
-}
+struct Ask;
 #[derive(Serialize, Deserialize)]
-struct Sum(i64);
-
-struct Calc;
-
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-
+struct Sum;
 #[derive(Serialize, Deserialize)]
-struct Rest(i64);
-impl Reply for Rest {}
+struct Sub;
+#[derive(Serialize, Deserialize)]
+struct Mul;
 
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
-        replies { 3 => Sum, 3 => Rest }
+        commands { 12 => Ask -> Sum }
+        replies { 12 => Sub, 3 => Sum, 12 => Mul }
+        failure close_connection
     }
 }
 

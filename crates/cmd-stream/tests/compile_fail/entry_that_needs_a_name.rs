@@ -1,6 +1,7 @@
 // error: an entry of a Protocol is `TAG => Type`, or `TAG => path::Type<..> as Name` if the type is not a plain name
 
-use cmd_stream::{Command, Reply, protocol};
+use cmd_stream::protocol::kind::Wrapper;
+use cmd_stream::{Command, protocol};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -11,23 +12,18 @@ struct Add {
 #[derive(Serialize, Deserialize)]
 struct Sum(i64);
 
-struct Calc;
-
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-
 #[derive(Serialize, Deserialize)]
 struct Traced<C>(C);
 impl<C: Command> Command for Traced<C> {
     type Reply = C::Reply;
+    type Kind = Wrapper<C::Kind>;
 }
 
 protocol! {
     struct Calculator {
-        commands { 0 => Add, 1 => Traced<Add> }
+        commands { 0 => Add -> Sum, 1 => Traced<Add> }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

@@ -1,7 +1,7 @@
 // error: `CalcError` cannot be the failure of a Protocol
 // error: write `impl Failure for CalcError`
 
-use cmd_stream::{Command, Error, Reply, protocol};
+use cmd_stream::protocol;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -11,13 +11,6 @@ struct Add {
 }
 #[derive(Serialize, Deserialize)]
 struct Sum(i64);
-
-struct Calc;
-
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct CalcError;
@@ -29,11 +22,10 @@ impl std::fmt::Display for CalcError {
 }
 
 impl std::error::Error for CalcError {}
-impl Reply for CalcError {}
 
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
         replies { 0 => Sum, 1 => CalcError }
         failure CalcError
     }

@@ -1,7 +1,7 @@
 // error: an entry of a Protocol is `TAG => Type`
 //! The tag is missing.
 
-use cmd_stream::{Command, Reply, protocol};
+use cmd_stream::protocol;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -12,17 +12,11 @@ struct Add {
 #[derive(Serialize, Deserialize)]
 struct Sum(i64);
 
-struct Calc;
-
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-
 protocol! {
     struct Calculator {
         commands { Add }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

@@ -1,7 +1,7 @@
-// error: a Protocol is declared as: `pub struct Name { commands { 0 => Add, .. } replies { 0 => Sum, .. } }`
+// error: a Protocol is declared as: `pub struct Name { commands { 0 => Add -> Sum, .. } replies { 0 => Sum, .. } failure .. }`
 //! The Replies are missing.
 
-use cmd_stream::{Command, Reply, protocol};
+use cmd_stream::protocol;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -12,16 +12,9 @@ struct Add {
 #[derive(Serialize, Deserialize)]
 struct Sum(i64);
 
-struct Calc;
-
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
     }
 }
 

@@ -1,6 +1,7 @@
 // error: `Difference` is not what this Command is answered with: `Sum`
 
-use cmd_stream::{Command, Execute, Failed, Proxy, Reply};
+use cmd_stream::protocol::kind::Plain;
+use cmd_stream::{Command, Execute, Failed, Proxy};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -13,11 +14,12 @@ struct Sum(i64);
 
 struct Calc;
 
-impl Reply for Sum {}
+struct Difference(i64);
+
 impl Command for Add {
     type Reply = Sum;
+    type Kind = Plain;
 }
-struct Difference(i64);
 
 impl Execute<Calc> for Add {
     async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {

@@ -1,7 +1,7 @@
 // error: `Sum` is not a Reply of the Protocol `Calculator`
 // error: declare it with a tag of its own
 
-use cmd_stream::{Command, Reply, protocol};
+use cmd_stream::protocol;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -12,20 +12,14 @@ struct Add {
 #[derive(Serialize, Deserialize)]
 struct Sum(i64);
 
-struct Calc;
-
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
 #[derive(Serialize, Deserialize)]
 struct Other;
-impl Reply for Other {}
 
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
         replies { 0 => Other }
+        failure close_connection
     }
 }
 

@@ -1,7 +1,7 @@
 // error: the Format `Json` cannot decode `Sum`
 // error: derive `serde::Deserialize` on `Sum`
 
-use cmd_stream::{Command, Error, Json, Reply, Sender, protocol};
+use cmd_stream::{Error, Json, Sender, protocol};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -12,17 +12,11 @@ struct Add {
 #[derive(Serialize)]
 struct Sum(i64);
 
-struct Calc;
-
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

@@ -1,14 +1,14 @@
 // compiles
 //! The server's crate says how the Commands of the shared crate act on its Receiver.
 
-use cmd_stream::{Error, Execute, Failed, Json, Proxy, Server};
+use cmd_stream::{Answer, Context, Error, Execute, Failed, Json, Proxy, Server};
 use shared::{Add, Calculator, Sum, Traced};
 
 struct Calc;
 
-impl Execute<Calc> for Add {
-    async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
-        proxy.send(Sum(self.a + self.b)).await
+impl Answer<Calc> for Add {
+    async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Sum, Failed> {
+        Ok(Sum(self.a + self.b))
     }
 }
 

@@ -1,5 +1,5 @@
 // error: `shared::Add` cannot be executed on the Receiver `Calc`
-// error: write `impl Execute<Calc> for shared::Add`
+// error: write `impl Answer<Calc> for shared::Add`, or `impl Execute<Calc> for shared::Add` if it sends several Replies
 
 use cmd_stream::{Error, Json, Server};
 use shared::Calculator;

@@ -1,6 +1,6 @@
 // error: `CommandOf<Calculator>` for type `Add`
 
-use cmd_stream::{Command, Reply, protocol};
+use cmd_stream::protocol;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -11,17 +11,11 @@ struct Add {
 #[derive(Serialize, Deserialize)]
 struct Sum(i64);
 
-struct Calc;
-
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-
 protocol! {
     struct Calculator {
-        commands { 0 => Add, 1 => Add as AddAgain }
+        commands { 0 => Add -> Sum, 1 => Add as AddAgain }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

@@ -1,7 +1,7 @@
 // error: `Multiply` is not a Command of the Protocol `Calculator`
 // error: declare it with a tag of its own
 
-use cmd_stream::{Command, Json, Reply, Sender, protocol};
+use cmd_stream::{Json, Sender, protocol};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -13,21 +13,11 @@ struct Multiply;
 #[derive(Serialize, Deserialize)]
 struct Sum(i64);
 
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-impl Command for Sub {
-    type Reply = Sum;
-}
-impl Command for Multiply {
-    type Reply = Sum;
-}
-
 protocol! {
     struct Calculator {
-        commands { 0 => Add, 1 => Sub }
+        commands { 0 => Add -> Sum, 1 => Sub -> Sum }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

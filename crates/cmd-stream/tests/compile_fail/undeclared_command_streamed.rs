@@ -2,7 +2,7 @@
 // error: declare it with a tag of its own
 //! As for `send`.
 
-use cmd_stream::{Command, Json, Reply, Sender, protocol};
+use cmd_stream::{Json, Sender, protocol};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -12,18 +12,11 @@ struct Multiply;
 #[derive(Serialize, Deserialize)]
 struct Sum(i64);
 
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-impl Command for Multiply {
-    type Reply = Sum;
-}
-
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

@@ -1,7 +1,7 @@
 // compiles
 //! The least that a service needs.
 
-use cmd_stream::{Command, Error, Execute, Failed, Json, Proxy, Reply, Sender, Server, protocol};
+use cmd_stream::{Answer, Context, Error, Failed, Json, Sender, Server, protocol};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -14,20 +14,17 @@ struct Sum(i64);
 
 struct Calc;
 
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-impl Execute<Calc> for Add {
-    async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
-        proxy.send(Sum(self.a + self.b)).await
+impl Answer<Calc> for Add {
+    async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Sum, Failed> {
+        Ok(Sum(self.a + self.b))
     }
 }
 
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

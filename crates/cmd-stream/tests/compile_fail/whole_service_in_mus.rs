@@ -4,7 +4,7 @@
 #![deny(warnings)]
 
 use cmd_stream::mus::Mus;
-use cmd_stream::{Command, Execute, Failed, Mus, Proxy, Reply, Sender, Server, protocol};
+use cmd_stream::{Execute, Failed, Mus, Proxy, Sender, Server, protocol};
 
 struct Calc;
 
@@ -29,11 +29,6 @@ enum Sum {
     TooLarge,
 }
 
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-
 impl Execute<Calc> for Add {
     async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
         let sum = self.others.iter().try_fold(i64::from(self.a), |sum, other| sum.checked_add(*other));
@@ -43,8 +38,9 @@ impl Execute<Calc> for Add {
 
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

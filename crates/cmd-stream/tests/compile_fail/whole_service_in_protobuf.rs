@@ -1,6 +1,6 @@
 // compiles
 
-use cmd_stream::{Command, Error, Execute, Failed, Protobuf, Proxy, Reply, Sender, Server, protocol};
+use cmd_stream::{Answer, Context, Error, Failed, Protobuf, Sender, Server, protocol};
 
 #[derive(prost::Message)]
 struct Add {
@@ -17,20 +17,17 @@ struct Sum {
 
 struct Calc;
 
-impl Reply for Sum {}
-impl Command for Add {
-    type Reply = Sum;
-}
-impl Execute<Calc> for Add {
-    async fn execute(self, _: &Calc, proxy: Proxy<'_, Sum>) -> Result<(), Failed> {
-        proxy.send(Sum { value: self.a + self.b }).await
+impl Answer<Calc> for Add {
+    async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Sum, Failed> {
+        Ok(Sum { value: self.a + self.b })
     }
 }
 
 protocol! {
     struct Calculator {
-        commands { 0 => Add }
+        commands { 0 => Add -> Sum }
         replies { 0 => Sum }
+        failure close_connection
     }
 }
 

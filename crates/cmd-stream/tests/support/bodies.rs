@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use cmd_stream::format::Format;
-use cmd_stream::protocol::{ClientProtocol, ServerProtocol};
+use cmd_stream::protocol::ClientProtocol;
+use cmd_stream::server::ServerProtocol;
 use serde_json::Value;
 use testkit::sample::{
     DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, Service, StreamCmd, StreamResult, TraceCmd,

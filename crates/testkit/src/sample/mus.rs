@@ -15,5 +15,6 @@ protocol! {
             5 => TraceCmd<EchoCmd> as TraceEchoCmd,
         }
         replies { 1 => EchoResult, 2 => StreamResult, 3 => DelayResult }
+        failure close_connection
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cmd_stream::{Command, Execute, Failed, Proxy, Reply, protocol};
+use cmd_stream::{Answer, Context, Execute, Failed, Proxy, Reply, protocol};
 use tokio::time::sleep;
 
 use super::Service;
@@ -74,25 +74,10 @@ pub struct CalcResult {
     pub r: i64,
 }
 
-impl Reply for Result1 {}
-impl Reply for CalcResult {}
 impl Reply for Result2 {
     fn is_last(&self) -> bool {
         !self.y.starts_with('+')
     }
-}
-
-impl Command for Cmd1 {
-    type Reply = Result1;
-}
-impl Command for Cmd2 {
-    type Reply = Result2;
-}
-impl Command for AddCmd {
-    type Reply = CalcResult;
-}
-impl Command for SubCmd {
-    type Reply = CalcResult;
 }
 
 /// What the text of a [`Cmd2`] says.
@@ -130,9 +115,9 @@ pub fn counted(count: u64) -> impl Iterator<Item = Result2> {
     (1..=count).map(move |n| Result2 { y: if n < count { format!("+{n}") } else { n.to_string() } })
 }
 
-impl Execute<Service> for Cmd1 {
-    async fn execute(self, _: &Service, proxy: Proxy<'_, Result1>) -> Result<(), Failed> {
-        proxy.send(Result1 { x: self.x }).await
+impl Answer<Service> for Cmd1 {
+    async fn answer(self, _: &Service, _: &Context<'_>) -> Result<Result1, Failed> {
+        Ok(Result1 { x: self.x })
     }
 }
 
@@ -155,22 +140,23 @@ impl Execute<Service> for Cmd2 {
     }
 }
 
-impl Execute<Service> for AddCmd {
-    async fn execute(self, _: &Service, proxy: Proxy<'_, CalcResult>) -> Result<(), Failed> {
-        proxy.send(CalcResult { r: self.a.wrapping_add(self.b) }).await
+impl Answer<Service> for AddCmd {
+    async fn answer(self, _: &Service, _: &Context<'_>) -> Result<CalcResult, Failed> {
+        Ok(CalcResult { r: self.a.wrapping_add(self.b) })
     }
 }
 
-impl Execute<Service> for SubCmd {
-    async fn execute(self, _: &Service, proxy: Proxy<'_, CalcResult>) -> Result<(), Failed> {
-        proxy.send(CalcResult { r: self.a.wrapping_sub(self.b) }).await
+impl Answer<Service> for SubCmd {
+    async fn answer(self, _: &Service, _: &Context<'_>) -> Result<CalcResult, Failed> {
+        Ok(CalcResult { r: self.a.wrapping_sub(self.b) })
     }
 }
 
 protocol! {
     /// The sample service, with the tags of the Protobuf vectors.
     pub struct Sample {
-        commands { 0 => Cmd1, 1 => Cmd2, 2 => AddCmd, 3 => SubCmd }
+        commands { 0 => Cmd1 -> Result1, 1 => Cmd2 -> Result2, 2 => AddCmd -> CalcResult, 3 => SubCmd -> CalcResult }
         replies { 0 => Result1, 1 => Result2, 2 => CalcResult }
+        failure close_connection
     }
 }

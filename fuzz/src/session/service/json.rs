@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use cmd_stream::{Execute, Failed, Proxy, Reply as _, Scheduling};
-use testkit::sample::{
-    DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, Sample, StreamCmd, StreamResult, TraceCmd,
-};
+use cmd_stream::server::Scheduling;
+use cmd_stream::{Answer, Context, Execute, Failed, Proxy, Reply as _};
+use testkit::sample::{DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, Sample, StreamCmd, StreamResult};
 use tokio::time::sleep;
 
 use super::super::super::sample::json::{Command, Reply};
-use super::{Answer, Bounded, Fed, MOST_REPLIES};
+use super::{Answered, Bounded, Fed, MOST_REPLIES};
 
 /// The service in JSON.
 #[derive(Debug)]
@@ -20,21 +19,20 @@ impl Fed for InJson {
     type Reply = Reply;
     type Protocol = Sample;
 
-    fn answer(command: Command) -> Answer<Reply> {
+    fn answer(command: Command) -> Answered<Reply> {
         match command {
-            Command::Echo(command) => Answer::AtOnce(vec![Reply::Echo(echo(command))]),
-            Command::Trace(command) => Answer::AtOnce(vec![Reply::Echo(echo(command.cmd))]),
-            Command::Stream(command) => Answer::AtOnce(replies_of(&command).map(Reply::Stream).collect()),
-            Command::Fail(_) => Answer::AtOnce(Vec::new()),
-            Command::Delay(command) => Answer::Late(Reply::Delay(DelayResult { id: command.id })),
+            Command::Echo(command) => Answered::AtOnce(vec![Reply::Echo(echo(command))]),
+            Command::Trace(command) => Answered::AtOnce(vec![Reply::Echo(echo(command.cmd))]),
+            Command::Stream(command) => Answered::AtOnce(replies_of(&command).map(Reply::Stream).collect()),
+            Command::Fail(_) => Answered::AtOnce(Vec::new()),
+            Command::Delay(command) => Answered::Late(Reply::Delay(DelayResult { id: command.id })),
         }
     }
 
     fn is_last(reply: &Reply) -> bool {
         match reply {
-            Reply::Echo(reply) => reply.is_last(),
             Reply::Stream(reply) => reply.is_last(),
-            Reply::Delay(reply) => reply.is_last(),
+            Reply::Echo(_) | Reply::Delay(_) => true,
         }
     }
 
@@ -53,11 +51,11 @@ fn replies_of(StreamCmd { init, count }: &StreamCmd) -> impl Iterator<Item = Str
     (0..count).map(move |n| StreamResult { value: init.wrapping_add(n), last: n + 1 == count })
 }
 
-impl Execute<Bounded> for EchoCmd {
+impl Answer<Bounded> for EchoCmd {
     const SCHEDULING: Scheduling = Scheduling::InPlace;
 
-    async fn execute(self, _: &Bounded, proxy: Proxy<'_, EchoResult>) -> Result<(), Failed> {
-        proxy.send(echo(self)).await
+    async fn answer(self, _: &Bounded, _: &Context<'_>) -> Result<EchoResult, Failed> {
+        Ok(echo(self))
     }
 }
 
@@ -72,27 +70,19 @@ impl Execute<Bounded> for StreamCmd {
     }
 }
 
-impl Execute<Bounded> for FailCmd {
+impl Answer<Bounded> for FailCmd {
     const SCHEDULING: Scheduling = Scheduling::InPlace;
 
-    async fn execute(self, _: &Bounded, _: Proxy<'_, EchoResult>) -> Result<(), Failed> {
+    async fn answer(self, _: &Bounded, _: &Context<'_>) -> Result<EchoResult, Failed> {
         Err(Failed::new("the command failed, as it was asked to"))
     }
 }
 
-impl Execute<Bounded> for DelayCmd {
+impl Answer<Bounded> for DelayCmd {
     const SCHEDULING: Scheduling = Scheduling::InPlace;
 
-    async fn execute(self, _: &Bounded, proxy: Proxy<'_, DelayResult>) -> Result<(), Failed> {
+    async fn answer(self, _: &Bounded, _: &Context<'_>) -> Result<DelayResult, Failed> {
         sleep(Duration::from_millis(1 + self.delay_ms.unsigned_abs() % 1000)).await;
-        proxy.send(DelayResult { id: self.id }).await
-    }
-}
-
-impl Execute<Bounded> for TraceCmd<EchoCmd> {
-    const SCHEDULING: Scheduling = Scheduling::InPlace;
-
-    async fn execute(self, _: &Bounded, proxy: Proxy<'_, EchoResult>) -> Result<(), Failed> {
-        proxy.send(echo(self.cmd)).await
+        Ok(DelayResult { id: self.id })
     }
 }

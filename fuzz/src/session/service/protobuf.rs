@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use cmd_stream::{Execute, Failed, Proxy, Reply as _, Scheduling};
+use cmd_stream::server::Scheduling;
+use cmd_stream::{Answer, Context, Execute, Failed, Proxy, Reply as _};
 use testkit::sample::protobuf::{
     AddCmd, CalcResult, Cmd1, Cmd2, Result1, Result2, Sample, SubCmd, Told, counted,
 };
 use tokio::time::sleep;
 
 use super::super::super::sample::protobuf::{Command, Reply};
-use super::{Answer, Bounded, Fed, MOST_REPLIES};
+use super::{Answered, Bounded, Fed, MOST_REPLIES};
 
 /// The service in Protobuf.
 #[derive(Debug)]
@@ -20,26 +21,25 @@ impl Fed for InProtobuf {
     type Reply = Reply;
     type Protocol = Sample;
 
-    fn answer(command: Command) -> Answer<Reply> {
+    fn answer(command: Command) -> Answered<Reply> {
         match command {
-            Command::One(command) => Answer::Late(Reply::One(Result1 { x: command.x })),
+            Command::One(command) => Answered::Late(Reply::One(Result1 { x: command.x })),
             Command::Two(command) => {
-                Answer::AtOnce(replies_of(command).into_iter().map(Reply::Two).collect())
+                Answered::AtOnce(replies_of(command).into_iter().map(Reply::Two).collect())
             }
             Command::Add(AddCmd { a, b }) => {
-                Answer::AtOnce(vec![Reply::Calc(CalcResult { r: a.wrapping_add(b) })])
+                Answered::AtOnce(vec![Reply::Calc(CalcResult { r: a.wrapping_add(b) })])
             }
             Command::Sub(SubCmd { a, b }) => {
-                Answer::AtOnce(vec![Reply::Calc(CalcResult { r: a.wrapping_sub(b) })])
+                Answered::AtOnce(vec![Reply::Calc(CalcResult { r: a.wrapping_sub(b) })])
             }
         }
     }
 
     fn is_last(reply: &Reply) -> bool {
         match reply {
-            Reply::One(reply) => reply.is_last(),
             Reply::Two(reply) => reply.is_last(),
-            Reply::Calc(reply) => reply.is_last(),
+            Reply::One(_) | Reply::Calc(_) => true,
         }
     }
 
@@ -57,12 +57,12 @@ fn replies_of(command: Cmd2) -> Vec<Result2> {
     }
 }
 
-impl Execute<Bounded> for Cmd1 {
+impl Answer<Bounded> for Cmd1 {
     const SCHEDULING: Scheduling = Scheduling::InPlace;
 
-    async fn execute(self, _: &Bounded, proxy: Proxy<'_, Result1>) -> Result<(), Failed> {
+    async fn answer(self, _: &Bounded, _: &Context<'_>) -> Result<Result1, Failed> {
         sleep(Duration::from_millis(1 + self.x.unsigned_abs() % 1000)).await;
-        proxy.send(Result1 { x: self.x }).await
+        Ok(Result1 { x: self.x })
     }
 }
 
@@ -77,18 +77,18 @@ impl Execute<Bounded> for Cmd2 {
     }
 }
 
-impl Execute<Bounded> for AddCmd {
+impl Answer<Bounded> for AddCmd {
     const SCHEDULING: Scheduling = Scheduling::InPlace;
 
-    async fn execute(self, _: &Bounded, proxy: Proxy<'_, CalcResult>) -> Result<(), Failed> {
-        proxy.send(CalcResult { r: self.a.wrapping_add(self.b) }).await
+    async fn answer(self, _: &Bounded, _: &Context<'_>) -> Result<CalcResult, Failed> {
+        Ok(CalcResult { r: self.a.wrapping_add(self.b) })
     }
 }
 
-impl Execute<Bounded> for SubCmd {
+impl Answer<Bounded> for SubCmd {
     const SCHEDULING: Scheduling = Scheduling::InPlace;
 
-    async fn execute(self, _: &Bounded, proxy: Proxy<'_, CalcResult>) -> Result<(), Failed> {
-        proxy.send(CalcResult { r: self.a.wrapping_sub(self.b) }).await
+    async fn answer(self, _: &Bounded, _: &Context<'_>) -> Result<CalcResult, Failed> {
+        Ok(CalcResult { r: self.a.wrapping_sub(self.b) })
     }
 }

@@ -245,6 +245,7 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use crate::Json;
+    use crate::error::Chain;
     use crate::format::Decode;
     use crate::format::json::Length;
     use crate::proto::{Decoded, varint};
@@ -280,7 +281,7 @@ mod tests {
         bytes.extend_from_slice(json.as_bytes());
         match Decode::<T>::decode(&Json, &bytes, &mut Length::default()) {
             Decoded::Value(value, _) => Ok(value),
-            Decoded::Invalid(error) => Err(error.to_string()),
+            Decoded::Invalid(error) => Err(Chain(&error).to_string()),
             Decoded::Incomplete(_) => panic!("all bytes are there"),
         }
     }

@@ -4,10 +4,12 @@ use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::error::panic_message;
-use crate::protocol::Failure;
+use super::Failure;
+use crate::error::{CallError, Chain, Error, panic_message};
 
-/// Why a Command failed. `?` makes it of any error.
+/// Why a Command failed. `?` makes it of any [`std::error::Error`]. Errors that are none, such as `anyhow::Error`, a boxed
+/// error or a text, become one by `.map_err(Failed::new)`. In a boxed error the Protocol's failure is found and sent as it
+/// is; in an `anyhow::Error` it is not, so downcast that first.
 ///
 /// ```
 /// use cmd_stream::Failed;
@@ -53,7 +55,7 @@ impl Failed {
     ///
     /// ```
     /// use cmd_stream::Failed;
-    /// use cmd_stream::server::FailedReason;
+    /// use cmd_stream::protocol::FailedReason;
     ///
     /// fn admit(waiting: usize) -> Result<(), Failed> {
     ///     if waiting > 1000 { Err(Failed::overloaded("too many jobs are waiting")) } else { Ok(()) }
@@ -78,9 +80,18 @@ impl Failed {
         self.reason
     }
 
-    /// The error, if it is of type `T`.
+    /// The error, if it is of type `T`. The failure of a call that was made for this Command and forwarded with `?` is
+    /// found, too: inside a [`CallError<T>`] and inside an [`Error`](crate::Error).
     pub fn downcast_ref<T: StdError + 'static>(&self) -> Option<&T> {
-        self.error.downcast_ref()
+        let error = &*self.error;
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
+        }
+        match error.downcast_ref::<CallError<T>>() {
+            Some(CallError::Failed(failure)) => Some(failure),
+            Some(CallError::Other(error)) => error.remote(),
+            None => error.downcast_ref::<Error>()?.remote(),
+        }
     }
 
     pub(crate) fn into_error(self) -> Box<dyn StdError + Send + Sync> {
@@ -90,10 +101,27 @@ impl Failed {
     /// The Protocol's failure: the error itself if it is one, else one made of it.
     #[doc(hidden)]
     pub fn into_failure<T: Failure>(self) -> T {
-        match self.error.downcast() {
-            Ok(failure) => *failure,
-            Err(error) => T::from_failed(&Self { error, ..self }),
-        }
+        let Self { reason, error } = self;
+        forwarded(error).unwrap_or_else(|error| T::from_failed(&Self { reason, error }))
+    }
+}
+
+/// The failure in an error: the error itself, or what a forwarded call failed with.
+fn forwarded<T: Failure>(
+    error: Box<dyn StdError + Send + Sync>,
+) -> Result<T, Box<dyn StdError + Send + Sync>> {
+    let error = match error.downcast() {
+        Ok(failure) => return Ok(*failure),
+        Err(error) => error,
+    };
+    let error = match error.downcast::<CallError<T>>().map(|error| *error) {
+        Ok(CallError::Failed(failure)) => return Ok(failure),
+        Ok(CallError::Other(error)) => error.into(),
+        Err(error) => error,
+    };
+    match error.downcast::<Error>() {
+        Ok(error) => error.into_remote().map_err(Into::into),
+        Err(error) => Err(error),
     }
 }
 
@@ -103,9 +131,10 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Failed {
     }
 }
 
+/// The text of the error. With `{:#}` the texts of its sources follow, each after a colon.
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
+        if f.alternate() { Chain(&*self.error).fmt(f) } else { self.error.fmt(f) }
     }
 }
 

@@ -1,0 +1,124 @@
+//! What the expansion of `protocol!` calls: which Reply is the last one, and whether tags are unique.
+
+use std::str::from_utf8;
+
+use crate::protocol::kind::Kind;
+use crate::protocol::{CommandOf, Entry, Protocol, Reply, ReplyOf};
+
+/// A Reply that is asked whether it is the last one: by [`SaysWhichIsLast`] if its type implements [`Reply`], else by
+/// [`IsAlwaysLast`]. The method is called on a reference, and a method that needs one more reference is only found when
+/// there is no other.
+#[derive(Debug)]
+pub struct Last<'a, T>(pub &'a T);
+
+/// See [`Last`].
+pub trait SaysWhichIsLast {
+    #[doc(hidden)]
+    fn __cmd_stream_is_last(&self) -> bool;
+}
+
+/// See [`Last`].
+pub trait IsAlwaysLast {
+    #[doc(hidden)]
+    fn __cmd_stream_is_last(&self) -> bool;
+}
+
+impl<T: Reply> SaysWhichIsLast for Last<'_, T> {
+    #[inline]
+    fn __cmd_stream_is_last(&self) -> bool {
+        self.0.is_last()
+    }
+}
+
+impl<T> IsAlwaysLast for &Last<'_, T> {
+    #[inline]
+    fn __cmd_stream_is_last(&self) -> bool {
+        true
+    }
+}
+
+/// Fails to compile if a type has a tag below zero, or two of them have the same, and names them.
+pub const fn assert_tags(entries: &[Entry]) {
+    let mut i = 0;
+    while i < entries.len() {
+        if entries[i].tag.get() < 0 {
+            Message::new().negative_tag(&entries[i]).panic();
+        }
+        let mut j = i + 1;
+        while j < entries.len() {
+            if entries[i].tag.get() == entries[j].tag.get() {
+                Message::new().same_tag(&entries[i], &entries[j]).panic();
+            }
+            j += 1;
+        }
+        i += 1;
+    }
+}
+
+/// Fails to compile if a Command by hand contradicts itself, and names it.
+pub const fn assert_kind<P: Protocol, C: CommandOf<P>>() {
+    if C::Kind::ONE_WAY != <C::Reply as ReplyOf<P>>::TAGS.is_empty() {
+        Message::new().contradiction(&P::COMMANDS[C::INDEX]).panic();
+    }
+}
+
+/// A text that is made when the program is compiled, where there is no `format!`.
+struct Message {
+    text: [u8; 256],
+    len: usize,
+}
+
+impl Message {
+    const fn new() -> Self {
+        Self { text: [0; 256], len: 0 }
+    }
+
+    const fn same_tag(self, first: &Entry, second: &Entry) -> Self {
+        let text = self.add("`").add(first.name).add("` and `").add(second.name);
+        text.add("` have the same tag, ").add_number(first.tag.get())
+    }
+
+    const fn negative_tag(self, entry: &Entry) -> Self {
+        let text = self.add("`").add(entry.name).add("` has the tag ").add_number(entry.tag.get());
+        text.add(": tags are integers from 0")
+    }
+
+    const fn contradiction(self, entry: &Entry) -> Self {
+        let text = self.add("`").add(entry.name);
+        text.add("` contradicts itself: its `Kind` is `OneWay` if and only if its `Reply` is `()`")
+    }
+
+    /// Adds a text, or as much of it as there is room for.
+    const fn add(mut self, text: &str) -> Self {
+        let text = text.as_bytes();
+        let mut i = 0;
+        while i < text.len() && self.len < self.text.len() {
+            self.text[self.len] = text[i];
+            self.len += 1;
+            i += 1;
+        }
+        self
+    }
+
+    const fn add_number(self, number: i64) -> Self {
+        let text = if number < 0 { self.add("-") } else { self };
+        text.add_digits(number.unsigned_abs())
+    }
+
+    const fn add_digits(self, number: u64) -> Self {
+        let text = if number < 10 { self } else { self.add_digits(number / 10) };
+        let digit = [b'0' + (number % 10) as u8];
+        match from_utf8(&digit) {
+            Ok(digit) => text.add(digit),
+            Err(_) => text,
+        }
+    }
+
+    const fn panic(&self) -> ! {
+        match from_utf8(self.text.split_at(self.len).0) {
+            Ok(text) => panic!("{}", text),
+            // A name that is too long was cut in the middle of a character.
+            Err(_) => panic!("a tag or a `Kind` of this Protocol is wrong"),
+        }
+    }
+}

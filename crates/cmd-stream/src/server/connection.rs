@@ -1,0 +1,172 @@
+//! One connection of a server as the user's code sees it: who is at the other end, and values of the user's own.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::transport::Peer;
+
+/// A connection of a server, with values of the application's own: at most one of each type, for all its Commands.
+///
+/// So a client logs in once: the Command that checks its password, or the Invoker, puts in who it is, and every later
+/// Command on this connection finds it.
+///
+/// The values are dropped when the connection has ended and the lost-connection callback has returned. From then on there
+/// are none, also for Commands that still run, and what is put in is dropped.
+///
+/// ```
+/// use cmd_stream::server::Connection;
+///
+/// struct User(String);
+///
+/// fn log_in(connection: &Connection) {
+///     connection.insert(User("alice".into()));
+/// }
+///
+/// fn who(connection: &Connection) -> String {
+///     connection.get::<User>().map_or("a stranger".into(), |user| user.0.clone())
+/// }
+/// ```
+pub struct Connection {
+    id: u64,
+    peer: Peer,
+    /// None when the connection has ended.
+    values: Mutex<Option<Values>>,
+    gone: AtomicBool,
+    on_gone: Notify,
+}
+
+type Value = Arc<dyn Any + Send + Sync>;
+type Values = Vec<(TypeId, Value)>;
+
+impl Connection {
+    pub(super) fn new(id: u64, peer: Peer) -> Self {
+        Self {
+            id,
+            peer,
+            values: Mutex::new(Some(Vec::new())),
+            gone: AtomicBool::new(false),
+            on_gone: Notify::new(),
+        }
+    }
+
+    /// Its number: the connections of a server are counted from 1.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Puts a value in, in place of one of the same type. Returns the one that was there before.
+    pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
+        let (id, value) = (TypeId::of::<T>(), Arc::new(value));
+        let before = self.change(|values| match values.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, place)) => Some(std::mem::replace(place, value)),
+            None => {
+                values.push((id, value));
+                None
+            }
+        });
+        before.flatten().and_then(|before| before.downcast().ok())
+    }
+
+    /// The value of type `T`.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.change(|values| find::<T>(values)).flatten()?.downcast().ok()
+    }
+
+    /// The value of type `T`; the one that the function makes, if there was none. Commands that ask at the same time get
+    /// the same value, though each may have made one.
+    pub fn get_or_insert_with<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        if let Some(value) = self.get() {
+            return value;
+        }
+        // Made without the lock, as it is the user's code; so another one may be there by now.
+        let made = Arc::new(make());
+        let there = self.change(|values| {
+            let there = find::<T>(values);
+            if there.is_none() {
+                values.push((TypeId::of::<T>(), Arc::clone(&made) as Value));
+            }
+            there
+        });
+        there.flatten().and_then(|value| value.downcast().ok()).unwrap_or(made)
+    }
+
+    /// Takes the value of type `T` out.
+    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let id = TypeId::of::<T>();
+        let value = self.change(|values| {
+            let position = values.iter().position(|(other, _)| *other == id)?;
+            Some(values.swap_remove(position).1)
+        });
+        value.flatten()?.downcast().ok()
+    }
+
+    /// Does something with the values, unless the connection has ended. No value is dropped in it: the lock is held, and
+    /// destructors are the user's code.
+    fn change<T>(&self, change: impl FnOnce(&mut Values) -> T) -> Option<T> {
+        self.values().as_mut().map(change)
+    }
+
+    fn values(&self) -> MutexGuard<'_, Option<Values>> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops the values, for good. One of them may hold a Command of this very connection, which would keep it for ever.
+    pub(super) fn drop_values(&self) {
+        let values = self.values().take();
+        for value in values.into_iter().flatten() {
+            // Whoever drops the connection is not to suffer from a destructor of the user's.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+                std::mem::forget(payload);
+                tracing::error!(id = self.id, peer = %self.peer, "the destructor of a value of a connection panicked");
+            }
+        }
+    }
+
+    /// Waits until the connection has ended.
+    pub(super) async fn closed(&self) {
+        let mut notified = pin!(self.on_gone.notified());
+        // Registered before the look, or an end between the two would be missed.
+        notified.as_mut().enable();
+        if !self.gone.load(Ordering::Acquire) {
+            notified.await;
+        }
+    }
+
+    /// Tells its Commands that it has ended.
+    pub(super) fn end(&self) {
+        self.gone.store(true, Ordering::Release);
+        self.on_gone.notify_waiters();
+    }
+}
+
+fn find<T: 'static>(values: &Values) -> Option<Value> {
+    let id = TypeId::of::<T>();
+    values.iter().find(|(other, _)| *other == id).map(|(_, value)| Arc::clone(value))
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.drop_values();
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("peer", &self.peer)
+            .field("values", &self.values().as_ref().map_or(0, Vec::len))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+//! What a Command can find out while it runs: about itself, its connection and its server.
+
+use std::fmt;
+
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::extensions::Extensions;
+use super::link::Link;
+use crate::proto::frame::Seq;
+use crate::transport::Peer;
+
+/// What is known of a Command that runs; what an [`Answer`](crate::Answer) is given.
+///
+/// ```
+/// use cmd_stream::{Answer, Context, Failed};
+/// # use cmd_stream::{Command, protocol::kind::Plain};
+/// # struct WhoAmI;
+/// # struct Name(String);
+/// # impl Command for WhoAmI { type Reply = Name; type Kind = Plain; }
+/// # struct Service;
+///
+/// /// What the Invoker, or an earlier Command, found out about the client.
+/// struct User(String);
+///
+/// impl Answer<Service> for WhoAmI {
+///     async fn answer(self, _: &Service, context: &Context<'_>) -> Result<Name, Failed> {
+///         match context.connection().get::<User>() {
+///             Some(user) => Ok(Name(user.0.clone())),
+///             None => Err(Failed::new(format!("{} has not logged in", context.peer()))),
+///         }
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    link: &'a dyn Link,
+    extensions: &'a Extensions,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(link: &'a dyn Link, extensions: &'a Extensions) -> Self {
+        Self { link, extensions }
+    }
+
+    /// The Command's number on its connection.
+    pub fn seq(&self) -> Seq {
+        self.link.arrival().seq
+    }
+
+    /// Who sent the Command.
+    pub fn peer(&self) -> &'a Peer {
+        self.connection().peer()
+    }
+
+    /// When the bytes that completed the Command were read.
+    pub fn received_at(&self) -> Instant {
+        self.link.arrival().received_at
+    }
+
+    /// How many bytes the Command took on the wire, seq and tag included.
+    pub fn size(&self) -> usize {
+        self.link.arrival().size
+    }
+
+    /// What the [`Invoker`](crate::Invoker) found out about this Command.
+    pub fn extensions(&self) -> &'a Extensions {
+        self.extensions
+    }
+
+    /// The connection that the Command came on. It keeps values for all its Commands.
+    pub fn connection(&self) -> &'a Connection {
+        self.link.connection()
+    }
+
+    /// Resolves when the connection is gone, so that a long Command can stop.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped and called again.
+    #[doc(alias = "cancel")]
+    pub async fn closed(&self) {
+        self.connection().closed().await;
+    }
+
+    /// Resolves when the server begins to shut down, so that a Command without an end of its own can end in good order.
+    /// The server waits for it for [`Limits::drain`](super::Limits::drain).
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped and called again.
+    pub async fn going_away(&self) {
+        self.link.control().draining().await;
+    }
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("seq", &self.seq())
+            .field("peer", self.peer())
+            .field("size", &self.size())
+            .field("extensions", self.extensions)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,158 @@
+//! How a Command acts on a Receiver: the traits that only a server needs.
+
+use super::context::Context;
+use super::proxy::Proxy;
+use crate::format::Format;
+use crate::proto::decode::Decoded;
+use crate::proto::frame::Tag;
+use crate::protocol::kind::Plain;
+use crate::protocol::{Command, CommandOf, Failed, Protocol, ServedIn};
+
+/// How a Command with one Reply acts on the Receiver `R`: the Reply is what its function returns.
+///
+/// ```
+/// use cmd_stream::{Answer, Context, Failed};
+/// # use cmd_stream::{Command, protocol::kind::Plain};
+/// # struct Add { a: i64, b: i64 }
+/// # struct Sum(i64);
+/// # impl Command for Add { type Reply = Sum; type Kind = Plain; }
+///
+/// struct Calc;
+///
+/// impl Answer<Calc> for Add {
+///     async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Sum, Failed> {
+///         let sum = self.a.checked_add(self.b).ok_or_else(|| Failed::new("overflow"))?;
+///         Ok(Sum(sum))
+///     }
+/// }
+/// ```
+///
+/// A one-way Command (`5 => Note -> ()`) returns `Ok(())`, and nothing is sent.
+///
+/// A Command that sends several Replies, or sends them later, implements [`Execute`] instead.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be answered by the Receiver `{R}`",
+    note = "write `impl Answer<{R}> for {Self}`"
+)]
+pub trait Answer<R>: Command {
+    /// When and where its future is polled; see [`Scheduling`].
+    const SCHEDULING: Scheduling = Scheduling::Adaptive;
+
+    /// Does the work, and returns the Reply.
+    ///
+    /// It runs beside the other Commands of its connection and goes on when the connection is gone
+    /// ([`Context::closed`] tells). A panic is contained.
+    ///
+    /// # Errors
+    ///
+    /// `?` turns any error into [`Failed`]. A Command that fails or panics is answered with the Protocol's failure. With
+    /// `failure close_connection` its connection is closed.
+    fn answer(
+        self,
+        receiver: &R,
+        context: &Context<'_>,
+    ) -> impl Future<Output = Result<Self::Reply, Failed>> + Send;
+}
+
+/// How a Command acts on the Receiver `R`, with all it can do: it sends its Replies through a [`Proxy`].
+///
+/// It is for Commands that send several Replies, Replies of several types one after the other, or Replies that come when
+/// `execute` has returned. For one Reply [`Answer`] is simpler; whatever implements `Answer` implements `Execute`, too.
+///
+/// ```
+/// use cmd_stream::{Execute, Failed, Proxy, Reply};
+/// # use cmd_stream::{Command, protocol::kind::Plain};
+/// # struct Count { to: u32 }
+/// # struct Number { value: u32, last: bool }
+/// # impl Reply for Number { fn is_last(&self) -> bool { self.last } }
+/// # impl Command for Count { type Reply = Number; type Kind = Plain; }
+///
+/// struct Numbers;
+///
+/// impl Execute<Numbers> for Count {
+///     async fn execute(self, _: &Numbers, proxy: Proxy<'_, Number>) -> Result<(), Failed> {
+///         for value in 1..=self.to {
+///             proxy.send(Number { value, last: value == self.to }).await?;
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be executed on the Receiver `{R}`",
+    label = "a Server with the Receiver `{R}` needs `Answer<{R}>` or `Execute<{R}>` for every Command of its Protocol",
+    note = "write `impl Answer<{R}> for {Self}`, or `impl Execute<{R}> for {Self}` if it sends several Replies"
+)]
+pub trait Execute<R>: Command {
+    /// When and where its future is polled; see [`Scheduling`].
+    const SCHEDULING: Scheduling = Scheduling::Adaptive;
+
+    /// Does the work and sends the Replies through `proxy`, the last one last.
+    ///
+    /// It runs beside the other Commands of its connection and goes on when the connection is gone
+    /// ([`Proxy::closed`] tells). A panic is contained.
+    ///
+    /// # Errors
+    ///
+    /// `?` turns any error into [`Failed`]. A Command that fails, panics, or returns without having sent a last Reply
+    /// or [handed over](Proxy::into_owned) its Proxy, is answered with the Protocol's failure. With
+    /// `failure close_connection` its connection is closed.
+    fn execute(
+        self,
+        receiver: &R,
+        proxy: Proxy<'_, Self::Reply>,
+    ) -> impl Future<Output = Result<(), Failed>> + Send;
+}
+
+#[diagnostic::do_not_recommend]
+impl<R, C, S> Execute<R> for C
+where
+    R: Sync,
+    C: Answer<R> + Command<Kind = Plain<S>>,
+{
+    const SCHEDULING: Scheduling = <C as Answer<R>>::SCHEDULING;
+
+    async fn execute(self, receiver: &R, proxy: Proxy<'_, C::Reply>) -> Result<(), Failed> {
+        let context = proxy.context();
+        let reply = self.answer(receiver, &context).await?;
+        proxy.send_and_end(reply).await
+    }
+}
+
+/// Where the server polls a Command's future.
+///
+/// Polling it where it was decoded saves a task and doubles the rate of quick Commands, but one that computes for
+/// long would stall its connection there. Neither choice changes what a Command may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Scheduling {
+    /// In a task of its own until this type of Command has proved to be quick, then in place, until it is slow once.
+    #[default]
+    Adaptive,
+    /// Always first polled in place. For Commands that never compute for more than some ten microseconds at a time.
+    InPlace,
+    /// Always in a task of its own. For Commands known to compute for long.
+    Spawned,
+}
+
+/// The server's side of a Protocol in the Format `F` on the Receiver `R`; implemented by
+/// [`protocol!`](crate::protocol!) where the Format can decode every Command and encode every Reply, and every Command
+/// implements [`Execute<R>`].
+pub trait ServerProtocol<F: Format, R>: ServedIn<F> {
+    /// Decodes the body of the Command with this tag and hands it to the visitor.
+    fn decode_command<V: CommandVisitor<Self, R>>(
+        format: &F,
+        tag: Tag,
+        body: &[u8],
+        progress: &mut F::Progress,
+        visitor: V,
+    ) -> Decoded<V::Output>;
+}
+
+/// What is done with a Command once its type is known.
+pub trait CommandVisitor<P: Protocol, R> {
+    /// What becomes of it.
+    type Output;
+    /// Takes the Command, whose body took this many bytes.
+    fn visit<C: CommandOf<P> + Execute<R>>(self, command: C, body_len: usize) -> Self::Output;
+}

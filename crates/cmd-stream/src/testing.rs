@@ -1,0 +1,204 @@
+//! Fakes for the tests of an application: a server that answers as a function says, and a client's end of it, in memory.
+//!
+//! Which one is the right size?
+//!
+//! | what is tested | with |
+//! | --- | --- |
+//! | code that sends one or two types of Commands | a fake [`SendCommand`](crate::sender::SendCommand) |
+//! | code that talks to a whole service | a [`Script`], here |
+//! | Commands on their Receiver, Invokers, limits | a real [`Server`](crate::Server) over [`transport::memory`](crate::transport::memory) |
+//!
+//! A script goes through encoding, framing and decoding as over a network, so that what the Format cannot write is found.
+
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::client::Limits;
+use crate::connection::{Inbox, write_all};
+use crate::error::{Error, ErrorKind, Origin};
+use crate::format::Format;
+use crate::proto::decode::Decoded;
+use crate::proto::frame::{Frame, FrameReader, Seq};
+use crate::proto::handshake::ServerInfo;
+use crate::protocol::{Protocol, ServedIn};
+use crate::transport::Io;
+use crate::transport::memory::{self, Connector, Listener};
+
+/// A fake of a whole service: a function from its Commands to its Replies.
+///
+/// ```
+/// use cmd_stream::testing::Script;
+/// use cmd_stream::{CallError, Client, Json, Problem, protocol};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
+/// # #[derive(Serialize, Deserialize)] struct Div { a: i64, b: i64 }
+/// # #[derive(Serialize, Deserialize)] struct Number(i64);
+/// protocol! {
+///     struct Calculator {
+///         commands { 0 => Add -> Number, 1 => Div -> Number }
+///         replies { 0 => Number, 1 => Problem }
+///         failure Problem
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = Script::new(Calculator, Json, |command| match command {
+///     CalculatorCommand::Add(Add { a, b }) => [CalculatorReply::Number(Number(a + b))],
+///     CalculatorCommand::Div(_) => [CalculatorReply::Problem(Problem::new(1000, "not today"))],
+/// });
+/// let client = Client::builder(Calculator, Json).connect_by(service.start()).await?;
+///
+/// assert_eq!(client.send(Add { a: 2, b: 3 }).await?.0, 5);
+/// assert!(matches!(client.send(Div { a: 1, b: 1 }).await, Err(CallError::Failed(problem)) if problem.code == 1000));
+/// # Ok(()) }
+/// ```
+///
+/// The function may return any number of Replies: several for a stream, none for a Command that is one-way, or whose call
+/// is to wait for ever; where its branches differ in that, they return a `Vec`. It may keep state, and it may panic, which
+/// closes the connection.
+pub struct Script<P, F, A> {
+    protocol: PhantomData<fn() -> P>,
+    format: F,
+    info: ServerInfo,
+    answer: A,
+}
+
+impl<P, F, A, Replies> Script<P, F, A>
+where
+    P: ServedIn<F>,
+    F: Format,
+    A: FnMut(P::CommandRef<'_>) -> Replies + Send + 'static,
+    Replies: IntoIterator<Item = P::Reply> + 'static,
+{
+    /// A service that answers each Command with what the function returns.
+    pub fn new(protocol: P, format: F, answer: A) -> Self {
+        let _ = protocol; // all that is known of it is its type
+        Self { protocol: PhantomData, format, info: ServerInfo::default(), answer }
+    }
+
+    /// What it greets with. [`ServerInfo::default`] unless set.
+    #[must_use]
+    pub fn server_info(self, info: ServerInfo) -> Self {
+        Self { info, ..self }
+    }
+
+    /// Serves in a task of its own. The result is what clients connect by:
+    /// [`connect_by`](crate::client::Builder::connect_by). The task ends with the last client and the last clone of it.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn start(self) -> Connector {
+        let Self { format, info, answer, .. } = self;
+        let (connector, listener) = memory::pair();
+        let stage = Arc::new(Stage { format, info, answer: Mutex::new(answer) });
+        tokio::spawn(serve::<P, F, A, Replies>(stage, listener));
+        connector
+    }
+}
+
+/// What the connections of a script share.
+struct Stage<F, A> {
+    format: F,
+    info: ServerInfo,
+    answer: Mutex<A>,
+}
+
+async fn serve<P, F, A, Replies>(stage: Arc<Stage<F, A>>, mut listener: Listener)
+where
+    P: ServedIn<F>,
+    F: Format,
+    A: FnMut(P::CommandRef<'_>) -> Replies + Send + 'static,
+    Replies: IntoIterator<Item = P::Reply> + 'static,
+{
+    while let Some((mut io, _)) = listener.next().await {
+        let stage = Arc::clone(&stage);
+        tokio::spawn(async move {
+            let ended = play::<P, F, A, Replies>(&stage, &mut io).await;
+            tracing::debug!(protocol = P::NAME, ended = ?ended.err(), "connection to a script ended");
+        });
+    }
+}
+
+/// One connection.
+async fn play<P, F, A, Replies>(stage: &Stage<F, A>, io: &mut impl Io) -> Result<(), Error>
+where
+    P: ServedIn<F>,
+    F: Format,
+    A: FnMut(P::CommandRef<'_>) -> Replies,
+    Replies: IntoIterator<Item = P::Reply>,
+{
+    let mut output = Vec::new();
+    stage.info.encode(&mut output);
+    let mut inbox = Inbox::default();
+    let mut reader = FrameReader::new(Limits::default().frame);
+    loop {
+        write_all(io, &std::mem::take(&mut output)).await?;
+        let read = poll_fn(|cx| inbox.poll_read(io, cx)).await;
+        if read.map_err(|error| Error::io("reading failed", error))? == 0 {
+            return Ok(());
+        }
+        while !inbox.is_empty() {
+            let frame = reader.read(
+                inbox.bytes(),
+                |bytes| stage.format.decode_tag(bytes),
+                |head, body, progress| {
+                    P::read_command(&stage.format, head.tag, body, progress, |command| {
+                        let answer = &mut *stage.answer.lock().unwrap_or_else(PoisonError::into_inner);
+                        act::<P, F, _>(&stage.format, head.seq, &mut output, || answer(command))
+                    })
+                },
+            );
+            let taken = match frame {
+                Decoded::Value(Frame::Body(_, Ok(())), taken) => taken,
+                Decoded::Value(Frame::Body(_, Err(error)), _) => {
+                    write_all(io, &output).await?; // what was answered before
+                    return Err(error);
+                }
+                Decoded::Value(Frame::Ping, taken) => {
+                    Seq::PING.encode(&mut output);
+                    taken
+                }
+                Decoded::Incomplete(_) => break,
+                Decoded::Invalid(error) => return Err(Error::decode("command", error)),
+            };
+            inbox.consume(taken);
+        }
+    }
+}
+
+/// Appends what the function answers one Command with.
+fn act<P, F, Replies>(
+    format: &F,
+    seq: Seq,
+    output: &mut Vec<u8>,
+    answer: impl FnOnce() -> Replies,
+) -> Result<(), Error>
+where
+    P: ServedIn<F>,
+    F: Format,
+    Replies: IntoIterator<Item = P::Reply>,
+{
+    let write = AssertUnwindSafe(|| {
+        for reply in answer() {
+            seq.encode(output);
+            P::encode_reply(format, &reply, output).map_err(|error| {
+                Error::with_source(ErrorKind::Encode, Origin::Local, "the reply cannot be encoded", error)
+            })?;
+        }
+        Ok(())
+    });
+    catch_unwind(write).unwrap_or_else(|payload| Err(Error::panic("the script", &*payload)))
+}
+
+impl<P: Protocol, F: Format, A> std::fmt::Debug for Script<P, F, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Script")
+            .field("protocol", &P::NAME)
+            .field("format", &F::NAME)
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,175 @@
+//! What a person writes where an address is asked for.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use tokio::net::lookup_host;
+
+use super::Peer;
+
+/// A TCP address in any form: `"localhost:9000"`, `("localhost", 9000)`, a [`SocketAddr`], or the [`Peer`] that a
+/// server says it listens on. Names are resolved each time it is used.
+///
+/// ```
+/// use cmd_stream::transport::Address;
+/// use std::net::{Ipv6Addr, SocketAddr};
+///
+/// let name = String::from("shop.example");
+/// assert_eq!(Address::from((name, 9000)).to_string(), "shop.example:9000");
+/// assert_eq!(Address::from("127.0.0.1:9000").to_string(), "127.0.0.1:9000");
+/// assert_eq!(Address::from((Ipv6Addr::LOCALHOST, 9000)).to_string(), "[::1]:9000");
+/// assert_eq!(Address::from(SocketAddr::from(([127, 0, 0, 1], 9000))).to_string(), "127.0.0.1:9000");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Address(Form);
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Form {
+    Text(String),
+    Host(String, u16),
+    Socket(SocketAddr),
+    /// One that is no TCP address.
+    Other(Peer),
+}
+
+impl Address {
+    /// The IP addresses and ports that it stands for, at least one.
+    pub(crate) async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        let found: Vec<_> = match &self.0 {
+            Form::Socket(address) => vec![*address],
+            Form::Text(text) => lookup_host(text).await?.collect(),
+            // An IPv6 address may stand in brackets, as it does before a port.
+            Form::Host(host, port) => lookup_host((unbracketed(host), *port)).await?.collect(),
+            Form::Other(_) => {
+                let message = "it is no TCP address: connect with `connect_by` and its transport";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
+        };
+        if found.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no addresses"));
+        }
+        Ok(found)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Form::Text(text) if text.is_empty() => f.write_str("an empty address"),
+            Form::Text(text) => printable(text, f),
+            // An IPv6 address, whose colons are told from the one before the port.
+            Form::Host(host, port) if host.contains(':') => {
+                f.write_str("[")?;
+                printable(unbracketed(host), f)?;
+                write!(f, "]:{port}")
+            }
+            Form::Host(host, port) => {
+                printable(host, f)?;
+                write!(f, ":{port}")
+            }
+            Form::Socket(address) => address.fmt(f),
+            Form::Other(peer) => peer.fmt(f),
+        }
+    }
+}
+
+fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// Writes what somebody gave as an address: without line breaks, and not without end.
+fn printable(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    const MOST: usize = 300;
+    let mut characters = text.chars();
+    characters.by_ref().take(MOST).try_for_each(|c| write!(f, "{}", c.escape_debug()))?;
+    if characters.next().is_some() { f.write_str("..") } else { Ok(()) }
+}
+
+impl From<&str> for Address {
+    fn from(text: &str) -> Self {
+        Self(Form::Text(text.into()))
+    }
+}
+
+impl From<String> for Address {
+    fn from(text: String) -> Self {
+        Self(Form::Text(text))
+    }
+}
+
+impl From<&String> for Address {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<(&str, u16)> for Address {
+    fn from((host, port): (&str, u16)) -> Self {
+        Self(Form::Host(host.into(), port))
+    }
+}
+
+impl From<(String, u16)> for Address {
+    fn from((host, port): (String, u16)) -> Self {
+        Self(Form::Host(host, port))
+    }
+}
+
+impl From<(IpAddr, u16)> for Address {
+    fn from(address: (IpAddr, u16)) -> Self {
+        Self(Form::Socket(address.into()))
+    }
+}
+
+impl From<(Ipv4Addr, u16)> for Address {
+    fn from(address: (Ipv4Addr, u16)) -> Self {
+        Self(Form::Socket(address.into()))
+    }
+}
+
+impl From<(Ipv6Addr, u16)> for Address {
+    fn from(address: (Ipv6Addr, u16)) -> Self {
+        Self(Form::Socket(address.into()))
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self(Form::Socket(address))
+    }
+}
+
+impl From<&SocketAddr> for Address {
+    fn from(address: &SocketAddr) -> Self {
+        (*address).into()
+    }
+}
+
+impl From<Peer> for Address {
+    fn from(peer: Peer) -> Self {
+        Self(match peer.socket_addr() {
+            Some(address) => Form::Socket(address),
+            None => Form::Other(peer),
+        })
+    }
+}
+
+impl From<&Peer> for Address {
+    fn from(peer: &Peer) -> Self {
+        peer.clone().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_ipv6_address_may_stand_in_brackets() {
+        let expected = SocketAddr::from((Ipv6Addr::LOCALHOST, 9));
+        for address in [Address::from(("[::1]", 9)), Address::from(("::1", 9)), Address::from("[::1]:9")] {
+            assert_eq!(address.resolve().await.expect("no name is looked up"), [expected]);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Who is at the other end of a connection.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Who is at the other end of a connection, or where a server listens.
+///
+/// ```
+/// use cmd_stream::transport::Peer;
+/// use std::net::SocketAddr;
+///
+/// let peer = Peer::from(SocketAddr::from(([127, 0, 0, 1], 9000)));
+/// assert_eq!(peer.to_string(), "127.0.0.1:9000");
+/// assert_eq!(Peer::other("a pipe").socket_addr(), None);
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Peer {
+    end: End,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum End {
+    Tcp(SocketAddr),
+    Unix(Option<PathBuf>),
+    Other(String),
+}
+
+impl Peer {
+    /// A Unix socket; clients mostly have no path.
+    pub fn unix(path: Option<PathBuf>) -> Self {
+        Self { end: End::Unix(path) }
+    }
+
+    /// The end of a stream of the application's own, by a name for messages.
+    pub fn other(name: impl Into<String>) -> Self {
+        Self { end: End::Other(name.into()) }
+    }
+
+    /// The IP address and port; nothing if it has none.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        match self.end {
+            End::Tcp(address) => Some(address),
+            _ => None,
+        }
+    }
+
+    /// The path of a Unix socket; nothing if it has none.
+    pub fn unix_path(&self) -> Option<&Path> {
+        match &self.end {
+            End::Unix(path) => path.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self { end: End::Tcp(address) }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.end {
+            End::Tcp(address) => address.fmt(f),
+            End::Unix(Some(path)) => path.display().fmt(f),
+            End::Unix(None) => f.write_str("unix"),
+            End::Other(name) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Peer({self})")
+    }
+}
