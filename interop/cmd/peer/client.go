@@ -44,7 +44,7 @@ func runClient(args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&o.format, "format", "", "`name` of the format (each service has a default)")
 	flags.StringVar(&o.connect, "connect", "", "`address` of the server")
 	flags.StringVar(&o.info, "info", "", "`text` of the server info to expect (default \"default\")")
-	flags.StringVar(&o.scenario, "scenario", "unary", "`name` of what to do with the sample service")
+	flags.StringVar(&o.scenario, "scenario", "", "`name` of what to do with the services sample and jobs (each has a default)")
 	flags.IntVar(&o.count, "count", 10000, "commands of the scenario pipelined")
 	flags.IntVar(&o.tasks, "tasks", 64, "concurrent senders of the scenario pipelined")
 	flags.StringVar(&o.text, "text", "", "`text` to send to the services echo, hello_world and server_streaming (each has a default)")

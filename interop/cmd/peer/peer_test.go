@@ -45,6 +45,25 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
+func TestJobs(t *testing.T) {
+	for _, format := range formats {
+		for name := range jobScenarios {
+			t.Run(format+"/"+name, func(t *testing.T) {
+				server := startServer(t, "--service", "jobs", "--format", format)
+				out, errs, exit := call("--connect", server.addr, "--service", "jobs", "--format", format, "--scenario", name)
+				want := "ok\n"
+				if name == "wrong_info" {
+					want = "failed: cmdstream: server info mismatch\nok\n"
+				}
+				if exit != 0 || errs != "" || out != want {
+					t.Errorf("exit %d, printed %q, complained %q", exit, out, errs)
+				}
+				server.expectLine(t, "lost: EOF")
+			})
+		}
+	}
+}
+
 func TestOtherServices(t *testing.T) {
 	for service, test := range map[string]struct {
 		formats []string // none: the one that the service has by default

@@ -28,14 +28,20 @@ var scenarios = map[string]func(sampleDialer) error{
 	"streaming":  streaming,
 	"forgotten":  forgotten,
 	"failing":    failing,
-	"wrong_info": wrongInfo,
+	"wrong_info": wrongInfo[sample.Receiver],
 	"oversize":   oversize,
 	"killed":     killed,
 	"keepalive":  keepalive,
 }
 
 // callSample runs a scenario.
-func callSample(d sampleDialer) error {
+func callSample(d sampleDialer) error { return play(d, scenarios, "unary") }
+
+// play runs the scenario that the options name, or the usual one.
+func play[T any](d dialer[T], scenarios map[string]func(dialer[T]) error, usual string) error {
+	if d.scenario == "" {
+		d.scenario = usual
+	}
 	scenario, ok := scenarios[d.scenario]
 	if !ok {
 		known := slices.Sorted(maps.Keys(scenarios))

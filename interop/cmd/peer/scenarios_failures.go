@@ -39,11 +39,11 @@ func failing(d sampleDialer) error {
 }
 
 // wrongInfo expects another server info than the server has.
-func wrongInfo(d sampleDialer) error {
+func wrongInfo[T any](d dialer[T]) error {
 	if d.info == "" {
 		d.info = "the info of another service"
 	}
-	err := d.with(func(sampleLink) error { return nil })
+	err := d.with(func(link[T]) error { return nil })
 	if !errors.Is(err, dcln.ErrServerInfoMismatch) {
 		return unexpected("the error", err, dcln.ErrServerInfoMismatch)
 	}

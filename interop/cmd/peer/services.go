@@ -12,6 +12,7 @@ import (
 	"interop/examples/helloworld"
 	"interop/examples/serverstreaming"
 	"interop/format"
+	"interop/jobs"
 	"interop/protosample"
 	"interop/sample"
 	"interop/values"
@@ -33,6 +34,7 @@ func findService(name string) (service, error) {
 
 var services = map[string]service{
 	"sample":           newService(sample.Receiver{}, codecsOf(format.JSON, sample.Formats()), callSample),
+	"jobs":             newService(jobs.NewReceiver(), codecsOf(format.JSON, jobs.Formats()), callJobs),
 	"protobuf_sample":  newService(protosample.Receiver{}, codecsOf(format.Protobuf, protosample.Formats()), callProtosample),
 	"calc":             newService(calc.Calculator{}, codecsOf(format.JSON, calc.Formats()), callCalc),
 	"echo":             newService(echo.Receiver{}, echoCodecs, callEcho),

@@ -1,10 +1,13 @@
 //! The Formats of the matrix.
 
+use std::convert::Infallible;
 use std::fmt::Debug;
 
 use cmd_stream::format::{Encode, Format};
-use cmd_stream::protocol::{ClientProtocol, CommandOf, ServerProtocol};
-use cmd_stream::{Command, Json, Mus, Protobuf};
+use cmd_stream::protocol::kind::HasReply;
+use cmd_stream::protocol::{ClientProtocol, Command, CommandOf, Protocol};
+use cmd_stream::server::ServerProtocol;
+use cmd_stream::{Json, Mus, Protobuf};
 use testkit::sample::{
     self, DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, Service, StreamCmd, StreamResult, TraceCmd,
 };
@@ -38,7 +41,10 @@ pub trait SampleFormat:
     + Encode<<Self as SampleFormat>::Trace>
 {
     /// The service with its tags.
-    type Protocol: ClientProtocol<Self> + ServerProtocol<Self, Service> + Default;
+    type Protocol: ClientProtocol<Self>
+        + ServerProtocol<Self, Service>
+        + Protocol<Failure = Infallible>
+        + Default;
     /// [`EchoCmd`].
     type Echo: From<EchoCmd> + Call<Self::Protocol, EchoResult>;
     /// [`StreamCmd`].
@@ -55,9 +61,14 @@ pub trait SampleFormat:
 }
 
 /// A Command of the Protocol `P`, with a Reply that can be turned into `R`.
-pub trait Call<P: cmd_stream::Protocol, R>: CommandOf<P> + Command<Reply: Into<R> + Debug> {}
+pub trait Call<P: Protocol, R>: CommandOf<P> + Command<Reply: Into<R> + Debug, Kind: HasReply> {}
 
-impl<P: cmd_stream::Protocol, R, C: CommandOf<P> + Command<Reply: Into<R> + Debug>> Call<P, R> for C {}
+impl<P, R, C> Call<P, R> for C
+where
+    P: Protocol,
+    C: CommandOf<P> + Command<Reply: Into<R> + Debug, Kind: HasReply>,
+{
+}
 
 macro_rules! plain_types {
     () => {

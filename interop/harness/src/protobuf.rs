@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cmd_stream::{Command, Execute, Failed, Proxy, Reply, protocol};
+use cmd_stream::{Answer, Context, Execute, Failed, Proxy, Reply, protocol};
 use testkit::sample::{self, Service};
 use tokio::time::sleep;
 
@@ -83,34 +83,16 @@ impl From<sample::TraceCmd<sample::EchoCmd>> for TraceCmd {
     }
 }
 
-impl Reply for EchoResult {}
-impl Reply for DelayResult {}
 impl Reply for StreamResult {
     fn is_last(&self) -> bool {
         self.last
     }
 }
 
-impl Command for EchoCmd {
-    type Reply = EchoResult;
-}
-impl Command for StreamCmd {
-    type Reply = StreamResult;
-}
-impl Command for FailCmd {
-    type Reply = EchoResult;
-}
-impl Command for DelayCmd {
-    type Reply = DelayResult;
-}
-impl Command for TraceCmd {
-    type Reply = EchoResult;
-}
-
-impl Execute<Service> for EchoCmd {
-    async fn execute(self, _: &Service, proxy: Proxy<'_, EchoResult>) -> Result<(), Failed> {
+impl Answer<Service> for EchoCmd {
+    async fn answer(self, _: &Service, _: &Context<'_>) -> Result<EchoResult, Failed> {
         let Self { bool, int64, string, float64 } = self;
-        proxy.send(EchoResult { bool, int64, string, float64 }).await
+        Ok(EchoResult { bool, int64, string, float64 })
     }
 }
 
@@ -123,29 +105,36 @@ impl Execute<Service> for StreamCmd {
     }
 }
 
-impl Execute<Service> for FailCmd {
-    async fn execute(self, _: &Service, _: Proxy<'_, EchoResult>) -> Result<(), Failed> {
+impl Answer<Service> for FailCmd {
+    async fn answer(self, _: &Service, _: &Context<'_>) -> Result<EchoResult, Failed> {
         Err(Failed::new("the command failed, as it was asked to"))
     }
 }
 
-impl Execute<Service> for DelayCmd {
-    async fn execute(self, _: &Service, proxy: Proxy<'_, DelayResult>) -> Result<(), Failed> {
+impl Answer<Service> for DelayCmd {
+    async fn answer(self, _: &Service, _: &Context<'_>) -> Result<DelayResult, Failed> {
         sleep(Duration::from_millis(self.delay_ms.try_into().unwrap_or(0))).await;
-        proxy.send(DelayResult { id: self.id }).await
+        Ok(DelayResult { id: self.id })
     }
 }
 
-impl Execute<Service> for TraceCmd {
-    async fn execute(self, service: &Service, proxy: Proxy<'_, EchoResult>) -> Result<(), Failed> {
-        self.cmd.unwrap_or_default().execute(service, proxy).await
+impl Answer<Service> for TraceCmd {
+    async fn answer(self, service: &Service, context: &Context<'_>) -> Result<EchoResult, Failed> {
+        self.cmd.unwrap_or_default().answer(service, context).await
     }
 }
 
 protocol! {
     /// The sample service, with the tags of the JSON vectors.
     pub struct Sample {
-        commands { 0 => EchoCmd, 1 => StreamCmd, 2 => FailCmd, 3 => DelayCmd, 4 => TraceCmd }
+        commands {
+            0 => EchoCmd -> EchoResult,
+            1 => StreamCmd -> StreamResult,
+            2 => FailCmd -> EchoResult,
+            3 => DelayCmd -> DelayResult,
+            4 => TraceCmd -> EchoResult,
+        }
         replies { 0 => EchoResult, 1 => StreamResult, 2 => DelayResult }
+        failure close_connection
     }
 }

@@ -50,7 +50,8 @@ pub(crate) async fn failing_command_closes_its_connection_and_fails_what_else_is
         "{}",
         lost.reason
     );
-    assert!(lost.reason.to_string().contains("the command failed, as it was asked to"), "{}", lost.reason);
+    let reason = format!("{:#}", lost.reason);
+    assert!(reason.contains("the command failed, as it was asked to"), "{reason}");
     assert_eq!((lost.commands_left, server.handle.counters().failed), (1, 1), "the pending one runs on");
 }
 

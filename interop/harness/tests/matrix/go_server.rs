@@ -1,7 +1,9 @@
 //! Our client and the Go server.
 
+use std::convert::Infallible;
 use std::f64::consts::PI;
-use std::future::{IntoFuture, poll_fn};
+use std::fmt::Debug;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 use cmd_stream::client::{Limits, Overflow};
 use cmd_stream::protocol::ReplyOf;
-use cmd_stream::{Command, Error, ErrorKind, Origin, ServerInfo};
+use cmd_stream::{CallError, Command, Error, ErrorKind, Origin, ServerInfo};
 use interop::SampleFormat;
 use testkit::process::Process;
 use testkit::sample::{
@@ -84,7 +86,7 @@ pub(crate) async fn edge_values_come_back_equal<F: SampleFormat>(wire: Wire<F>) 
     let carrier = [("traceparent".to_owned(), "00-1-2-01".to_owned()), ("ключ".to_owned(), String::new())];
     for map_carrier in [None, Some([].into()), Some(carrier.into())] {
         let traced = F::Trace::from(TraceCmd { map_carrier, cmd: cmd.clone() });
-        let reply = within(client.send(traced).into_future()).await.expect("a traced echo is answered");
+        let reply = within(client.send(traced)).await.expect("a traced echo is answered");
         let reply: EchoResult = reply.into();
         assert_eq!((reply.int64, &*reply.string), (7, "traced"));
     }
@@ -130,7 +132,7 @@ pub(crate) async fn a_stream_ends_at_its_last_reply<F: SampleFormat>(wire: Wire<
     let client = within(wire.client_builder().limits(limits).connect(&address)).await.expect("it listens");
     for count in [1, 5, 10_000] {
         let command = F::Stream::from(StreamCmd { init: 10, count });
-        let mut stream = within(client.stream(command).into_future()).await.expect("it is sent");
+        let mut stream = within(client.stream(command)).await.expect("it is sent");
         for n in 0..count {
             let reply = within(stream.next()).await.expect("there are more").expect("nothing fails");
             let reply: StreamResult = reply.into();
@@ -149,7 +151,7 @@ pub(crate) async fn late_reply_of_a_forgotten_command_is_unexpected<F: SampleFor
     });
     let client = within(settings.connect(&address)).await.expect("it listens");
     expect_echo(&client, EchoCmd { string: "before".into(), ..EchoCmd::default() }).await; // seq 1
-    let mut call = client.send(delay::<F>(7, Duration::from_millis(500))).into_future(); // seq 2
+    let mut call = client.send(delay::<F>(7, Duration::from_millis(500))); // seq 2
     start(&mut call).await;
     drop(call);
     assert_eq!(client.in_flight(), 0);
@@ -167,10 +169,10 @@ pub(crate) async fn failing_command_closes_its_connection_and_fails_what_else_is
 ) {
     let (mut server, address) = wire.go_server(&[]).await;
     let (client, other) = (wire.client(&address).await, wire.client(&address).await);
-    let mut pending = client.send(delay::<F>(1, LONG)).into_future();
+    let mut pending = client.send(delay::<F>(1, LONG));
     start(&mut pending).await;
-    let failing = within(client.send(F::Fail::from(FailCmd {})).into_future()).await.expect_err("it fails");
-    let pending = within(pending).await.expect_err("its connection is gone");
+    let failing = error_of(client.send(F::Fail::from(FailCmd {})), "it fails").await;
+    let pending = error_of(pending, "its connection is gone").await;
     for error in [&failing, &pending, &within(client.closed()).await] {
         assert_eq!((error.kind(), error.origin()), (ErrorKind::Closed, Origin::Remote), "{error}");
     }
@@ -202,7 +204,7 @@ pub(crate) async fn command_over_our_limit_is_not_sent<F: SampleFormat>(wire: Wi
     let client = wire.client(&address).await;
     let large = EchoCmd { string: "x".repeat(GO_LIMIT - 1000), ..EchoCmd::default() };
     expect_echo(&client, large).await;
-    let error = within(client.send(echo_of::<F>(GO_LIMIT)).into_future()).await.expect_err("it is too large");
+    let error = error_of(client.send(echo_of::<F>(GO_LIMIT)), "it is too large").await;
     assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Limit, false), "{error}");
     expect_echo(&client, EchoCmd { string: "the connection goes on".into(), ..EchoCmd::default() }).await;
 }
@@ -211,12 +213,10 @@ pub(crate) async fn command_over_the_servers_limit_ends_the_connection<F: Sample
     let (mut server, address) = wire.go_server(&[]).await;
     let limits = Limits::default().frame(2 * GO_LIMIT);
     let client = within(wire.client_builder().limits(limits).connect(&address)).await.expect("it listens");
-    let mut pending = client.send(delay::<F>(1, LONG)).into_future();
+    let mut pending = client.send(delay::<F>(1, LONG));
     start(&mut pending).await;
-    let refused = within(client.send(echo_of::<F>(GO_LIMIT)).into_future())
-        .await
-        .expect_err("it is too large for them");
-    let pending = within(pending).await.expect_err("its connection is gone");
+    let refused = error_of(client.send(echo_of::<F>(GO_LIMIT)), "it is too large for them").await;
+    let pending = error_of(pending, "its connection is gone").await;
     for error in [refused, pending] {
         assert_lost(&error);
         assert!(error.was_sent(), "{error}");
@@ -228,18 +228,16 @@ pub(crate) async fn command_over_the_servers_limit_ends_the_connection<F: Sample
 pub(crate) async fn killed_server_fails_what_is_pending<F: SampleFormat>(wire: Wire<F>) {
     let (mut server, address) = wire.go_server(&[]).await;
     let client = wire.client(&address).await;
-    let mut pending = client.send(delay::<F>(1, LONG)).into_future();
+    let mut pending = client.send(delay::<F>(1, LONG));
     start(&mut pending).await;
     // Commands arrive in order, so the server has both once this is answered.
     expect_echo(&client, EchoCmd::default()).await;
     server.kill();
-    let error = within(pending).await.expect_err("nobody is left to answer");
+    let error = error_of(pending, "nobody is left to answer").await;
     assert_lost(&error);
     assert!(error.was_sent(), "{error}");
     assert_lost(&within(client.closed()).await);
-    let late = within(client.send(F::Echo::from(EchoCmd::default())).into_future())
-        .await
-        .expect_err("the client is closed");
+    let late = error_of(client.send(F::Echo::from(EchoCmd::default())), "the client is closed").await;
     assert_lost(&late);
     assert!(!late.was_sent(), "{late}");
 }
@@ -260,6 +258,14 @@ async fn start(call: &mut (impl Future + Unpin)) {
         Poll::Ready(())
     })
     .await;
+}
+
+/// What a call fails with. The Protocol declares no failure, so there is nothing else than an [`Error`].
+async fn error_of<R: Debug>(
+    call: impl Future<Output = Result<R, CallError<Infallible>>>,
+    why: &str,
+) -> Error {
+    within(call).await.expect_err(why).into()
 }
 
 fn delay<F: SampleFormat>(id: i64, delay: Duration) -> F::Delay {

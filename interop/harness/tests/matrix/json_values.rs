@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use cmd_stream::format::json::null_as_default;
-use cmd_stream::{Client, Command, Execute, Failed, Json, Proxy, Reply, Server, protocol};
+use cmd_stream::{Answer, Client, Context, Failed, Json, Server, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::wait::within;
 
@@ -39,22 +39,17 @@ struct Inner {
 #[derive(Serialize, Deserialize)]
 struct Back(Values);
 
-impl Reply for Back {}
-
-impl Command for Values {
-    type Reply = Back;
-}
-
-impl Execute<Service> for Values {
-    async fn execute(self, _: &Service, proxy: Proxy<'_, Back>) -> Result<(), Failed> {
-        proxy.send(Back(self)).await
+impl Answer<Service> for Values {
+    async fn answer(self, _: &Service, _: &Context<'_>) -> Result<Back, Failed> {
+        Ok(Back(self))
     }
 }
 
 protocol! {
     struct ValuesService {
-        commands { 0 => Values }
+        commands { 0 => Values -> Back }
         replies { 0 => Back }
+        failure close_connection
     }
 }
 
@@ -71,7 +66,7 @@ async fn values_sent_to_a_go_server_come_back_equal() {
     let (_server, address) = go_server("values", &[]).await;
     let client = Client::connect(&address, ValuesService, Json).await.expect("a server listens there");
     for values in edges().into_iter().chain(floats()) {
-        let Back(back) = within(client.send(values.clone()).into_future()).await.expect("it is answered");
+        let Back(back) = within(client.send(values.clone())).await.expect("it is answered");
         assert_eq!(back, values);
         assert_eq!(back.float32.to_bits(), values.float32.to_bits());
         assert_eq!(back.float64.to_bits(), values.float64.to_bits());

@@ -1,6 +1,7 @@
 //! The matrix: every scenario with our client and the Go server ([`go_server`]), and with the Go client and our server
-//! ([`go_client`]), each in every Format; the examples with either end swapped; what JSON of Go looks like; and the
-//! service of the Protobuf vectors.
+//! ([`go_client`]), each in every Format; Commands that are answered in other ways ([`jobs`]), in both directions and
+//! every Format; the examples with either end swapped; what JSON of Go looks like; and the service of the Protobuf
+//! vectors.
 //!
 //! A claim is a function, generic over the Format; it is a test once it is listed here.
 
@@ -9,6 +10,7 @@ use interop::for_each_format;
 mod examples;
 mod go_client;
 mod go_server;
+mod jobs;
 mod json_values;
 mod protobuf_sample;
 mod support;
@@ -45,6 +47,19 @@ macro_rules! matrix {
                 killed_client_is_reported_with_what_it_left,
                 silent_client_is_closed_after_the_idle_time,
                 pings_are_answered,
+            }
+            claims! {
+                jobs, $name => $format;
+                posted_commands_reach_a_go_server_that_does_not_answer_them,
+                commands_of_a_go_client_that_waits_for_no_answer_are_executed,
+                late_replies_of_owned_proxies_reach_a_go_client,
+                late_replies_that_wait_for_room_reach_a_go_client,
+                late_replies_of_a_go_server_are_taken,
+                shutdown_waits_for_the_late_replies_of_a_go_client,
+                problems_are_results_to_a_go_client,
+                problems_of_a_go_server_are_failures,
+                go_server_with_our_fingerprint_is_accepted_and_with_another_refused,
+                go_client_with_our_fingerprint_stays_and_with_another_hangs_up,
             }
         }
     )+ };

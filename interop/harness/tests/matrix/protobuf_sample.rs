@@ -20,7 +20,7 @@ async fn commands_sent_to_a_go_server_are_answered_as_we_expect() {
     let (mut server, address) = go_server("protobuf_sample", &[]).await;
     let client = Client::connect(&address, Sample, Protobuf).await.expect("a server listens there");
     for x in [0, 1, -1, 127, 128, i64::MAX, i64::MIN] {
-        let reply = within(client.send(Cmd1 { x }).into_future()).await.expect("it is answered");
+        let reply = within(client.send(Cmd1 { x })).await.expect("it is answered");
         assert_eq!(reply, Result1 { x });
     }
     for y in ["", "hi", "héllo, 世界 🌍", &"語".repeat(100_000)] {
@@ -28,23 +28,22 @@ async fn commands_sent_to_a_go_server_are_answered_as_we_expect() {
     }
     assert_eq!(text(&client, "delay:50:late").await, "late");
     for (a, b) in [(2, 3), (0, 0), (i64::MIN, i64::MAX), (i64::MAX, 1)] {
-        let sum = within(client.send(AddCmd { a, b }).into_future()).await.expect("it is answered");
+        let sum = within(client.send(AddCmd { a, b })).await.expect("it is answered");
         assert_eq!(sum, CalcResult { r: a.wrapping_add(b) });
-        let difference = within(client.send(SubCmd { a, b }).into_future()).await.expect("it is answered");
+        let difference = within(client.send(SubCmd { a, b })).await.expect("it is answered");
         assert_eq!(difference, CalcResult { r: a.wrapping_sub(b) });
     }
-    let mut stream =
-        within(client.stream(Cmd2 { y: "stream:3".into() }).into_future()).await.expect("it is sent");
+    let mut stream = within(client.stream(Cmd2 { y: "stream:3".into() })).await.expect("it is sent");
     for y in ["+1", "+2", "3"] {
         let reply = within(stream.next()).await.expect("there are more").expect("nothing fails");
         assert_eq!(reply, Result2 { y: y.into() });
     }
     assert!(within(stream.next()).await.is_none(), "it has had its last reply");
-    within(client.send(Cmd2 { y: "fail".into() }).into_future()).await.expect_err("it fails");
+    within(client.send(Cmd2 { y: "fail".into() })).await.expect_err("it fails");
     server.expect_line("lost: the command failed, as it was asked to").await;
 }
 
 /// What a text is answered with.
 async fn text(client: &Client<Sample, Protobuf>, y: &str) -> String {
-    within(client.send(Cmd2 { y: y.into() }).into_future()).await.expect("it is answered").y
+    within(client.send(Cmd2 { y: y.into() })).await.expect("it is answered").y
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use cmd_stream::server::{Builder, Handle, LostConnection};
-use cmd_stream::{Client, Server};
+use cmd_stream::{Client, Error, Server};
 use interop::{SampleFormat, go};
 use testkit::process::Process;
 use testkit::sample::{EchoCmd, EchoResult, Service};
@@ -68,15 +68,28 @@ fn go_peer() -> &'static Path {
 pub(crate) struct OurServer {
     pub(crate) handle: Handle,
     pub(crate) address: String,
-    lost: UnboundedReceiver<LostConnection>,
+    lost: UnboundedReceiver<Lost>,
+}
+
+/// A connection that a server of ours has lost.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) reason: Error,
+    pub(crate) commands_left: usize,
+}
+
+impl From<&LostConnection<'_>> for Lost {
+    fn from(lost: &LostConnection<'_>) -> Self {
+        Self { reason: lost.reason.clone(), commands_left: lost.commands_left }
+    }
 }
 
 impl OurServer {
     pub(crate) async fn start<F: SampleFormat>(settings: Builder<F::Protocol, F, Service>) -> Self {
         let (sender, lost) = unbounded_channel();
-        let settings = settings.on_connection_lost(move |connection| {
+        let settings = settings.on_connection_lost(move |lost| {
             // Nobody listens any more when the test is over.
-            let _ = sender.send(connection.clone());
+            let _ = sender.send(lost.into());
         });
         let server = settings.bind("127.0.0.1:0").await.expect("a free port");
         let handle = server.handle();
@@ -85,7 +98,7 @@ impl OurServer {
     }
 
     /// The next connection that is lost.
-    pub(crate) async fn lost(&mut self) -> LostConnection {
+    pub(crate) async fn lost(&mut self) -> Lost {
         within(self.lost.recv()).await.expect("the server serves")
     }
 }
@@ -99,7 +112,7 @@ impl Drop for OurServer {
 /// Sends an echo and compares every bit of what comes back.
 pub(crate) async fn expect_echo<F: SampleFormat>(client: &Client<F::Protocol, F>, echo: EchoCmd) {
     let EchoCmd { bool, int64, string, float64 } = echo.clone();
-    let reply = within(client.send(F::Echo::from(echo)).into_future()).await.expect("an echo is answered");
+    let reply = within(client.send(F::Echo::from(echo))).await.expect("an echo is answered");
     let reply: EchoResult = reply.into();
     assert_eq!((reply.bool, reply.int64, reply.string), (bool, int64, string));
     assert_eq!(reply.float64.to_bits(), float64.to_bits(), "0 and -0 are equal, and not the same");

@@ -1,0 +1,25 @@
+package jobs
+
+import "sync"
+
+// start lets jobs begin together. The zero value is ready for use.
+type start struct {
+	mu      sync.Mutex
+	waiting int64
+	begin   chan struct{}
+}
+
+// wait returns what is closed when so many have called it.
+func (s *start) wait(together int64) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begin == nil {
+		s.begin = make(chan struct{})
+	}
+	begin := s.begin
+	if s.waiting++; s.waiting == together {
+		close(begin)
+		s.waiting, s.begin = 0, nil
+	}
+	return begin
+}
