@@ -60,8 +60,9 @@
 //!
 //! - [`Command`]: a value the client sends. Reply: what it is answered with. [`protocol!`] declares which there are,
 //!   and what each is on the wire.
-//! - Receiver: your service, any type. [`Answer`] says how a Command with one Reply acts on it; [`Execute`] how any
-//!   Command does, which sends its Replies through a [`Proxy`].
+//! - Receiver: your service, any type that is `Send + Sync + 'static`. To share one, let it be an `Arc<Service>`.
+//!   [`Answer`] says how a Command with one Reply acts on it; [`Execute`] how any Command does, which sends its Replies
+//!   through a [`Proxy`].
 //! - [`Server`] executes; an [`Invoker`] sees every Command before it runs. [`Sender`] and [`Client`] send.
 //! - [`Failure`]: the Reply that reports what a Command failed with. [`CallError`]: what the caller gets then.
 //! - [`Format`](format::Format): how values are serialized. [`Json`](struct@Json), `Mus`, `Protobuf`, or
@@ -159,6 +160,6 @@ pub mod __private {
 
     pub use crate::protocol::fingerprint::describe_command;
     pub use crate::protocol::macros::support::{
-        IsAlwaysLast, Last, SaysWhichIsLast, assert_kind, assert_tags,
+        IsAlwaysLast, Last, SaysWhichIsLast, assert_kind, assert_tags, tag_of,
     };
 }

@@ -45,8 +45,9 @@ pub mod support;
 /// - An entry whose type is not a plain name, because it is generic or a path, is given one with `as`:
 ///   `5 => shop::Add as Add -> Sum`.
 /// - `enum NAME { VARIANT(REPLY), .. }` says which Replies the variants of your enum are. Such an enum stands behind the
-///   arrow of a Command that is answered with several types. It gets a `From` for each of its variants. `use enum NAME
-///   { .. }` is the same without the `From`s: for a second Protocol over the same types.
+///   arrow of a Command that is answered with several types. It gets a `From` for each of its variants, whose types must
+///   be in scope under the names of their entries. `use enum NAME { .. }` is the same without the `From`s: for a second
+///   Protocol over the same types.
 /// - Every Protocol says what happens to a Command that fails. `failure NAME` answers it with one of the Replies, which
 ///   is a [`Failure`](crate::Failure). Its entry is a plain name: bring the type into scope with `use`, under that name.
 ///   `failure close_connection` closes the connection, as the Go library does; the failure in types such as
@@ -353,7 +354,7 @@ macro_rules! __protocol_implement {
             $(
                 impl $crate::protocol::ReplyOf<$name> for $choice {
                     const TAGS: &'static [$crate::proto::Tag] =
-                        &[$( <$choice_reply as $crate::protocol::ReplyOf<$name>>::TAGS[0] ),+];
+                        &[$( $crate::__private::tag_of::<$name>(::core::stringify!($choice_reply)) ),+];
 
                     fn into_reply(self) -> ::core::option::Option<[<$name Reply>]> {
                         ::core::option::Option::Some(match self { $(

@@ -62,6 +62,25 @@ protocol! {
     }
 }
 
+/// Where the types are not in scope under the names of their entries.
+pub mod elsewhere {
+    use super::Said;
+
+    cmd_stream::protocol! {
+        pub(crate) struct Third {
+            commands { 2 => super::Ask as Question }
+            replies { 0 => super::Sum as TheSum, 1 => super::Text as TheText }
+            use enum Said { Number(TheSum), Words(TheText) }
+            failure close_connection
+        }
+    }
+}
+
+pub async fn third() -> Result<(), Error> {
+    Server::bind("127.0.0.1:9002", elsewhere::Third, Json, Calc).await?.serve().await;
+    Ok(())
+}
+
 pub async fn servers() -> Result<(), Error> {
     let old = Server::bind("127.0.0.1:9000", Calculator, Json, Calc).await?;
     let new = Server::bind("127.0.0.1:9001", NewCalculator, Json, Calc).await?;

@@ -2,6 +2,7 @@
 
 use std::str::from_utf8;
 
+use crate::proto::frame::Tag;
 use crate::protocol::kind::Kind;
 use crate::protocol::{CommandOf, Entry, Protocol, Reply, ReplyOf};
 
@@ -35,6 +36,32 @@ impl<T> IsAlwaysLast for &Last<'_, T> {
     fn __cmd_stream_is_last(&self) -> bool {
         true
     }
+}
+
+/// The tag of the Reply whose entry has this name. Entries are found by name, as the type may not be in scope.
+pub const fn tag_of<P: Protocol>(name: &str) -> Tag {
+    let mut i = 0;
+    while i < P::REPLIES.len() {
+        if is_same(P::REPLIES[i].name.as_bytes(), name.as_bytes()) {
+            return P::REPLIES[i].tag;
+        }
+        i += 1;
+    }
+    panic!("an enum of a Protocol names a Reply that the Protocol does not list")
+}
+
+const fn is_same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
 }
 
 /// Fails to compile if a type has a tag below zero, or two of them have the same, and names them.
