@@ -178,7 +178,8 @@ impl Error {
 ///
 /// It adds nothing to what it holds: its text and its source are those of the failure or the [`Error`]. `?` turns it
 /// into an [`Error`], into a [`Failed`](crate::Failed) (a Command that calls another service and passes its failure on,
-/// with its type), and into whatever takes any error.
+/// with its type), and into whatever takes any error. (The type is kept if nobody else holds a clone of the [`Error`] that
+/// it was turned into. Else only the text is.)
 ///
 /// ```
 /// use cmd_stream::{CallError, ErrorKind, Problem};

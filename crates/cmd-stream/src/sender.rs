@@ -150,6 +150,9 @@ impl<P: Protocol, F> fmt::Debug for Sender<P, F> {
 /// # Ok(()) }
 /// ```
 ///
+/// A stream is boxed twice, once as what is opened and once as what it gives: with `futures_util::stream::iter`,
+/// `Box::pin(async move { Ok(Box::pin(iter([Ok(Number(1)), Ok(Number(2))])) as Replies<_, _>) })`.
+///
 /// It can be a trait object: `Arc<dyn SendCommand<Add, Failure = Problem>>`. For a fake of a whole service see
 /// [`testing`](crate::testing).
 pub trait SendCommand<C: Command>: Send + Sync {

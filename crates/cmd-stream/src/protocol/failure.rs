@@ -46,7 +46,8 @@ pub trait Failure: StdError + Send + Sync + Sized + 'static {
     fn from_failed(failed: &Failed) -> Self;
 
     /// Whether the server refused the Command because it sheds load, so that waiting, or trying another server, may
-    /// help. A type that cannot tell keeps this default: false.
+    /// help. A type that cannot tell keeps this default: false. So does `#[derive(Failure)]`;
+    /// [`Problem`](crate::Problem) tells.
     fn is_overloaded(&self) -> bool {
         false
     }

@@ -8,7 +8,8 @@
 //! | [`Wrapper`] | a generic Command around another one | an `Execute` of its own | as the inner one |
 //!
 //! The kind keeps two `impl`s apart that the compiler could not tell apart otherwise: the one that makes every
-//! `Answer<R>` an `Execute<R>`, and that of a wrapper which is generic in its Receiver.
+//! `Answer<R>` an `Execute<R>`, and that of a wrapper which is generic in its Receiver. A wrapper of another kind gets the
+//! error E0119, "conflicting implementations of trait `Execute`".
 //!
 //! ```
 //! use cmd_stream::protocol::kind::Wrapper;

@@ -148,8 +148,8 @@ impl<R> OwnedProxy<R> {
     /// Sends a Reply from code that may block its thread, such as that of
     /// [`spawn_blocking`](tokio::task::spawn_blocking). The thread sleeps while the connection's output is over its limit.
     ///
-    /// Called by `execute` itself, in [`block_in_place`](tokio::task::block_in_place), it may run on the very thread that
-    /// writes that output. There it does not wait, and the output grows over its limit.
+    /// Called by `execute` itself, in tokio's `block_in_place`, it may run on the very thread that writes that output.
+    /// There it does not wait, and the output grows over its limit.
     ///
     /// # Errors
     ///
