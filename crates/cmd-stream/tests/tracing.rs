@@ -170,3 +170,62 @@ async fn commands_that_fail_are_logged_with_their_name_seq_and_peer() {
         assert_eq!((&*field("name"), &*field("seq"), &*field("peer"), &*field("failed")), expected);
     }
 }
+
+/// An error that cannot be logged.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("as asked")
+    }
+}
+
+impl std::error::Error for Unspeakable {}
+
+#[tokio::test]
+async fn what_becomes_of_a_connection_does_not_depend_on_whether_somebody_reads_the_log() {
+    use cmd_stream::{Answer, CallError, Context, Failed, Failure, protocol};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    struct Ask;
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Done;
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Fixed;
+
+    impl std::fmt::Display for Fixed {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("fixed")
+        }
+    }
+    impl std::error::Error for Fixed {}
+    impl Failure for Fixed {
+        fn from_failed(_: &Failed) -> Self {
+            Self
+        }
+    }
+
+    impl Answer<()> for Ask {
+        async fn answer(self, (): &(), _: &Context<'_>) -> Result<Done, Failed> {
+            Err(Unspeakable.into())
+        }
+    }
+
+    protocol! {
+        struct Desk {
+            commands { 0 => Ask -> Done }
+            replies { 0 => Done, 1 => Fixed }
+            failure Fixed
+        }
+    }
+
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let (client, _) = testkit::ends::both(Server::builder(Desk, Json, ()), Client::builder(Desk, Json)).await;
+    for _ in 0..2 {
+        let error = within(client.send(Ask)).await.expect_err("it fails");
+        assert!(matches!(error, CallError::Failed(Fixed)), "{error:?}");
+    }
+}
