@@ -139,7 +139,7 @@ impl Outbox {
         self.in_writing = chunks.len();
     }
 
-    /// Books how much of what was taken is not yet written. The answer is who is to be woken as there is room now.
+    /// Books how much of what was taken is not yet written. Returns the wakers to wake, as there is room now.
     #[must_use]
     pub(crate) fn settle(&mut self, left: usize) -> Vec<Waker> {
         self.in_writing = left;
@@ -150,7 +150,7 @@ impl Outbox {
         mem::take(&mut self.waiting)
     }
 
-    /// Drops all output. The answer is who waited for room.
+    /// Drops all output. Returns the wakers of those who waited for room.
     #[must_use]
     pub(crate) fn clear(&mut self) -> Vec<Waker> {
         self.queued = Chunks::default();

@@ -1,5 +1,5 @@
 // compiles
-//! A service in MUS needs this crate alone.
+//! A service in MUS needs no dependency on `mus-format`.
 
 #![deny(warnings)]
 
