@@ -18,17 +18,22 @@ mod context;
 mod control;
 mod counters;
 mod driver;
+mod ending;
 mod execute;
 mod execution;
 mod extensions;
 mod handed;
 mod invoker;
 mod limits;
+mod line;
 mod link;
 mod pace;
-mod places;
+mod polling;
 mod proxy;
+mod running;
+mod service;
 mod session;
+mod slots;
 
 pub use connection::Connection;
 pub use context::Context;
@@ -41,9 +46,7 @@ pub use limits::Limits;
 pub use proxy::{IntoReply, OwnedProxy, Proxy};
 
 use control::Control;
-use counters::Counts;
-use pace::Pace;
-use session::Service;
+use service::Parts;
 
 /// Executes the Commands of the Protocol `P`, which arrive in the Format `F`, on a Receiver `R`.
 ///
@@ -75,7 +78,7 @@ use session::Service;
 /// ```
 pub struct Server<P, F, R, I = Direct, L = TcpListener> {
     listener: L,
-    service: Arc<Service<P, F, R, I>>,
+    parts: Arc<Parts<P, F, R, I>>,
     info: ServerInfo,
     callbacks: Arc<Callbacks>,
     control: Arc<Control>,
@@ -192,7 +195,7 @@ impl<P, F, R, I, L> fmt::Debug for Server<P, F, R, I, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("info", &self.info)
-            .field("limits", &self.service.limits)
+            .field("limits", &self.control.limits)
             .finish_non_exhaustive()
     }
 }
@@ -273,17 +276,9 @@ where
         let address = listener.local_addr();
         let address =
             address.map_err(|error: io::Error| Error::io("the listener does not tell its address", error))?;
-        let service = Arc::new(Service {
-            protocol: self.protocol,
-            format: self.format,
-            receiver: self.receiver,
-            invoker: self.invoker,
-            limits: self.limits,
-            counts: Arc::new(Counts::default()),
-            paces: P::COMMANDS.iter().map(|_| Pace::default()).collect(),
-        });
-        let control = Arc::new(Control::new(address, Arc::clone(&service.counts)));
-        Ok(Server { listener, service, info: self.info, callbacks: Arc::new(self.callbacks), control })
+        let parts = Arc::new(Parts::new(self.format, self.receiver, self.invoker));
+        let control = Arc::new(Control::new(address, self.limits));
+        Ok(Server { listener, parts, info: self.info, callbacks: Arc::new(self.callbacks), control })
     }
 }
 

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::{Instant, timeout};
 
 use super::shared::{Arrived, Shared};
-use crate::connection::{Alarm, GOODBYE, Inbox, ROUNDS, Writer};
+use crate::connection::{Deadlines, GOODBYE, Inbox, ROUNDS, SHRINK_AFTER, Timer, Timers, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
@@ -26,7 +26,7 @@ pub(super) struct Driver<IO, P: Protocol, F: Format> {
     inbox: Inbox,
     reader: FrameReader<F::Progress>,
     writer: Writer,
-    alarm: Alarm,
+    timers: Timers,
     /// Whether a full stream keeps the connection from being read.
     paused: bool,
     /// Whether the callers have had their turn since the output was last written.
@@ -49,7 +49,7 @@ where
             inbox,
             reader: FrameReader::new(shared.limits.frame),
             writer: Writer::default(),
-            alarm: Alarm::default(),
+            timers: Timers::default(),
             paused: false,
             yielded: false,
             frame_began: None,
@@ -232,26 +232,30 @@ where
         Ok(())
     }
 
-    /// Nothing can be done now: sets the alarm.
+    /// Nothing can be done now: waits for the timers.
     fn wait(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        let limits = &self.shared.limits;
-        let frame = self.frame_began.filter(|_| !self.paused).map(|began| began + limits.frame_time);
-        let stall = self.writer.stalled_since().map(|since| since + limits.output_stall);
         loop {
-            let shrink = self.inbox.shrink_after(self.frame_began);
-            if !self.alarm.has_passed([frame, stall, shrink].into_iter().flatten().min(), cx) {
-                return Ok(());
-            }
-            let now = Instant::now();
-            let message = if stall.is_some_and(|deadline| deadline <= now) {
-                "the server takes no output (`Limits::output_stall`)"
-            } else if frame.is_some_and(|deadline| deadline <= now) {
-                "a reply did not arrive whole in time (`Limits::frame_time`)"
-            } else {
-                continue; // the inbox has room to give back
+            let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), cx) else { return Ok(()) };
+            let message = match timer {
+                Timer::Stall => "the server takes no output (`Limits::output_stall`)",
+                Timer::Frame => "a reply did not arrive whole in time (`Limits::frame_time`)",
+                Timer::Idle => unreachable!("a client does not set it"),
+                Timer::Shrink => {
+                    self.inbox.shrink();
+                    continue;
+                }
             };
             return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
         }
+    }
+
+    fn deadlines(&self) -> Deadlines {
+        let limits = &self.shared.limits;
+        let mut deadlines = Deadlines::default();
+        deadlines.set(Timer::Stall, self.writer.stalled_since(), limits.output_stall);
+        deadlines.set(Timer::Frame, self.frame_began.filter(|_| !self.paused), limits.frame_time);
+        deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
+        deadlines
     }
 }
 

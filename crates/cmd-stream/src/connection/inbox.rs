@@ -4,17 +4,10 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::Instant;
 
 use super::buffers;
-
-/// A frame that has begun and does not go on gives the room in its buffer back after this.
-const SHRINK_AFTER: Duration = Duration::from_secs(1);
-/// So much of a frame is moved out of a buffer that is needed elsewhere.
-const LITTLE: usize = buffers::SIZE / 16;
 
 /// Bytes that have arrived and are not yet decoded.
 #[derive(Debug, Default)]
@@ -52,18 +45,17 @@ impl Inbox {
         answer
     }
 
-    /// Gives the room in the buffer back if a frame that has begun does not go on; if it is too early for that, says
-    /// when. What is in it must be so little that it may be copied for each byte that follows.
-    pub(crate) fn shrink_after(&mut self, frame_began: Option<Instant>) -> Option<Instant> {
-        let is_roomy = self.buffer.capacity() >= buffers::SIZE && self.bytes().len() <= LITTLE;
-        let due = frame_began.filter(|_| is_roomy)? + SHRINK_AFTER;
-        if due > Instant::now() {
-            return Some(due);
-        }
+    /// Whether a frame that has begun keeps a whole buffer, and its first bytes are so few that they may be copied out
+    /// of it; once for each byte that follows, if they come one by one.
+    pub(crate) fn is_roomy(&self) -> bool {
+        self.buffer.capacity() >= buffers::SIZE && self.bytes().len() <= LITTLE
+    }
+
+    /// Gives the room in the buffer back.
+    pub(crate) fn shrink(&mut self) {
         let rest = self.bytes().to_vec();
         self.start = 0;
         buffers::give_back(std::mem::replace(&mut self.buffer, rest));
-        None
     }
 
     /// Moves a frame that has begun to the buffer's start, and doubles the buffer if the frame has filled half of it.
@@ -82,3 +74,6 @@ impl Inbox {
         }
     }
 }
+
+/// So much of a frame is moved out of a buffer that is needed elsewhere.
+const LITTLE: usize = buffers::SIZE / 16;

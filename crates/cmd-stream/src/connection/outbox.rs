@@ -10,10 +10,6 @@ use std::task::Waker;
 
 use super::buffers;
 
-/// An encoded value of over this many bytes is handed over, a smaller one is copied. (Copying 16 KiB takes about as
-/// long as one of the buffer's allocations.)
-const LARGE: usize = 16 << 10;
-
 /// Encoded frames in the order in which they are written.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
@@ -69,6 +65,10 @@ impl Chunks {
         self.chunks.back_mut().expect("a chunk was pushed if there was none")
     }
 }
+
+/// An encoded value of over this many bytes is handed over, a smaller one is copied. (Copying 16 KiB takes about as
+/// long as one of the buffer's allocations.)
+const LARGE: usize = 16 << 10;
 
 /// The output that waits for the connection's task, and whoever waits for room in it.
 #[derive(Debug)]

@@ -11,9 +11,6 @@ use super::outbox::{Chunks, Outbox};
 use crate::error::Error;
 use crate::transport::Io;
 
-/// How many pieces of the output are given to one write. A batch of small frames has two or three, as a rule.
-const PIECES: usize = 8;
-
 /// The bytes on their way to the peer.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
@@ -80,3 +77,6 @@ impl Writer {
         Poll::Pending
     }
 }
+
+/// How many pieces of the output are given to one write. A batch of small frames has two or three, as a rule.
+const PIECES: usize = 8;

@@ -21,27 +21,19 @@ use tracing::Instrument;
 
 use super::connection::Connection;
 use super::control::{Control, Cut, EndSession, Life, Served};
-use super::counters::{Gauge, one};
+use super::counters::{Gauge, add, one};
 use super::driver::Driver;
+use super::ending::Ending;
 use super::execute::ServerProtocol;
 use super::invoker::Invoker;
-use super::limits::Limits;
-use super::session::{Ending, Session};
+use super::service::Service;
+use super::session::Session;
 use super::{Callbacks, LostConnection, Server};
 use crate::connection::{GOODBYE, write_all};
 use crate::error::{Error, ErrorKind, Origin, panic_message};
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
 use crate::transport::{Accept, Incoming, Io, Peer};
-
-/// The pause after an error of the listener; it doubles up to the second one.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// For how long, and for how many bytes, a connection that the server closes is still read, so that unread bytes do not
-/// make the system reset it before the client has read its last Replies.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 1 << 20;
 
 impl<P, F, R, I, L> Server<P, F, R, I, L>
 where
@@ -65,10 +57,10 @@ where
         let _ends = EndsWhenDropped(Arc::clone(&self.control));
         let mut connections = JoinSet::new();
         self.accept_all(&mut connections).await;
-        let Self { listener, service, control, .. } = self;
+        let Self { listener, control, .. } = self;
         drop(listener);
 
-        let deadline = Instant::now() + service.limits.drain;
+        let deadline = Instant::now() + control.limits.drain;
         let drained = async {
             while connections.join_next().await.is_some() {}
             control.no_commands().await;
@@ -79,7 +71,7 @@ where
             First::Right(Err(_)) => false,
         };
         let cut = Cut { connections: connections.len(), commands: control.commands() };
-        super::counters::add(&service.counts.cut, cut.connections as u64);
+        add(&control.counts.cut, cut.connections as u64);
         tracing::warn!(server = %control.address, ?cut, "server ends before its connections");
         connections.shutdown().await;
         if closed { Served::Closed(cut) } else { Served::Shutdown(cut) }
@@ -87,10 +79,10 @@ where
 
     /// Accepts until the server is to end.
     async fn accept_all(&mut self, connections: &mut JoinSet<()>) {
-        let limits = &self.service.limits;
+        let control = Arc::clone(&self.control);
+        let limits = &control.limits;
         let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let waiting_places = Arc::new(Semaphore::new(limits.waiting.min(Semaphore::MAX_PERMITS)));
-        let control = Arc::clone(&self.control);
         let mut ending = pin!(control.reached(Life::Draining));
         let (mut id, mut pause) = (0, FIRST_PAUSE);
         loop {
@@ -118,13 +110,13 @@ where
                 }
             };
             (id, pause) = (id + 1, FIRST_PAUSE);
-            one(&self.service.counts.accepted);
+            one(&self.control.counts.accepted);
             let place = match Arc::clone(&places).try_acquire_owned() {
                 Ok(place) => Place::Free(place),
                 Err(_) => match Arc::clone(&waiting_places).try_acquire_owned() {
                     Ok(waiting) => Place::Wait(Arc::clone(&places), waiting),
                     Err(_) => {
-                        one(&self.service.counts.refused);
+                        one(&self.control.counts.refused);
                         tracing::debug!(peer = %incoming.peer(), "connection refused: too many are waiting");
                         continue;
                     }
@@ -136,7 +128,7 @@ where
     }
 
     fn report(&self, error: &io::Error, pause: Duration) {
-        one(&self.service.counts.accept_errors);
+        one(&self.control.counts.accept_errors);
         tracing::warn!(server = %self.control.address, %error, ?pause, "accepting a connection failed");
     }
 
@@ -149,19 +141,18 @@ where
         id: u64,
         place: Place,
     ) -> impl Future<Output = ()> + Send + use<P, F, R, I, L> {
-        let (service, control) = (Arc::clone(&self.service), Arc::clone(&self.control));
+        let (service, control) = (Arc::clone(&self.parts), Arc::clone(&self.control));
         let (callbacks, info) = (Arc::clone(&self.callbacks), self.info.clone());
-        let established = Box::pin(establish(incoming, place, service.limits.clone(), Arc::clone(&control)));
+        let established = Box::pin(establish(incoming, place, Arc::clone(&control)));
         async move {
             let Some(Established { mut io, peer, place: _place, handshake_ends }) = established.await else {
                 return;
             };
-            let counts = Arc::clone(&service.counts);
-            let _open = Gauge::adopt(&counts.open);
+            let _open = Gauge::adopt(&control.counts.open);
             tracing::debug!("connection opened");
 
             let session = Arc::new(Session::new(service, Arc::clone(&control), Connection::new(id, peer)));
-            callbacks.connected(&session.connection);
+            callbacks.connected(&session.line.connection);
             let end = Lost { session: Some(Arc::clone(&session)), callbacks };
             let weak: Weak<dyn EndSession> = Arc::downgrade(&(Arc::clone(&session) as Arc<dyn EndSession>));
             let _registered = control.register(id, weak);
@@ -169,12 +160,12 @@ where
                 Ok(Ok(())) => Driver::new(Arc::clone(&session), &mut io).run().await,
                 Ok(Err(error)) => error,
                 Err(_) => {
-                    one(&counts.handshake_timeouts);
+                    one(&control.counts.handshake_timeouts);
                     let message = "the client did not take the server info in time (`Limits::handshake`)";
                     Error::new(ErrorKind::Timeout, Origin::Remote, message)
                 }
             };
-            let at_once = matches!(session.lock().ending, Some(Ending::Now(_)));
+            let at_once = matches!(session.line.lock().ending, Some(Ending::Now(_)));
             drop(session);
             end.report(&reason);
             if !at_once {
@@ -183,6 +174,10 @@ where
         }
     }
 }
+
+/// The pause after an error of the listener; it doubles up to the second one.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 struct EndsWhenDropped(Arc<Control>);
 
@@ -205,10 +200,9 @@ struct Established<IO> {
 async fn establish<V: Incoming>(
     incoming: V,
     place: Place,
-    limits: Limits,
     control: Arc<Control>,
 ) -> Option<Established<V::Io>> {
-    let counts = &control.counts;
+    let (limits, counts) = (&control.limits, &control.counts);
     let waiting = matches!(place, Place::Wait(..)).then(|| Gauge::new(&counts.waiting));
     let Some(place) = place.take(limits.waiting_time).await else {
         one(&counts.refused);
@@ -305,6 +299,11 @@ async fn linger<IO: Io>(mut io: IO, reason: &Error) {
     let _ = timeout(LINGER, discard).await;
 }
 
+/// For how long, and for how many bytes, a connection that the server closes is still read, so that unread bytes do not
+/// make the system reset it before the client has read its last Replies.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1 << 20;
+
 /// A connection's place among those that are served, or its place among those that wait for one.
 enum Place {
     Free(OwnedSemaphorePermit),
@@ -339,33 +338,33 @@ async fn race<A, B>(left: impl Future<Output = A>, right: impl Future<Output = B
 }
 
 /// Reports the end of a connection once, also when its task is cut.
-struct Lost<P, F, R, I> {
-    session: Option<Arc<Session<P, F, R, I>>>,
+struct Lost<S: Service> {
+    session: Option<Arc<Session<S>>>,
     callbacks: Arc<Callbacks>,
 }
 
-impl<P, F, R, I> Lost<P, F, R, I> {
+impl<S: Service> Lost<S> {
     fn report(mut self, reason: &Error) {
         self.report_once(reason);
     }
 
     fn report_once(&mut self, reason: &Error) {
         let Some(session) = self.session.take() else { return };
-        let commands_left = session.close(reason);
+        let commands_left = session.line.close(reason);
         // What an error of a Format says is the user's code.
         let report = || {
             tracing::debug!(reason = format_args!("{reason:#}"), commands_left, "connection ended");
         };
         let _ = catch_unwind(AssertUnwindSafe(report));
-        let (connection, reason) = (&session.connection, reason.clone());
+        let (connection, reason) = (&session.line.connection, reason.clone());
         self.callbacks.lost(&LostConnection { connection, reason, commands_left });
         connection.drop_values();
     }
 }
 
-impl<P, F, R, I> Drop for Lost<P, F, R, I> {
+impl<S: Service> Drop for Lost<S> {
     fn drop(&mut self) {
-        let ending = self.session.as_ref().and_then(|session| session.lock().ending.clone());
+        let ending = self.session.as_ref().and_then(|session| session.line.lock().ending.clone());
         self.report_once(&match ending {
             Some(Ending::Now(reason) | Ending::AfterOutput(reason)) => reason,
             _ => Error::new(ErrorKind::Closed, Origin::Local, "the server ended"),

@@ -70,7 +70,7 @@ impl<'a> Context<'a> {
 
     /// The connection that the Command came on. It keeps values for all its Commands.
     pub fn connection(&self) -> &'a Connection {
-        self.link.connection()
+        &self.link.line().connection
     }
 
     /// Resolves when the connection is gone, so that a long Command can stop.
@@ -90,7 +90,7 @@ impl<'a> Context<'a> {
     ///
     /// It may be dropped and called again.
     pub async fn going_away(&self) {
-        self.link.control().draining().await;
+        self.link.line().control.draining().await;
     }
 }
 

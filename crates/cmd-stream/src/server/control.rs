@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{Notify, watch};
 
 use super::counters::{Counters, Counts};
-use super::session::{Ending, Session};
+use super::ending::Ending;
+use super::limits::Limits;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::transport::Peer;
 
@@ -50,7 +51,8 @@ pub(crate) enum Life {
 /// What a server, its handles and its connections share.
 pub(crate) struct Control {
     pub(crate) address: Peer,
-    pub(crate) counts: Arc<Counts>,
+    pub(crate) limits: Limits,
+    pub(crate) counts: Counts,
     life: watch::Sender<Life>,
     sessions: Mutex<HashMap<u64, Weak<dyn EndSession>>>,
     /// Commands in tasks of their own, also those that outlive their connection.
@@ -61,18 +63,6 @@ pub(crate) struct Control {
 /// A session, whatever its Protocol is.
 pub(crate) trait EndSession: Send + Sync {
     fn end_session(&self, ending: Ending);
-}
-
-impl<P, F, R, I> EndSession for Session<P, F, R, I>
-where
-    P: Send + Sync,
-    F: Send + Sync,
-    R: Send + Sync,
-    I: Send + Sync,
-{
-    fn end_session(&self, ending: Ending) {
-        self.end(ending);
-    }
 }
 
 impl Handle {
@@ -119,10 +109,11 @@ impl fmt::Debug for Handle {
 }
 
 impl Control {
-    pub(crate) fn new(address: Peer, counts: Arc<Counts>) -> Self {
+    pub(crate) fn new(address: Peer, limits: Limits) -> Self {
         Self {
             address,
-            counts,
+            limits,
+            counts: Counts::default(),
             life: watch::Sender::new(Life::Serving),
             sessions: Mutex::default(),
             commands: AtomicUsize::new(0),

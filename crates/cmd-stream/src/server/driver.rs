@@ -9,30 +9,31 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use super::counters::{add, one};
+use super::ending::Ending;
 use super::execute::{CommandVisitor, Execute, ServerProtocol};
 use super::execution;
-use super::invoker::Invoker;
-use super::link::Arrival;
-use super::places::Places;
-use super::session::{Ending, Session};
-use crate::connection::outbox::Scratch;
-use crate::connection::{Alarm, Inbox, ROUNDS, Writer};
+use super::line::Arrival;
+use super::service::Service;
+use super::session::Session;
+use super::slots::Slots;
+use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timer, Timers, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::{Decoded, Fault};
-use crate::proto::frame::{Frame, FrameReader, Head, Seq};
+use crate::proto::frame::{Frame, FrameReader, Head};
 use crate::proto::in_flight::SeqRefused;
-use crate::protocol::CommandOf;
+use crate::protocol::kind::Kind;
+use crate::protocol::{CommandOf, Protocol};
 use crate::transport::Io;
 
 /// Moves the bytes of one connection.
-pub(crate) struct Driver<'io, IO, P, F: Format, R, I> {
-    session: Arc<Session<P, F, R, I>>,
+pub(crate) struct Driver<'io, IO, S: Service> {
+    session: Arc<Session<S>>,
     io: &'io mut IO,
     inbox: Inbox,
-    reader: FrameReader<F::Progress>,
+    reader: FrameReader<<S::Format as Format>::Progress>,
     writer: Writer,
-    alarm: Alarm,
+    timers: Timers,
     /// Whether reading has stopped because a limit is reached.
     paused: bool,
     /// Whether reading has stopped for good.
@@ -45,20 +46,14 @@ pub(crate) struct Driver<'io, IO, P, F: Format, R, I> {
     last_frame: Instant,
 }
 
-impl<'io, IO: Io, P, F, R, I> Driver<'io, IO, P, F, R, I>
-where
-    P: ServerProtocol<F, R>,
-    F: Format,
-    R: Send + Sync + 'static,
-    I: Invoker<P>,
-{
-    pub(crate) fn new(session: Arc<Session<P, F, R, I>>, io: &'io mut IO) -> Self {
+impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
+    pub(crate) fn new(session: Arc<Session<S>>, io: &'io mut IO) -> Self {
         Self {
             io,
             inbox: Inbox::default(),
-            reader: FrameReader::new(session.service.limits.frame),
+            reader: FrameReader::new(session.line.limits().frame),
             writer: Writer::default(),
-            alarm: Alarm::default(),
+            timers: Timers::default(),
             paused: false,
             input_ended: false,
             yielded: false,
@@ -82,7 +77,7 @@ where
             let took = self.take_in(cx);
             let resumed = match self.give_out(cx)? {
                 Written::All | Written::Blocked => {
-                    self.paused && !self.input_ended && !self.session.lock().is_paused()
+                    self.paused && !self.input_ended && !self.session.line.lock().is_paused()
                 }
                 Written::Yielding => return Ok(()),
             };
@@ -97,13 +92,13 @@ where
     /// Ends the connection after its output, and reads no more.
     fn end_input(&mut self, reason: Error) {
         self.input_ended = true;
-        self.session.end(Ending::AfterOutput(reason));
+        self.session.line.end(Ending::AfterOutput(reason));
     }
 
     /// Starts the Commands that have arrived, those left from before a pause first. Whether there may be more.
     fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
         let is_paused = {
-            let mut state = self.session.lock();
+            let mut state = self.session.line.lock();
             state.task = None; // it is awake: nobody need wake it
             self.input_ended |= state.is_ending();
             state.is_paused()
@@ -144,14 +139,14 @@ where
     /// Decodes all frames in the inbox and starts their Commands, until a limit is reached.
     fn start_commands(&mut self, now: Instant) {
         let service = Arc::clone(&self.session.service);
-        let mut places = Places::of(&service);
+        let mut slots = Slots::of(service.parts().id, service.parts().paces.len());
         let mut started = 0;
         // The user's code runs in here: decoding, and the destructors of what was decoded. Commands contain their own
         // panics.
         let loop_ended =
-            catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut places, now, &mut started)));
-        places.give_back(&service);
-        add(&service.counts.commands, started);
+            catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut slots, now, &mut started)));
+        slots.give_back(&service.parts().paces);
+        add(&self.session.line.counts().commands, started);
         match loop_ended {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.end_input(error),
@@ -163,23 +158,18 @@ where
         };
     }
 
-    fn start_commands_in(
-        &mut self,
-        places: &mut Places,
-        now: Instant,
-        started: &mut u64,
-    ) -> Result<(), Error> {
+    fn start_commands_in(&mut self, slots: &mut Slots, now: Instant, started: &mut u64) -> Result<(), Error> {
         loop {
             if self.inbox.is_empty() {
                 return Ok(());
             }
             let has_in_flight = {
-                let state = self.session.lock();
+                let state = self.session.line.lock();
                 if state.is_ending() {
                     return Ok(());
                 }
                 if state.is_paused() {
-                    let counts = &self.session.service.counts;
+                    let counts = self.session.line.counts();
                     one(if state.in_flight.is_full() {
                         &counts.in_flight_pauses
                     } else {
@@ -190,13 +180,13 @@ where
                 }
                 !state.in_flight.is_empty()
             };
-            let (session, format) = (&self.session, &self.session.service.format);
+            let (session, format) = (&self.session, &self.session.service.parts().format);
             let frame = self.reader.read(
                 self.inbox.bytes(),
                 |bytes| format.decode_tag(bytes),
                 |head, body, progress| {
-                    let start = Start { session, places, head, has_in_flight, received_at: now };
-                    P::decode_command(format, head.tag, body, progress, start)
+                    let start = Start { session, slots, head, has_in_flight, received_at: now };
+                    S::Protocol::decode_command(format, head.tag, body, progress, start)
                 },
             );
             match frame {
@@ -206,10 +196,10 @@ where
                 }
                 Decoded::Value(Frame::Ping, taken) => {
                     self.inbox.consume(taken);
-                    self.answer_ping();
+                    self.session.line.answer_ping();
                 }
                 Decoded::Value(Frame::Body(_, Err(refused)), _) => {
-                    one(&self.session.service.counts.invalid);
+                    one(&self.session.line.counts().invalid);
                     return Err(Error::with_source(
                         ErrorKind::Protocol,
                         Origin::Remote,
@@ -219,7 +209,7 @@ where
                 }
                 Decoded::Incomplete(_) => return Ok(()),
                 Decoded::Invalid(error) => {
-                    let counts = &self.session.service.counts;
+                    let counts = self.session.line.counts();
                     let too_long = matches!(error.fault, Fault::TooLong { .. });
                     one(if too_long { &counts.over_frame_limit } else { &counts.invalid });
                     return Err(Error::decode("command", error));
@@ -227,17 +217,8 @@ where
             }
             self.last_frame = now;
             self.frame_began = None;
-            places.look_at_clock(&self.session.service.paces);
+            slots.look_at_clock(&self.session.service.parts().paces);
         }
-    }
-
-    fn answer_ping(&self) {
-        let mut pong = Scratch::new();
-        Seq::PING.encode(pong.buffer());
-        let mut state = self.session.lock();
-        state.outbox.append(|_| {}, &mut pong);
-        drop(state);
-        one(&self.session.service.counts.pings);
     }
 
     /// Writes the output, and ends the connection if it is to end then.
@@ -255,7 +236,7 @@ where
 
     /// Takes what is to be written next. True if there is nothing for now; then whoever has something wakes this task.
     fn next_batch(&mut self, cx: &Context<'_>) -> Result<bool, Error> {
-        let mut state = self.session.lock();
+        let mut state = self.session.line.lock();
         // Before anything is taken out of the state: who waits for room is then woken by the end of the connection.
         match &state.ending {
             Some(Ending::Now(reason)) => return Err(reason.clone()),
@@ -282,7 +263,7 @@ where
             false
         };
         drop(state);
-        add(&self.session.service.counts.replies, replies);
+        add(&self.session.line.counts().replies, replies);
         waiting.into_iter().for_each(Waker::wake);
         Ok(nothing)
     }
@@ -290,7 +271,7 @@ where
     /// Books a write that the peer did not take whole.
     fn settle(&self, cx: &Context<'_>) -> Result<(), Error> {
         let waiting = {
-            let mut state = self.session.lock();
+            let mut state = self.session.line.lock();
             if let Some(Ending::Now(reason)) = &state.ending {
                 return Err(reason.clone());
             }
@@ -301,33 +282,41 @@ where
         Ok(())
     }
 
-    /// Nothing can be done now: sets the alarm.
+    /// Nothing can be done now: waits for the timers.
     fn wait(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        let limits = &self.session.service.limits;
-        let reading = !self.paused && !self.input_ended;
-        let frame = self.frame_began.filter(|_| reading).map(|began| began + limits.frame_time);
-        let idle = limits.idle.filter(|_| reading).map(|time| self.last_frame + time);
-        let stall = self.writer.stalled_since().map(|since| since + limits.output_stall);
         loop {
-            let shrink = self.inbox.shrink_after(self.frame_began);
-            if !self.alarm.has_passed([frame, idle, stall, shrink].into_iter().flatten().min(), cx) {
-                return Ok(());
-            }
-            let now = Instant::now();
-            let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-            let counts = &self.session.service.counts;
-            let (counter, message) = if is_over(stall) {
-                (&counts.output_stalls, "the client takes no output (`Limits::output_stall`)")
-            } else if is_over(frame) {
-                (&counts.receive_timeouts, "a command did not arrive whole in time (`Limits::frame_time`)")
-            } else if is_over(idle) {
-                (&counts.receive_timeouts, "no command arrived in time (`Limits::idle`)")
-            } else {
-                continue; // the inbox has room to give back
+            let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), cx) else { return Ok(()) };
+            let counts = self.session.line.counts();
+            let (counter, message) = match timer {
+                Timer::Stall => {
+                    (&counts.output_stalls, "the client takes no output (`Limits::output_stall`)")
+                }
+                Timer::Frame => (
+                    &counts.receive_timeouts,
+                    "a command did not arrive whole in time (`Limits::frame_time`)",
+                ),
+                Timer::Idle => (&counts.receive_timeouts, "no command arrived in time (`Limits::idle`)"),
+                Timer::Shrink => {
+                    self.inbox.shrink();
+                    continue;
+                }
             };
             one(counter);
             return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
         }
+    }
+
+    fn deadlines(&self) -> Deadlines {
+        let limits = self.session.line.limits();
+        let reading = !self.paused && !self.input_ended;
+        let mut deadlines = Deadlines::default();
+        deadlines.set(Timer::Stall, self.writer.stalled_since(), limits.output_stall);
+        deadlines.set(Timer::Frame, self.frame_began.filter(|_| reading), limits.frame_time);
+        if let Some(idle) = limits.idle {
+            deadlines.set(Timer::Idle, reading.then_some(self.last_frame), idle);
+        }
+        deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
+        deadlines
     }
 }
 
@@ -338,30 +327,33 @@ enum Written {
 }
 
 /// Starts a Command when its type is known.
-struct Start<'a, P, F, R, I> {
-    session: &'a Arc<Session<P, F, R, I>>,
-    places: &'a mut Places,
+struct Start<'a, S: Service> {
+    session: &'a Arc<Session<S>>,
+    slots: &'a mut Slots,
     head: Head,
     has_in_flight: bool,
     received_at: Instant,
 }
 
-impl<P, F, R, I> CommandVisitor<P, R> for Start<'_, P, F, R, I>
-where
-    P: ServerProtocol<F, R>,
-    F: Format,
-    R: Send + Sync + 'static,
-    I: Invoker<P>,
-{
+impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
     type Output = Result<(), SeqRefused>;
 
-    fn visit<C: CommandOf<P> + Execute<R>>(self, command: C, body_len: usize) -> Result<(), SeqRefused> {
-        if self.has_in_flight || self.head.seq.get() < 0 {
-            self.session.admit(self.head.seq)?;
+    fn visit<C>(self, command: C, body_len: usize) -> Result<(), SeqRefused>
+    where
+        C: CommandOf<S::Protocol> + Execute<S::Receiver>,
+    {
+        let Head { seq, len, .. } = self.head;
+        if self.has_in_flight || seq.get() < 0 {
+            self.session.line.admit(seq)?;
         }
-        let arrival =
-            Arrival { seq: self.head.seq, received_at: self.received_at, size: self.head.len + body_len };
-        execution::start(self.session, self.places, arrival, command);
+        let arrival = Arrival {
+            seq,
+            entry: &S::Protocol::COMMANDS[C::INDEX],
+            is_one_way: C::Kind::ONE_WAY,
+            received_at: self.received_at,
+            size: len + body_len,
+        };
+        execution::start(self.session, self.slots, arrival, command);
         Ok(())
     }
 }

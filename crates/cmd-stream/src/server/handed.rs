@@ -1,94 +1,65 @@
 //! A Command whose Proxy was made an owned one: what it has sent, and its end, which no longer depends on `execute`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
-use super::connection::Connection;
-use super::control::Control;
-use super::execute::ServerProtocol;
-use super::execution::Booked;
-use super::link::{Arrival, EncodedReply, HandedLink, Link, ReplyLink, Sent};
-use super::session::{How, Session, Subject};
-use crate::format::Format;
+use super::line::{Arrival, EncodedReply, How, Line, Sent};
+use super::link::{HandedLink, Link, ReplyLink};
+use super::service::Service;
+use super::session::{Booked, Session};
 use crate::protocol::{Failed, ReplyOf};
 
 /// A Command that was handed over. It is in flight for as long as this lives.
-pub(super) struct Handed<P, F, R, I> {
-    booked: Booked<P, F, R, I>,
+pub(super) struct Handed<S: Service> {
+    booked: Booked<S>,
     arrival: Arrival,
-    subject: Subject,
     /// Whether its last Reply was sent, or it failed.
     has_ended: AtomicBool,
-    /// [`Session::fail`], without its bounds, which a destructor cannot have.
-    fail: Fail<P, F, R, I>,
 }
 
-type Fail<P, F, R, I> = fn(&Session<P, F, R, I>, Subject, Failed, bool);
-
-impl<P, F, R, I> Handed<P, F, R, I>
-where
-    P: ServerProtocol<F, R>,
-    F: Format,
-{
-    pub(super) fn new(
-        booked: Booked<P, F, R, I>,
-        arrival: Arrival,
-        subject: Subject,
-        last_is_sent: bool,
-    ) -> Self {
-        Self { booked, arrival, subject, has_ended: AtomicBool::new(last_is_sent), fail: Session::fail }
-    }
-}
-
-impl<P, F, R, I> Handed<P, F, R, I> {
-    fn session(&self) -> &Arc<Session<P, F, R, I>> {
-        &self.booked.session
+impl<S: Service> Handed<S> {
+    pub(super) fn new(booked: Booked<S>, arrival: Arrival, last_is_sent: bool) -> Self {
+        Self { booked, arrival, has_ended: AtomicBool::new(last_is_sent) }
     }
 
     /// Ends the Command with what it failed with.
     pub(super) fn end(&self, failed: Failed) {
-        if self.session().end_replies(&self.has_ended) {
-            self.session().failed_too_late(self.subject, &failed);
+        // Marked before the failure is sent: a Reply that another thread sends meanwhile must not follow it.
+        if self.line().end_replies(&self.has_ended) {
+            self.line().report_failed_too_late(&self.arrival, &failed);
         } else {
-            (self.fail)(self.session(), self.subject, failed, false);
+            self.session().fail(&self.arrival, failed, How::handed());
         }
+    }
+
+    fn session(&self) -> &Session<S> {
+        &self.booked.session
     }
 }
 
-impl<P, F, R, I> Drop for Handed<P, F, R, I> {
+impl<S: Service> Drop for Handed<S> {
     fn drop(&mut self) {
-        if !self.has_ended.load(Relaxed) && !self.subject.is_one_way {
+        if !self.has_ended.load(Relaxed) && !self.arrival.is_one_way {
             self.end(Failed::no_last_reply());
         }
     }
 }
 
-impl<P, F, R, I> Link for Handed<P, F, R, I>
-where
-    P: ServerProtocol<F, R>,
-    F: Format,
-    R: Send + Sync,
-    I: Send + Sync,
-{
+impl<S: Service> Link for Handed<S> {
     fn arrival(&self) -> &Arrival {
         &self.arrival
     }
 
-    fn connection(&self) -> &Connection {
-        &self.session().connection
-    }
-
-    fn control(&self) -> &Control {
-        &self.session().control
+    fn line(&self) -> &Line {
+        &self.session().line
     }
 
     fn poll_ready(&self, turn: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        self.session().poll_ready(turn, &self.has_ended, cx).map_err(Failed::from)
+        self.line().poll_ready(turn, &self.has_ended, cx).map_err(Failed::from)
     }
 
     fn poll_append(&self, reply: &mut EncodedReply, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        self.session().poll_append(reply, &self.has_ended, How::handed(), cx).map_err(Failed::from)
+        self.line().poll_append(reply, &self.has_ended, How::handed(), cx).map_err(Failed::from)
     }
 
     /// It is used by tasks of the user's own, which may send without end.
@@ -97,35 +68,17 @@ where
     }
 }
 
-impl<Reply, P, F, R, I> ReplyLink<Reply> for Handed<P, F, R, I>
-where
-    Reply: ReplyOf<P>,
-    P: ServerProtocol<F, R>,
-    F: Format,
-    R: Send + Sync,
-    I: Send + Sync,
-{
+impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Handed<S> {
     fn send(&self, reply: Reply) -> Result<Sent, Failed> {
-        match reply.into_reply() {
-            Some(reply) => {
-                Ok(self.session().send(self.arrival.seq, &reply, Some(&self.has_ended), How::handed())?)
-            }
-            None => Ok(Sent::Done),
-        }
+        let Some(reply) = reply.into_reply() else { return Ok(Sent::Done) };
+        Ok(self.session().send(self.arrival.seq, &reply, Some(&self.has_ended), How::handed())?)
     }
 }
 
-impl<Reply, P, F, R, I> HandedLink<Reply> for Handed<P, F, R, I>
-where
-    Reply: ReplyOf<P>,
-    P: ServerProtocol<F, R>,
-    F: Format,
-    R: Send + Sync,
-    I: Send + Sync,
-{
+impl<Reply: ReplyOf<S::Protocol>, S: Service> HandedLink<Reply> for Handed<S> {
     fn send_over(&self, reply: Reply) -> Result<(), Failed> {
         if let Some(reply) = reply.into_reply() {
-            let how = How { may_wait: false, ..How::handed() };
+            let how = How::handed().at_once();
             self.session().send(self.arrival.seq, &reply, Some(&self.has_ended), how)?;
         }
         Ok(())

@@ -10,22 +10,6 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-/// A poll up to this long is short: "tens of microseconds".
-const SHORT: Duration = Duration::from_micros(50);
-/// A group of [`GROUP`] polls up to this long is short.
-const GROUP_SHORT: Duration = Duration::from_micros(500);
-/// How many polls in place share a look at the clock.
-pub(crate) const GROUP: u32 = 16;
-/// What a type owes at first.
-const DEBT_FIRST: u32 = 64;
-/// What a type owes at most, so that one that has become quick comes back.
-const DEBT_MOST: u32 = 65_536;
-/// For each of these, something long costs one quick Command. So a type of which one in a hundred takes 5 ms or more is
-/// not polled in place, while a thread that loses its processor for a moment costs little.
-const DEBT_UNIT: Duration = Duration::from_micros(50);
-/// A type of which more than one in this many stays pending after a poll in place gains nothing there.
-const PENDING_SHARE: u32 = 5;
-
 /// Whether a group of so many polls in place was long. One or two polls may take 100 µs: that is what decoding them, and
 /// what else a busy machine does, may take besides.
 pub(crate) fn is_long(polls: u32, time: Duration) -> bool {
@@ -77,6 +61,22 @@ impl Pace {
         }
     }
 }
+
+/// A poll up to this long is short: "tens of microseconds".
+const SHORT: Duration = Duration::from_micros(50);
+/// A group of [`GROUP`] polls up to this long is short.
+const GROUP_SHORT: Duration = Duration::from_micros(500);
+/// How many polls in place share a look at the clock.
+pub(crate) const GROUP: u32 = 16;
+/// What a type owes at first.
+const DEBT_FIRST: u32 = 64;
+/// What a type owes at most, so that one that has become quick comes back.
+const DEBT_MOST: u32 = 65_536;
+/// For each of these, something long costs one quick Command. So a type of which one in a hundred takes 5 ms or more is
+/// not polled in place, while a thread that loses its processor for a moment costs little.
+const DEBT_UNIT: Duration = Duration::from_micros(50);
+/// A type of which more than one in this many stays pending after a poll in place gains nothing there.
+const PENDING_SHARE: u32 = 5;
 
 #[cfg(test)]
 mod tests {

@@ -8,9 +8,10 @@ use std::task;
 
 use super::connection::Connection;
 use super::context::Context;
-use super::execution::Undisturbed;
 use super::extensions::Extensions;
-use super::link::{HandedLink, Link, ReplyLink, RunningLink, Sent};
+use super::line::Sent;
+use super::link::{HandedLink, Link, ReplyLink, RunningLink};
+use super::polling::Undisturbed;
 use crate::proto::frame::Seq;
 use crate::protocol::Failed;
 
@@ -187,17 +188,17 @@ impl<R> OwnedProxy<R> {
 
     /// The connection that the Command came on.
     pub fn connection(&self) -> &Connection {
-        self.link.connection()
+        &self.link.line().connection
     }
 
     /// Resolves when the connection is gone; see [`Context::closed`].
     pub async fn closed(&self) {
-        self.link.connection().closed().await;
+        self.connection().closed().await;
     }
 
     /// Resolves when the server begins to shut down; see [`Context::going_away`].
     pub async fn going_away(&self) {
-        self.link.control().draining().await;
+        self.link.line().control.draining().await;
     }
 }
 

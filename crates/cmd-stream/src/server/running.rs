@@ -1,0 +1,180 @@
+//! A Command that runs: as its Proxy and its Context see it, and as the Invoker does.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use super::connection::Connection;
+use super::execute::{Execute, Scheduling};
+use super::extensions::Extensions;
+use super::handed::Handed;
+use super::invoker::{Ended, Invocation, contain, sealed};
+use super::line::{Arrival, EncodedReply, How, Line, Sent};
+use super::link::{HandedLink, Link, ReplyLink, RunningLink};
+use super::pace::Pace;
+use super::polling::{is_late, set_yields};
+use super::proxy::Proxy;
+use super::service::Service;
+use super::session::{Booked, Session};
+use crate::proto::frame::Seq;
+use crate::protocol::{CommandOf, Entry, Failed, Protocol, ReplyOf};
+
+/// A Command that runs.
+pub(super) struct Running<'a, S: Service> {
+    session: &'a Arc<Session<S>>,
+    arrival: Arrival,
+    pace: &'a Pace,
+    scheduling: Scheduling,
+    last_is_sent: AtomicBool,
+    /// The same Command, once its Proxy has been made an owned one; that knows then what was sent.
+    handed: OnceLock<Arc<Handed<S>>>,
+}
+
+impl<'a, S: Service> Running<'a, S> {
+    pub(super) fn new<C>(session: &'a Arc<Session<S>>, arrival: Arrival) -> Self
+    where
+        C: CommandOf<S::Protocol> + Execute<S::Receiver>,
+    {
+        Self {
+            session,
+            arrival,
+            pace: &session.service.parts().paces[C::INDEX],
+            scheduling: C::SCHEDULING,
+            last_is_sent: AtomicBool::new(false),
+            handed: OnceLock::new(),
+        }
+    }
+
+    /// How it has ended, if it has.
+    pub(super) fn ended(&self) -> Option<Ended> {
+        if self.last_is_sent.load(Relaxed) {
+            Some(Ended::Replied)
+        } else if self.handed.get().is_some() {
+            Some(Ended::HandedOver)
+        } else if self.arrival.is_one_way {
+            Some(Ended::Unanswered)
+        } else {
+            None
+        }
+    }
+
+    /// Ends it with what it failed with.
+    pub(super) fn fail(&self, failed: Failed) {
+        match self.handed.get() {
+            Some(handed) => handed.end(failed),
+            None if self.last_is_sent.load(Relaxed) => {
+                self.session.line.report_failed_too_late(&self.arrival, &failed);
+            }
+            None => self.session.fail(&self.arrival, failed, How::running()),
+        }
+    }
+}
+
+impl<S: Service> Link for Running<'_, S> {
+    fn arrival(&self) -> &Arrival {
+        &self.arrival
+    }
+
+    fn line(&self) -> &Line {
+        &self.session.line
+    }
+
+    fn poll_ready(&self, turn: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        if let Some(handed) = self.handed.get() {
+            return handed.poll_ready(turn, cx);
+        }
+        self.session.line.poll_ready(turn, &self.last_is_sent, cx).map_err(Failed::from)
+    }
+
+    fn poll_append(&self, reply: &mut EncodedReply, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        if let Some(handed) = self.handed.get() {
+            return handed.poll_append(reply, cx);
+        }
+        self.session.line.poll_append(reply, &self.last_is_sent, How::running(), cx).map_err(Failed::from)
+    }
+
+    /// The connection's task, woken by a Reply, waits in the run-next slot of this worker, which no other worker can
+    /// take it out of, until this task yields. Only a Command that has proved to be quick may let it wait there.
+    fn must_yield(&self) -> bool {
+        let yields = match self.scheduling {
+            Scheduling::Adaptive => is_late() && !self.pace.is_quick(),
+            Scheduling::InPlace => false,
+            Scheduling::Spawned => true,
+        };
+        set_yields(yields);
+        yields
+    }
+}
+
+impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<'_, S> {
+    fn send(&self, reply: Reply) -> Result<Sent, Failed> {
+        if let Some(handed) = self.handed.get() {
+            return handed.send(reply);
+        }
+        let Some(reply) = reply.into_reply() else { return Ok(Sent::Done) };
+        Ok(self.session.send(self.arrival.seq, &reply, Some(&self.last_is_sent), How::running())?)
+    }
+}
+
+impl<Reply: ReplyOf<S::Protocol>, S: Service> RunningLink<Reply> for Running<'_, S> {
+    fn hand_over(&self) -> Arc<dyn HandedLink<Reply>> {
+        let handed = self.handed.get_or_init(|| {
+            let last_is_sent = self.last_is_sent.load(Relaxed);
+            Arc::new(Handed::new(Booked::new(self.session, &self.arrival), self.arrival, last_is_sent))
+        });
+        Arc::clone(handed) as Arc<dyn HandedLink<Reply>>
+    }
+}
+
+/// A Command as the Invoker sees it.
+pub(super) struct Arrived<'a, S: Service, C> {
+    pub(super) running: &'a Running<'a, S>,
+    pub(super) command: C,
+    pub(super) extensions: &'a mut Extensions,
+}
+
+impl<S: Service, C> sealed::Sealed for Arrived<'_, S, C> {}
+
+impl<S, C> Invocation<S::Protocol> for Arrived<'_, S, C>
+where
+    S: Service,
+    C: CommandOf<S::Protocol> + Execute<S::Receiver>,
+{
+    fn command(&self) -> <S::Protocol as Protocol>::CommandRef<'_> {
+        self.command.as_command()
+    }
+
+    fn entry(&self) -> &'static Entry {
+        self.running.arrival.entry
+    }
+
+    fn seq(&self) -> Seq {
+        self.running.arrival.seq
+    }
+
+    fn connection(&self) -> &Connection {
+        &self.running.session.line.connection
+    }
+
+    fn received_at(&self) -> tokio::time::Instant {
+        self.running.arrival.received_at
+    }
+
+    fn size(&self) -> usize {
+        self.running.arrival.size
+    }
+
+    fn extensions(&mut self) -> &mut Extensions {
+        self.extensions
+    }
+
+    // Not an `async fn`: that would be one more future to hold, and to move, the Command.
+    fn run(self) -> impl Future<Output = Result<Ended, Failed>> + Send {
+        let Self { running, command, extensions } = self;
+        let receiver = &running.session.service.parts().receiver;
+        let execute = AssertUnwindSafe(|| command.execute(receiver, Proxy::new(running, extensions)));
+        contain(catch_unwind(execute), |()| running.ended().ok_or_else(Failed::no_last_reply))
+    }
+}

@@ -1,0 +1,137 @@
+//! Where Commands are polled in place: pinned boxes that are used again and again, and what their polls took. Knows no
+//! Protocols and no connections.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use super::pace::{self, GROUP, Pace};
+use super::polling::{Current, Polling};
+
+/// A slot for each type of a server's Commands, in which they are polled in place. A Command that stays pending takes
+/// its box along.
+///
+/// The slots wait with the thread, not with the connection, so that an idle connection holds none.
+#[derive(Default)]
+pub(super) struct Slots {
+    /// Of which server.
+    server: u64,
+    slots: Vec<Slot>,
+    /// Polls since the clock was looked at.
+    in_group: u32,
+    group_started: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// An `Option<Pin<Box<Option<Fut>>>>`, with the type of the future of this type of Commands.
+    spare: Option<Box<dyn Any + Send>>,
+    /// Since the numbers were last booked.
+    polls: u32,
+    pending: u32,
+    in_group: bool,
+}
+
+impl Slots {
+    /// The slots of this thread for a server with so many types of Commands.
+    pub(super) fn of(server: u64, commands: usize) -> Self {
+        let kept = KEPT.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            let found = kept.iter().position(|slots| slots.server == server)?;
+            Some(kept.swap_remove(found))
+        });
+        let mut slots = kept.ok().flatten().unwrap_or_default();
+        slots.server = server;
+        slots.slots.resize_with(commands, Slot::default);
+        slots
+    }
+
+    /// Books how long the polls took, and gives the slots back to the thread.
+    pub(super) fn give_back(mut self, paces: &[Pace]) {
+        self.end_group(paces);
+        for (slot, pace) in self.slots.iter_mut().zip(paces) {
+            if slot.polls > 0 {
+                pace.polled_in_place(slot.polls, slot.pending);
+                (slot.polls, slot.pending) = (0, 0);
+            }
+        }
+        let _ = KEPT.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            if kept.len() == SERVERS_KEPT {
+                kept.swap_remove(0);
+            }
+            kept.push(self);
+        });
+    }
+
+    /// Looks at the clock if enough polls were made since it was looked at last.
+    pub(super) fn look_at_clock(&mut self, paces: &[Pace]) {
+        if self.in_group >= GROUP {
+            self.end_group(paces);
+        }
+    }
+
+    fn end_group(&mut self, paces: &[Pace]) {
+        let Some(started) = self.group_started.take() else { return };
+        let polls = std::mem::take(&mut self.in_group);
+        let time = started.elapsed();
+        let is_long = pace::is_long(polls, time);
+        for (slot, pace) in self.slots.iter_mut().zip(paces) {
+            if std::mem::take(&mut slot.in_group) && is_long {
+                pace.was_long(time);
+            }
+        }
+    }
+
+    /// Polls the future of the type of Commands with this index once, in place. `Fut` is always the same for the same
+    /// index.
+    ///
+    /// A future that stays pending is returned, to be polled again at once by a task of its own. So the waker of this
+    /// poll need not wake anybody.
+    pub(super) fn poll<Fut>(
+        &mut self,
+        index: usize,
+        future: impl FnOnce() -> Fut,
+    ) -> Option<Pin<Box<Option<Fut>>>>
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.group_started.get_or_insert_with(Instant::now);
+        self.in_group += 1;
+        let slot = &mut self.slots[index];
+        slot.polls += 1;
+        slot.in_group = true;
+
+        let spare = slot.spare.get_or_insert_with(|| Box::new(None::<Pin<Box<Option<Fut>>>>));
+        let spare = spare.downcast_mut::<Option<Pin<Box<Option<Fut>>>>>();
+        let spare = spare.expect("the number of a server is never used again, so neither is a slot of its");
+        // Taken out while it is polled: the user's code may panic, and a slot must not keep half a future.
+        let mut boxed = spare.take().unwrap_or_else(|| Box::pin(None));
+        boxed.set(Some(future()));
+        let poll = {
+            let _current = Current::enter(Polling::InPlace);
+            boxed.as_mut().as_pin_mut().map(|future| future.poll(&mut Context::from_waker(Waker::noop())))
+        };
+        match poll {
+            Some(Poll::Pending) => {
+                slot.pending += 1;
+                Some(boxed)
+            }
+            _ => {
+                boxed.set(None);
+                *spare = Some(boxed);
+                None
+            }
+        }
+    }
+}
+
+/// For how many servers a thread keeps slots.
+const SERVERS_KEPT: usize = 4;
+
+thread_local! {
+    static KEPT: RefCell<Vec<Slots>> = const { RefCell::new(Vec::new()) };
+}
