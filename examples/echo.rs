@@ -128,7 +128,7 @@ async fn server(address: String) -> Result<Server<EchoService, Text, Service>, E
 async fn client(address: String) -> Result<(), BoxError> {
     let client = examples::connect(|| Client::connect(&address, EchoService, Text)).await?;
 
-    let Echoed(text) = client.send(Echo("hello world".into())).await?;
+    let Echoed(text) = client.send(Echo("one two three".into())).await?;
     println!("Result: {text}");
     Ok(())
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 const EXAMPLES: [(&str, &[&str]); 5] = [
     ("calc_json", &["Result: 5", "Result: 4"]),
     ("calc_protobuf", &["Result: 5", "Result: 4"]),
-    ("echo", &["Result: hello world"]),
+    ("echo", &["Result: one two three"]),
     ("hello_world", &["Hello world", "Hello incredible world"]),
     ("server_streaming", &["Hello", "incredible", "world"]),
 ];

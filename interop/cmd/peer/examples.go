@@ -36,7 +36,7 @@ func callCalc(d dialer[calc.Calculator]) error {
 func callEcho(d dialer[echo.Receiver]) error {
 	return d.with(func(l link[echo.Receiver]) error {
 		results := make(chan core.AsyncResult, 1)
-		if _, _, err := l.client.Send(echo.EchoCmd(d.textOr("hello world")), results); err != nil {
+		if _, _, err := l.client.Send(echo.EchoCmd(d.textOr("one two three")), results); err != nil {
 			return err
 		}
 		answer, err := receive(results)

@@ -17,7 +17,7 @@ async fn calc_in_protobuf_prints_the_same_with_either_end_in_go() {
 
 #[tokio::test]
 async fn echo_prints_the_same_with_either_end_in_go() {
-    either_end_in_go(env!("CARGO_BIN_EXE_echo"), "echo", "its own", &["Result: hello world"]).await;
+    either_end_in_go(env!("CARGO_BIN_EXE_echo"), "echo", "its own", &["Result: one two three"]).await;
 }
 
 #[tokio::test]
