@@ -8,9 +8,9 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
-use cmd_stream::Server;
 use cmd_stream::format::Format;
 use cmd_stream::server::ServerProtocol;
+use cmd_stream::{Invoker, Server};
 use tokio::time::Instant;
 
 /// Any error. An example that fails prints it and exits with 1.
@@ -22,14 +22,15 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// # Errors
 ///
 /// Those of either end, and the usage, if the command line says anything else than what the examples know.
-pub async fn run<P, F, R>(
-    server: impl AsyncFnOnce(String) -> Result<Server<P, F, R>, cmd_stream::Error>,
+pub async fn run<P, F, R, I>(
+    server: impl AsyncFnOnce(String) -> Result<Server<P, F, R, I>, cmd_stream::Error>,
     client: impl AsyncFnOnce(String) -> Result<(), BoxError>,
 ) -> Result<(), BoxError>
 where
     P: ServerProtocol<F, R>,
     F: Format,
     R: Send + Sync + 'static,
+    I: Invoker<P>,
 {
     match Role::parse(std::env::args().skip(1))? {
         Role::Both => {

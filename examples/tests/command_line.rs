@@ -10,12 +10,23 @@ use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 /// Each example, and what its client prints.
-const EXAMPLES: [(&str, &[&str]); 5] = [
+const EXAMPLES: [(&str, &[&str]); 7] = [
+    (
+        "auth",
+        &[
+            "before: log in first",
+            "wrong password: the name or the password is wrong",
+            "logged in as alice",
+            "alice has 1 note: water the plants",
+            "another connection: log in first",
+        ],
+    ),
     ("calc_json", &["Result: 5", "Result: 4"]),
     ("calc_protobuf", &["Result: 5", "Result: 4"]),
     ("echo", &["Result: one two three"]),
     ("hello_world", &["Hello world", "Hello incredible world"]),
     ("server_streaming", &["Hello", "incredible", "world"]),
+    ("testing", &["the cheapest is the kettle, for 3495"]),
 ];
 
 const ANY_PORT: &str = "127.0.0.1:0";
