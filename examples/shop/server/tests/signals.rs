@@ -1,0 +1,51 @@
+//! The program itself: a signal in the middle of a stream, and what becomes of it.
+#![cfg(unix)]
+
+use shop_api::{Stock, WatchStock};
+use shop_client::connect;
+use testkit::process::Process;
+use testkit::wait::within;
+
+#[tokio::test]
+async fn a_signal_in_mid_stream_ends_the_stream_and_then_the_server_with_0() {
+    for signal in ["TERM", "INT"] {
+        let args = ["--listen", "127.0.0.1:0"];
+        let (server, address) =
+            Process::start_server(env!("CARGO_BIN_EXE_shop-server"), &args).await;
+        let shop = within(connect(&address)).await.expect("it listens");
+        let mut stock = shop
+            .stream(WatchStock("pot-001".into()))
+            .await
+            .expect("it is sent");
+        let first = within(stock.next())
+            .await
+            .expect("it goes on")
+            .expect("it is watched");
+        assert_eq!(first, Stock::Level(3));
+
+        server.signal(signal);
+        let last = within(stock.next()).await.expect("the server says so");
+        assert_eq!(last.expect("the connection is not lost"), Stock::Closing);
+        assert!(within(stock.next()).await.is_none());
+        // This client keeps its connection, and the server does not wait for that.
+        server
+            .expect_success(&["closed: every Command has ended"])
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_command_line_is_answered_with_the_usage() {
+    for args in [&[][..], &["--listen"], &["127.0.0.1:0"]] {
+        let ended = Process::start(env!("CARGO_BIN_EXE_shop-server"), args)
+            .end()
+            .await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(
+            ended
+                .complaints
+                .contains("usage: shop-server --listen ADDRESS"),
+            "{ended:?}"
+        );
+    }
+}
