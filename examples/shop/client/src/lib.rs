@@ -34,30 +34,27 @@ fn builder() -> Builder<Shop, Mus> {
     Client::builder(Shop, Mus).server_info(server_info())
 }
 
-/// One customer's visit, which prints what happens by `say`. Every kind of call is made once.
+/// One customer's visit, which prints what happens. Every kind of call is made.
 ///
 /// # Errors
 ///
 /// The shop refuses what it should not, or the connection is lost.
-pub async fn visit(shop: &ShopSender, mut say: impl FnMut(String)) -> Result<(), Box<dyn Error>> {
+pub async fn visit(shop: &ShopSender) -> Result<(), Box<dyn Error>> {
     // Several Replies.
     let mut listing = shop.stream(Browse("tea".into())).await?;
     while let Some(reply) = listing.next().await {
         if let Listing::Product(product) = reply? {
-            say(format!(
-                "{}: {}, {} cents",
-                product.sku, product.name, product.cents
-            ));
+            println!("{}: {}, {} cents", product.sku, product.name, product.cents);
         }
     }
 
     // No Reply: it is done when the Command is on its way.
     shop.post(Viewed("pot-001".into())).await?;
     let pot = shop.send(FindProduct("pot-001".into())).await?;
-    say(format!(
+    println!(
         "the {} has been looked at, {} are there",
         pot.name, pot.stock
-    ));
+    );
 
     // A refusal is a value, and the connection goes on.
     let pots = |quantity| Item {
@@ -65,7 +62,7 @@ pub async fn visit(shop: &ShopSender, mut say: impl FnMut(String)) -> Result<(),
         quantity,
     };
     let refused = refusal(shop.send(AddToCart(pots(2))).await)?;
-    say(format!("refused: {refused}"));
+    println!("refused: {refused}");
 
     // The connection remembers who has signed in.
     shop.send(SignIn("ann's key".into())).await?;
@@ -73,21 +70,21 @@ pub async fn visit(shop: &ShopSender, mut say: impl FnMut(String)) -> Result<(),
         ShopError {
             reason: Reason::OutOfStock { left },
             ..
-        } => say(format!("refused: only {left} are left")),
+        } => println!("refused: only {left} are left"),
         other => return Err(other.into()),
     }
     let cart = shop.send(AddToCart(pots(2))).await?;
-    say(format!("in the cart: {} cents", cart.cents));
+    println!("in the cart: {} cents", cart.cents);
     let refused = refusal(shop.send(Restock(pots(1))).await)?;
-    say(format!("refused: {refused}"));
+    println!("refused: {refused}");
 
     // A stream and a call at the same time, on one connection.
     let mut stock = shop.stream(WatchStock("pot-001".into())).await?;
     let before = stock.next().await.ok_or("the stream has ended")??;
     let order = shop.send(PlaceOrder).await?;
     let after = stock.next().await.ok_or("the stream has ended")??;
-    say(format!("order {}: {} cents", order.number, order.cents));
-    say(format!("the shelf: {before:?}, then {after:?}"));
+    println!("order {}: {} cents", order.number, order.cents);
+    println!("the shelf: {before:?}, then {after:?}");
     // Whoever has seen enough drops the stream.
     Ok(())
 }

@@ -14,5 +14,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let ["--connect", address] = args.iter().map(String::as_str).collect::<Vec<_>>()[..] else {
         return Err("usage: shop-client --connect ADDRESS".into());
     };
-    visit(&connect(address).await?, |line| println!("{line}")).await
+    visit(&connect(address).await?).await
 }

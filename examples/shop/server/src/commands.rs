@@ -49,7 +49,7 @@ pub(crate) fn not_signed_in() -> ShopError {
 
 impl Answer<Store> for SignIn {
     async fn answer(self, store: &Store, context: &Context<'_>) -> Result<Cart, Failed> {
-        let unknown = || ShopError::new(Reason::NotSignedIn, "this key fits no lock");
+        let unknown = || ShopError::new(Reason::NotSignedIn, "the key is unknown");
         let customer = Customer::with_key(&self.0).ok_or_else(unknown)?;
         let cart = store.cart(&customer.name)?;
         context.connection().insert(customer);
