@@ -19,7 +19,7 @@
 //! client. There is no TLS in this example: on a network that you do not trust, a password must not travel like this.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cmd_stream::server::{Connection, Ended, Invocation};
 use cmd_stream::{
@@ -122,7 +122,7 @@ impl Invoker<Notebook> for Guard {
 
 /// For the Commands behind the guard. The connection's values are gone when the connection is, and a Command may still
 /// run then. So there may be no `User` even here.
-fn user(connection: &Connection) -> Result<std::sync::Arc<User>, Failed> {
+fn user(connection: &Connection) -> Result<Arc<User>, Failed> {
     connection.get().ok_or_else(|| Failed::new("the connection has ended"))
 }
 
@@ -159,9 +159,7 @@ async fn main() -> Result<(), BoxError> {
     examples::run(server, client).await
 }
 
-async fn server(
-    address: String,
-) -> Result<Server<Notebook, Json, Service, impl Invoker<Notebook> + use<>>, Error> {
+async fn server(address: String) -> Result<Server<Notebook, Json, Service, impl Invoker<Notebook>>, Error> {
     Server::builder(Notebook, Json, Service::default()).invoker(Guard).bind(address).await
 }
 

@@ -1,8 +1,9 @@
 //! The whole service, Invokers and Format included, over connections in memory: no socket, no port.
 
-use cmd_stream::server::{Cut, Handle, Served};
+use cmd_stream::protocol::Protocol;
+use cmd_stream::server::{Cut, Ended, Handle, Invocation, Served};
 use cmd_stream::transport::memory::{self, Connector};
-use cmd_stream::{CallError, Client, ErrorKind, Mus, ServerInfo};
+use cmd_stream::{CallError, Client, ErrorKind, Failed, Invoker, Mus, ServerInfo};
 use shop_api::{
     AddToCart, Browse, FindProduct, Item, Listing, PlaceOrder, Reason, Restock, Shop, ShopError,
     SignIn, Stock, Viewed, WatchStock,
@@ -10,6 +11,7 @@ use shop_api::{
 use shop_client::{ShopSender, connect_by};
 use shop_server::{Store, opening_stock, shop};
 use testkit::wait::within;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 /// A shop that has just opened, and what connects to it.
@@ -17,12 +19,26 @@ struct Opened {
     connector: Connector,
     handle: Handle,
     serving: JoinHandle<Served>,
+    ended: UnboundedReceiver<&'static str>,
+}
+
+/// One more Invoker, inside those of the shop: it tells the test which Commands have ended.
+struct Witness(UnboundedSender<&'static str>);
+
+impl<P: Protocol> Invoker<P> for Witness {
+    async fn invoke(&self, invocation: impl Invocation<P>) -> Result<Ended, Failed> {
+        let name = invocation.entry().name;
+        let ended = invocation.run().await;
+        let _ = self.0.send(name); // the test may have ended
+        ended
+    }
 }
 
 impl Opened {
     fn new() -> Self {
         let (connector, listener) = memory::pair();
-        let server = shop(Store::new(opening_stock()));
+        let (witness, ended) = unbounded_channel();
+        let server = shop(Store::new(opening_stock())).invoker(Witness(witness));
         let server = server.listen(listener).expect("memory has an address");
         let handle = server.handle();
         let serving = tokio::spawn(server.serve());
@@ -30,6 +46,7 @@ impl Opened {
             connector,
             handle,
             serving,
+            ended,
         }
     }
 
@@ -161,6 +178,24 @@ async fn the_stock_is_watched_across_connections() {
         assert_eq!(reply, Stock::Level(level));
         clerk.send(Restock(pots(1))).await.expect("the clerk may");
     }
+    opened.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_client_leaves() {
+    let mut opened = Opened::new();
+    let watcher = opened.connect().await;
+    let mut stock = watcher
+        .stream(WatchStock("pot-001".into()))
+        .await
+        .expect("it is sent");
+    within(stock.next())
+        .await
+        .expect("it goes on")
+        .expect("it is watched");
+    watcher.close();
+    // The stock does not change, and the server stays.
+    assert_eq!(within(opened.ended.recv()).await, Some("WatchStock"));
     opened.shut_down().await;
 }
 
