@@ -214,7 +214,7 @@ fn elements_without_bytes_are_read_up_to_the_number_that_is_set_and_not_past_it(
         let refused =
             decode::<T>(Mus.empty_elements(most - 1), &bytes).expect_err("it is one over the limit");
         assert!(
-            refused.contains(&format!("elements without bytes pass the limit of {}", most - 1)),
+            refused.contains(&format!("elements without bytes exceed the limit of {}", most - 1)),
             "{refused}"
         );
     }
@@ -227,7 +227,7 @@ fn elements_without_bytes_are_read_up_to_the_number_that_is_set_and_not_past_it(
     }
     check(4 << 20, &vec![(); 4 << 20]);
     let refused = decode::<Vec<()>>(Mus, &to_vec(&((4_u64 << 20) + 1)).expect("a number")).expect_err("over");
-    assert!(refused.contains("pass the limit of 4194304"), "it is 4 Mi unless set: {refused}");
+    assert!(refused.contains("exceed the limit of 4194304"), "it is 4 Mi unless set: {refused}");
 }
 
 #[test]
@@ -359,7 +359,7 @@ async fn nesting_over_the_limit_is_refused_and_the_stack_of_a_worker_holds() {
 async fn elements_without_bytes_over_the_limit_are_refused() {
     for elements in [(4 << 20) + 1, 1 << 40, i64::MAX as u64] {
         let body = to_vec(&elements).expect("a number");
-        both_refuse(4, &body, ErrorKind::Decode, "elements without bytes pass the limit of 4194304").await;
+        both_refuse(4, &body, ErrorKind::Decode, "elements without bytes exceed the limit of 4194304").await;
     }
     let (client, _handle) = both(server(Mus), client(Mus)).await;
     assert_eq!(client.send(empty(4 << 20)).await.expect("as many as are allowed"), empty(4 << 20));
@@ -374,7 +374,7 @@ async fn the_settings_of_a_format_are_those_of_its_end() {
     assert!(format!("{error:#}").contains("nested deeper than 4"), "{error:#}");
     let many = frame(2, 4, &empty(101));
     let error = server_refuses(server(Mus.empty_elements(100)), Sent::Whole, &many).await;
-    assert!(format!("{error:#}").contains("pass the limit of 100"), "{error:#}");
+    assert!(format!("{error:#}").contains("exceed the limit of 100"), "{error:#}");
 }
 
 #[tokio::test(start_paused = true)]

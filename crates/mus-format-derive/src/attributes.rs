@@ -1,4 +1,4 @@
-//! What the attributes `#[mus(..)]` of a type, a variant or a field say. Knows nothing of the code made from it.
+//! The meaning of the attributes `#[mus(..)]` of a type, a variant or a field. Knows nothing of the generated code.
 
 mod items;
 mod options;
@@ -10,28 +10,28 @@ use self::items::{Item, Value};
 use self::options::{Place, is_part, is_whole};
 use crate::errors::Errors;
 
-/// What is said on a struct or an enum.
+/// The options of a struct or an enum.
 #[derive(Default)]
 pub(crate) struct Container {
     /// The tag before the fields of a struct.
     pub(crate) tag: Option<i64>,
-    /// Checks the whole value.
+    /// A function that checks the whole value.
     pub(crate) validate: Option<ExprPath>,
-    /// Stands instead of the where clause that would be generated.
+    /// Replaces the predicates that would be generated.
     pub(crate) bounds: Option<Vec<WherePredicate>>,
-    /// Where mus-format is found.
+    /// The path of mus-format.
     pub(crate) root: Option<Path>,
-    /// How fields are written that say nothing else.
+    /// The default encoding of its fields.
     pub(crate) usual: Usual,
 }
 
-/// How a value is written where nothing is said of it.
+/// The encoding of a value without options of its own.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Usual {
-    /// As its type says.
+    /// That of its type.
     #[default]
     Plain,
-    /// The same, but all integers inside are raw.
+    /// The same, but with all integers inside raw.
     AllRaw,
 }
 
@@ -53,14 +53,14 @@ impl Container {
                 Value::Bounds(bounds) => container.bounds = Some(bounds),
                 Value::Root(root) => container.root = Some(root),
                 Value::Nothing => container.usual = Usual::AllRaw,
-                _ => unreachable!("an option that does not stand on a type"),
+                _ => unreachable!("an option that is not one of types"),
             }
         }
         container
     }
 }
 
-/// The tag that is said on a variant, with the name of the option.
+/// Returns the tag in a variant's attributes, with the name of the option.
 pub(crate) fn tag_of_variant(attributes: &[Attribute], errors: &mut Errors) -> Option<(Ident, i64)> {
     let items = compatible(items::items(attributes, Place::Variant, errors), errors);
     items.into_iter().find_map(|item| match item.value {
@@ -69,7 +69,7 @@ pub(crate) fn tag_of_variant(attributes: &[Attribute], errors: &mut Errors) -> O
     })
 }
 
-/// How a field stands on the wire; nothing if it is not there.
+/// Returns how a field is encoded, or `None` if it is skipped.
 pub(crate) fn encoding_of_field(
     attributes: &[Attribute],
     usual: Usual,
@@ -80,26 +80,26 @@ pub(crate) fn encoding_of_field(
     (!is_skipped).then(|| Encoding::new(items, usual, errors))
 }
 
-/// How a value stands on the wire, and what checks it once it is decoded.
+/// How a value is encoded, and the function that checks it once it is decoded.
 pub(crate) struct Encoding {
     pub(crate) how: How,
-    /// How those parts are written of which nothing is said.
+    /// The encoding of parts without options.
     pub(crate) usual: Usual,
     pub(crate) validate: Option<ExprPath>,
-    /// The first and the last token of what was said of `how`.
+    /// The spans of the first and the last token that `how` comes from.
     pub(crate) spans: (Span, Span),
 }
 
 pub(crate) enum How {
-    /// Nothing is said of it.
+    /// No option.
     Usual,
-    /// The name of the option: `raw`, ..
+    /// An option such as `raw`, by its name.
     Named(Ident),
     With(Type),
     Of(Parts),
 }
 
-/// How the parts of a value stand on the wire; what is not said is as usual.
+/// How the parts of a value are encoded. `None` is the default.
 #[derive(Default)]
 pub(crate) struct Parts {
     pub(crate) length: Option<Ident>,
@@ -130,12 +130,12 @@ impl Encoding {
         encoding
     }
 
-    /// Whether nothing is said of how the value is written.
+    /// Returns whether the value has its default encoding.
     pub(crate) fn is_usual(&self) -> bool {
         matches!(self.how, How::Usual)
     }
 
-    /// Whether values may hold on to the bytes that they were decoded from where their types would not.
+    /// Returns whether decoded values may borrow from the bytes although their types do not by default.
     pub(crate) fn borrows(&self) -> bool {
         match &self.how {
             How::Usual => false,
@@ -172,7 +172,7 @@ impl Parts {
     }
 }
 
-/// The options that go together with those before them; the others are mistakes.
+/// Keeps the options that are compatible with those before them; the others are mistakes.
 fn compatible(items: Vec<Item>, errors: &mut Errors) -> Vec<Item> {
     let mut kept: Vec<Item> = Vec::new();
     for item in items {
@@ -184,22 +184,22 @@ fn compatible(items: Vec<Item>, errors: &mut Errors) -> Vec<Item> {
     kept
 }
 
-/// Why two options of one place cannot both stand there.
+/// Returns why two options cannot be combined, if they cannot.
 fn contradiction(earlier: &Ident, later: &Ident) -> Option<String> {
     let names = (earlier.to_string(), later.to_string());
     let (earlier, later) = (names.0.as_str(), names.1.as_str());
     let because = if earlier == later {
-        return Some(format!("`{later}` stands here twice"));
+        return Some(format!("duplicate option `{later}`"));
     } else if earlier == "skip" || later == "skip" {
-        "a field that is skipped is not on the wire".to_owned()
+        "a skipped field is not on the wire".to_owned()
     } else if is_whole(earlier) && is_whole(later) {
         "a value has one encoding".to_owned()
     } else if is_whole(earlier) && is_part(later) {
-        format!("`{earlier}` is how the whole value is written")
+        format!("`{earlier}` encodes the whole value")
     } else if is_part(earlier) && is_whole(later) {
-        format!("`{later}` is how the whole value is written")
+        format!("`{later}` encodes the whole value")
     } else {
         return None;
     };
-    Some(format!("`{later}` contradicts `{earlier}`: {because}"))
+    Some(format!("`{later}` conflicts with `{earlier}`: {because}"))
 }

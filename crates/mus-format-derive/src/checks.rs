@@ -1,6 +1,8 @@
-//! Validation functions: an encoding needs a type that checks, so that a check can stand inside the encoding of an
-//! element too; here functions become types. A function may be `Self::is_sane` and may check a `Vec<Self>`, so each is
-//! written into an `impl` for the type itself, where it has a number, and `derive::Check<Self, NUMBER>` finds it there.
+//! Turns validation functions into types.
+//!
+//! Encodings are types, and the encoding of an element may contain a check, so checks must be types too. A function may
+//! be `Self::is_sane` and may check a `Vec<Self>`, so it must be called where `Self` has its meaning. Each one is
+//! therefore called in an `impl` for the deriving type, under a number, and `derive::Check<Self, NUMBER>` refers to it.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -9,19 +11,20 @@ use syn::{ExprPath, Path};
 use crate::encoding::located_at;
 use crate::generics::Header;
 
-/// The validation functions of a type, each at its number.
+/// The validation functions of a type, by number.
 #[derive(Default)]
 pub(crate) struct Checks(Vec<(ExprPath, TokenStream)>);
 
 impl Checks {
-    /// Adds a function that checks values of a type. Returns the type that checks so. Both types may name `Self`.
+    /// Adds a function that checks values of a type, and returns the type that stands for it. Both types may name
+    /// `Self`.
     pub(crate) fn add(&mut self, function: &ExprPath, value: &TokenStream, root: &Path) -> TokenStream {
         let number = Literal::usize_unsuffixed(self.0.len());
         self.0.push((function.clone(), value.clone()));
         quote!(#root::derive::Check<Self, #number>)
     }
 
-    /// What the types that were returned need.
+    /// Generates the items that the returned types refer to.
     pub(crate) fn items(&self, header: &Header<'_>, root: &Path) -> TokenStream {
         self.0.iter().enumerate().map(|(number, check)| item(number, check, header, root)).collect()
     }
@@ -53,8 +56,9 @@ fn item(
     }
 }
 
-/// The call, and what makes any error of the function's. What is wrong with its parameter, its result or its error is
-/// shown where the function is named: for the compiler, an expression is where its first and its last token are.
+/// Generates the call, and the conversion of its error. Errors about the function's parameter, result or error must be
+/// shown at its name. The compiler places an expression by its first and last token, so these carry the spans of the
+/// name.
 fn call(function: &ExprPath) -> (TokenStream, TokenStream) {
     let mut spans = function.to_token_stream().into_iter().map(|token| located_at(token.span()));
     let first = spans.next().expect("a path has tokens");

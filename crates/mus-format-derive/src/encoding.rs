@@ -1,5 +1,5 @@
-//! From what is said of a field to the type that encodes it. The tokens of that type are located where the options
-//! stand, so that a trait which it lacks is reported there.
+//! Turns the options of a field into the type that encodes it. The tokens of that type carry the spans of the options,
+//! so that a missing trait is reported there.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -8,12 +8,12 @@ use syn::{Ident, Path};
 use crate::attributes::{Encoding, How, Parts, Usual};
 use crate::checks::Checks;
 
-/// The type that encodes so. Nothing is checked when encoding, so validation functions have no part in it.
+/// Returns the type that encodes. It has no validation functions, because nothing is checked when encoding.
 pub(crate) fn encoding_type(encoding: &Encoding, root: &Path) -> TokenStream {
     type_of(encoding, root, &mut |part, _| encoding_type(part, root))
 }
 
-/// The type that decodes `value` so, and checks it: validation functions are added to `checks`.
+/// Returns the type that decodes and checks `value`. Validation functions are added to `checks`.
 pub(crate) fn decoding_type(
     encoding: &Encoding,
     value: &TokenStream,
@@ -30,7 +30,7 @@ pub(crate) fn decoding_type(
     quote!(#root::encoding::Checked<#decodes, #check>)
 }
 
-/// The encoding without its own check. `type_of_part` makes that of the `Element` and of the `Key`.
+/// Returns the encoding without its own check. `type_of_part` returns that of the `Element` or the `Key`.
 fn type_of(
     encoding: &Encoding,
     root: &Path,
@@ -49,7 +49,7 @@ fn type_of(
     }
 }
 
-/// The encoding of what nothing is said of.
+/// Returns the default encoding.
 fn usual(usual: Usual, root: &Path) -> TokenStream {
     match usual {
         Usual::Plain => quote!(#root::encoding::Plain),
@@ -57,7 +57,7 @@ fn usual(usual: Usual, root: &Path) -> TokenStream {
     }
 }
 
-/// `raw` is the option for the type `Raw`.
+/// Returns the type that an option stands for: `Raw` for `raw`.
 fn named(option: &Ident, root: &Path) -> TokenStream {
     let span = located_at(option.span());
     let root = located(root, span);
@@ -87,7 +87,7 @@ fn of(
     };
     let element = part(&parts.element, "Element");
     let key = part(&parts.key, "Key");
-    // For the compiler, a type is where its first and its last token are.
+    // The compiler places a type by its first and last token.
     let (first, last) = (located_at(encoding.spans.0), located_at(encoding.spans.1));
     let root = located(root, first);
     let open = quote_spanned!(first=> #root::encoding::Of<);
@@ -95,13 +95,13 @@ fn of(
     quote!(#open #length, #max_length, #element, #key #close)
 }
 
-/// A span of generated code that is shown at another place. All such spans resolve names alike: the compiler joins no
-/// others.
+/// A span of generated code that is shown at another place. All such spans resolve names alike, because the compiler
+/// joins only spans that do.
 pub(crate) fn located_at(place: Span) -> Span {
     Span::call_site().located_at(place)
 }
 
-/// The same tokens at another place. What their names resolve to does not change.
+/// Moves tokens to another place. Their names still resolve as before.
 fn located(tokens: &impl ToTokens, place: Span) -> TokenStream {
     let moved = |mut token: TokenTree| {
         token.set_span(token.span().located_at(place));

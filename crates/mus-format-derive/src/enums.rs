@@ -1,4 +1,4 @@
-//! Enums: unions, a tag and the fields of the variant that it stands for.
+//! Enums: a tag, then the fields of the variant with that tag.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -53,7 +53,7 @@ pub(crate) fn bodies(
     }
 }
 
-/// `{ FIELD: BINDING, .. }` for all fields that are on the wire.
+/// Generates `{ FIELD: BINDING, .. }` for all fields that are on the wire.
 fn pattern(fields: &[Field]) -> TokenStream {
     let bindings = fields.iter().filter(|field| fields::is_encoded(field)).map(|Field { member, .. }| {
         let binding = binding(member);
@@ -63,7 +63,7 @@ fn pattern(fields: &[Field]) -> TokenStream {
     quote!({ #(#bindings)* #rest })
 }
 
-/// The local variable for a field.
+/// Returns the local variable for a field.
 fn binding(member: &Member) -> Ident {
     match member {
         Member::Named(name) => format_ident!("__field_{}", name, span = Span::call_site()),
@@ -71,7 +71,7 @@ fn binding(member: &Member) -> Ident {
     }
 }
 
-/// The tags of variants: the one that is said, or one more than that of the variant before; 1 for the first.
+/// The tags of variants: the one in the attribute, or else one more than that of the variant before. The first is 1.
 #[derive(Default)]
 struct Tags(Vec<(i64, Ident)>);
 
@@ -79,8 +79,7 @@ impl Tags {
     fn next(&mut self, variant: &Variant, errors: &mut Errors) -> i64 {
         let said = tag_of_variant(&variant.attrs, errors);
         if let (Some((_, discriminant)), None) = (&variant.discriminant, &said) {
-            let text =
-                "a discriminant is not the tag of a variant: say which tag it has with `#[mus(dtm = ..)]`";
+            let text = "a discriminant does not set the tag of a variant: set it with `#[mus(dtm = ..)]`";
             errors.push(Error::new_spanned(discriminant, text));
         }
         let place = said.as_ref().map_or(&variant.ident, |(option, _)| option);
@@ -90,13 +89,16 @@ impl Tags {
             (None, Some((last, _))) => last.checked_add(1).unwrap_or_else(|| {
                 errors.push(Error::new_spanned(
                     place,
-                    format!("no tag comes after {last}: use `#[mus(dtm = ..)]`"),
+                    format!("there is no tag after {last}: set one with `#[mus(dtm = ..)]`"),
                 ));
                 *last
             }),
         };
         if let Some((_, taken)) = self.0.iter().find(|(earlier, _)| *earlier == tag) {
-            errors.push(Error::new_spanned(place, format!("the tag {tag} is that of the variant `{taken}`")));
+            errors.push(Error::new_spanned(
+                place,
+                format!("the tag {tag} is already that of the variant `{taken}`"),
+            ));
         }
         self.0.push((tag, variant.ident.clone()));
         tag

@@ -1,8 +1,8 @@
-//! Several mistakes, reported at once. Knows nothing of attributes.
+//! Collects the mistakes in a type, so that all are reported at once. Knows nothing of attributes.
 
 use syn::{Error, Result};
 
-/// What is wrong so far.
+/// The mistakes found so far.
 #[derive(Default)]
 pub(crate) struct Errors(Option<Error>);
 
@@ -15,12 +15,12 @@ impl Errors {
         }
     }
 
-    /// The value, or none and one mistake more.
+    /// Returns the value, or adds the mistake.
     pub(crate) fn keep<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// All mistakes, if there are any.
+    /// Returns all mistakes as one error.
     pub(crate) fn into_result(self) -> Result<()> {
         self.0.map_or(Ok(()), Err)
     }

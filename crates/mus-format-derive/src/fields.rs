@@ -1,4 +1,4 @@
-//! The fields of a struct or of a variant: how each is encoded, decoded, and what its shape is.
+//! The fields of a struct or a variant: the code to encode, decode and describe each, and its shape.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -18,12 +18,12 @@ pub(crate) struct Field {
     /// Its name or number.
     pub(crate) member: Member,
     ty: Type,
-    /// Nothing if it is not on the wire.
+    /// `None` if it is not on the wire.
     code: Option<Code>,
 }
 
-/// Paths: of a function that encodes, of one that decodes, and of a constant; and an expression for the part of a
-/// description.
+/// Paths of the functions that encode and decode, and of the constant with the shape; and an expression for the `Part`
+/// of a description.
 struct Code {
     encode: TokenStream,
     decode: TokenStream,
@@ -31,7 +31,7 @@ struct Code {
     part: TokenStream,
 }
 
-/// Reads the attributes of fields and notes what the fields need.
+/// Reads the attributes of fields, and records the bounds that the fields need.
 pub(crate) fn fields(
     fields: &syn::Fields,
     usual: Usual,
@@ -84,12 +84,12 @@ fn code(ty: &Type, encoding: &Encoding, root: &Path, needs: &mut Needs<'_>, chec
     }
 }
 
-/// Whether the field is on the wire.
+/// Returns whether the field is on the wire.
 pub(crate) fn is_encoded(field: &Field) -> bool {
     field.code.is_some()
 }
 
-/// Statements that encode the fields in order; `access` is a reference to a field.
+/// Generates statements that encode the fields in order. `access` returns a reference to a field.
 pub(crate) fn encode(fields: &[Field], access: impl Fn(&Field) -> TokenStream) -> TokenStream {
     let statements = fields.iter().filter_map(|field| {
         let Code { encode, .. } = field.code.as_ref()?;
@@ -99,23 +99,23 @@ pub(crate) fn encode(fields: &[Field], access: impl Fn(&Field) -> TokenStream) -
     statements.collect()
 }
 
-/// `{ FIELD: VALUE, .. }`, which decodes the fields in order.
+/// Generates `{ FIELD: VALUE, .. }`, which decodes the fields in order.
 pub(crate) fn decode(fields: &[Field]) -> TokenStream {
     let values = fields.iter().map(|Field { member, ty, code }| match code {
         Some(Code { decode, .. }) => quote!(#member: #decode(__reader)?,),
-        // A type without a default is reported where it is named.
+        // A type without a default is reported where the user names it.
         None => quote_spanned!(ty.span()=> #member: <#ty as ::core::default::Default>::default(),),
     });
     quote!({ #(#values)* })
 }
 
-/// The shapes of the fields in order, as a constant of type `&'static [Shape]`.
+/// Generates the shapes of the fields in order, as a constant of type `&'static [Shape]`.
 pub(crate) fn shapes(fields: &[Field]) -> TokenStream {
     let shapes = fields.iter().filter_map(|field| Some(&field.code.as_ref()?.shape));
     quote!(const { &[#(#shapes),*] })
 }
 
-/// The parts of a description in order, as an expression of type `&[Part]`.
+/// Generates the parts of a description in order, as an expression of type `&[Part]`.
 pub(crate) fn parts(fields: &[Field]) -> TokenStream {
     let parts = fields.iter().filter_map(|field| {
         let Code { part, .. } = field.code.as_ref()?;

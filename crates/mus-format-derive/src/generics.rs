@@ -1,4 +1,4 @@
-//! The head of each generated `impl`: its parameters and its where clause. Knows nothing of bodies.
+//! The header of each generated `impl`: its parameters and where clause. Knows nothing of bodies.
 
 pub(crate) mod needs;
 
@@ -9,7 +9,7 @@ use syn::{
     WherePredicate, parse_quote,
 };
 
-/// `impl GENERICS .. for NAME ARGUMENTS PREDICATES`
+/// The pieces of `impl GENERICS .. for NAME ARGUMENTS PREDICATES`.
 pub(crate) struct Header<'a> {
     pub(crate) generics: TokenStream,
     pub(crate) name: &'a Ident,
@@ -18,12 +18,12 @@ pub(crate) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// The head of an `impl` that needs these predicates, besides those of the type itself.
+    /// Creates the header of an `impl` with these predicates beside those of the type.
     pub(crate) fn new(input: &'a DeriveInput, predicates: Vec<WherePredicate>) -> Self {
         Self::with_parameters(input, input.generics.clone(), predicates)
     }
 
-    /// The same with a lifetime more: that of the bytes decoded.
+    /// The same with one more lifetime: that of the bytes decoded.
     pub(crate) fn of_decode(input: &'a DeriveInput, predicates: Vec<WherePredicate>) -> Self {
         let mut generics = input.generics.clone();
         let bytes = bytes_lifetime();
@@ -33,8 +33,8 @@ impl<'a> Header<'a> {
         Self::with_parameters(input, generics, predicates)
     }
 
-    /// The head of an `impl` for the type that lives forever: all its lifetimes are `'static`, and what holds them has to
-    /// be treated by [`with_static_lifetimes`] too.
+    /// Creates the header of an `impl` for the type with all lifetimes `'static`. The body must be passed through
+    /// [`with_static_lifetimes`] too.
     pub(crate) fn of_describe(input: &'a DeriveInput, predicates: Vec<WherePredicate>) -> Self {
         let mut generics = input.generics.clone();
         for parameter in generics.type_params_mut() {
@@ -75,12 +75,12 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The lifetime of the bytes that are decoded. A type that has a lifetime of this name borrows from them.
+/// Returns the lifetime of the bytes that are decoded. A type with a lifetime of this name borrows from them.
 pub(crate) fn bytes_lifetime() -> Lifetime {
     Lifetime::new("'de", Span::call_site())
 }
 
-/// What is left of predicates where there are no bytes that are decoded: bounds that name their lifetime are dropped.
+/// Drops the bounds that name the lifetime of the bytes, for traits that do not decode.
 pub(crate) fn without_bytes_lifetime(predicates: &[WherePredicate]) -> Vec<WherePredicate> {
     let mut kept = predicates.to_vec();
     kept.retain_mut(|predicate| match predicate {
@@ -94,7 +94,7 @@ pub(crate) fn without_bytes_lifetime(predicates: &[WherePredicate]) -> Vec<Where
     kept
 }
 
-/// The same tokens with `'static` in place of each lifetime that is a parameter of the type.
+/// Replaces each lifetime that is a parameter of the type by `'static`.
 pub(crate) fn with_static_lifetimes(tokens: TokenStream, input: &DeriveInput) -> TokenStream {
     let is_parameter = |name: &Ident| input.generics.lifetimes().any(|it| it.lifetime.ident == *name);
     let mut after_quote = false;
@@ -116,7 +116,7 @@ pub(crate) fn with_static_lifetimes(tokens: TokenStream, input: &DeriveInput) ->
     replaced.collect()
 }
 
-/// What predicates of the user's say of `Encode` and `Decode`, said of `Describe`; the others as they are.
+/// Adds to the user's predicates: what they require to be `Encode` or `Decode` must be `Describe`.
 pub(crate) fn of_describe(predicates: &[WherePredicate], root: &Path) -> Vec<WherePredicate> {
     let mut described = Vec::new();
     for predicate in predicates {
@@ -143,7 +143,7 @@ fn names_bytes_lifetime(tokens: &impl ToTokens) -> bool {
     names(tokens.to_token_stream(), &bytes_lifetime().ident.to_string(), true)
 }
 
-/// Whether this name is among the tokens, as that of a lifetime or as any other.
+/// Returns whether the tokens contain this name, either as a lifetime or as anything else.
 fn names(tokens: TokenStream, name: &str, of_lifetime: bool) -> bool {
     let mut after_quote = false;
     for token in tokens {

@@ -1,9 +1,9 @@
-//! `#[derive(Mus)]`, the derive macro of `mus-format`, which exports it and says how it is used.
+//! The derive macro `#[derive(Mus)]` of `mus-format`, which re-exports it.
 //!
-//! From attributes (`attributes`) to types that encode fields (`encoding`), and from those to the code for
-//! structs and enums. It knows types only by their tokens: what a type can do is left to the compiler, and every token
-//! that it may complain of is located where the user wrote what it stands for. Names in the code begin with two
-//! underscores: a pattern `out` is no new variable where the user has a constant of that name.
+//! Attributes (`attributes`) are turned into types that encode fields (`encoding`), and these into the code for structs
+//! and enums. The macro sees only the tokens of types. Whether a type has a trait is left to the compiler, so generated
+//! tokens that it may complain about carry the span of what the user wrote. Local variables begin with two underscores,
+//! because a pattern `out` would match against a constant of that name in the user's program.
 
 #![forbid(unsafe_code)]
 
@@ -30,9 +30,9 @@ use self::generics::{Header, bytes_lifetime, with_static_lifetimes, without_byte
 
 /// Implements `Encode`, `Decode` and `Describe` for a struct or an enum.
 ///
-/// The fields of a struct are written in the order in which they are declared, and nothing else. An enum is a union: a
-/// tag (in MUS: a DTM), and the fields of the variant that it stands for. The first variant has the tag 1, each other
-/// one more than that before it, unless it says otherwise; the discriminants of Rust play no part.
+/// A struct is encoded as its fields in order of declaration, and nothing else. An enum is encoded as a tag (in MUS: a
+/// DTM), then the fields of the variant with that tag. The tag of the first variant is 1, and that of each other
+/// variant is one more than the tag before it. `dtm` sets another one. Rust's discriminants are not used.
 ///
 /// ```
 /// use std::error::Error as _;
@@ -76,54 +76,57 @@ use self::generics::{Header, bytes_lifetime, with_static_lifetimes, without_byte
 ///
 /// # Options of fields
 ///
-/// `#[mus(..)]`, with any of these separated by commas. The first group says how the whole value is written, so of that
-/// there can be one, and none of the second group beside it.
+/// `#[mus(..)]` takes these options, separated by commas. An option of the first group encodes the whole value, so a
+/// field can have only one of them, and none of the second group beside it.
 ///
 /// | option | meaning |
 /// | --- | --- |
-/// | `raw`, `varint`, `positive` | numbers: in fixed width; as varints, zigzag if signed; as varints of the bits |
+/// | `raw`, `varint`, `positive` | numbers: in fixed width; as varints (zigzag if signed); as varints of the bits |
 /// | `seconds`, `milliseconds`, `microseconds`, `nanoseconds` | a point in time, raw, in this unit |
-/// | `borrow` | a `Cow` borrows from the bytes that it is decoded from |
-/// | `mapped` | an `Rc` or an `Arc`, perhaps in an `Option`, is written once, and by its id where it is met again |
-/// | `with = Type` | any encoding: a type that implements `encoding::EncodeAs`, `DecodeAs` and `DescribeAs`; for types of other crates `encoding::Text` and `encoding::Via` |
+/// | `borrow` | a `Cow` that borrows from the bytes it is decoded from |
+/// | `mapped` | an `Rc` or `Arc`, or an `Option` of one, whose value is written once; further copies are written as an id |
+/// | `with = Type` | any encoding: a type that implements `encoding::EncodeAs`, `DecodeAs` and `DescribeAs`, such as `encoding::Text` and `encoding::Via` for types of other crates |
 /// | | |
 /// | `len = raw`, `varint` or `positive` | how the length is written; `positive` is the default |
-/// | `max_len = N` | the most elements (of a string: bytes); a longer value is neither decoded nor written |
-/// | `elem(..)` | options for what is inside: elements, a map's values, the content of an `Option`, a `Box`, an `Rc`, an `Arc` |
+/// | `max_len = N` | the maximum number of elements (in a string: bytes); decoding or encoding more fails |
+/// | `elem(..)` | options for elements, a map's values, or the content of an `Option`, `Box`, `Rc` or `Arc` |
 /// | `key(..)` | options for a map's keys |
 /// | | |
 /// | `validate = path` | a function that checks the value once it is decoded |
-/// | `skip` | the field is not written; decoded, it has the default of its type |
+/// | `skip` | the field is not encoded; decoding sets it to its `Default` |
 ///
 /// A function for `validate` takes a reference to the value and returns a `Result<(), E>`, where `E` is anything that
-/// becomes a `Box<dyn Error + Send + Sync>`: an error, a `String`, a `&str`. It is not called when encoding. `N` of
-/// `max_len` is a constant of type `usize`; it may be a parameter of the type, and no expression with one.
+/// converts to a `Box<dyn Error + Send + Sync>`: an error, a `String`, a `&str`. It is not called when encoding. The
+/// `N` of `max_len` is a constant of type `usize`. It may be a const parameter of the type, but not an expression that
+/// contains one.
 ///
 /// # Options of types and variants
 ///
 /// | option | where | meaning |
 /// | --- | --- | --- |
-/// | `dtm = N` | struct | a typed value: this tag stands before the fields, and another one is refused |
-/// | `dtm = N` | variant | its tag. A variant with a discriminant must have one, so that nobody takes that for the tag |
-/// | `raw` | struct, enum | all integers and durations in its fields are raw, in whatever holds them, unless a field says otherwise |
+/// | `dtm = N` | struct | a tag before the fields; decoding fails at any other |
+/// | `dtm = N` | variant | its tag; required beside a discriminant, which could be mistaken for the tag |
+/// | `raw` | struct, enum | makes all integers and durations in its fields raw, at any depth, unless a field has an option of its own |
 /// | `validate = path` | struct, enum | a function that checks the whole value |
 /// | `bound = "T: Trait"` | struct, enum | replaces the where clause that would be generated |
-/// | `crate = path` | struct, enum | where `mus_format` is found, if not under its name |
+/// | `crate = path` | struct, enum | the path of `mus_format`, if it has another name |
 ///
-/// With `raw` on a type, fields are written as `encoding::AllRaw` says: integers have their width in an `Option`, in a
-/// sequence, in a map, and so on. Lengths and tags stay varints, and types of your own inside are written as they say.
-/// A field says otherwise with an option of its own: `varint` for a number, `elem(varint)` for what is inside. This is
-/// what mus-gen does for Go in its modes "unsafe" and "not unsafe".
+/// With `raw` on a type, fields have the encoding `encoding::AllRaw`: integers have a fixed width, also in an `Option`,
+/// a sequence, a map and so on. Lengths and tags stay varints, and user-defined types inside keep their own encoding.
+/// An option of a field overrides it: `varint` for a number, `elem(varint)` for what is inside. This is what mus-gen
+/// generates for Go in its modes "unsafe" and "not unsafe".
 ///
 /// # Parameters of types
 ///
-/// A type parameter is asked to be `Encode`, `Decode<'de>` or `Describe` for the trait of that name, if the value of a
-/// field holds it; where an encoding was chosen, that it can be written so (`Raw: EncodeAs<T>`). Lifetimes have to be those of the
-/// bytes (`'de: 'a`), except of a `Cow` that does not borrow. Where the types of the fields do not tell what is needed, for
-/// example behind a type of one's own with a parameter of another kind, `bound` says it. Bounds there that name `'de`
-/// are left out for `Encode`; for `Describe`, what they ask to be `Encode` or `Decode` is asked to be `Describe`.
+/// If a field's value contains a type parameter, the parameter must implement the derived trait: `Encode`,
+/// `Decode<'de>` or `Describe`. If an encoding is chosen for the field, the encoding must support the parameter (`Raw:
+/// EncodeAs<T>`). Lifetimes must not outlive the bytes (`'de: 'a`), except that of a `Cow` without `borrow`.
 ///
-/// `Describe` needs types that live forever. It is implemented for `Type<'static>` of a type with a lifetime.
+/// Where the types of the fields do not tell which bounds are needed, for example behind another generic type of yours,
+/// `bound` sets them. Bounds there that name `'de` are left out for `Encode`. For `Describe`, what they require to be
+/// `Encode` or `Decode` must be `Describe`.
+///
+/// `Describe` requires `'static` types. For a type with a lifetime, it is implemented for `Type<'static>`.
 ///
 /// ```
 /// use mus_format::{Decode, Encode, Mus};
@@ -133,10 +136,10 @@ use self::generics::{Header, bytes_lifetime, with_static_lifetimes, without_byte
 /// }
 ///
 /// #[derive(Mus)]
-/// struct Key<S: Store>(S::Key); // asks for `S::Key: Encode`
+/// struct Key<S: Store>(S::Key); // requires `S::Key: Encode`
 ///
 /// #[derive(Mus)]
-/// #[mus(bound = "S::Key: Encode + Decode<'de>")] // and not `S: Encode`
+/// #[mus(bound = "S::Key: Encode + Decode<'de>")] // instead of `S: Encode`
 /// struct Entry<S: Store> {
 ///     key: Key<S>,
 /// }
@@ -147,7 +150,7 @@ pub fn derive_mus(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expand(&input, parse_quote!(::mus_format)).unwrap_or_else(Error::into_compile_error).into()
 }
 
-// The same for programs that know mus-format only as `cmd_stream::mus`, which exports and documents this as `Mus`.
+// The same for programs that know mus-format only as `cmd_stream::mus`, where it is exported and documented as `Mus`.
 #[doc(hidden)]
 #[proc_macro_derive(MusOfCmdStream, attributes(mus))]
 pub fn derive_mus_of_cmd_stream(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
@@ -155,19 +158,19 @@ pub fn derive_mus_of_cmd_stream(input: proc_macro::TokenStream) -> proc_macro::T
     expand(&input, parse_quote!(::cmd_stream::mus)).unwrap_or_else(Error::into_compile_error).into()
 }
 
-/// What differs between kinds of types.
+/// The bodies of the generated methods, which differ between structs and enums.
 struct Bodies {
-    /// Statements; `self` and `__out` are there.
+    /// Statements that use `self` and `__out`.
     encode: TokenStream,
-    /// An expression for the value; `__reader` is there, and an error is returned.
+    /// An expression for the value, which uses `__reader` and returns early on errors.
     decode: TokenStream,
-    /// An expression for the constant.
+    /// An expression for the shape, which is a constant.
     shape: TokenStream,
     /// An expression for the description.
     description: TokenStream,
 }
 
-/// The code for a type. `default_root` is where mus-format is found, unless the type says so.
+/// Generates the code for a type. `default_root` is the path of mus-format, unless an option sets it.
 fn expand(input: &DeriveInput, default_root: Path) -> Result<TokenStream> {
     let mut errors = Errors::default();
     let mut needs = Needs::new(input);
@@ -204,7 +207,7 @@ fn expand(input: &DeriveInput, default_root: Path) -> Result<TokenStream> {
     })
 }
 
-/// What is said on the type.
+/// Reads the options of the type.
 fn container(input: &DeriveInput, errors: &mut Errors) -> Result<Container> {
     match &input.data {
         Data::Struct(_) => Ok(Container::of_struct(&input.attrs, errors)),
@@ -213,7 +216,7 @@ fn container(input: &DeriveInput, errors: &mut Errors) -> Result<Container> {
         }
         Data::Enum(_) => Ok(Container::of_enum(&input.attrs, errors)),
         Data::Union(data) => {
-            let text = "`Mus` cannot be derived for a union, which does not know what it holds: use an enum";
+            let text = "`Mus` cannot be derived for a union: use an enum";
             Err(Error::new_spanned(data.union_token, text))
         }
     }

@@ -1,4 +1,4 @@
-//! Structs: the tag, if the type has one, and the fields.
+//! Structs: the tag, if the type has one, then the fields.
 
 use quote::quote;
 use syn::{DataStruct, Path};

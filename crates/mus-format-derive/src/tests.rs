@@ -1,11 +1,11 @@
-//! What the macro says of mistakes, all of them at once. That it points at the right tokens is for the compiler to
-//! show: `tests/compile_fail/` of mus-format. What the code does that it makes is tested there too.
+//! The messages for mistakes, all of them at once. Where messages point and what the generated code does is tested in
+//! `tests/` of mus-format.
 
 use syn::{parse_quote, parse_str};
 
 use super::expand;
 
-/// What the macro says of a type, in order.
+/// Returns the messages about a type, in order.
 fn mistakes(source: &str) -> Vec<String> {
     let input = parse_str(source).expect("an item");
     match expand(&input, parse_quote!(::mus_format)) {
@@ -21,7 +21,7 @@ fn says(source: &str, expected: &[&str]) {
     assert!(as_expected, "{source}\nexpected {expected:#?}\nsaid {said:#?}");
 }
 
-/// A field with these options.
+/// Returns the source of a struct whose field has these options.
 fn field(options: &str) -> String {
     format!("struct S {{ #[mus({options})] field: u32 }}")
 }
@@ -76,24 +76,24 @@ fn unknown_options_are_listed_with_what_there_is() {
         "#[mus(tag)] enum E { A }",
         &["unknown option `tag`: an enum takes `raw`, `validate`, `bound`, `crate`"],
     );
-    says("enum E { #[mus(skip(deep, 1))] A }", &["`skip` cannot stand on a variant: it stands on a field"]);
+    says("enum E { #[mus(skip(deep, 1))] A }", &["`skip` is not an option of a variant: use it on a field"]);
 }
 
 #[test]
 fn misplaced_options_say_where_they_stand() {
-    says(&field("dtm = 1"), &["`dtm` cannot stand on a field: it stands on a struct or a variant"]);
+    says(&field("dtm = 1"), &["`dtm` is not an option of a field: use it on a struct or a variant"]);
     says(
         "#[mus(dtm = 1)] enum E { A }",
-        &["`dtm` cannot stand on an enum: it stands on a struct or a variant"],
+        &["`dtm` is not an option of an enum: use it on a struct or a variant"],
     );
-    says(&field("elem(skip)"), &["`skip` cannot stand on an element or a key: it stands on a field"]);
-    says(&field("crate = a"), &["`crate` cannot stand on a field: it stands on a struct or an enum"]);
+    says(&field("elem(skip)"), &["`skip` is not an option of an element or a key: use it on a field"]);
+    says(&field("crate = a"), &["`crate` is not an option of a field: use it on a struct or an enum"]);
     says(
         "#[mus(varint)] struct S(u32);",
-        &["`varint` cannot stand on a struct: it stands on a field or an element or a key"],
+        &["`varint` is not an option of a struct: use it on a field or an element or a key"],
     );
-    says("enum E { #[mus(raw)] A(u32) }", &["`raw` cannot stand on a variant"]);
-    says("enum E { A(#[mus(dtm = 1)] u32) }", &["`dtm` cannot stand on a field"]);
+    says("enum E { #[mus(raw)] A(u32) }", &["`raw` is not an option of a variant"]);
+    says("enum E { A(#[mus(dtm = 1)] u32) }", &["`dtm` is not an option of a field"]);
 }
 
 #[test]
@@ -102,13 +102,13 @@ fn an_option_stands_once() {
         ["raw", "skip", "len = raw", "max_len = 1", "validate = f", "with = E", "elem(raw)", "key(raw)"]
     {
         let name = option.split([' ', '(']).next().expect("a name");
-        says(&field(&format!("{option}, {option}")), &[&format!("`{name}` stands here twice")]);
+        says(&field(&format!("{option}, {option}")), &[&format!("duplicate option `{name}`")]);
     }
-    says("struct S { #[mus(raw)] #[mus(raw)] field: u32 }", &["`raw` stands here twice"]);
-    says("#[mus(raw, raw)] struct S;", &["`raw` stands here twice"]);
+    says("struct S { #[mus(raw)] #[mus(raw)] field: u32 }", &["duplicate option `raw`"]);
+    says("#[mus(raw, raw)] struct S;", &["duplicate option `raw`"]);
     says("#[mus(raw = true)] struct S;", &["`raw` takes no value"]);
-    says("#[mus(dtm = 1, dtm = 2)] struct S;", &["`dtm` stands here twice"]);
-    says(&field("elem(raw, raw)"), &["`raw` stands here twice"]);
+    says("#[mus(dtm = 1, dtm = 2)] struct S;", &["duplicate option `dtm`"]);
+    says(&field("elem(raw, raw)"), &["duplicate option `raw`"]);
 }
 
 #[test]
@@ -123,16 +123,16 @@ fn options_that_exclude_one_another_are_refused() {
             says(&field(&format!("elem({second}, {first})")), &["a value has one encoding"]);
         }
         for part in parts {
-            says(&field(&format!("{first}, {part}")), &["is how the whole value is written"]);
-            says(&field(&format!("{part}, {first}")), &["is how the whole value is written"]);
+            says(&field(&format!("{first}, {part}")), &["encodes the whole value"]);
+            says(&field(&format!("{part}, {first}")), &["encodes the whole value"]);
         }
     }
     for option in whole.into_iter().chain(parts).chain(["validate = f"]) {
         says(
             &field(&format!("skip, {option}")),
-            &["contradicts `skip`: a field that is skipped is not on the wire"],
+            &["conflicts with `skip`: a skipped field is not on the wire"],
         );
-        says(&field(&format!("{option}, skip")), &["`skip` contradicts"]);
+        says(&field(&format!("{option}, skip")), &["`skip` conflicts with"]);
     }
 }
 
@@ -159,22 +159,25 @@ fn values_are_of_the_kind_of_their_option() {
     for options in ["dtm", "dtm = \"1\"", "dtm = A", "dtm = 1u8", "dtm = 1.0", "dtm = 9223372036854775808"] {
         says(&format!("#[mus({options})] struct S;"), &["`dtm` takes an integer that fits `i64`"]);
     }
-    says("#[mus(bound = T)] struct S<T>(T);", &["`bound` takes what stands in a where clause, as a string"]);
-    says("#[mus(bound)] struct S<T>(T);", &["`bound` takes what stands in a where clause, as a string"]);
+    says(
+        "#[mus(bound = T)] struct S<T>(T);",
+        &["`bound` takes the predicates of a where clause, as a string"],
+    );
+    says("#[mus(bound)] struct S<T>(T);", &["`bound` takes the predicates of a where clause, as a string"]);
     says(
         "#[mus(bound = \"T\")] struct S<T>(T);",
-        &["`bound` takes what stands in a where clause, as a string"],
+        &["`bound` takes the predicates of a where clause, as a string"],
     );
     says("#[mus(crate = \"a\")] struct S;", &["`crate` takes the path of mus-format"]);
 }
 
 #[test]
 fn the_syntax_is_a_list_in_parentheses() {
-    says("struct S { #[mus] field: u32 }", &["options stand in parentheses: `#[mus(..)]`"]);
-    says("struct S { #[mus = \"raw\"] field: u32 }", &["options stand in parentheses: `#[mus(..)]`"]);
-    says(&field("len = raw max_len = 3"), &["a comma is expected between two options"]);
-    says(&field("\"raw\""), &["an option is expected: `raw`, `varint`"]);
-    says(&field(", raw"), &["an option is expected: `raw`, `varint`"]);
+    says("struct S { #[mus] field: u32 }", &["expected options in parentheses: `#[mus(..)]`"]);
+    says("struct S { #[mus = \"raw\"] field: u32 }", &["expected options in parentheses: `#[mus(..)]`"]);
+    says(&field("len = raw max_len = 3"), &["expected a comma between options"]);
+    says(&field("\"raw\""), &["expected an option: `raw`, `varint`"]);
+    says(&field(", raw"), &["expected an option: `raw`, `varint`"]);
 }
 
 #[test]
@@ -191,9 +194,9 @@ fn all_mistakes_are_reported_at_once() {
             "unknown option `rwa`",
             "`len` takes",
             "`key` takes options",
-            "`raw` contradicts `elem`",
-            "`varint` contradicts `raw`",
-            "`raw` contradicts `skip`",
+            "`raw` conflicts with `elem`",
+            "`varint` conflicts with `raw`",
+            "`raw` conflicts with `skip`",
         ],
     );
 }
@@ -201,24 +204,33 @@ fn all_mistakes_are_reported_at_once() {
 #[test]
 fn variants_count_on_from_the_tag_before() {
     says("enum E { A, #[mus(dtm = 2)] B, C }", &[]);
-    says("enum E { #[mus(dtm = 2)] A, B, #[mus(dtm = 3)] C }", &["the tag 3 is that of the variant `B`"]);
-    says("enum E { #[mus(dtm = 2)] A, #[mus(dtm = 1)] B, C }", &["the tag 2 is that of the variant `A`"]);
+    says(
+        "enum E { #[mus(dtm = 2)] A, B, #[mus(dtm = 3)] C }",
+        &["the tag 3 is already that of the variant `B`"],
+    );
+    says(
+        "enum E { #[mus(dtm = 2)] A, #[mus(dtm = 1)] B, C }",
+        &["the tag 2 is already that of the variant `A`"],
+    );
     says(
         "enum E { A, B, #[mus(dtm = 1)] C, #[mus(dtm = 1)] D }",
         &["of the variant `A`", "of the variant `A`"],
     );
     says(
         "enum E { #[mus(dtm = 9_223_372_036_854_775_807)] A, B }",
-        &["no tag comes after 9223372036854775807", "the tag 9223372036854775807 is that of the variant `A`"],
+        &[
+            "there is no tag after 9223372036854775807",
+            "the tag 9223372036854775807 is already that of the variant `A`",
+        ],
     );
 }
 
 #[test]
 fn discriminants_are_not_taken_for_tags() {
-    says("enum E { A = 5, B }", &["a discriminant is not the tag of a variant"]);
+    says("enum E { A = 5, B }", &["a discriminant does not set the tag of a variant"]);
     says(
         "enum E { #[mus(dtm = 5)] A = 5, #[mus(dtm = 5)] B = 6 }",
-        &["the tag 5 is that of the variant `A`"],
+        &["the tag 5 is already that of the variant `A`"],
     );
     says("enum E { #[mus(dtm = 5)] A = 5, B }", &[]);
 }

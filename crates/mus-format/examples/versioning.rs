@@ -1,13 +1,13 @@
-//! A type that changes while its values live on: the service below stores version 2 of an account, and still reads what
-//! version 1 wrote.
+//! Changes a type while its stored values live on: the service below stores version 2 of an account, and still reads
+//! version 1.
 //!
-//! MUS writes no names and no types, so nothing in the bytes of a struct says which version of it they are. A tag (in
-//! MUS: a DTM) in front of them does. To be able to change a type later, store it with a tag from the start:
+//! MUS writes no names and no types, so the bytes of a struct do not tell its version. A tag (in MUS: a DTM) in front
+//! of them does. To be able to change a type later, store it with a tag from the start:
 //!
 //! 1. The first release gives its type a tag, `#[mus(dtm = 1)]`.
-//! 2. The next one keeps the old type for reading, and lists all versions in an enum: the tag of a variant stands where
-//!    that of the struct stood. It writes the last variant, and turns what it reads into the last version.
-//! 3. A release that meets a tag from the future says so, and takes nothing for what it is not.
+//! 2. The next one keeps the old type for reading, and lists all versions in an enum. The tag of a variant takes the
+//!    place of the struct's tag. It writes the last variant, and converts what it reads to the last version.
+//! 3. A release that finds a tag from the future fails with an error that says so, instead of misreading the bytes.
 //!
 //! Run it with `cargo run -p mus-format --example versioning`.
 
@@ -19,7 +19,7 @@ use mus_format::{
     to_vec,
 };
 
-/// What the first release had: this module is its whole code.
+/// The whole code of the first release.
 mod first_release {
     use super::{Error, Mus, from_slice, to_vec};
 
@@ -31,7 +31,7 @@ mod first_release {
     }
 
     pub(crate) fn store(account: &Account) -> Vec<u8> {
-        to_vec(account).expect("nothing in it that cannot be written")
+        to_vec(account).expect("any account can be encoded")
     }
 
     pub(crate) fn load(bytes: &[u8]) -> Result<Account, Error> {
@@ -39,7 +39,7 @@ mod first_release {
     }
 }
 
-/// Version 1, which nobody writes any more. Its tag is that of its variant now.
+/// Version 1, which is no longer written. Its tag moved to its variant.
 #[derive(Mus)]
 struct AccountV1 {
     owner: String,
@@ -56,7 +56,7 @@ struct Account {
     labels: Vec<String>,
 }
 
-/// All that may be found in the store. Variants are only ever added, and keep their tags: they are part of what is
+/// All versions that may be in the store. Variants are only ever added and keep their tags, because the tags are
 /// stored.
 #[derive(Mus)]
 enum Stored {
@@ -67,7 +67,7 @@ enum Stored {
 }
 
 impl From<Stored> for Account {
-    /// What was decoded becomes the last version, here and nowhere else.
+    /// Converts whatever was stored to the last version, here and nowhere else.
     fn from(stored: Stored) -> Self {
         match stored {
             Stored::V1(AccountV1 { owner, euros }) => {
@@ -78,7 +78,7 @@ impl From<Stored> for Account {
     }
 }
 
-/// The service: bytes by number of account.
+/// The service: encoded accounts by number.
 #[derive(Default)]
 struct Store(BTreeMap<u32, Vec<u8>>);
 
@@ -94,7 +94,7 @@ impl Store {
     }
 }
 
-/// The same for accounts inside other types: an encoding of our own, which writes version 2 and reads any.
+/// The same for accounts inside other types: a custom encoding that writes version 2 and reads any version.
 struct Versioned;
 
 impl EncodeAs<Account> for Versioned {
@@ -126,26 +126,26 @@ struct Branch {
 }
 
 fn main() -> Result<(), Error> {
-    // The first release leaves an account behind.
+    // The first release stores an account.
     let mut store = Store::default();
     let bytes = first_release::store(&first_release::Account { owner: "Ada".to_owned(), euros: 12 });
     println!("the first release wrote {bytes:02x?}");
     assert_eq!(bytes, [1, 3, b'A', b'd', b'a', 24]);
     store.0.insert(7, bytes.clone());
 
-    // The second one reads it as its own,
+    // The second one reads it as version 2,
     let mut ada = store.get(7)?.expect("it was put there");
     println!("the second release reads it as {ada:?}");
     assert_eq!(ada, Account { owner: "Ada".to_owned(), cents: 1200, labels: vec!["imported".to_owned()] });
 
-    // and what it writes is version 2.
+    // and writes version 2.
     ada.cents += 5;
     store.put(7, ada.clone());
     println!("and writes {:02x?}", store.0[&7]);
     assert_eq!(store.0[&7][0], 2);
     assert_eq!(store.get(7)?, Some(ada.clone()));
 
-    // Both versions may stand in one value.
+    // One value may contain both versions.
     let mut branch = vec![4, b'R', b'o', b'm', b'a', 1];
     branch.extend(&bytes);
     let mut branch: Branch = from_slice(&branch)?;
@@ -154,13 +154,13 @@ fn main() -> Result<(), Error> {
     let written = to_vec(&branch).expect("within the limits");
     assert_eq!(from_slice::<Branch>(&written)?, branch);
 
-    // A release that does not know a version refuses it by its tag.
+    // A release rejects a version that it does not know, by its tag.
     let too_new = first_release::load(&store.0[&7]).err().expect("version 2 is not version 1");
-    println!("the first release says of it: {too_new}");
+    println!("the first release rejects it: {too_new}");
     assert!(matches!(too_new.fault, Fault::WrongTag { expected: 1, found: 2 }));
     store.0.insert(8, vec![3, 0]);
     let too_new = store.get(8).expect_err("there is no version 3");
-    println!("the second release says of a version 3: {too_new}");
+    println!("the second release rejects a version 3: {too_new}");
     assert!(matches!(too_new.fault, Fault::UnexpectedTag(3)));
     Ok(())
 }

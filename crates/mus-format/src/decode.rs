@@ -1,4 +1,5 @@
-//! From bytes to values: the traits, and the ways to decode one whole value. Knows no formats of single types.
+//! Decoding: the traits, and the functions that decode one whole value. Knows nothing of the encoding of particular
+//! types.
 
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
@@ -8,20 +9,20 @@ use crate::limits::Limits;
 use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
 
-/// A type that can be decoded from MUS. `'de` is how long the bytes live: types like `&'de str` borrow from them.
+/// A type that can be decoded from MUS. `'de` is the lifetime of the bytes: types like `&'de str` borrow from them.
 ///
-/// `#[derive(Mus)]` implements it. By hand: read the fields in order, and put [`SHAPE`](Self::SHAPE) together in
-/// the same order; there is an example at [`Shape`].
+/// `#[derive(Mus)]` implements it. An implementation by hand reads the fields in order and lists their shapes in
+/// [`SHAPE`](Self::SHAPE) in the same order; [`Shape`] has an example.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be decoded from MUS",
     label = "not decodable",
     note = "derive `Mus` on it, or choose an encoding for the field (`#[mus(..)]`)"
 )]
 pub trait Decode<'de>: Sized {
-    /// What a value looks like on the wire: exactly what [`decode`](Self::decode) reads.
+    /// The layout of a value on the wire: exactly what [`decode`](Self::decode) reads.
     ///
-    /// It is used while a value arrives in pieces. One that is wrong makes such values slow to decode, or wait for more
-    /// bytes than they have; it never makes another value of them.
+    /// It is used while a value arrives in pieces. A wrong shape makes such values slow to decode, or makes the decoder
+    /// wait for more bytes than the value has. It never changes the decoded value.
     const SHAPE: Shape;
 
     /// Reads a value.
@@ -31,39 +32,39 @@ pub trait Decode<'de>: Sized {
     /// [`Stopped`] if the bytes end or do not fit the type; the reader knows why.
     fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped>;
 
-    /// Reads so many values, for which [`Reader::expect_elements`] has answered.
+    /// Reads `count` values, which [`Reader::expect_elements`] has accepted.
     #[doc(hidden)]
     #[inline]
     fn decode_vec(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, Stopped> {
         collect(reader, count, Self::decode)
     }
 
-    /// Reads an array's values.
+    /// Reads the values of an array.
     #[doc(hidden)]
     #[inline]
     fn decode_array<const N: usize>(reader: &mut Reader<'de>) -> Result<[Self; N], Stopped> {
         collect_array(reader, Self::decode)
     }
 
-    /// What [`decode_raw`](Self::decode_raw) reads.
+    /// The layout of what [`decode_raw`](Self::decode_raw) reads.
     #[doc(hidden)]
     const RAW_SHAPE: Shape = Self::SHAPE;
 
-    /// Reads a value as [`AllRaw`](crate::encoding::AllRaw) says: only types of this crate differ.
+    /// Reads a value encoded as [`AllRaw`](crate::encoding::AllRaw); only types of this crate override it.
     #[doc(hidden)]
     #[inline]
     fn decode_raw(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
         Self::decode(reader)
     }
 
-    /// Reads so many such values, for which [`Reader::expect_elements`] has answered.
+    /// Reads `count` such values, which [`Reader::expect_elements`] has accepted.
     #[doc(hidden)]
     #[inline]
     fn decode_raw_vec(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, Stopped> {
         collect(reader, count, Self::decode_raw)
     }
 
-    /// Reads an array's values so.
+    /// Reads the values of such an array.
     #[doc(hidden)]
     #[inline]
     fn decode_raw_array<const N: usize>(reader: &mut Reader<'de>) -> Result<[Self; N], Stopped> {
@@ -71,12 +72,12 @@ pub trait Decode<'de>: Sized {
     }
 }
 
-/// A type that can be decoded from bytes that need not outlive it.
+/// A type that does not borrow from the bytes it is decoded from.
 pub trait DecodeOwned: for<'de> Decode<'de> {}
 
 impl<T: for<'de> Decode<'de>> DecodeOwned for T {}
 
-/// Reads so many values.
+/// Reads `count` values.
 #[inline]
 pub(crate) fn collect<'de, T>(
     reader: &mut Reader<'de>,
@@ -90,7 +91,7 @@ pub(crate) fn collect<'de, T>(
     Ok(values)
 }
 
-/// Reads an array's values.
+/// Reads the values of an array.
 #[inline]
 pub(crate) fn collect_array<'de, T, const N: usize>(
     reader: &mut Reader<'de>,
@@ -107,21 +108,21 @@ pub(crate) fn collect_array<'de, T, const N: usize>(
     }
 }
 
-/// The answer of a decoder over the bytes that have arrived so far.
+/// The result of decoding the bytes that have arrived so far.
 #[derive(Debug)]
 #[must_use]
 pub enum Decoded<T> {
-    /// A value, and how many bytes it took.
+    /// A value, and the number of bytes it took.
     Value(T, usize),
-    /// The value has not arrived yet: at least this many bytes more are needed. A lower bound, never more than what is
-    /// missing.
+    /// The value is not complete: at least this many more bytes are needed. This is a lower bound, never more than what
+    /// is missing.
     Incomplete(NonZeroUsize),
-    /// No bytes that may still arrive can make a value of this.
+    /// No further input can make this valid.
     Invalid(Error),
 }
 
 impl<T> Decoded<T> {
-    /// The same answer with another value.
+    /// Maps the value and leaves the other variants as they are.
     pub fn map<U>(self, into: impl FnOnce(T) -> U) -> Decoded<U> {
         match self {
             Self::Value(value, taken) => Decoded::Value(into(value), taken),
@@ -131,10 +132,10 @@ impl<T> Decoded<T> {
     }
 }
 
-/// Decodes a value from the start of `bytes`, which may hold less than it or more behind it.
+/// Decodes a value from the start of `bytes`, which may be incomplete or continue after the value.
 ///
-/// Made for values that are there whole. If they arrive in pieces, asking again and again from the start is quadratic;
-/// [`Progress`](crate::Progress) is linear.
+/// Meant for values that have arrived whole. Retrying from the start as pieces arrive takes quadratic time;
+/// [`Progress`](crate::Progress) takes linear time.
 ///
 /// ```
 /// use mus_format::{Decoded, decode};
@@ -148,7 +149,7 @@ pub fn decode<'de, T: Decode<'de>>(bytes: &'de [u8]) -> Decoded<T> {
     decode_with(bytes, &Limits::new())
 }
 
-/// Like [`decode`], with limits of one's own.
+/// Like [`decode`], with custom limits.
 #[inline]
 pub fn decode_with<'de, T: Decode<'de>>(bytes: &'de [u8], limits: &Limits) -> Decoded<T> {
     let mut reader = Reader::new(bytes, limits);
@@ -168,8 +169,8 @@ pub fn decode_with<'de, T: Decode<'de>>(bytes: &'de [u8], limits: &Limits) -> De
 ///
 /// # Errors
 ///
-/// What is wrong with the bytes, and where. Missing bytes are [`Fault::Truncated`](crate::Fault::Truncated), bytes behind the value
-/// [`Fault::Trailing`](crate::Fault::Trailing).
+/// Returns what is wrong with the bytes, and where. Missing bytes are [`Fault::Truncated`](crate::Fault::Truncated),
+/// bytes after the value are [`Fault::Trailing`](crate::Fault::Trailing).
 #[inline]
 pub fn from_slice<'de, T: Decode<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
     let mut reader = Reader::new(bytes, &Limits::new());

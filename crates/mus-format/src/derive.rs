@@ -1,8 +1,8 @@
-//! What the code of `#[derive(Mus)]` needs and nobody else: validation functions as types, and the
-//! derive of the crate that exports this one as a module. May change at any time.
+//! Support for the code that `#[derive(Mus)]` generates, and for nothing else: validation functions as types, and the
+//! derive for the crate that re-exports this one as a module. May change at any time.
 
 pub use crate::error::Refusal;
-// `Mus` whose code names `::cmd_stream::mus`, which exports and documents it.
+// The `Mus` derive whose generated code names `::cmd_stream::mus`, where it is exported and documented.
 #[cfg(feature = "derive")]
 pub use mus_format_derive::MusOfCmdStream;
 
@@ -10,16 +10,16 @@ use crate::encoding::Validate;
 use crate::error::Fault;
 use crate::reader::{Reader, Stopped};
 
-/// A validation function that the derive found on a type or in its fields.
+/// A validation function named in an attribute of a type or of one of its fields.
 pub trait Checks<const NUMBER: usize> {
-    /// What it checks.
+    /// The type it checks.
     type Value;
 
-    /// Calls it.
+    /// Calls the function.
     fn check(value: &Self::Value) -> Result<(), Refusal>;
 }
 
-/// The validation function of `T` with this number.
+/// The validation function number `NUMBER` of `T`.
 #[derive(Debug)]
 pub struct Check<T: ?Sized, const NUMBER: usize>(core::marker::PhantomData<T>);
 
@@ -30,7 +30,7 @@ impl<V, T: Checks<NUMBER, Value = V> + ?Sized, const NUMBER: usize> Validate<V> 
     }
 }
 
-/// Checks a value that has just been read.
+/// Validates a value that has just been read.
 #[inline]
 pub fn check<C: Validate<T>, T>(value: &T, reader: &mut Reader<'_>) -> Result<(), Stopped> {
     C::validate(value).map_err(|refusal| reader.invalid(Fault::Validation(refusal)))

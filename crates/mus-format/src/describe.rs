@@ -1,5 +1,5 @@
-//! What a type is on the wire, as a text to compare: the traits, and the pieces that descriptions are made of. Knows no
-//! values and no bytes.
+//! Descriptions of the wire format of types, as text that can be compared: the traits, and the pieces that descriptions
+//! are made of. Knows nothing of values and bytes.
 
 mod graph;
 mod types;
@@ -14,13 +14,12 @@ use core::marker::PhantomData;
 
 use crate::encoding::{DescribeAs, Length, Plain};
 
-/// A type that says what it is on the wire, so that two programs can find out whether they mean the same by it.
+/// A type that describes its wire format, so that two programs can check that theirs agree.
 ///
 /// `#[derive(Mus)]` implements it. [`description`] makes the text to compare.
 ///
-/// `Encode` and `Decode` do not need it. A type that implements those by hand needs it only if its description is asked
-/// for, or if it is a field of a type that derives `Mus`. If a type is written like another one, it is described in one
-/// line:
+/// `Encode` and `Decode` do not need it. A type that implements those by hand needs it only if it is described itself,
+/// or if it is a field of a type that derives `Mus`. A type that is encoded like another one takes one line:
 ///
 /// ```
 /// use mus_format::{Describe, Description, Part, description};
@@ -48,28 +47,28 @@ use crate::encoding::{DescribeAs, Length, Plain};
 /// assert_eq!(description::<Point>(), "#0 = {x: i64 zigzag, y: i64 zigzag}");
 /// ```
 ///
-/// The trait asks for `'static`, because types are told apart by their [`TypeId`]. The derive implements it for a type with
-/// lifetimes where all of them are `'static`: `description::<Message<'static>>()`.
+/// The trait requires `'static`, because types are told apart by their [`TypeId`]. For a type with lifetimes, the
+/// derive implements it with all of them `'static`: `description::<Message<'static>>()`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say what it is in MUS",
+    message = "`{Self}` does not describe its MUS encoding",
     label = "not described",
-    note = "derive `Mus` on it, or implement `Describe`: one line if it is written like another type"
+    note = "derive `Mus` on it, or implement `Describe`: one line if it is encoded like another type"
 )]
 pub trait Describe: 'static {
-    /// Describes one level of the type. What is inside it is named by [`Part`]s.
+    /// Describes one level of the type, with a [`Part`] for each type inside it.
     fn describe() -> Description;
 
-    /// The same for [`AllRaw`](crate::encoding::AllRaw): only types of this crate differ.
+    /// The same for [`AllRaw`](crate::encoding::AllRaw); only types of this crate override it.
     #[doc(hidden)]
     fn describe_raw() -> Description {
         Self::describe()
     }
 }
 
-/// Describes a type and all that is inside it, as a text.
+/// Describes the wire format of a type and of everything inside it, as text.
 ///
-/// Two types with the same description read each other's bytes. The text is the same on every platform and in every
-/// build. It changes with this crate only if `CHANGELOG.md` says so. Each call makes it anew.
+/// Types with the same description can decode each other's bytes. The text is the same on every platform and in every
+/// build. It changes between versions of this crate only if `CHANGELOG.md` says so. Each call builds it anew.
 ///
 /// ```
 /// use mus_format::{Mus, description};
@@ -96,38 +95,38 @@ pub trait Describe: 'static {
 /// );
 /// ```
 ///
-/// # What is part of it
+/// # What is included
 ///
-/// - Numbers with their width, sign and encoding. `usize` and `isize` are `u64` and `i64`, which they are on the wire.
-/// - The names of fields, and the tags and names of variants. They are not on the wire, but two fields of the same type
-///   that were swapped can be noticed by nothing else.
+/// - Numbers with their width, sign and encoding. `usize` and `isize` appear as `u64` and `i64`, as on the wire.
+/// - The names of fields, and the tags and names of variants. They are not on the wire, but nothing else would reveal
+///   that two fields of the same type were swapped.
 /// - Units of time, lengths of arrays, the encoding of lengths, and tags of typed values.
 ///
-/// # What is not
+/// # What is left out
 ///
-/// - The names of structs, enums and type parameters. They do not change the bytes, and the same message may have
-///   another name or module in the other program.
+/// - The names of structs, enums and type parameters. They do not change the bytes, and the other program may use
+///   another name or module for the same message.
 /// - Which Rust type holds a value: `Box<T>` is `T`, all sequences and sets of `T` are one kind, and a map is a
 ///   sequence of pairs.
-/// - Fields that are skipped, and the order in which the variants of an enum are declared.
-/// - Limits and validation functions. They decide which values are accepted and do not change the bytes; one side may be
-///   stricter than the other.
+/// - Skipped fields, and the order in which the variants of an enum are declared.
+/// - Limits and validation functions. They decide which values are accepted but do not change the bytes, and one side
+///   may be stricter than the other.
 ///
 /// # The text
 ///
-/// One line for each struct, tuple and enum, numbered in the order of the first visit, and the type itself is `#0`.
-/// Types that cannot be told apart by this description have one number.
+/// One line per struct, tuple and enum, numbered in order of first appearance. The type itself is `#0`. Types with the
+/// same description share a number.
 pub fn description<T: Describe + ?Sized>() -> String {
     graph::text(Part::of::<T>())
 }
 
-/// One level of what a type is on the wire; see [`Describe`].
+/// One level of the wire format of a type; see [`Describe`].
 #[derive(Clone, Debug)]
 pub struct Description {
-    /// What stands before, between and behind the parts: one more than there are parts.
+    /// The text before, between and after the parts: one more entry than there are parts.
     pub(crate) texts: Vec<Cow<'static, str>>,
     pub(crate) parts: Vec<Part>,
-    /// Whether it has a line of its own.
+    /// Whether it gets a line of its own.
     pub(crate) numbered: bool,
 }
 
@@ -139,16 +138,16 @@ pub struct Part {
     name: Option<&'static str>,
 }
 
-/// Stands for a type in an encoding, which has an identity of its own.
+/// A type in an encoding: exists for its [`TypeId`], which differs from that of the type.
 struct As<E: ?Sized, T: ?Sized>(PhantomData<E>, PhantomData<T>);
 
 impl Part {
-    /// A type that is written as it says itself.
+    /// A type in its own encoding.
     pub fn of<T: Describe + ?Sized>() -> Self {
         Self { id: TypeId::of::<As<Plain, T>>(), describe: T::describe, name: None }
     }
 
-    /// A type in an encoding.
+    /// A type in another encoding.
     ///
     /// ```
     /// use mus_format::encoding::Raw;
@@ -162,7 +161,7 @@ impl Part {
         Self { id: TypeId::of::<As<E, T>>(), describe: E::describe_as, name: None }
     }
 
-    /// The same part as the value of a field with this name.
+    /// Names the field that holds this part.
     #[must_use]
     pub fn named(self, name: &'static str) -> Self {
         Self { name: Some(name), ..self }
@@ -170,8 +169,8 @@ impl Part {
 }
 
 impl Description {
-    /// Something without parts that is none of the other kinds, such as a 24-bit integer. The name says all of it: what
-    /// it is and how it is written.
+    /// A value without parts that is none of the other kinds, such as a 24-bit integer. The name must say what it is
+    /// and how it is encoded.
     ///
     /// ```
     /// use mus_format::{Describe, Description};
@@ -188,7 +187,7 @@ impl Description {
         Self::inline(name.chars().fold(String::new(), escape), None, "")
     }
 
-    /// Text: a length in bytes, and UTF-8.
+    /// Text: its length in bytes, then UTF-8.
     pub fn string<L: Length>() -> Self {
         match L::ENCODING.name() {
             None => Self::leaf("string"),
@@ -196,12 +195,12 @@ impl Description {
         }
     }
 
-    /// A length, and so many elements.
+    /// A length, then that many elements.
     pub fn sequence<L: Length>(element: Part) -> Self {
         Self::elements::<L>(element, String::new())
     }
 
-    /// The length of an array, and its elements.
+    /// The length of an array, then its elements.
     pub fn array<L: Length>(element: Part, length: usize) -> Self {
         Self::elements::<L>(element, format!("; {length}"))
     }
@@ -216,22 +215,22 @@ impl Description {
         Self::inline("[", Some(element), behind)
     }
 
-    /// A flag, and perhaps a value: what an `Option` is.
+    /// An `Option`: a flag, and a value if there is one.
     pub fn optional(content: Part) -> Self {
         Self::inline("option(", Some(content), ")")
     }
 
-    /// A pointer to a value that is written once. `nullable`: whether there may be none.
+    /// A pointer to a shared value that is written once. If `nullable`, it may be absent.
     pub fn mapped(nullable: bool, content: Part) -> Self {
         Self::inline(if nullable { "nullable shared(" } else { "shared(" }, Some(content), ")")
     }
 
-    /// Fields, one after the other: what a struct and a tuple are. Either all of them have a name or none.
+    /// A struct or a tuple: fields, one after the other. Either all of them have a name or none has.
     pub fn fields(parts: &[Part]) -> Self {
         Self::numbered(|description| description.push_fields(parts))
     }
 
-    /// A tag that is always the same, and fields.
+    /// A constant tag, then fields.
     pub fn tagged(tag: i64, parts: &[Part]) -> Self {
         Self::numbered(|description| {
             description.push_fmt(format_args!("tag {tag} "));
@@ -239,9 +238,9 @@ impl Description {
         })
     }
 
-    /// A tag, and the fields of the variant that it stands for. Of each variant: its tag, its name and its fields.
+    /// An enum: a tag, then the fields of the variant with that tag. Each variant is given as its tag, name and fields.
     pub fn union(variants: &[(i64, &str, &[Part])]) -> Self {
-        // The order in which they are declared is not on the wire.
+        // The order of declaration is not on the wire, so it must not show.
         let mut sorted: Vec<_> = variants.iter().collect();
         sorted.sort_by_key(|(tag, _, _)| *tag);
         Self::numbered(|description| {
@@ -311,8 +310,8 @@ impl Description {
     }
 }
 
-/// Appends a character of a name. Only what has no other meaning in a description stands for itself, so that no name
-/// can look like something else.
+/// Appends a character of a name. Characters with a meaning in descriptions are escaped, so that no name can look like
+/// anything else.
 fn escape(mut text: String, character: char) -> String {
     if character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | ' ') || !character.is_ascii() {
         text.push(character);

@@ -1,4 +1,4 @@
-//! From values to bytes: the trait, and the ways to encode one value. Knows no formats of single types.
+//! Encoding: the trait, and the functions that encode one value. Knows nothing of the encoding of particular types.
 
 use alloc::vec::Vec;
 
@@ -8,15 +8,15 @@ use crate::output::{Buffer, Counter, Output};
 
 /// A type that can be encoded in MUS.
 ///
-/// `#[derive(Mus)]` implements it. By hand: write the fields in order; there is an example at
-/// [`Shape`](crate::Shape).
+/// `#[derive(Mus)]` implements it. An implementation by hand writes the fields in order; [`Shape`](crate::Shape) has an
+/// example.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be encoded in MUS",
     label = "not encodable",
     note = "derive `Mus` on it, or choose an encoding for the field (`#[mus(..)]`)"
 )]
 pub trait Encode {
-    /// Writes the value. What cannot be written is told by [`Output::fail`].
+    /// Writes the value, or calls [`Output::fail`] if it cannot be written.
     fn encode<O: Output + ?Sized>(&self, out: &mut O);
 
     /// Writes values one after the other.
@@ -31,14 +31,14 @@ pub trait Encode {
         }
     }
 
-    /// Writes the value as [`AllRaw`](crate::encoding::AllRaw) says: only types of this crate differ.
+    /// Writes the value encoded as [`AllRaw`](crate::encoding::AllRaw); only types of this crate override it.
     #[doc(hidden)]
     #[inline]
     fn encode_raw<O: Output + ?Sized>(&self, out: &mut O) {
         self.encode(out);
     }
 
-    /// Writes values so one after the other.
+    /// Writes such values one after the other.
     #[doc(hidden)]
     #[inline]
     fn encode_raw_slice<O: Output + ?Sized>(slice: &[Self], out: &mut O)
@@ -51,7 +51,9 @@ pub trait Encode {
     }
 }
 
-/// Appends a value to `out`: its size is found out first, so that `out` grows once, to what is needed.
+/// Appends a value to `out`, which grows at most once.
+///
+/// The size of the value is computed first.
 ///
 /// ```
 /// let mut out = Vec::new();
@@ -62,29 +64,30 @@ pub trait Encode {
 ///
 /// # Errors
 ///
-/// If the value cannot be written; then `out` is as before.
+/// Fails if the value cannot be written; `out` is then unchanged.
 #[inline]
 pub fn encode<T: Encode + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     out.reserve(size(value)?);
     append(value, out)
 }
 
-/// Appends a value to `out` without finding out its size first: for a buffer that is used again and again, and so is
-/// large enough.
+/// Appends a value to `out` without computing its size first.
+///
+/// Faster than [`encode`] for a buffer that is reused and so is usually large enough.
 ///
 /// # Errors
 ///
-/// If the value cannot be written; then `out` is as before.
+/// Fails if the value cannot be written; `out` is then unchanged.
 #[inline]
 pub fn append<T: Encode + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     append_with(value, out, &Limits::new())
 }
 
-/// Like [`append`], with limits of one's own.
+/// Like [`append`], with custom limits.
 ///
 /// # Errors
 ///
-/// If the value cannot be written; then `out` is as before.
+/// Fails if the value cannot be written; `out` is then unchanged.
 #[inline]
 pub fn append_with<T: Encode + ?Sized>(
     value: &T,
@@ -101,7 +104,7 @@ pub fn append_with<T: Encode + ?Sized>(
     result
 }
 
-/// Encodes a value into a buffer of its size.
+/// Encodes a value into a new buffer of exactly its size.
 ///
 /// ```
 /// assert_eq!(mus_format::to_vec(&Some(1_u64))?, [0, 1]);
@@ -110,7 +113,7 @@ pub fn append_with<T: Encode + ?Sized>(
 ///
 /// # Errors
 ///
-/// If the value cannot be written.
+/// Fails if the value cannot be written.
 #[inline]
 pub fn to_vec<T: Encode + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut out = Vec::new();
@@ -118,11 +121,11 @@ pub fn to_vec<T: Encode + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     Ok(out)
 }
 
-/// How many bytes a value takes, exactly.
+/// Returns the exact number of bytes that a value takes.
 ///
 /// # Errors
 ///
-/// If the value cannot be written.
+/// Fails if the value cannot be written.
 #[inline]
 pub fn size<T: Encode + ?Sized>(value: &T) -> Result<usize, EncodeError> {
     let mut counter = Counter::new(&Limits::new());

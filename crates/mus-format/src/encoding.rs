@@ -1,22 +1,22 @@
-//! How a value stands on the wire where that is not how its type stands by default: encodings are types, chosen when the
-//! program is compiled, and they go into each other (`Of<Positive, 10, Raw>`: at most ten raw elements).
+//! Encodings other than the default one of a type. They are types, chosen at compile time, and can be nested:
+//! `Of<Positive, 10, Raw>` means at most ten raw elements.
 //!
-//! | encoding | of what | on the wire |
+//! | encoding | for | on the wire |
 //! | --- | --- | --- |
-//! | [`Plain`] | anything | as the type's own [`Encode`] and [`Decode`] say |
+//! | [`Plain`] | anything | the type's own [`Encode`] and [`Decode`] |
 //! | [`Raw`] | integers, floats, `Duration` | fixed width, little-endian |
-//! | [`AllRaw`] | anything | all integers inside raw |
+//! | [`AllRaw`] | anything | with all integers inside raw |
 //! | [`Varint`] | integers, floats, `Duration` | varint: zigzag if signed, a float's bits |
-//! | [`Positive`] | integers, `Duration` | varint of the bits: short if the number is not negative |
+//! | [`Positive`] | integers, `Duration` | varint of the bits, short unless the number is negative |
 //! | [`Seconds`], [`Milliseconds`], [`Microseconds`], [`Nanoseconds`] | `SystemTime` and other times | raw count since 1970 |
-//! | [`Borrow`] | `Cow<str>`, `Cow<[u8]>` | as ever, but the decoded value borrows from the bytes |
+//! | [`Borrow`] | `Cow<str>`, `Cow<[u8]>` | as by default, but the decoded value borrows from the bytes |
 //! | [`Mapped`] | `Rc`, `Arc`, and `Option`s of them | shared values once, then their ids |
-//! | [`Of`] | whatever has a length or a content | with another length encoding, a maximum, other encodings inside |
-//! | [`Text`] | what has `Display` and `FromStr` | its text, as a string |
-//! | [`Via`] | what converts to another type and back | as that type |
-//! | [`Checked`] | anything | refused after decoding if a check fails |
+//! | [`Of`] | whatever has a length or content | with another length encoding, a maximum, other encodings inside |
+//! | [`Text`] | types with `Display` and `FromStr` | the text, as a string |
+//! | [`Via`] | types that convert to another type and back | as that type |
+//! | [`Checked`] | anything | unchanged; decoding fails if a check does |
 //!
-//! In a derive they are attributes (`#[mus(raw)]`, `#[mus(max_len = 10, elem(raw))]`). By hand:
+//! With the derive, they are chosen by attributes (`#[mus(raw)]`, `#[mus(max_len = 10, elem(raw))]`). By hand:
 //!
 //! ```
 //! use mus_format::encoding::{DecodeAs, EncodeAs, Of, Positive, Raw};
@@ -73,8 +73,8 @@ pub use self::through::{Text, Via};
 
 /// An encoding that can write values of type `T`.
 #[diagnostic::on_unimplemented(
-    message = "`{T}` cannot be encoded in MUS as `{Self}` says",
-    label = "this encoding is not one of `{T}`"
+    message = "`{T}` cannot be encoded in MUS as `{Self}`",
+    label = "this encoding does not support `{T}`"
 )]
 pub trait EncodeAs<T: ?Sized> {
     /// Writes the value.
@@ -95,11 +95,11 @@ pub trait EncodeAs<T: ?Sized> {
 
 /// An encoding that can read values of type `T`.
 #[diagnostic::on_unimplemented(
-    message = "`{T}` cannot be decoded from MUS as `{Self}` says",
-    label = "this encoding is not one of `{T}`"
+    message = "`{T}` cannot be decoded from MUS as `{Self}`",
+    label = "this encoding does not support `{T}`"
 )]
 pub trait DecodeAs<'de, T> {
-    /// What a value looks like on the wire: exactly what [`decode_as`](Self::decode_as) reads.
+    /// The layout of a value on the wire: exactly what [`decode_as`](Self::decode_as) reads.
     const SHAPE: Shape;
 
     /// Reads a value.
@@ -109,14 +109,14 @@ pub trait DecodeAs<'de, T> {
     /// [`Stopped`] if the bytes end or do not fit the type; the reader knows why.
     fn decode_as(reader: &mut Reader<'de>) -> Result<T, Stopped>;
 
-    /// Reads so many values, for which [`Reader::expect_elements`] has answered.
+    /// Reads `count` values, which [`Reader::expect_elements`] has accepted.
     #[doc(hidden)]
     #[inline]
     fn decode_vec_as(reader: &mut Reader<'de>, count: usize) -> Result<Vec<T>, Stopped> {
         collect(reader, count, Self::decode_as)
     }
 
-    /// Reads an array's values.
+    /// Reads the values of an array.
     #[doc(hidden)]
     #[inline]
     fn decode_array_as<const N: usize>(reader: &mut Reader<'de>) -> Result<[T; N], Stopped> {
@@ -124,9 +124,9 @@ pub trait DecodeAs<'de, T> {
     }
 }
 
-/// An encoding that says what values of type `T` are on the wire: what [`Describe`](crate::Describe) is for types.
+/// An encoding that describes how it writes values of type `T`, as [`Describe`](crate::Describe) does for types.
 ///
-/// [`EncodeAs`] and [`DecodeAs`] do not need it. The derive asks it of an encoding that was chosen by `with = ..`.
+/// [`EncodeAs`] and [`DecodeAs`] do not need it. The derive requires it of an encoding chosen by `with = ..`.
 ///
 /// ```
 /// use mus_format::Description;
@@ -141,7 +141,7 @@ pub trait DecodeAs<'de, T> {
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say what `{T}` is in MUS",
+    message = "`{Self}` does not describe its MUS encoding of `{T}`",
     label = "not described",
     note = "implement `encoding::DescribeAs<{T}>` for it"
 )]
@@ -150,25 +150,25 @@ pub trait DescribeAs<T: ?Sized>: 'static {
     fn describe_as() -> Description;
 }
 
-/// Whatever has elements or a content.
+/// A type with elements or content.
 pub trait Elements {
-    /// An element, a map's value, an `Option`'s content.
+    /// The type of an element, of a map's value, or of an `Option`'s content.
     type Element;
-    /// A map's key; `()` where there is none.
+    /// The type of a map's key, or `()`.
     type Key;
 }
 
 /// A check of decoded values.
 pub trait Validate<T: ?Sized> {
-    /// Accepts the value or refuses it.
+    /// Accepts or rejects the value.
     ///
     /// # Errors
     ///
-    /// Why the value is refused: decoding fails with [`Fault::Validation`].
+    /// Returns why the value is rejected. Decoding then fails with [`Fault::Validation`].
     fn validate(value: &T) -> Result<(), Refusal>;
 }
 
-/// As the type's own [`Encode`] and [`Decode`] say.
+/// The default encoding: the type's own [`Encode`] and [`Decode`].
 #[derive(Debug)]
 pub struct Plain;
 
@@ -176,11 +176,13 @@ pub struct Plain;
 #[derive(Debug)]
 pub struct Raw;
 
-/// All integers and every `Duration` inside a value raw: behind an `Option` or a pointer, in sequences, arrays, sets, maps
-/// (keys too) and tuples. Everything else is as usual: lengths and tags are varints, and types of one's own are written
-/// as they say themselves.
+/// All integers and `Duration`s inside a value raw.
 ///
-/// This is how mus-gen writes in its modes "unsafe" and "not unsafe". In a derive it is `#[mus(raw)]` on the type.
+/// This reaches into options, pointers, sequences, arrays, sets, maps (keys too) and tuples. Everything else is
+/// unchanged: lengths and tags are varints, and user-defined types keep their own encoding.
+///
+/// This is what mus-gen generates in its modes "unsafe" and "not unsafe". With the derive, it is `#[mus(raw)]` on the
+/// type.
 ///
 /// ```
 /// use mus_format::Mus;
@@ -201,50 +203,51 @@ pub struct Raw;
 #[derive(Debug)]
 pub struct AllRaw;
 
-/// Varint: integers (zigzag if they are signed), floats (their bits), `Duration` (nanoseconds, zigzag). Also a length
-/// encoding: zigzag.
+/// Varint: integers (zigzag if they are signed), floats (their bits), `Duration` (nanoseconds, zigzag). As a length
+/// encoding, it is zigzag.
 #[derive(Debug)]
 pub struct Varint;
 
-/// Varint of the bits, without zigzag: integers, `Duration`. Negative numbers take the most bytes. Also the usual length
-/// encoding.
+/// Varint of the bits, without zigzag: integers, `Duration`. Negative numbers take the most bytes. It is the default
+/// length encoding.
 #[derive(Debug)]
 pub struct Positive;
 
-/// A point in time in raw seconds since 1970. What is finer is cut off, towards the past. The default of all types of
-/// times.
+/// A point in time in raw seconds since 1970, rounded down. The default for all types of times.
 #[derive(Debug)]
 pub struct Seconds;
 
-/// A point in time in raw milliseconds since 1970. What is finer is cut off, towards the past.
+/// A point in time in raw milliseconds since 1970, rounded down.
 #[derive(Debug)]
 pub struct Milliseconds;
 
-/// A point in time in raw microseconds since 1970. What is finer is cut off, towards the past.
+/// A point in time in raw microseconds since 1970, rounded down.
 #[derive(Debug)]
 pub struct Microseconds;
 
-/// A point in time in raw nanoseconds since 1970, which ends in the year 2262.
+/// A point in time in raw nanoseconds since 1970, up to the year 2262.
 #[derive(Debug)]
 pub struct Nanoseconds;
 
-/// `Cow<str>` and `Cow<[u8]>` that borrow from the bytes they are decoded from. (Plain ones own what they hold.)
+/// `Cow<str>` and `Cow<[u8]>` that borrow from the bytes they are decoded from. (By default, a decoded `Cow` is owned.)
 #[derive(Debug)]
 pub struct Borrow;
 
-/// Pointers that are shared: `Rc<T>`, `Arc<T>`, and `Option`s of them. A pointer that is met again is written as its id,
-/// and after decoding it is the same pointer again. `E` encodes the value behind it.
+/// Shared pointers: `Rc<T>`, `Arc<T>`, and `Option`s of them. The value behind a pointer is written once, encoded as
+/// `E`; further copies of the pointer are written as an id. Decoding restores the sharing.
 ///
-/// Ids are those of one value given to [`encode`](crate::encode()): in a cmd-stream, of one Command or Reply.
+/// Ids are local to one value given to [`encode`](crate::encode()): in cmd-stream, to one Command or Reply.
 pub struct Mapped<E = Plain>(PhantomData<E>);
 
-/// What has a length or a content, with choices: `L` encodes the length ([`Positive`], [`Varint`] or [`Raw`]), `MAX` is the
-/// most elements (of a string: bytes), `E` encodes the elements (a map's values, an `Option`'s content), `K` a map's keys.
+/// Something with a length or content, with options.
 ///
-/// `MAX` is checked before anything is read or allocated. More than `MAX` elements are not written either.
+/// `L` encodes the length ([`Positive`], [`Varint`] or [`Raw`]). `MAX` is the maximum number of elements (in a string:
+/// bytes). `E` encodes the elements (a map's values, an `Option`'s content), and `K` a map's keys.
+///
+/// `MAX` is checked before elements are read or memory is allocated. Encoding more than `MAX` elements fails too.
 pub struct Of<L = Positive, const MAX: usize = { usize::MAX }, E = Plain, K = Plain>(PhantomData<(L, E, K)>);
 
-/// `E`, and after decoding the value must pass `V`. Nothing is checked when encoding.
+/// The encoding `E`; a decoded value must pass the check `V`. Nothing is checked when encoding.
 pub struct Checked<E, V>(PhantomData<(E, V)>);
 
 impl<T: Encode + ?Sized> EncodeAs<T> for Plain {
@@ -315,13 +318,13 @@ impl<'de, T: Decode<'de>> DecodeAs<'de, T> for AllRaw {
     }
 }
 
-/// What [`AllRaw`] is for whatever has elements, keys or a content.
+/// What [`AllRaw`] means for a type with elements, keys or content.
 pub(crate) type RawInside = Of<Positive, { usize::MAX }, AllRaw, AllRaw>;
 
-/// What stands in [`Of`] for the keys or elements of a type that has none: [`Plain`] or [`AllRaw`], which are what is
-/// there if nothing was chosen.
+/// The encodings allowed in [`Of`] for keys or elements that a type does not have: [`Plain`] and [`AllRaw`], which are
+/// there if none was chosen.
 #[diagnostic::on_unimplemented(
-    message = "this type has no keys or elements that could be written as `{Self}`",
+    message = "this type has no keys or elements to encode as `{Self}`",
     label = "chosen for keys or elements that the type does not have"
 )]
 pub trait Unsaid: sealed::Sealed + 'static {}
@@ -335,7 +338,7 @@ mod sealed {
     impl Sealed for super::AllRaw {}
 }
 
-/// The method of `Encode` for types that [`AllRaw`] writes in this encoding.
+/// Implements `Encode`'s part of [`AllRaw`] by this encoding.
 macro_rules! encode_raw_as {
     ($encoding:ty) => {
         #[inline]
@@ -346,7 +349,7 @@ macro_rules! encode_raw_as {
 }
 use encode_raw_as;
 
-/// What there is of `Decode` for types that [`AllRaw`] reads in this encoding.
+/// Implements `Decode`'s part of [`AllRaw`] by this encoding.
 macro_rules! decode_raw_as {
     ($de:lifetime $encoding:ty) => {
         const RAW_SHAPE: Shape = <$encoding as DecodeAs<$de, Self>>::SHAPE;

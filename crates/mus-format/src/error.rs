@@ -1,17 +1,17 @@
-//! Why bytes are not a value, and why a value cannot be written. Each error says only its own level: what a refusal says
-//! is told by its `source`.
+//! Errors of decoding and encoding. Each message describes its own level only; the error of a validation function is
+//! the `source`.
 
 use alloc::boxed::Box;
 use core::error::Error as StdError;
 use core::fmt;
 use core::num::NonZeroUsize;
 
-/// Any error: what a validation function, or an encoding of the user's own, may fail with.
+/// The error of a validation function or of a custom encoding.
 pub type Refusal = Box<dyn StdError + Send + Sync>;
 
-/// Why bytes are not a value, and where that became certain.
+/// Why bytes cannot be decoded, and where that became certain.
 ///
-/// The error of a validation function is its [`source`](StdError::source), and not part of its text.
+/// The error of a validation function is the [`source`](StdError::source) and not part of the message.
 ///
 /// ```
 /// use std::error::Error as _;
@@ -33,11 +33,11 @@ pub type Refusal = Box<dyn StdError + Send + Sync>;
 pub struct Error {
     /// What is wrong.
     pub fault: Fault,
-    /// How many bytes had been read when it became certain.
+    /// The number of bytes read when that became certain.
     pub at: usize,
 }
 
-/// What is wrong with bytes that do not decode.
+/// What is wrong with bytes that cannot be decoded.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Fault {
@@ -45,31 +45,31 @@ pub enum Fault {
     Overflow,
     /// A length below zero.
     NegativeLength(i64),
-    /// A length over what is allowed, or over that of the array.
+    /// A length over the limit, or over that of the array.
     TooLong {
         /// The length that was announced.
         length: u64,
-        /// The most that is allowed.
+        /// The greatest length allowed.
         limit: usize,
     },
-    /// An array with less elements than it has.
+    /// A length that is too short for the array.
     WrongLength {
         /// The length that was announced.
         length: u64,
-        /// The only one that is possible.
+        /// The length of the array.
         expected: usize,
     },
-    /// A bool that is neither 0 nor 1.
+    /// A `bool` that is neither 0 nor 1.
     InvalidBool(u8),
-    /// A flag of a pointer (an `Option`) that does not say whether there is something behind it.
+    /// A flag of an `Option` or a pointer that is none of the known ones.
     InvalidPointer(u8),
-    /// The id of a mapped pointer that has not been announced, that has another type, or whose value is not whole.
+    /// The id of a mapped pointer that was not announced, that has another type, or whose value is not complete yet.
     UnknownPointer(i64),
     /// Text that is not UTF-8.
     InvalidUtf8,
-    /// The tag of a union that none of its variants has.
+    /// An enum's tag that none of its variants has.
     UnexpectedTag(i64),
-    /// The tag of a typed value is another one.
+    /// A tag that is not the one of the type.
     WrongTag {
         /// The tag of the type.
         expected: i64,
@@ -78,21 +78,21 @@ pub enum Fault {
     },
     /// The value is nested deeper than this limit.
     TooDeep(usize),
-    /// More elements without bytes than this limit.
+    /// The value has more elements without bytes than the limit allows.
     TooManyEmpty {
-        /// The elements that were announced in the sequence at which the limit was passed, each times its memory.
+        /// What was announced by the sequence that exceeded the limit: its elements, each times its size in memory.
         elements: u64,
-        /// The most that is allowed in the whole value.
+        /// The limit for the whole value.
         limit: usize,
     },
     /// A number, a time or a duration that its type cannot hold.
     OutOfRange,
-    /// A validation function or a conversion refused the value; this is its error.
+    /// A validation function or a conversion rejected the value with this error.
     Validation(Refusal),
-    /// The bytes end before the value does: at least so many are missing. Only where they had to be exactly one
+    /// The bytes end before the value does: at least this many are missing. Only where the input must be exactly one
     /// value; see [`from_slice`](crate::from_slice).
     Truncated(NonZeroUsize),
-    /// So many bytes follow the value. Only where the bytes had to be exactly one value.
+    /// This many bytes follow the value. Only where the input must be exactly one value.
     Trailing(usize),
 }
 
@@ -102,19 +102,19 @@ impl fmt::Display for Fault {
             Self::Overflow => f.write_str("varint overflow"),
             Self::NegativeLength(length) => write!(f, "negative length {length}"),
             Self::TooLong { length, limit } => write!(f, "length {length} is over the limit of {limit}"),
-            Self::WrongLength { length, expected } => write!(f, "length {length} instead of {expected}"),
-            Self::InvalidBool(byte) => write!(f, "bool of {byte:#04x}"),
-            Self::InvalidPointer(byte) => write!(f, "pointer flag of {byte:#04x}"),
+            Self::WrongLength { length, expected } => write!(f, "length is {length} instead of {expected}"),
+            Self::InvalidBool(byte) => write!(f, "invalid bool {byte:#04x}"),
+            Self::InvalidPointer(byte) => write!(f, "invalid pointer flag {byte:#04x}"),
             Self::UnknownPointer(id) => write!(f, "unknown pointer {id}"),
             Self::InvalidUtf8 => f.write_str("text is not UTF-8"),
             Self::UnexpectedTag(tag) => write!(f, "unexpected tag {tag}"),
-            Self::WrongTag { expected, found } => write!(f, "tag {found} instead of {expected}"),
+            Self::WrongTag { expected, found } => write!(f, "tag is {found} instead of {expected}"),
             Self::TooDeep(limit) => write!(f, "nested deeper than {limit}"),
             Self::TooManyEmpty { elements, limit } => {
-                write!(f, "{elements} elements without bytes pass the limit of {limit}")
+                write!(f, "{elements} elements without bytes exceed the limit of {limit}")
             }
             Self::OutOfRange => f.write_str("value is out of the range of its type"),
-            Self::Validation(_) => f.write_str("value is refused"),
+            Self::Validation(_) => f.write_str("value was rejected"),
             Self::Truncated(missing) => write!(f, "at least {missing} bytes are missing"),
             Self::Trailing(bytes) => write!(f, "{bytes} bytes follow the value"),
         }
@@ -149,18 +149,18 @@ impl StdError for Error {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// A string, a sequence or a map is longer than the most that its field allows.
+    /// A string, a sequence or a map is longer than its field allows.
     TooLong {
         /// Its length.
         length: usize,
-        /// The most that is allowed.
+        /// The greatest length allowed.
         limit: usize,
     },
     /// The value is nested deeper than this limit.
     TooDeep(usize),
-    /// A time or a duration that 64 bits do not hold in the unit of its encoding.
+    /// A time or a duration that does not fit 64 bits in the unit of its encoding.
     OutOfRange,
-    /// An encoding of the user's own refused the value.
+    /// A custom encoding rejected the value.
     Refused(Refusal),
 }
 
@@ -170,7 +170,7 @@ impl fmt::Display for EncodeError {
             Self::TooLong { length, limit } => write!(f, "length {length} is over the limit of {limit}"),
             Self::TooDeep(limit) => write!(f, "nested deeper than {limit}"),
             Self::OutOfRange => f.write_str("value is out of the range of its encoding"),
-            Self::Refused(_) => f.write_str("value is refused"),
+            Self::Refused(_) => f.write_str("value was rejected"),
         }
     }
 }
@@ -218,7 +218,7 @@ mod tests {
         }
     }
 
-    /// One of each; a new variant does not compile until it is here.
+    /// One of each variant. A new variant does not compile until it is listed here.
     fn faults() -> Vec<Fault> {
         let missing = NonZeroUsize::MIN;
         let all = [
@@ -280,7 +280,7 @@ mod tests {
         all.into()
     }
 
-    /// The texts of an error and of all that is behind it.
+    /// The messages of an error and of its sources.
     fn levels(error: &dyn StdError) -> Vec<String> {
         let (mut levels, mut next) = (Vec::new(), Some(error));
         while let Some(error) = next {
@@ -325,6 +325,6 @@ mod tests {
             assert_eq!(error.to_string(), alloc::format!("{text} (after 77 bytes)"));
         }
         let refused = Error { fault: Fault::Validation("odd".into()), at: 2 };
-        assert_eq!(levels(&refused), ["value is refused (after 2 bytes)", "odd"]);
+        assert_eq!(levels(&refused), ["value was rejected (after 2 bytes)", "odd"]);
     }
 }

@@ -1,6 +1,6 @@
-//! What a value may cost to decode beyond its own bytes.
+//! Limits on what decoding and encoding a value may cost beyond its bytes.
 
-/// Bounds on a value that is being decoded or encoded, for what its size in bytes does not bound.
+/// Limits on what the size of a value in bytes does not bound.
 ///
 /// ```
 /// use mus_format::{Decoded, Fault, Limits, decode_with};
@@ -19,27 +19,30 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// How deep a value may be nested, unless it is set.
+    /// The default limit of nesting.
     pub const DEPTH: usize = 128;
-    /// How many elements without bytes a value may have, unless it is set.
+    /// The default limit of elements without bytes.
     pub const EMPTY_ELEMENTS: usize = 4 << 20;
 
-    /// The defaults.
+    /// Creates the default limits.
     pub const fn new() -> Self {
         Self { depth: Self::DEPTH, empty_elements: Self::EMPTY_ELEMENTS }
     }
 
-    /// How deep a value may be nested: sequences, sets, maps, and the contents of `Option`, `Box`, `Rc` and `Arc` in
-    /// each other. Bounds the stack that decoding needs. Default: 128. A deeper value is refused with
+    /// Sets how deep a value may be nested.
+    ///
+    /// Each sequence, set and map counts as a level, and so does the content of each `Option`, `Box`, `Rc` and `Arc`.
+    /// Bounds the stack that decoding needs. Default: 128. A deeper value fails with
     /// [`Fault::TooDeep`](crate::Fault::TooDeep).
     #[must_use]
     pub const fn depth(self, depth: usize) -> Self {
         Self { depth, ..self }
     }
 
-    /// How many elements without bytes (`()`, structs without fields) a value may have in all; each counts as many
-    /// times as it takes bytes of memory, and at least once. Bounds the work and the memory that no bytes have paid
-    /// for. Default: 4 Mi. More are refused with [`Fault::TooManyEmpty`](crate::Fault::TooManyEmpty).
+    /// Sets how many elements without bytes (`()`, structs without fields) a value may have in total.
+    ///
+    /// Each counts as its size in memory, and at least 1. Bounds the work and the memory that a few bytes can demand.
+    /// Default: 4 Mi. More fail with [`Fault::TooManyEmpty`](crate::Fault::TooManyEmpty).
     #[must_use]
     pub const fn empty_elements(self, elements: usize) -> Self {
         Self { empty_elements: elements, ..self }

@@ -1,4 +1,4 @@
-//! Where encoded values go: a buffer, or a counter that finds out their size. Knows no types.
+//! Destinations of encoded values: a buffer, or a counter that computes their size. Knows nothing of types.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -9,21 +9,22 @@ use crate::error::EncodeError;
 use crate::limits::Limits;
 use crate::varint;
 
-/// What values are encoded into. A value is encoded twice by the same code: into something that counts, and then into a
-/// buffer that is large enough.
+/// The destination of encoded values.
 ///
-/// The first [`fail`](Self::fail) is what the encoding function returns; what is written after it goes nowhere.
+/// The same code encodes a value twice: once to count its bytes, and then into a buffer that is large enough.
+///
+/// The encoding function returns the error of the first [`fail`](Self::fail); what is written after it is discarded.
 pub trait Output: sealed::State {
     /// Writes a byte.
     fn byte(&mut self, byte: u8);
 
-    /// Writes bytes as they are.
+    /// Writes bytes unchanged.
     fn bytes(&mut self, bytes: &[u8]);
 
-    /// Writes the bytes of an array as they are: for numbers of fixed width, faster than [`bytes`](Self::bytes).
+    /// Writes the bytes of an array unchanged. Faster than [`bytes`](Self::bytes) for numbers of fixed width.
     fn fixed<const N: usize>(&mut self, bytes: [u8; N]);
 
-    /// Writes many arrays one after the other.
+    /// Writes arrays one after the other.
     #[doc(hidden)]
     fn all_fixed<const N: usize>(&mut self, arrays: impl ExactSizeIterator<Item = [u8; N]>);
 
@@ -42,14 +43,14 @@ pub trait Output: sealed::State {
         self.varint(tag.cast_unsigned());
     }
 
-    /// The value cannot be written, and this is why. The first reason counts.
+    /// Reports that the value cannot be written, and why. The first error counts.
     #[cold]
     fn fail(&mut self, error: EncodeError) {
         self.state().fail(error);
     }
 
-    /// Writes what is one level deeper: the elements of a sequence, the content of a pointer. Where the value is
-    /// deeper than the limit, nothing is written and encoding fails.
+    /// Writes what is one level deeper: the elements of a sequence, or the content of a pointer. At a level over the
+    /// limit, nothing is written and encoding fails.
     #[inline]
     fn nest(&mut self, write: impl FnOnce(&mut Self)) {
         if self.state().enter() {
@@ -58,8 +59,8 @@ pub trait Output: sealed::State {
         }
     }
 
-    /// The id of a pointer in this value, and whether it is the first time that it is met. Ids begin at 0, and pointers
-    /// of all types share them.
+    /// Returns the id of a pointer in this value, and whether the pointer is new. Ids begin at 0 and are shared by
+    /// pointers of all types.
     fn pointer<T: ?Sized + 'static>(&mut self, address: usize) -> (u64, bool) {
         self.state().pointer(address, TypeId::of::<T>())
     }
@@ -68,24 +69,24 @@ pub trait Output: sealed::State {
 pub(crate) mod sealed {
     use super::Encoding;
 
-    /// Outputs are those of this crate.
+    /// Only this crate has outputs.
     #[expect(unnameable_types, reason = "only this crate implements or reads it")]
     pub trait State {
         fn state(&mut self) -> &mut Encoding;
     }
 }
 
-/// What is remembered of one value while it is encoded.
+/// The state of encoding one value.
 #[derive(Debug)]
 #[expect(unnameable_types, reason = "only this crate implements or reads it")]
 pub struct Encoding {
-    /// How many levels deeper the value may go; far below zero once encoding has failed.
+    /// The number of levels left. Far below zero once encoding has failed.
     depth: isize,
     max_depth: usize,
     rare: Option<Box<Rare>>,
 }
 
-/// What few values need.
+/// State that few values need.
 #[derive(Debug, Default)]
 struct Rare {
     error: Option<EncodeError>,
@@ -128,7 +129,8 @@ impl Encoding {
     #[cold]
     fn fail(&mut self, error: EncodeError) {
         self.rare().error.get_or_insert(error);
-        // Nothing is entered any more: a value that shares its parts would otherwise be walked to its end.
+        // No level is entered any more. A value that shares its parts can be exponentially larger than its memory, and
+        // would otherwise be walked to its end.
         self.depth = isize::MIN / 2;
     }
 
@@ -151,7 +153,7 @@ impl Rare {
     }
 }
 
-/// Writes at the end of a buffer.
+/// Appends to a buffer.
 pub(crate) struct Buffer<'a> {
     out: &'a mut Vec<u8>,
     encoding: Encoding,
@@ -183,7 +185,7 @@ impl Buffer<'_> {
         }
     }
 
-    /// Writes a number where there may be no room for more bytes than it takes.
+    /// Writes a number where the buffer may have room for no more bytes than it takes.
     #[cold]
     fn varint_at_the_end(&mut self, value: u64) {
         let (bytes, len) = varint::bytes(value);

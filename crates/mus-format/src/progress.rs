@@ -1,5 +1,8 @@
-//! Decoding a value while it arrives. The first attempt decodes at once; only what was not whole then is scanned, from
-//! where the last scan stopped, until its end is there. Knows no types but their shapes.
+//! Decodes a value that arrives in pieces. Knows types only by their shapes.
+//!
+//! The first attempt decodes, because most values arrive whole. If bytes are missing, the value is scanned by its
+//! shape, and each scan resumes where the last one stopped. Once its end is there, the value is decoded a second and
+//! last time. So each byte is looked at a bounded number of times, however the value is cut.
 
 mod scanner;
 
@@ -9,15 +12,14 @@ use self::scanner::{Scan, Scanner};
 use crate::decode::{Decode, Decoded, decode_with};
 use crate::limits::Limits;
 
-/// What is remembered of a value that has only begun to arrive, so that the work on it is linear however its bytes are
-/// cut.
+/// The state of decoding a value that arrives in pieces, in time linear in its size.
 ///
-/// Each call gets all bytes of the value that have arrived until then, from its first one on, and is for the same type.
-/// After a value or a fault the next one can begin.
+/// Each call is given all bytes of the value that have arrived, from the first one on, and decodes the same type. After
+/// a value or a fault, the same `Progress` can be used for the next value.
 ///
-/// The answers are those of [`decode`](crate::decode()), only that what is wrong with the *content* of a value whose
-/// bytes fit its type may be told no sooner than it is whole: text that is not UTF-8, numbers out of range, what a
-/// validation function refuses, ids of pointers that have another type.
+/// The results are those of [`decode`](crate::decode()), with one difference. If the bytes fit the type but their
+/// *content* is invalid, that may be reported only once the value is complete. This concerns text that is not UTF-8,
+/// numbers out of range, values that a validation function rejects, and ids of pointers of another type.
 ///
 /// ```
 /// use mus_format::{Decoded, Limits, Progress};
@@ -36,15 +38,15 @@ use crate::limits::Limits;
 /// ```
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Where the scan stopped, once there was one.
+    /// The scan, if the first attempt to decode found bytes missing.
     scanner: Option<Box<Scanner>>,
 }
 
 impl Progress {
-    /// Decodes a value from the start of `bytes`, or says how many more are needed at least.
+    /// Decodes a value from the start of `bytes`, or returns how many more are needed at least.
     ///
-    /// What is asked for counts what must follow in the whole value. Elements of a size that is not known, however many
-    /// are announced, add at most 64 KiB to it.
+    /// The number of missing bytes covers the rest of the whole value. Elements of variable size, however many are
+    /// announced, add at most 64 KiB to it.
     #[inline]
     pub fn decode<'de, T: Decode<'de>>(&mut self, bytes: &'de [u8], limits: &Limits) -> Decoded<T> {
         if self.scanner.is_none() {
@@ -56,7 +58,7 @@ impl Progress {
         self.scan(bytes, limits)
     }
 
-    /// Goes on with a value of which not all was there at first.
+    /// Resumes with a value that was incomplete at the first attempt.
     #[inline(never)]
     fn scan<'de, T: Decode<'de>>(&mut self, bytes: &'de [u8], limits: &Limits) -> Decoded<T> {
         let begun = || Box::new(Scanner::new(const { &[T::SHAPE] }, limits));

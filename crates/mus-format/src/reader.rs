@@ -1,5 +1,5 @@
-//! The bytes that are being decoded, and what is remembered while they are: where reading stands, what the value may
-//! still cost, and why it stopped. Knows no types.
+//! The bytes of a value, and the state of decoding it: the position, the budgets that are left, and why reading
+//! stopped. Knows nothing of types.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -13,43 +13,37 @@ use crate::limits::Limits;
 use crate::shape::Shape;
 use crate::varint::{self, Found, Unsigned};
 
-/// Decoding has stopped. Why and where is in the [`Reader`], so that this takes no room and numbers are returned in
-/// registers.
+/// Decoding has stopped.
+///
+/// Why and where is in the [`Reader`], so that this has no size and numbers are returned in registers.
 #[derive(Debug)]
 #[must_use]
 pub struct Stopped(());
 
-/// The bytes of a value, read from the start.
+/// Reads the bytes of a value from the start.
 ///
-/// Its methods return [`Stopped`] when the bytes end or do not fit the type; it is passed on with `?`, and nothing more
-/// is read.
+/// Its methods return [`Stopped`] if the bytes end or do not fit the type. Pass it on with `?` and read no more.
 #[derive(Debug)]
 pub struct Reader<'de> {
     rest: &'de [u8],
     length: usize,
     depth: usize,
     empty_elements: usize,
-    /// How much memory may still be reserved beyond [`SMALL`] before elements are there.
+    /// The memory that may still be reserved beyond [`SMALL`] before elements are decoded.
     reservable: usize,
     limits: Limits,
-    /// Why reading stopped, if the bytes ended: how many more are needed at least.
+    /// How many more bytes are needed at least, if reading stopped because they ended.
     missing: usize,
     rare: Option<Box<Rare>>,
 }
 
-/// What few values need.
+/// State that few values need.
 #[derive(Debug, Default)]
 struct Rare {
-    /// Why reading stopped, if the bytes do not fit.
+    /// Why reading stopped, if the bytes do not fit the type.
     error: Option<Error>,
     pointers: Vec<Option<Box<dyn Any>>>,
 }
-
-/// Memory that a sequence may reserve before its elements are there.
-const SMALL: usize = 64 << 10;
-
-/// The most that a bound says of elements whose size is not known.
-pub(crate) const MAX_COUNTED: usize = 64 << 10;
 
 impl<'de> Reader<'de> {
     #[inline]
@@ -66,13 +60,13 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// How many bytes have been read.
+    /// Returns the number of bytes read.
     #[inline]
     pub const fn position(&self) -> usize {
         self.length - self.rest.len()
     }
 
-    /// How many bytes there are that have not been read.
+    /// Returns the number of bytes not yet read.
     #[inline]
     pub const fn remaining(&self) -> usize {
         self.rest.len()
@@ -90,7 +84,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Reads so many bytes.
+    /// Reads `count` bytes.
     #[inline]
     pub fn take(&mut self, count: usize) -> Result<&'de [u8], Stopped> {
         match self.rest.split_at_checked(count) {
@@ -102,7 +96,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Reads as many bytes as the array has.
+    /// Reads an array of bytes.
     #[inline]
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Stopped> {
         match self.rest.split_first_chunk() {
@@ -114,7 +108,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Reads a varint: `u8`, `u16`, `u32` or `u64`. More bits than that are an [`Overflow`](Fault::Overflow).
+    /// Reads a varint: `u8`, `u16`, `u32` or `u64`. A number that does not fit is an [`Overflow`](Fault::Overflow).
     #[inline]
     pub fn varint<U: Unsigned>(&mut self) -> Result<U, Stopped> {
         match self.rest {
@@ -155,7 +149,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Reads a zigzag varint: the value has as many bits as `U`.
+    /// Reads a zigzag varint of the width of `U`.
     #[inline]
     pub fn zigzag<U: Unsigned + Into<u64>>(&mut self) -> Result<i64, Stopped> {
         Ok(varint::unzigzag(self.varint::<U>()?.into()))
@@ -167,7 +161,7 @@ impl<'de> Reader<'de> {
         Ok(self.varint::<u64>()?.cast_signed())
     }
 
-    /// Reads a tag that must be this one.
+    /// Reads a tag and checks that it is `expected`.
     #[inline]
     pub fn expect_tag(&mut self, expected: i64) -> Result<(), Stopped> {
         match self.tag()? {
@@ -187,15 +181,17 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Reads a length in the encoding `L`, at most `max`, and so many bytes.
+    /// Reads a length in the encoding `L`, at most `max`, and then that many bytes.
     #[inline]
     pub fn bytes<L: Length>(&mut self, max: usize) -> Result<&'de [u8], Stopped> {
         let length = self.length::<L>(max)?;
         self.take(length)
     }
 
-    /// Makes sure that so many elements can follow: that there are as many bytes as they need at least or, where
-    /// they need none, that the value may have so many. `size` is the size of an element in memory.
+    /// Checks that `count` elements can follow.
+    ///
+    /// There must be at least the bytes that they need. Elements that need none are charged to the budget for elements
+    /// without bytes. `size` is the size of an element in memory.
     #[inline]
     pub fn expect_elements(&mut self, count: usize, shape: &Shape, size: usize) -> Result<(), Stopped> {
         if shape.min_size() == 0 {
@@ -211,7 +207,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Takes elements without bytes off the budget.
+    /// Charges the budget for elements without bytes.
     #[inline]
     fn charge(&mut self, count: usize, cost: usize) -> Result<(), Stopped> {
         match count.checked_mul(cost).and_then(|all| self.empty_elements.checked_sub(all)) {
@@ -226,8 +222,9 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// For how many of `count` elements room may be made before they are decoded: what is large in memory must be
-    /// backed by bytes, and bytes back it once.
+    /// Returns for how many of `count` elements memory may be reserved before they are decoded.
+    ///
+    /// Large reservations must be backed by bytes of the value, and each byte backs memory once.
     #[inline]
     pub fn capacity(&mut self, count: usize, size: usize) -> usize {
         match count.checked_mul(size) {
@@ -243,7 +240,7 @@ impl<'de> Reader<'de> {
         capacity
     }
 
-    /// Reads what is one level deeper: the elements of a sequence, the content of a pointer.
+    /// Reads what is one level deeper: the elements of a sequence, or the content of a pointer.
     #[inline]
     pub fn nest<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Stopped>) -> Result<T, Stopped> {
         let Some(depth) = self.depth.checked_sub(1) else {
@@ -255,7 +252,7 @@ impl<'de> Reader<'de> {
         value
     }
 
-    /// Reads the content of a pointer that has the encoding of its content, one level deeper.
+    /// Reads the content of a pointer that is encoded as its content, one level deeper.
     #[inline]
     pub(crate) fn nest_content<T>(
         &mut self,
@@ -270,7 +267,7 @@ impl<'de> Reader<'de> {
         })
     }
 
-    /// Stops because no bytes that may still arrive can make a value of this.
+    /// Stops because no further input can make this valid.
     #[cold]
     pub fn invalid(&mut self, fault: Fault) -> Stopped {
         self.invalid_after(0, fault)
@@ -288,7 +285,7 @@ impl<'de> Reader<'de> {
     #[cold]
     pub fn incomplete(&mut self, missing: usize) -> Stopped {
         self.missing = missing;
-        // Who has been told of a fault may have tried something else.
+        // A caller that was told of a fault may have tried something else, so an older one must not win.
         if let Some(rare) = &mut self.rare {
             rare.error = None;
         }
@@ -299,7 +296,7 @@ impl<'de> Reader<'de> {
         self.rare.get_or_insert_default()
     }
 
-    /// Reads the flag of a mapped pointer: whether there is one. A wrong flag is not read over, as in Go.
+    /// Reads the flag of a mapped pointer and returns whether there is one. A wrong flag is not consumed, as in Go.
     pub(crate) fn mapped_flag(&mut self, nullable: bool) -> Result<bool, Stopped> {
         match self.rest {
             [mapped::NONE, rest @ ..] if nullable => {
@@ -324,7 +321,7 @@ impl<'de> Reader<'de> {
         let place = usize::try_from(id).unwrap_or(usize::MAX);
         let pointers = &mut self.rare().pointers;
         if place == pointers.len() {
-            // The place is taken now: the value may contain further pointers.
+            // The id is taken before the value is read: pointers inside it have higher ids.
             pointers.push(None);
             let pointer = read(self)?;
             self.rare().pointers[place] = Some(Box::new(pointer.clone()));
@@ -336,7 +333,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// The answer once the value has been read.
+    /// Turns the outcome of reading into the result of decoding.
     #[inline]
     pub(crate) fn finish<T>(self, value: Result<T, Stopped>) -> Decoded<T> {
         let at = self.position();
@@ -354,7 +351,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// The same where the bytes must be exactly the value.
+    /// The same if the bytes must be exactly one value.
     #[inline]
     pub(crate) fn finish_whole<T>(self, value: Result<T, Stopped>) -> Result<T, Error> {
         let (at, trailing) = (self.position(), self.remaining());
@@ -370,7 +367,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Why reading stopped: so many bytes are missing, or what is wrong.
+    /// Returns why reading stopped: the number of missing bytes, or what is wrong.
     #[cold]
     fn why(self, _: Stopped) -> Result<NonZeroUsize, Error> {
         match self.rare.and_then(|rare| rare.error) {
@@ -389,7 +386,13 @@ impl<'de> Reader<'de> {
     }
 }
 
-/// Drops it out of the way of values that have nothing to drop.
+/// Memory that a sequence may reserve before its elements are decoded.
+const SMALL: usize = 64 << 10;
+
+/// The most bytes that are reported missing for elements of variable size.
+pub(crate) const MAX_COUNTED: usize = 64 << 10;
+
+/// Drops the state, out of line so that values without any do not pay for it.
 #[cold]
 fn forget(rare: Box<Rare>) {
     drop(rare);

@@ -1,16 +1,16 @@
-//! What a type looks like on the wire, as a constant: enough to find a value's end without decoding it. Knows no
-//! values and no bytes.
+//! The layout of a type on the wire, as a constant from which the end of a value can be found without decoding it.
+//! Knows nothing of values and bytes.
 
 use core::fmt;
 
 use crate::encoding::Length;
 use crate::varint::{self, Unsigned};
 
-/// What a type looks like on the wire. [`Progress`](crate::Progress) finds the end of a value by it.
+/// The layout of a type on the wire. [`Progress`](crate::Progress) uses it to find the end of a value.
 ///
-/// The derive makes it; in an implementation by hand it is put together from that of the parts, in the order in which
-/// they are decoded. Where a type can contain itself (behind a sequence, a map, an `Option`, a `Box`, or in an enum),
-/// the part is given as a function, so that no constant needs itself.
+/// The derive generates it. An implementation by hand composes it from the shapes of the parts, in the order in which
+/// they are decoded. Where a type can contain itself (in a sequence, a map, an `Option`, a `Box` or an enum), the parts
+/// are given as a function, so that no constant depends on itself.
 ///
 /// ```
 /// use mus_format::{Decode, Encode, Output, Reader, Shape, Stopped};
@@ -46,30 +46,30 @@ pub struct Shape {
 /// Shapes that follow each other.
 pub(crate) type Row = &'static [Shape];
 
-/// The variants of a union: the tag of each and its fields.
+/// The variants of an enum: the tag and the fields of each.
 pub(crate) type Variants = &'static [(i64, Row)];
 
-// A tag of its own is found sooner than one that hides in a field.
+// `repr(u8)` gives it a discriminant of its own. One hidden in the niche of a field takes longer to read.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// So many bytes as `min_size` says.
+    /// `min_size` bytes, whatever they hold.
     Fixed,
     Bool,
-    /// A number of so many bits.
+    /// A number of this many bits.
     Varint(u32),
-    /// A length, and so many bytes.
+    /// A length, then that many bytes.
     Bytes(LengthRule),
-    /// A length, and so many times the row.
+    /// A length, then the row that many times.
     Sequence {
         length: LengthRule,
-        /// What one element costs of the budget if it has no bytes.
+        /// What an element costs of the budget if it has no bytes.
         cost: usize,
         row: fn() -> Row,
     },
-    /// A flag, and perhaps the row.
+    /// A flag, then the row if there is a value.
     Optional(fn() -> Row),
-    /// A flag, an id, and the row if the id is new.
+    /// A flag, an id, then the row if the id is new.
     Mapped {
         nullable: bool,
         row: fn() -> Row,
@@ -81,17 +81,17 @@ pub(crate) enum Kind {
         row: fn() -> Row,
     },
     Fields(Row),
-    /// A tag that must be this one, and the fields.
+    /// A constant tag, then the fields.
     Tagged(i64, Row),
     Union(fn() -> Variants),
 }
 
-/// How a length is written, and which are allowed.
+/// How a length is written, and which lengths are allowed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LengthRule {
     pub(crate) encoding: LengthEncoding,
     pub(crate) max: usize,
-    /// The only one that is allowed, of an array.
+    /// The only length allowed, for an array.
     pub(crate) exact: Option<usize>,
 }
 
@@ -108,7 +108,7 @@ pub enum LengthEncoding {
 }
 
 impl LengthEncoding {
-    /// How a description names it; the usual one is not named.
+    /// Returns its name in a description. The default has none.
     pub(crate) const fn name(self) -> Option<&'static str> {
         match self {
             Self::Positive => None,
@@ -126,7 +126,7 @@ impl LengthEncoding {
 }
 
 impl Shape {
-    /// So many bytes, whatever they hold.
+    /// `size` bytes, whatever they hold.
     pub const fn fixed(size: usize) -> Self {
         Self { kind: Kind::Fixed, min_size: size }
     }
@@ -136,25 +136,25 @@ impl Shape {
         Self { kind: Kind::Bool, min_size: 1 }
     }
 
-    /// A varint of a type's width.
+    /// A varint of the width of `U`.
     pub const fn varint<U: Unsigned>() -> Self {
         Self { kind: Kind::Varint(U::BITS), min_size: 1 }
     }
 
-    /// A length, at most `max`, and so many bytes.
+    /// A length of at most `max`, then that many bytes.
     pub const fn bytes<L: Length>(max: usize) -> Self {
         let length = LengthRule { encoding: L::ENCODING, max, exact: None };
         Self { kind: Kind::Bytes(length), min_size: L::ENCODING.min_size() }
     }
 
-    /// A length, at most `max`, and so many elements. The row is what makes up one element (of a map: key and value),
-    /// `size` its size in memory.
+    /// A length of at most `max`, then that many elements. `row` is the layout of one element (in a map: key and
+    /// value), `size` its size in memory.
     pub const fn sequence<L: Length>(max: usize, size: usize, row: fn() -> &'static [Self]) -> Self {
         let length = LengthRule { encoding: L::ENCODING, max, exact: None };
         Self::elements(length, size, row)
     }
 
-    /// The length of an array, which is at most `max`, and its elements, as in [`Shape::sequence`].
+    /// The length of an array, which is at most `max`, then its elements, as in [`Shape::sequence`].
     pub const fn array<L: Length>(
         max: usize,
         length: usize,
@@ -170,19 +170,19 @@ impl Shape {
         Self { kind, min_size: length.encoding.min_size() }
     }
 
-    /// What an `Option` is: a flag, and behind it perhaps what the row says, one level deeper.
+    /// An `Option`: a flag, then the row if there is a value, one level deeper.
     pub const fn optional(row: fn() -> &'static [Self]) -> Self {
         Self { kind: Kind::Optional(row), min_size: 1 }
     }
 
-    /// What a mapped pointer is: a flag, an id, and behind a new id what the row says, one level deeper. `nullable`:
-    /// whether the flag may say that there is none.
+    /// A mapped pointer: a flag, an id, then the row if the id is new, one level deeper. If `nullable`, the flag may
+    /// say that there is no pointer.
     pub const fn mapped(nullable: bool, row: fn() -> &'static [Self]) -> Self {
         Self { kind: Kind::Mapped { nullable, row }, min_size: if nullable { 1 } else { 2 } }
     }
 
-    /// What a `Box` is: what the row says, one level deeper. `min_size` is the least that the row takes, and `size` its
-    /// size in memory.
+    /// A `Box`: the row, one level deeper. `min_size` is the least that the row takes on the wire, `size` its size in
+    /// memory.
     pub const fn nested(min_size: usize, size: usize, row: fn() -> &'static [Self]) -> Self {
         Self { kind: Kind::Nested { cost: empty_cost(size), row }, min_size }
     }
@@ -194,23 +194,23 @@ impl Shape {
         Self { kind, min_size }
     }
 
-    /// A tag that is always the same, and fields.
+    /// A constant tag, then fields.
     pub const fn tagged(tag: i64, fields: &'static [Self]) -> Self {
         let size = varint::len(tag.cast_unsigned());
         Self { kind: Kind::Tagged(tag, fields), min_size: size.saturating_add(min_size(fields)) }
     }
 
-    /// A tag, and the fields of the variant that it stands for.
+    /// An enum: a tag, then the fields of the variant with that tag.
     pub const fn union(variants: fn() -> &'static [(i64, &'static [Self])]) -> Self {
         Self { kind: Kind::Union(variants), min_size: 1 }
     }
 
-    /// The least number of bytes that a value takes. It is 0 only if every value takes none.
+    /// Returns the least number of bytes that a value takes. It is 0 only if every value takes none.
     pub const fn min_size(&self) -> usize {
         self.min_size
     }
 
-    /// Whether all values take the same number of bytes, whatever these hold.
+    /// Returns whether all values have the same size, and no byte of it needs to be checked.
     pub(crate) const fn is_fixed(&self) -> bool {
         matches!(self.kind, Kind::Fixed)
     }
@@ -220,7 +220,7 @@ impl Shape {
     }
 }
 
-/// The least that the shapes take one after the other.
+/// Returns the least number of bytes that the shapes take in sequence.
 pub(crate) const fn min_size(mut row: &[Shape]) -> usize {
     let mut sum: usize = 0;
     while let [first, rest @ ..] = row {
@@ -240,13 +240,13 @@ pub(crate) const fn is_fixed(mut row: &[Shape]) -> bool {
     true
 }
 
-/// What an element of this size in memory costs of the budget if it has no bytes.
+/// Returns what an element without bytes costs of the budget, by its size in memory.
 pub(crate) const fn empty_cost(size: usize) -> usize {
     if size == 0 { 1 } else { size }
 }
 
 impl fmt::Debug for Shape {
-    /// One level of it: a type may contain itself.
+    /// Shows one level, because a type may contain itself.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self.kind {
             Kind::Fixed => "Fixed",

@@ -1,4 +1,4 @@
-//! Tuples, which are structs without names, and what has no bytes.
+//! Tuples, which are encoded like structs, and types without bytes.
 
 use core::marker::PhantomData;
 

@@ -1,17 +1,17 @@
-//! The integers of the wire: LEB128, seven bits a byte, least significant first. Knows neither readers nor outputs.
+//! Varints: LEB128, seven bits per byte, least significant first. Knows nothing of readers and outputs.
 //!
-//! A number that does not fit its type is refused at the last byte that could have been its own; over-long forms
-//! within that limit are accepted, as in Go. (Go accepts 8-bit numbers of any length and drops their high bits; here
-//! they have a limit like the others.)
+//! A number that does not fit its type is refused at the last byte it could have. Longer forms than necessary are
+//! accepted within that limit, as in Go. (Go accepts 8-bit numbers of any length and drops their high bits. Here they
+//! have a limit like the others.)
 
-/// The unsigned integers that stand on the wire as varints: `u8`, `u16`, `u32` and `u64`.
+/// The unsigned integers that are encoded as varints: `u8`, `u16`, `u32` and `u64`.
 ///
-/// Signed ones are mapped to them first: zigzag, or, where the wire calls them *positive*, their bits as they are.
+/// Signed integers are mapped to these first: by zigzag, or as their unchanged bits in the encoding called *positive*.
 pub trait Unsigned: Copy + sealed::Sealed {
-    /// How many bits the type has.
+    /// The number of bits of the type.
     const BITS: u32;
 
-    /// The lowest bits of a number.
+    /// Returns the lowest bits of a number.
     #[doc(hidden)]
     fn truncated(value: u64) -> Self;
 }
@@ -36,34 +36,32 @@ macro_rules! unsigned {
 }
 unsigned!(u8, u16, u32, u64);
 
-/// What is found at the start of some bytes.
+/// What was found at the start of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// A number, and how many bytes it takes.
+    /// A number, and the bytes it takes.
     Number(u64, usize),
     /// The bytes end inside it.
     Cut,
-    /// It has more bits than its type: certain after this many bytes.
+    /// The number has more bits than its type, which is certain after this many bytes.
     Overflow(usize),
 }
 
-/// The most bytes that a number of so many bits takes.
+/// Returns the most bytes that a number of `bits` bits takes.
 pub(crate) const fn max_len(bits: u32) -> usize {
     bits.div_ceil(7) as usize
 }
 
-/// How many bytes a number takes.
+/// Returns the number of bytes that a number takes.
 #[inline]
 pub(crate) const fn len(value: u64) -> usize {
-    // Bits over 7, rounded up, without a division: 9/64 is close enough to 1/7 for 1 to 64 bits.
+    // The bits divided by 7, rounded up. 9/64 is close enough to 1/7 for 1 to 64 bits, and avoids a division.
     let bits = u64::BITS - (value | 1).leading_zeros();
     ((bits * 9 + 64) >> 6) as usize
 }
 
-/// In each of eight bytes, the bit that says that the number goes on.
-const CONTINUES: u64 = 0x8080_8080_8080_8080;
-
-/// How many bytes the number takes that begins these, if that is less than a number of so many bits may take.
+/// Returns the length of the number at the start of `bytes`, if it is shorter than the longest number of `bits` bits.
+/// Shorter ones cannot overflow.
 #[inline]
 pub(crate) const fn short_len(bytes: [u8; 8], bits: u32) -> Option<usize> {
     let ends = !u64::from_le_bytes(bytes) & CONTINUES;
@@ -71,8 +69,11 @@ pub(crate) const fn short_len(bytes: [u8; 8], bits: u32) -> Option<usize> {
     if ends != 0 && len < max_len(bits) { Some(len) } else { None }
 }
 
-/// Finds a number of so many bits at the start of bytes that surely hold it whole: eight of them at once, so that it
-/// hardly matters how many they are. Where there are fewer than ten, [`find`] knows.
+/// The bit in each of eight bytes that says that another byte follows.
+const CONTINUES: u64 = 0x8080_8080_8080_8080;
+
+/// Finds a number of `bits` bits, looking at eight bytes at once, so that its length hardly matters. Needs ten bytes,
+/// which surely hold all of it, and returns `None` if there are fewer; [`find`] does without.
 #[inline]
 pub(crate) fn find_at_once(bytes: &[u8], bits: u32) -> Option<Found> {
     let Some((first, [ninth, tenth, ..])) = bytes.split_first_chunk() else { return None };
@@ -80,7 +81,7 @@ pub(crate) fn find_at_once(bytes: &[u8], bits: u32) -> Option<Found> {
     let ends = !word & CONTINUES;
     let most = max_len(bits);
     let (value, taken, last) = if ends != 0 {
-        // Up to the last byte of the number.
+        // Keep the bytes of the number.
         let word = word & (ends ^ (ends - 1));
         let taken = (ends.trailing_zeros() as usize + 1) / 8;
         (groups(word), taken, (word >> (8 * (taken - 1))) as u8)
@@ -89,12 +90,12 @@ pub(crate) fn find_at_once(bytes: &[u8], bits: u32) -> Option<Found> {
     } else {
         (groups(word) | u64::from(ninth & 0x7f) << 56 | u64::from(*tenth) << 63, 10, *tenth)
     };
-    // Of the last possible byte, only some bits are the number's.
+    // Only some bits of the last possible byte belong to the number.
     let fits = taken < most || taken == most && u32::from(last) >> (bits - 7 * (most as u32 - 1)) == 0;
     Some(if fits { Found::Number(value, taken) } else { Found::Overflow(most) })
 }
 
-/// Finds a number of so many bits at the start of `bytes`, byte by byte.
+/// Finds a number of `bits` bits at the start of `bytes`, byte by byte.
 #[inline(never)]
 pub(crate) fn find(bytes: &[u8], bits: u32) -> Found {
     let most = max_len(bits);
@@ -111,7 +112,7 @@ pub(crate) fn find(bytes: &[u8], bits: u32) -> Found {
     Found::Cut
 }
 
-/// The lowest seven bits of each of eight bytes, side by side.
+/// Joins the lowest seven bits of each of eight bytes.
 #[inline]
 const fn groups(word: u64) -> u64 {
     let word = word & 0x7f7f_7f7f_7f7f_7f7f;
@@ -120,7 +121,8 @@ const fn groups(word: u64) -> u64 {
     (word & 0x0fff_ffff) | ((word & 0x0fff_ffff_0000_0000) >> 4)
 }
 
-/// The bytes of a number, and how many of them there are. Found at once, as a branch for each could not be foretold.
+/// Returns the bytes of a number, and how many there are. Computed without branches, which would be mispredicted on
+/// numbers of mixed lengths.
 #[inline]
 pub(crate) const fn bytes(value: u64) -> ([u8; 16], usize) {
     let len = len(value);
@@ -131,7 +133,7 @@ pub(crate) const fn bytes(value: u64) -> ([u8; 16], usize) {
     ((first as u128 | (last as u128) << 64).to_le_bytes(), len)
 }
 
-/// The lowest 56 bits of a number, seven in each byte.
+/// Spreads the lowest 56 bits of a number over eight bytes, seven in each.
 #[inline]
 const fn spread(value: u64) -> u64 {
     let value = (value & 0x0fff_ffff) | ((value & 0x00ff_ffff_f000_0000) << 4);
@@ -139,14 +141,14 @@ const fn spread(value: u64) -> u64 {
     (value & 0x007f_007f_007f_007f) | ((value & 0x3f80_3f80_3f80_3f80) << 1)
 }
 
-/// Maps a signed number to an unsigned one so that small ones of either sign stay small: 0, -1, 1, -2 become
-/// 0, 1, 2, 3. The result fits the width of the type that the number came from.
+/// Maps a signed number to an unsigned one so that small numbers of either sign stay small: 0, -1, 1, -2 become 0, 1,
+/// 2, 3. The result fits the width of the original type.
 #[inline]
 pub(crate) const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
-/// Undoes [`zigzag`].
+/// Reverses [`zigzag`].
 #[inline]
 pub(crate) const fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()

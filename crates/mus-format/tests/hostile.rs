@@ -380,7 +380,7 @@ fn pointers_that_are_unknown_are_refused() {
     assert_eq!(two(&[2, 1]), ("unknown pointer 1".into(), 2));
     assert_eq!(two(&[&[2][..], &varint(u64::MAX)].concat()), ("unknown pointer -1".into(), 11));
     assert_eq!(two(&[2, 0, 5, 2, 0]), ("unknown pointer 0".into(), 5));
-    assert_eq!(two(&[1]), ("pointer flag of 0x01".into(), 0));
+    assert_eq!(two(&[1]), ("invalid pointer flag 0x01".into(), 0));
     // A pointer to what is not whole yet: a cycle.
     assert_eq!(fault(decode::<Link>(&[1, 2, 0, 1, 2, 0]).map(drop)), ("unknown pointer 0".into(), 6));
 }

@@ -1,5 +1,5 @@
-//! The syntax of `#[mus(..)]`: from tokens to options that exist, stand where they may and have a value of their kind.
-//! Whether they go together is not decided here.
+//! The syntax of `#[mus(..)]`. Parses options, and checks that each exists, is allowed in its place, and has the right
+//! kind of value. Whether options can be combined is decided by the caller.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::buffer::Cursor;
@@ -14,15 +14,15 @@ use syn::{
 use super::options::{Place, Specification, Takes, allowed};
 use crate::errors::Errors;
 
-/// An option as it was written.
+/// An option as written.
 pub(crate) struct Item {
     pub(crate) name: Ident,
     pub(crate) value: Value,
-    /// Where it ends: the span of its last token.
+    /// The span of its last token.
     pub(crate) end: Span,
 }
 
-/// What stood behind the name of an option.
+/// The value of an option.
 pub(crate) enum Value {
     Nothing,
     Tag(i64),
@@ -35,12 +35,12 @@ pub(crate) enum Value {
     Options(Vec<Item>),
 }
 
-/// The options in all `#[mus(..)]` among the attributes of a place; what is wrong with the others goes to `errors`.
+/// Returns the options in all `#[mus(..)]` among the attributes. Mistakes go to `errors`.
 pub(crate) fn items(attributes: &[Attribute], place: Place, errors: &mut Errors) -> Vec<Item> {
     let mut items = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("mus")) {
         let Meta::List(list) = &attribute.meta else {
-            errors.push(Error::new_spanned(&attribute.meta, "options stand in parentheses: `#[mus(..)]`"));
+            errors.push(Error::new_spanned(&attribute.meta, "expected options in parentheses: `#[mus(..)]`"));
             continue;
         };
         let parsed = list.parse_args_with(|input: ParseStream<'_>| {
@@ -52,7 +52,7 @@ pub(crate) fn items(attributes: &[Attribute], place: Place, errors: &mut Errors)
     items
 }
 
-/// Reads all of the input: an option with a mistake is passed over, up to the next comma.
+/// Parses all of the input. An option with a mistake is skipped, up to the next comma.
 fn items_of(input: ParseStream<'_>, place: Place, items: &mut Vec<Item>, errors: &mut Errors) {
     while !input.is_empty() {
         match item(input, place, errors).and_then(|item| separator(input).map(|()| item)) {
@@ -68,13 +68,13 @@ fn items_of(input: ParseStream<'_>, place: Place, items: &mut Vec<Item>, errors:
 fn item(input: ParseStream<'_>, place: Place, errors: &mut Errors) -> Result<Item> {
     let name = input
         .call(Ident::parse_any)
-        .map_err(|error| Error::new(error.span(), format!("an option is expected: {}", allowed(place))))?;
+        .map_err(|error| Error::new(error.span(), format!("expected an option: {}", allowed(place))))?;
     let Some(option) = Specification::find(&name.to_string()) else {
         let text = format!("unknown option `{name}`: {place} takes {}", allowed(place));
         return Err(Error::new_spanned(&name, text));
     };
     if !option.stands_on(place) {
-        let text = format!("`{name}` cannot stand on {place}: it stands on {}", option.places());
+        let text = format!("`{name}` is not an option of {place}: use it on {}", option.places());
         return Err(Error::new_spanned(&name, text));
     }
     let before = input.cursor();
@@ -83,7 +83,7 @@ fn item(input: ParseStream<'_>, place: Place, errors: &mut Errors) -> Result<Ite
     Ok(Item { name, value, end })
 }
 
-/// What stands behind the name of an option.
+/// Parses the value of an option.
 fn value(name: &Ident, takes: Takes, input: ParseStream<'_>, errors: &mut Errors) -> Result<Value> {
     match takes {
         Takes::Nothing if input.peek(Token![=]) || input.peek(token::Paren) => {
@@ -95,7 +95,7 @@ fn value(name: &Ident, takes: Takes, input: ParseStream<'_>, errors: &mut Errors
         Takes::Size => assigned(
             name,
             input,
-            "a constant of type `usize`: how many elements there may be, or bytes in a string",
+            "a constant of type `usize`: the maximum number of elements, or of bytes in a string",
             size,
         ),
         Takes::Function => {
@@ -111,7 +111,7 @@ fn value(name: &Ident, takes: Takes, input: ParseStream<'_>, errors: &mut Errors
         Takes::Bounds => assigned(
             name,
             input,
-            "what stands in a where clause, as a string: `bound = \"T: Trait\"`",
+            "the predicates of a where clause, as a string: `bound = \"T: Trait\"`",
             bounds,
         ),
         Takes::Root => {
@@ -123,7 +123,7 @@ fn value(name: &Ident, takes: Takes, input: ParseStream<'_>, errors: &mut Errors
     }
 }
 
-/// `= VALUE`
+/// Parses `= VALUE`.
 fn assigned(
     name: &Ident,
     input: ParseStream<'_>,
@@ -158,7 +158,7 @@ fn length_encoding(value: ParseStream<'_>) -> Result<Value> {
     }
 }
 
-/// Any expression; of literals, only those that can be a `usize`.
+/// Parses any expression, but among literals only those that can be a `usize`.
 fn size(value: ParseStream<'_>) -> Result<Value> {
     let size = value.parse::<Expr>()?;
     let possible = match &size {
@@ -177,7 +177,7 @@ fn bounds(value: ParseStream<'_>) -> Result<Value> {
     Ok(Value::Bounds(bounds.into_iter().collect()))
 }
 
-/// `(OPTION, ..)`
+/// Parses `(OPTION, ..)`.
 fn options(name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Result<Value> {
     let text = || format!("`{name}` takes options in parentheses: {}", allowed(Place::Part));
     if !input.peek(token::Paren) {
@@ -193,18 +193,18 @@ fn options(name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Result<
     Ok(Value::Options(items))
 }
 
-/// What must stand between two options.
+/// Parses the comma between two options.
 fn separator(input: ParseStream<'_>) -> Result<()> {
     if input.is_empty() {
         return Ok(());
     }
     match input.parse::<Token![,]>() {
         Ok(_) => Ok(()),
-        Err(error) => Err(Error::new(error.span(), "a comma is expected between two options")),
+        Err(error) => Err(Error::new(error.span(), "expected a comma between options")),
     }
 }
 
-/// Passes over all up to the next comma, and over that.
+/// Skips everything up to the next comma, and the comma.
 fn skip_to_next(input: ParseStream<'_>) {
     up_to_comma(input);
     if !input.is_empty() {
@@ -220,7 +220,7 @@ fn up_to_comma(input: ParseStream<'_>) -> TokenStream {
     tokens
 }
 
-/// The span of the last token before `end`, if there is one from `start` on.
+/// Returns the span of the last token in `start..end`, if there is one.
 fn last_span(start: Cursor<'_>, end: Cursor<'_>) -> Option<Span> {
     let mut next = start;
     let mut last = None;

@@ -1,8 +1,8 @@
-//! Which options there are: their names, what stands behind each, and where each may stand. A table; no syntax trees.
+//! The table of options: their names, values and places. Knows nothing of syntax trees.
 
 use std::fmt;
 
-/// Where an attribute stands.
+/// The place of an attribute.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Struct,
@@ -25,7 +25,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// What stands behind the name of an option.
+/// The kind of value that an option takes.
 #[derive(Clone, Copy)]
 pub(crate) enum Takes {
     /// `raw`
@@ -56,24 +56,24 @@ pub(crate) struct Specification {
 }
 
 impl Specification {
-    /// The option of this name.
+    /// Returns the option of this name.
     pub(crate) fn find(name: &str) -> Option<&'static Self> {
         OPTIONS.iter().find(|option| option.name == name)
     }
 
-    /// Whether it may stand there.
+    /// Returns whether the option is allowed in this place.
     pub(crate) fn stands_on(&self, place: Place) -> bool {
         self.places.contains(&place)
     }
 
-    /// Where it may stand, in words.
+    /// Returns the places where it is allowed, in words.
     pub(crate) fn places(&self) -> String {
         let places: Vec<_> = self.places.iter().map(Place::to_string).collect();
         places.join(" or ")
     }
 }
 
-/// The names of the options that may stand there, as a list in words.
+/// Returns the names of the options allowed in this place, as a list in words.
 pub(crate) fn allowed(place: Place) -> String {
     let names: Vec<_> = OPTIONS
         .iter()
@@ -83,12 +83,12 @@ pub(crate) fn allowed(place: Place) -> String {
     names.join(", ")
 }
 
-/// Whether this option alone says how a value is written as a whole: only one such can be.
+/// Returns whether this option encodes a whole value, so that only one such is possible.
 pub(crate) fn is_whole(name: &str) -> bool {
     WHOLE.contains(&name)
 }
 
-/// Whether this option says how a part of a value is written: its length, its elements, its keys.
+/// Returns whether this option encodes a part of a value: its length, its elements, its keys.
 pub(crate) fn is_part(name: &str) -> bool {
     PARTS.contains(&name)
 }
@@ -106,9 +106,6 @@ const WHOLE: &[&str] = &[
     "with",
 ];
 const PARTS: &[&str] = &["len", "max_len", "elem", "key"];
-
-const CONTAINER: &[Place] = &[Place::Struct, Place::Enum];
-const VALUE: &[Place] = &[Place::Field, Place::Part];
 
 const OPTIONS: &[Specification] = &[
     Specification {
@@ -139,3 +136,6 @@ const OPTIONS: &[Specification] = &[
     Specification { name: "bound", takes: Takes::Bounds, places: CONTAINER },
     Specification { name: "crate", takes: Takes::Root, places: CONTAINER },
 ];
+
+const CONTAINER: &[Place] = &[Place::Struct, Place::Enum];
+const VALUE: &[Place] = &[Place::Field, Place::Part];

@@ -1,4 +1,4 @@
-//! What the fields of a type need of its parameters, as far as their types and encodings tell.
+//! Finds the bounds that the fields of a type need on its parameters, as far as their types and encodings tell.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -9,17 +9,17 @@ use syn::{
 
 use super::{bytes_lifetime, names};
 
-/// What was needed so far.
+/// The needs of the fields seen so far.
 pub(crate) struct Needs<'a> {
     input: &'a DeriveInput,
     parameters: Vec<Ident>,
-    /// Types that a parameter leads to: `T::Item`, `<T as Trait>::Item`.
+    /// Associated types of parameters: `T::Item`, `<T as Trait>::Item`.
     projections: Vec<TypePath>,
     lifetimes: Vec<Lifetime>,
     chosen: Vec<Chosen>,
 }
 
-/// A type in an encoding that was chosen for it.
+/// A type, and the encoding chosen for it.
 struct Chosen {
     value: Type,
     encoding: TokenStream,
@@ -37,14 +37,14 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// A field that is written as its type says.
+    /// Adds a field in the encoding of its type.
     pub(crate) fn plain(&mut self, value: &Type) {
         self.visit(value, false);
     }
 
-    /// A field in an encoding that was chosen for it. What that needs of a parameter is not known here, so it is asked
-    /// for as it stands: `Raw: EncodeAs<T>`. Where a type holds itself that question would be part of its own answer;
-    /// parameters are then taken to be written as they say.
+    /// Adds a field in an encoding chosen for it. What the encoding needs of a parameter is not known here, so the
+    /// bound is on the encoding: `Raw: EncodeAs<T>`. For a type that contains itself, that bound would depend on
+    /// itself. Its parameters are then assumed to have their own encoding.
     pub(crate) fn chosen(
         &mut self,
         value: &Type,
@@ -65,7 +65,7 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// The predicates for `Encode`.
+    /// Returns the predicates for `Encode`.
     pub(crate) fn of_encode(&self, root: &Path) -> Vec<WherePredicate> {
         let plain = self.plain_types().map(|ty| parse_quote!(#ty: #root::Encode));
         let chosen = self
@@ -75,7 +75,7 @@ impl<'a> Needs<'a> {
         plain.chain(chosen).collect()
     }
 
-    /// The predicates for `Decode`.
+    /// Returns the predicates for `Decode`.
     pub(crate) fn of_decode(&self, root: &Path) -> Vec<WherePredicate> {
         let bytes = bytes_lifetime();
         let borrowed = self.lifetimes.iter().filter(|lifetime| **lifetime != bytes);
@@ -87,7 +87,7 @@ impl<'a> Needs<'a> {
         borrowed.chain(plain).chain(chosen).collect()
     }
 
-    /// The predicates for `Describe`.
+    /// Returns the predicates for `Describe`.
     pub(crate) fn of_describe(&self, root: &Path) -> Vec<WherePredicate> {
         let plain = self.plain_types().map(|ty| parse_quote!(#ty: #root::Describe));
         let chosen = self.chosen.iter().map(
@@ -115,7 +115,7 @@ impl<'a> Needs<'a> {
             Type::Paren(inner) => self.visit(&inner.elem, borrows),
             Type::Group(inner) => self.visit(&inner.elem, borrows),
             Type::Tuple(tuple) => tuple.elems.iter().for_each(|element| self.visit(element, borrows)),
-            // Nothing else can be encoded, or (a macro) it can't be looked into.
+            // Other types either cannot be encoded, or are macros, whose expansion is not known.
             _ => {}
         }
     }
@@ -135,7 +135,7 @@ impl<'a> Needs<'a> {
             }
         } else if last.ident != "PhantomData" {
             let PathArguments::AngleBracketed(arguments) = &last.arguments else { return };
-            // A `Cow` is decoded to one that owns, unless it was told to borrow.
+            // A `Cow` is decoded to an owned one, unless it has the option `borrow`.
             let is_borrowed = last.ident != "Cow" || borrows;
             for argument in &arguments.args {
                 match argument {

@@ -1,5 +1,6 @@
-//! From the description of one type to the text of all that is inside it. What can't be told apart by its parts becomes
-//! one thing first, so that the text depends on nothing else: not on how many Rust types there are for it.
+//! Collects the descriptions of all types inside a type and writes them as one text. Types that their descriptions do
+//! not tell apart are merged first, so that the text does not depend on how many Rust types there are for the same
+//! bytes.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
@@ -9,7 +10,7 @@ use core::any::TypeId;
 
 use super::{Description, Part};
 
-/// A type, and where those of its parts are.
+/// A type, and the indices of its parts' types.
 struct Node {
     description: Description,
     parts: Vec<usize>,
@@ -23,7 +24,7 @@ pub(super) fn text(root: Part) -> String {
     text.all()
 }
 
-/// All types that can be reached, the root first.
+/// Collects all types that can be reached, the root first.
 fn collect(root: Part) -> Vec<Node> {
     let mut found = BTreeMap::<TypeId, usize>::new();
     let mut parts = Vec::from([root]);
@@ -43,10 +44,10 @@ fn collect(root: Part) -> Vec<Node> {
     nodes
 }
 
-/// A number for each node, the same for those that have the same texts all the way down.
+/// Numbers the nodes so that those with the same texts all the way down have the same number.
 fn classes(nodes: &[Node]) -> Vec<usize> {
-    // At first, nodes are told apart by their own texts; then, as long as that tells more of them apart, by the classes
-    // of their parts.
+    // First, nodes are told apart by their own texts. Then the classes are refined by the classes of their parts, until
+    // a round splits none. Types may contain themselves, so comparing them recursively would not end.
     let own = |node: &Node| (node.description.numbered, node.description.texts.clone());
     let (mut classes, mut count) = numbered(nodes.iter().map(own));
     loop {
@@ -62,7 +63,7 @@ fn classes(nodes: &[Node]) -> Vec<usize> {
     }
 }
 
-/// A number for each key, and how many there are.
+/// Gives each distinct key a number. Returns the numbers, and how many there are.
 fn numbered<K: Ord>(keys: impl Iterator<Item = K>) -> (Vec<usize>, usize) {
     let mut numbers = BTreeMap::new();
     let all = keys
@@ -77,9 +78,9 @@ fn numbered<K: Ord>(keys: impl Iterator<Item = K>) -> (Vec<usize>, usize) {
 struct Text<'a> {
     nodes: &'a [Node],
     classes: &'a [usize],
-    /// The numbers of those classes that have a line of their own.
+    /// The line numbers of the classes that have a line of their own.
     numbers: BTreeMap<usize, usize>,
-    /// Nodes whose lines are still to be written, in the order of their numbers.
+    /// Nodes whose lines are still to be written, in line order.
     waiting: VecDeque<usize>,
 }
 
@@ -99,7 +100,7 @@ impl Text<'_> {
         text
     }
 
-    /// The number of a node, which gets a line.
+    /// Returns the line number of a node, and queues its line on the first call.
     fn number(&mut self, node: usize) -> usize {
         let next = self.numbers.len();
         *self.numbers.entry(self.classes[node]).or_insert_with(|| {
@@ -108,7 +109,8 @@ impl Text<'_> {
         })
     }
 
-    /// Writes a node. `open` are the classes that are being written in this line.
+    /// Writes a node. `open` holds the classes that are being written in this line: one that contains itself gets a
+    /// line of its own.
     fn write(&mut self, node: usize, open: &mut Vec<usize>, text: &mut String) {
         let nodes = self.nodes;
         let Node { description, parts } = &nodes[node];

@@ -1,4 +1,4 @@
-//! What the types of Rust are on the wire, in each of their encodings.
+//! Descriptions of the standard types, in each of their encodings.
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
@@ -36,7 +36,7 @@ impl<T: ?Sized + 'static, E: DescribeAs<T>, V: 'static> DescribeAs<T> for Checke
     }
 }
 
-/// Encodings by their names on the wire: unsigned numbers are the same as `Varint` and as `Positive`.
+/// Names of encodings by what is on the wire: `Varint` and `Positive` are the same for unsigned numbers.
 macro_rules! leaves {
     ($($type:ty: $($encoding:ident $name:literal),+;)*) => {$($(
         impl DescribeAs<$type> for $encoding {
@@ -63,7 +63,7 @@ leaves! {
         Positive "duration nanoseconds varint";
 }
 
-/// The encodings of types that have no other by default, and in `AllRaw`.
+/// Describes types by their default encoding, and by the one that `AllRaw` uses for them.
 macro_rules! by_default {
     ($($encoding:ty, $raw:ty: $([$($generics:tt)*] $type:ty),+;)*) => {$($(
         impl<$($generics)*> Describe for $type {
@@ -100,7 +100,7 @@ impl Describe for bool {
     }
 }
 
-/// What is described like another type: what it points to.
+/// Describes references like the type they point to.
 macro_rules! same {
     ($($type:ty: [$($generics:tt)*] $other:ty;)*) => {$(
         impl<$($generics)*> Describe for $type {
@@ -179,7 +179,7 @@ mod shared {
     by_default!(Of, Of: [] Bytes;);
 }
 
-/// A key and a value.
+/// The encoding of an entry of a map: a key, then a value.
 struct Pair<K, E>(PhantomData<(K, E)>);
 
 impl<T: 'static, V: 'static, K: DescribeAs<T>, E: DescribeAs<V>> DescribeAs<(T, V)> for Pair<K, E> {

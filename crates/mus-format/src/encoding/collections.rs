@@ -1,4 +1,5 @@
-//! Sets and maps: a length, and so many elements or pairs of key and value. Of what is repeated, the last one counts.
+//! Sets and maps: a length, then that many elements, or keys each followed by its value. If a key repeats, the last
+//! value wins.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 #[cfg(feature = "std")]
@@ -14,7 +15,8 @@ use crate::output::Output;
 use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
 
-/// Sets: bounds on the element and on the other parameters, and how one is made for so many elements.
+/// Implements sets, given the bounds of the element and of the other parameters, and an expression that creates a set
+/// for a number of elements.
 macro_rules! sets {
     ($($type:ident [$($other:ident: $($bound:ident)+),*] where $($element:ident)+, $make:expr;)*) => {$(
         impl<T, $($other,)* L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<T, $($other)*>> for Of<L, MAX, E, K> {
@@ -79,7 +81,7 @@ sets! {
     HashSet [S: BuildHasher Default] where Eq Hash, |count| HashSet::with_capacity_and_hasher(count, S::default());
 }
 
-/// Maps, as [`sets`].
+/// Implements maps, like [`sets`].
 macro_rules! maps {
     ($($type:ident [$($other:ident: $($bound:ident)+),*] where $($key:ident)+, $make:expr;)*) => {$(
         impl<T, V, $($other,)* L: Length, const MAX: usize, E: EncodeAs<V>, K: EncodeAs<T>>
@@ -155,7 +157,8 @@ maps! {
     HashMap [S: BuildHasher Default] where Eq Hash, |count| HashMap::with_capacity_and_hasher(count, S::default());
 }
 
-/// For how many elements a hash table may have room at once: it has up to 16/7 places an element, and a byte more each.
+/// Returns for how many elements a hash table may reserve memory. It has up to 16/7 slots per element, and a byte more
+/// per slot.
 #[inline]
 fn table_capacity<T>(reader: &mut Reader<'_>, count: usize) -> usize {
     reader.capacity(count, 3 * (size_of::<T>() + 1))

@@ -1,4 +1,4 @@
-//! Types of other crates, each if the feature of its name is on. (Times are in `time`, bytes in `sequences`.)
+//! Types of other crates, each behind the feature of that name. (Times are in `time`, `Bytes` is in `sequences`.)
 
 #[cfg(feature = "uuid")]
 mod with_uuid {
@@ -10,7 +10,7 @@ mod with_uuid {
     use crate::shape::Shape;
     use crate::{Decode, Describe, Description, Encode};
 
-    /// In Go an array, so there is a length before it.
+    /// An array in Go, so its length comes first.
     type Bytes = [u8; 16];
 
     impl<L: Length, const MAX: usize, E: EncodeAs<u8>, K: Unsaid> EncodeAs<Uuid> for Of<L, MAX, E, K> {
@@ -85,7 +85,7 @@ mod with_rust_decimal {
         }
     }
 
-    /// A number with more digits than a `Decimal` has is refused: nothing is rounded.
+    /// Rejects a number with more digits than a `Decimal` can hold, rather than round it.
     impl<'de, L: Length, const MAX: usize, E: Unsaid, K: Unsaid> DecodeAs<'de, Decimal> for Of<L, MAX, E, K> {
         const SHAPE: Shape = <Self as DecodeAs<'de, &str>>::SHAPE;
 

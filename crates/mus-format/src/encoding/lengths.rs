@@ -1,4 +1,4 @@
-//! How the length of a sequence or a string stands on the wire: all of them are Go's `int`, 64 bits.
+//! Encodings of the length of a sequence or a string, which is Go's `int` of 64 bits.
 
 use super::{Positive, Raw, Varint};
 use crate::error::EncodeError;

@@ -1,4 +1,4 @@
-//! Mapped pointers: a flag (1 for none, 2 before an id), an id, and the value where the id is new. Shared values are
+//! Mapped pointers: a flag (1 for none, 2 before an id), an id, and the value if the id is new. So shared values are
 //! written once.
 
 use alloc::rc::Rc;
@@ -9,11 +9,6 @@ use super::{DecodeAs, EncodeAs, Mapped};
 use crate::output::Output;
 use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
-
-/// The flag of no pointer.
-pub(crate) const NONE: u8 = 1;
-/// The flag before an id.
-pub(crate) const ID: u8 = 2;
 
 macro_rules! mapped {
     ($($type:ident)*) => {$(
@@ -65,3 +60,8 @@ macro_rules! mapped {
 mapped!(Rc);
 #[cfg(target_has_atomic = "ptr")]
 mapped!(Arc);
+
+/// The flag that says that there is no pointer.
+pub(crate) const NONE: u8 = 1;
+/// The flag before an id.
+pub(crate) const ID: u8 = 2;

@@ -1,5 +1,4 @@
-//! Integers and floats, in each of their encodings. A number that has no other reads and writes itself in the one that
-//! is named last below.
+//! Integers and floats, in each of their encodings. The default ones are listed at the end.
 
 use alloc::vec::Vec;
 
@@ -81,7 +80,7 @@ impl<'de> DecodeAs<'de, u8> for Raw {
     }
 }
 
-/// An encoding of a type by way of another: `write` makes that of it, `read` makes it of that.
+/// Encodes a type through another one: `write` converts to it, `read` converts back.
 macro_rules! through {
     ($($encoding:ident $type:ty: $wire:ident of $unsigned:ident, $write:expr, $read:expr;)*) => {$(
         impl EncodeAs<$type> for $encoding {
@@ -117,7 +116,7 @@ through! {
     Varint f64: varint of u64, f64::to_bits, f64::from_bits;
 }
 
-/// Integers that are as wide as the machine's addresses: on the wire they have 64 bits.
+/// Encodes `usize` and `isize` in 64 bits.
 macro_rules! address_sized {
     ($($type:ident as $wire:ident: $($encoding:ident)*;)*) => {$($(
         impl EncodeAs<$type> for $encoding {
@@ -143,7 +142,7 @@ address_sized! {
     isize as i64: Raw Varint Positive;
 }
 
-/// Makes an encoding that of the type itself, and another one that of the type among others that are all raw.
+/// Implements `Encode` and `Decode` by an encoding, and the part of [`AllRaw`](super::AllRaw) by another.
 macro_rules! by_default {
     ($($encoding:ident $raw:ident: $($type:ty)*;)*) => {$($(
         impl $crate::Encode for $type {

@@ -1,5 +1,5 @@
-//! Pointers: an `Option` is a flag (0 before a value, 1 for none; Go's pointers may be nil), and `Box`, `Rc` and `Arc` are
-//! what they point to. Each is one level deeper.
+//! Pointers. An `Option` is a flag (0 before a value, 1 for none), as Go's pointers may be nil. `Box`, `Rc` and `Arc`
+//! are encoded as what they point to. Each is one level deeper.
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -14,7 +14,7 @@ use crate::output::Output;
 use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
 
-/// The usual choices of what has no length.
+/// Choices for types that have content but no length.
 type Content<E, K> = Of<Positive, { usize::MAX }, E, K>;
 
 impl<T, E: EncodeAs<T>, K: Unsaid> EncodeAs<Option<T>> for Content<E, K> {
@@ -117,7 +117,7 @@ owners!(Box Rc);
 #[cfg(target_has_atomic = "ptr")]
 owners!(Arc);
 
-/// References are what they point to, on the same level.
+/// References are encoded as what they point to, on the same level.
 impl<T: ?Sized, L, const MAX: usize, E, K> EncodeAs<&T> for Of<L, MAX, E, K>
 where
     Self: EncodeAs<T>,

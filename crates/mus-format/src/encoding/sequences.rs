@@ -1,5 +1,5 @@
-//! Sequences: a length, and so many elements. Slices, vectors, arrays, and bytes, which are elements like others but
-//! can be borrowed.
+//! Sequences: a length, then that many elements. Slices, vectors, arrays, and bytes, which are encoded like other
+//! elements but can be borrowed.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -30,7 +30,7 @@ pub(super) fn write<L: Length, const MAX: usize, O: Output + ?Sized>(
     });
 }
 
-/// Reads a length, and then what `read` reads of so many elements, one level deeper.
+/// Reads a length, and then that many elements by `read`, one level deeper.
 #[inline]
 fn read<'de, L: Length, const MAX: usize, E: DecodeAs<'de, T>, T, S>(
     reader: &mut Reader<'de>,
@@ -113,7 +113,7 @@ slices!(Box Rc);
 #[cfg(target_has_atomic = "ptr")]
 slices!(Arc);
 
-/// The length is that of the type.
+/// The length must be that of the type.
 impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, const N: usize, K: Unsaid> EncodeAs<[T; N]>
     for Of<L, MAX, E, K>
 {
@@ -175,7 +175,7 @@ impl<T, const N: usize> Elements for [T; N] {
     type Key = ();
 }
 
-/// Growing sequences, and the slices that they are made of.
+/// Sequences that can grow, and the slices that make up their contents.
 macro_rules! growing {
     ($($type:ident: $slices:expr;)*) => {$(
         impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<T>> for Of<L, MAX, E, K> {
@@ -229,7 +229,7 @@ growing! {
     VecDeque: |value| <[_; 2]>::from(VecDeque::as_slices(value));
 }
 
-/// Bytes that are not copied: `read` makes them of those that are decoded.
+/// Bytes that need not be copied. `read` creates them from the bytes that are decoded.
 macro_rules! bytes {
     ($([$($generics:tt)*] $type:ty: $read:expr;)*) => {$(
         impl<'de $($generics)*, L: Length, const MAX: usize, E: Unsaid, K: Unsaid> DecodeAs<'de, $type> for Of<L, MAX, E, K> {

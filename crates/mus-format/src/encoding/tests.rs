@@ -1,4 +1,4 @@
-//! The bytes of each type and encoding, as the table of the crate's page has them.
+//! The bytes of each type and encoding, as in the table in the README.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -31,7 +31,7 @@ impl<'de, T, E: DecodeAs<'de, T>> Decode<'de> for As<T, E> {
     }
 }
 
-/// Checks that a value is these bytes, and these bytes that value.
+/// Checks that the value encodes to these bytes, and that they decode to the value.
 fn is<'de, E, T>(value: T, bytes: &'de [u8])
 where
     T: PartialEq + Debug,
@@ -44,7 +44,7 @@ where
     assert!(<As<T, E> as Decode>::SHAPE.min_size() <= bytes.len());
 }
 
-/// What is wrong with bytes, and after how many of them it was certain.
+/// Returns what is wrong with the bytes, and after how many that was certain.
 fn fault<'de, E: DecodeAs<'de, T>, T>(bytes: &'de [u8]) -> (Fault, usize) {
     match decode::<As<T, E>>(bytes) {
         Decoded::Invalid(error) => (error.fault, error.at),
@@ -118,7 +118,7 @@ fn sequences_stand_as_their_elements_behind_their_number() {
     is::<Of<Raw, 1, Of<Varint>>, _>(["hi"], &[1, 0, 0, 0, 0, 0, 0, 0, 4, b'h', b'i']);
     is::<Plain, _>([1.5_f32; 2], &[2, 0, 0, 192, 63, 0, 0, 192, 63]);
     is::<Plain, _>([(); 0], &[0]);
-    // A queue whose elements lie in two places.
+    // A queue whose elements are in two slices.
     let mut queue = VecDeque::with_capacity(2);
     queue.extend([0_i64, 2]);
     queue.pop_front();
@@ -179,7 +179,7 @@ fn pointers_of_all_types_share_their_ids() {
     let pointers: Pointers = (As(a, PhantomData), As(b, PhantomData), As(c, PhantomData), As(d, PhantomData));
     let bytes = [2, 0, 5, 2, 1, 6, 2, 0, 2, 1];
     assert_eq!(to_vec(&pointers).unwrap(), bytes);
-    // Each value that is encoded has ids of its own.
+    // Each encoded value has ids of its own.
     assert_eq!(to_vec(&pointers).unwrap(), bytes);
     let back: Pointers = from_slice(&bytes).unwrap();
     assert!(Rc::ptr_eq(&back.0.0, &back.2.0) && Arc::ptr_eq(&back.1.0, &back.3.0));
@@ -272,7 +272,7 @@ fn a_check_runs_when_decoding_and_not_when_encoding() {
 
 #[test]
 fn who_goes_on_after_a_fault_is_answered_for_what_came_last() {
-    /// A number, or else as many bytes as it says.
+    /// Tries a number, then as many bytes as the first one says.
     struct Either;
 
     impl Decode<'_> for Either {

@@ -1,4 +1,4 @@
-//! Text: a length in bytes, and UTF-8.
+//! Text: its length in bytes, then UTF-8.
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
@@ -52,7 +52,7 @@ impl<'a, 'de: 'a> Decode<'de> for &'a str {
     }
 }
 
-/// Types that hold text of their own, and how they are made of bytes.
+/// Types that own text, and how they are created from bytes.
 macro_rules! owned {
     ($($type:ty: $read:expr;)*) => {$(
         impl<L: Length, const MAX: usize, E: Unsaid, K: Unsaid> EncodeAs<$type> for Of<L, MAX, E, K> {
@@ -90,7 +90,7 @@ macro_rules! owned {
     )*};
 }
 owned! {
-    // Text that has just been copied is checked sooner than text that comes from afar.
+    // Copy first, then check: text that was just copied is in the cache.
     String: |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
     Box<str>: |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok().map(String::into_boxed_str);
     Rc<str>: |bytes| core::str::from_utf8(bytes).ok().map(Rc::from);
@@ -98,7 +98,7 @@ owned! {
 #[cfg(target_has_atomic = "ptr")]
 owned!(Arc<str>: |bytes| core::str::from_utf8(bytes).ok().map(Arc::from););
 
-// `Cow`s of all kinds. Decoded ones own what they hold, so that they need not outlive the bytes.
+// `Cow`s of all kinds. Decoded ones are owned, so that they may outlive the bytes.
 
 impl<B: ToOwned + ?Sized, L, const MAX: usize, E, K> EncodeAs<Cow<'_, B>> for Of<L, MAX, E, K>
 where

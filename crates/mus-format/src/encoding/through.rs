@@ -1,4 +1,4 @@
-//! Values of any type by way of another: its text, or a type that it converts to. So types of other crates need no code.
+//! Encodes a value through its text or through a type that it converts to, so that types of other crates need no code.
 
 use alloc::string::String;
 use core::fmt::{self, Display, Write as _};
@@ -12,8 +12,9 @@ use crate::output::Output;
 use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
 
-/// A value as its text: what its [`Display`] writes and its [`FromStr`] reads, as a string. `L` and `MAX` are those of
-/// the string, as in [`Of`]. A type of another crate takes one line, the attribute:
+/// Encodes a value as text: what [`Display`] writes and [`FromStr`] reads.
+///
+/// `L` and `MAX` apply to the string, as in [`Of`]. A type of another crate takes one line, the attribute:
 ///
 /// ```
 /// use std::net::{AddrParseError, Ipv4Addr};
@@ -31,14 +32,14 @@ use crate::shape::Shape;
 /// assert_eq!(bytes, *b"\x09127.0.0.1");
 /// assert_eq!(from_slice::<Peer>(&bytes)?.address, Ipv4Addr::LOCALHOST);
 ///
-/// // Text that is no address is refused, with the error of `Ipv4Addr` and the position behind the text.
+/// // Text that is no address fails with the error of `Ipv4Addr` and the position after the text.
 /// let error = from_slice::<Peer>(b"\x05127.0").unwrap_err();
 /// assert_eq!(error.at, 6);
 /// assert!(matches!(error.fault, Fault::Validation(why) if why.is::<AddrParseError>()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The type has to read what it writes, or its values do not come back.
+/// The type must be able to parse what it writes, or its values cannot be decoded.
 pub struct Text<L = Positive, const MAX: usize = { usize::MAX }>(PhantomData<L>);
 
 impl<T: Display + ?Sized, L: Length, const MAX: usize> EncodeAs<T> for Text<L, MAX> {
@@ -66,7 +67,7 @@ impl<T: ?Sized, L: Length, const MAX: usize> DescribeAs<T> for Text<L, MAX> {
     }
 }
 
-/// A value as another type, which it becomes by `Into` and is made of by `TryFrom`. `E` encodes that type.
+/// Encodes a value as another type: `Into` converts to it, `TryInto` converts back. `E` encodes that type.
 ///
 /// ```
 /// use std::num::NonZeroU32;
@@ -89,7 +90,7 @@ impl<T: ?Sized, L: Length, const MAX: usize> DescribeAs<T> for Text<L, MAX> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// If a type of another crate converts to nothing that fits, write the two conversions for a type of your own:
+/// If a type of another crate has no suitable conversions, write them for a type of your own:
 ///
 /// ```
 /// # #[derive(Clone, Debug, PartialEq)]

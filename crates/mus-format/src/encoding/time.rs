@@ -1,4 +1,4 @@
-//! Points in time and durations: as Go has them, 64 bits of a unit.
+//! Points in time and durations: 64-bit counts of a unit, as in Go.
 
 use core::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::output::Output;
 use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
 
-/// Go's `time.Duration` is an `int64` of nanoseconds; a negative one is out of the range of [`Duration`].
+/// Go's `time.Duration` is an `int64` of nanoseconds. Negative ones are out of range for [`Duration`].
 macro_rules! durations {
     ($($encoding:ident)*) => {$(
         impl EncodeAs<Duration> for $encoding {
@@ -45,14 +45,14 @@ by_default!(Varint Raw: Duration;);
 /// A point in time.
 #[cfg(any(feature = "chrono", feature = "std", feature = "time"))]
 trait Moment: Sized {
-    /// The nanoseconds between 1970 and this.
+    /// Returns the nanoseconds since 1970, negative before.
     fn nanoseconds(&self) -> i128;
 
-    /// So many seconds after 1970, and less than 10^9 nanoseconds more.
+    /// Creates the time `seconds` after 1970, and `nanoseconds` (fewer than 10^9) more.
     fn new(seconds: i64, nanoseconds: u32) -> Option<Self>;
 }
 
-/// A point in time as a raw count of units.
+/// Encodes points in time as a raw count of units.
 #[cfg(any(feature = "chrono", feature = "std", feature = "time"))]
 macro_rules! moments {
     ($($type:ty),*) => {$(
@@ -138,7 +138,7 @@ mod with_chrono {
 
     impl Moment for DateTime<Utc> {
         fn nanoseconds(&self) -> i128 {
-            // In a leap second these are more than a second: it is the one that follows then, as in Go.
+            // Within a leap second, the nanoseconds exceed a second, which gives the next one, as in Go.
             i128::from(self.timestamp()) * SECOND + i128::from(self.timestamp_subsec_nanos())
         }
 
@@ -156,7 +156,7 @@ mod with_time {
 
     moments!(OffsetDateTime, UtcDateTime);
 
-    /// The offset is not on the wire: what is decoded is in UTC.
+    /// The offset is not on the wire. Decoded times are in UTC.
     impl Moment for OffsetDateTime {
         fn nanoseconds(&self) -> i128 {
             self.unix_timestamp_nanos()
@@ -180,6 +180,6 @@ mod with_time {
     }
 }
 
-/// In nanoseconds.
+/// A second, in nanoseconds.
 #[cfg(any(feature = "chrono", feature = "time"))]
 const SECOND: i128 = 1_000_000_000;

@@ -1,5 +1,8 @@
-//! Finds the end of a value by its shape, with a stack of its own, stopping where the bytes end and going on there. It
-//! checks the structure exactly as decoding does, and leaves it to decoding to say what is wrong.
+//! Finds the end of a value by its shape. A scan stops where the bytes end and resumes there.
+//!
+//! It keeps an explicit stack, because a scan that stops inside a value could not resume in recursive calls. It checks
+//! the structure exactly as decoding does, so that a fault is found as soon as it is certain. What is wrong is left for
+//! decoding to say, which sees the same bytes again.
 
 mod leaf;
 
@@ -12,50 +15,51 @@ use crate::limits::Limits;
 use crate::reader::MAX_COUNTED;
 use crate::shape::{self, Kind, LengthRule, Row, Shape};
 
-/// What a scan has found.
+/// The result of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scan {
     /// The end of the value.
     End,
-    /// The end of the bytes; at least so many more are needed.
+    /// The end of the bytes; at least this many more are needed.
     Incomplete(NonZeroUsize),
-    /// Bytes that do not fit.
+    /// Bytes that do not fit the shape.
     Fault,
 }
 
-/// A scan that can stop at any item and go on there.
+/// A scan that can stop at any item and resume there.
 #[derive(Debug)]
 pub(super) struct Scanner {
-    /// What is open, the innermost last.
+    /// The open frames, the innermost last.
     frames: Vec<Frame>,
-    /// The least that follows after each frame, as far as it has been found out.
+    /// The least that follows each frame. May be shorter than `frames`: it is computed only when a scan stops.
     after: Vec<Bound>,
     /// Where the next item begins.
     at: usize,
-    /// How many levels deeper the value may go.
+    /// The number of levels left.
     depth: usize,
-    /// What is left of the budget for elements without bytes.
+    /// The budget left for elements without bytes.
     empty_elements: usize,
-    /// How many mapped pointers there are.
+    /// The number of mapped pointers announced so far.
     pointers: u64,
-    /// How many items have been looked at.
+    /// The number of items examined, for tests.
     #[cfg(test)]
     pub(super) items: usize,
 }
 
-/// Items that are being scanned: a row, perhaps many times.
+/// A row that is being scanned, once or repeatedly.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     row: Row,
-    /// Those of the row that come next.
+    /// The items of the row that are left.
     items: Row,
-    /// How many times the row follows after this time.
+    /// How many more times the row follows.
     times: usize,
-    /// Whether it is a level deeper than the frame before.
+    /// Whether it is one level deeper than the frame around it.
     deeper: bool,
 }
 
-/// The least that follows: in items that are known, and in elements of which only the number is.
+/// The least number of bytes that follow. Those of items that surely follow are exact; those of elements known only by
+/// their announced count are kept apart, because the total claims at most [`MAX_COUNTED`] of them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Bound {
     exact: usize,
@@ -76,7 +80,7 @@ impl Scanner {
         }
     }
 
-    /// Goes on over `bytes`, which are those of the last scan and perhaps more.
+    /// Resumes over `bytes`: those of the last scan, and perhaps more after them.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
         let Some(mut cursor) = Cursor::new(bytes, self.at) else { return Scan::Fault };
         let Some(mut frame) = self.frames.pop() else { return Scan::Fault };
@@ -119,7 +123,8 @@ impl Scanner {
         }
     }
 
-    /// Passes an item that may hold others, or its beginning: then they follow.
+    /// Passes an item that may hold others. If it does, passes only its beginning and returns the frame of what it
+    /// holds.
     #[inline]
     fn item(&mut self, item: &Shape, cursor: &mut Cursor<'_>) -> Result<Option<Frame>, Stopped> {
         match item.kind() {
@@ -206,20 +211,20 @@ impl Scanner {
         Ok(Some(Frame::new(row(), 0, true)))
     }
 
-    /// Whether there may be a deeper level.
+    /// Fails if the value may not be nested deeper.
     #[inline]
     fn enter(&self, cursor: &mut Cursor<'_>) -> Result<(), Stopped> {
         if self.depth == 0 { Err(cursor.fault()) } else { Ok(()) }
     }
 
-    /// Takes elements without bytes off the budget.
+    /// Charges the budget for elements without bytes.
     fn charge(&mut self, count: usize, cost: usize, cursor: &mut Cursor<'_>) -> Result<(), Stopped> {
         let left = count.checked_mul(cost).and_then(|all| self.empty_elements.checked_sub(all));
         self.empty_elements = left.ok_or_else(|| cursor.fault())?;
         Ok(())
     }
 
-    /// The answer if the next item is not passed: how many bytes are missing at least.
+    /// Returns the result of a scan that could not pass the next item, and how many bytes are missing at least.
     #[cold]
     fn stopped(&mut self, cursor: &Cursor<'_>) -> Scan {
         self.at = cursor.at;
@@ -234,8 +239,9 @@ impl Scanner {
         Scan::Incomplete(NonZeroUsize::new(sum).unwrap_or(NonZeroUsize::MIN))
     }
 
-    /// The least that the next item takes, and the least that follows it. What follows a frame does not change while it
-    /// is open, so it is found out once.
+    /// Returns the least that the next item takes, and the least that follows it. What follows a frame does not change
+    /// while the frame is open, so it is computed once; otherwise a deep value that arrives byte by byte would take
+    /// quadratic time.
     fn next_item(&mut self) -> (usize, Bound) {
         for at in self.after.len()..self.frames.len() {
             let outer = at.checked_sub(1).map(|outer| self.frames[outer].left(0, self.after[outer]));
@@ -251,10 +257,10 @@ impl Scanner {
 }
 
 impl Frame {
-    /// The row, and so many times more after that.
+    /// Creates the frame of a row that is followed by itself `times` more times.
     #[inline]
     const fn new(row: Row, times: usize, deeper: bool) -> Self {
-        // An element that is a struct needs no frame of its own.
+        // An element that is a struct needs no frame of its own: its fields take the place of the row.
         let row = match row {
             [only] => match only.kind() {
                 Kind::Fields(fields) => fields,
@@ -265,7 +271,7 @@ impl Frame {
         Self { row, items: row, times, deeper }
     }
 
-    /// The least that follows after the first `skip` of the items that come next, if that is what follows the frame.
+    /// Returns the least that follows the first `skip` items left, if `after` is what follows the frame.
     fn left(&self, skip: usize, after: Bound) -> Bound {
         let mut bound = after;
         bound.add_exact(shape::min_size(self.items.get(skip..).unwrap_or_default()));

@@ -1,4 +1,4 @@
-//! That the work is linear: counted, not timed.
+//! The work is linear. It is counted, not timed.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -11,7 +11,7 @@ use super::*;
 use crate::{Encode, Fault, Reader, Shape, Stopped, to_vec};
 
 thread_local! {
-    /// How many values of [`Seen`] have been decoded.
+    /// The number of [`Seen`] values decoded.
     static DECODED: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -28,7 +28,7 @@ impl<'de> Decode<'de> for Seen {
     }
 }
 
-/// A list, each of whose elements is two levels deeper.
+/// A linked list: each element is two levels deeper than the one before.
 struct Chain(usize);
 
 impl Encode for Chain {
@@ -52,8 +52,8 @@ impl<'de> Decode<'de> for Link {
     }
 }
 
-/// How many items a scan looks at if the bytes arrive so: `next` is how many are there after those that are there.
-/// Also how often it was asked.
+/// Scans bytes that arrive in pieces and counts the items examined and the calls. `next` is given the bytes that are
+/// there and those missing, and returns how many are there next.
 fn items<T: for<'de> Decode<'de>>(
     bytes: &[u8],
     mut next: impl FnMut(usize, usize) -> usize,
@@ -75,7 +75,7 @@ fn scans_each_item_once<T: for<'de> Decode<'de>>(value: &impl Encode, most_calls
     let (whole, once) = items::<T>(&bytes, |_, _| bytes.len());
     assert_eq!(once, 2);
     assert!(whole > 0);
-    // At most the item at which a scan stopped is looked at again.
+    // Only the item at which a scan stopped may be examined again.
     for step in [1, 2, 7, 100, 16 << 10] {
         let (pieces, calls) = items::<T>(&bytes, |there, _| there + step);
         assert!(pieces <= whole + calls, "{pieces} items instead of {whole} in {calls} pieces");
@@ -88,7 +88,7 @@ fn scans_each_item_once<T: for<'de> Decode<'de>>(value: &impl Encode, most_calls
 #[test]
 fn a_scan_looks_at_no_item_twice_but_at_the_one_where_it_stopped() {
     let strings: Vec<_> = (0..5000_usize).map(|length| "x".repeat(length % 60)).collect();
-    // Each time at least what all strings to come need is asked for.
+    // Each call asks at least for what all strings to come need.
     scans_each_item_once::<Vec<String>>(&strings, 300);
     let nested: Vec<_> = strings.chunks(10).map(|some| ((1_u64, Some(2.5)), some.to_vec())).collect();
     scans_each_item_once::<Vec<((u64, Option<f64>), Vec<String>)>>(&nested, 700);
@@ -103,7 +103,7 @@ fn a_value_is_decoded_when_it_begins_and_when_it_is_whole() {
     let strings: Vec<_> = (0..1000_usize).map(|length| "x".repeat(length % 60)).collect();
     let bytes = to_vec(&strings).unwrap();
     let limits = Limits::new();
-    // The first attempt sees what has arrived until then, and only the last one sees it again.
+    // The first attempt decodes what has arrived by then, and only the last one decodes it again.
     for first in [0, 100, 20_000, bytes.len() - 1] {
         let mut progress = Progress::default();
         DECODED.set(0);
@@ -118,7 +118,7 @@ fn a_value_is_decoded_when_it_begins_and_when_it_is_whole() {
         );
         assert_eq!(DECODED.get(), strings.len());
     }
-    // What is there at once is decoded once.
+    // A value that arrives whole is decoded once.
     DECODED.set(0);
     assert!(matches!(Progress::default().decode::<Vec<Seen>>(&bytes, &limits), Decoded::Value(..)));
     assert_eq!(DECODED.get(), strings.len());

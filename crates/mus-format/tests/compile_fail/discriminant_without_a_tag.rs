@@ -1,4 +1,4 @@
-// error at `10`: a discriminant is not the tag of a variant
+// error at `10`: a discriminant does not set the tag of a variant
 
 use mus_format::Mus;
 

@@ -1,4 +1,4 @@
-// error at `max_len`: `max_len` stands here twice
+// error at `max_len`: duplicate option `max_len`
 
 use mus_format::Mus;
 

@@ -1,5 +1,5 @@
-// error at `dtm`: the tag 2 is that of the variant `Square`
-// error at `Line`: the tag 1 is that of the variant `Circle`
+// error at `dtm`: the tag 2 is already that of the variant `Square`
+// error at `Line`: the tag 1 is already that of the variant `Circle`
 
 use mus_format::Mus;
 

@@ -1,4 +1,4 @@
-// error at `Handmade`: `Handmade` does not say what it is in MUS
+// error at `Handmade`: `Handmade` does not describe its MUS encoding
 //! What a type derives, its fields have to have too: a description that left one out would say too little.
 
 use mus_format::{Decode, Encode, Mus, Output, Reader, Shape, Stopped};

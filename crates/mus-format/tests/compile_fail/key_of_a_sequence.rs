@@ -1,4 +1,4 @@
-// error at `key(raw)`: this type has no keys or elements that could be written as `
+// error at `key(raw)`: this type has no keys or elements to encode as `
 
 use mus_format::Mus;
 

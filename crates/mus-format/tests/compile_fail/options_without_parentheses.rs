@@ -1,6 +1,6 @@
-// error at `mus = "raw"`: options stand in parentheses: `#[mus(..)]`
+// error at `mus = "raw"`: expected options in parentheses: `#[mus(..)]`
 // error at `elem`: `elem` takes options in parentheses
-// error at `len`: a comma is expected between two options
+// error at `len`: expected a comma between options
 
 use mus_format::Mus;
 

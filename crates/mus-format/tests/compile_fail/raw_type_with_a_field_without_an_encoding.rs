@@ -1,6 +1,6 @@
 // error at `Duration`: `Duration` cannot be encoded in MUS
 // error at `Vec<Duration>`: `Duration` cannot be encoded in MUS
-// error at `max_len = 5, key(raw)`: this type has no keys or elements that could be written as `
+// error at `max_len = 5, key(raw)`: this type has no keys or elements to encode as `
 //! A type that is raw points at the same places.
 
 use mus_format::Mus;

@@ -1,5 +1,5 @@
-// error at `varint`: `varint` contradicts `raw`: a value has one encoding
-// error at `len`: `len` contradicts `positive`: `positive` is how the whole value is written
+// error at `varint`: `varint` conflicts with `raw`: a value has one encoding
+// error at `len`: `len` conflicts with `positive`: `positive` encodes the whole value
 
 use mus_format::Mus;
 

@@ -1,8 +1,8 @@
-// error at `dtm`: `dtm` cannot stand on an enum
+// error at `dtm`: `dtm` is not an option of an enum
 // error at `rwa`: unknown option `rwa`
 // error at `"raw"`: `len` takes `raw`, `varint` or `positive`
-// error at `skip`: `skip` contradicts `raw`
-// error at `dtm`: the tag 1 is that of the variant `Point`
+// error at `skip`: `skip` conflicts with `raw`
+// error at `dtm`: the tag 1 is already that of the variant `Point`
 // error at `1.5`: `dtm` takes an integer that fits `i64`
 
 use mus_format::Mus;

@@ -1,4 +1,4 @@
-// error at `dtm`: `dtm` cannot stand on a field: it stands on a struct or a variant
+// error at `dtm`: `dtm` is not an option of a field: use it on a struct or a variant
 
 use mus_format::Mus;
 

@@ -1,25 +1,26 @@
-//! Items that hold no others, passed over: what takes most of a scan's time.
+//! Passes over items that hold no others. Most of a scan's time is spent here.
 
 use crate::shape::{Kind, LengthEncoding, LengthRule, Row, Shape};
 use crate::varint::{self, Found};
 
-/// Why an item is not passed.
+/// Why an item could not be passed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stop {
     /// The bytes end inside it.
     Cut,
-    /// The bytes end before so many that it has announced.
+    /// The bytes end this many bytes before the length it announced.
     Missing(usize),
-    /// The bytes end before so many that its elements need at least.
+    /// The bytes end this many bytes before the least that its elements need.
     MissingElements(usize),
     /// It does not fit its shape.
     Fault,
 }
 
-/// An item is not passed. Why is in the [`Cursor`], so that this takes no room and numbers are returned in registers.
+/// An item could not be passed. The reason is in the [`Cursor`], so that this has no size and numbers are returned in
+/// registers.
 pub(super) struct Stopped;
 
-/// The bytes that are scanned, and where the next one is.
+/// The bytes that are scanned, and the position in them.
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     pub(super) at: usize,
@@ -31,13 +32,13 @@ impl<'a> Cursor<'a> {
         if at <= bytes.len() { Some(Self { bytes, at, stop: Stop::Fault }) } else { None }
     }
 
-    /// How many bytes follow.
+    /// Returns the number of bytes left.
     #[inline]
     pub(super) const fn remaining(&self) -> usize {
         self.bytes.len() - self.at
     }
 
-    /// Does not pass an item that began at `start`.
+    /// Gives up an item that began at `start`, and moves back to it.
     #[cold]
     pub(super) const fn stop(&mut self, start: usize, stop: Stop) -> Stopped {
         self.at = start;
@@ -50,7 +51,7 @@ impl<'a> Cursor<'a> {
         self.stop(self.at, Stop::Fault)
     }
 
-    /// The next byte, which is not passed.
+    /// Returns the next byte without passing it.
     #[inline(always)]
     pub(super) fn peek(&mut self) -> Result<u8, Stopped> {
         match self.bytes.get(self.at) {
@@ -59,8 +60,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes an item. Returns whether it was one that holds no others but, so many levels deeper at the most, one that
-    /// does not either; if it was not, or if it is not passed, the cursor stays where it was.
+    /// Passes an item that holds no others, or an `Option` of one if `depth` allows another level. Returns `false` if
+    /// it is another kind of item. The cursor moves only if the item is passed.
     #[inline(always)]
     pub(super) fn pass_leaf(&mut self, shape: &Shape, depth: usize) -> Result<bool, Stopped> {
         match shape.kind() {
@@ -88,13 +89,13 @@ impl<'a> Cursor<'a> {
         Ok(true)
     }
 
-    /// Passes a flag and a content that holds no others.
+    /// Passes the flag and the content of an `Option`, if the content holds no others.
     #[inline(never)]
     fn pass_content(&mut self, row: fn() -> Row) -> Result<bool, Stopped> {
         let [content] = row() else { return Ok(false) };
         let start = self.at;
         self.at += 1;
-        // As if there were no deeper levels: no options in it.
+        // An `Option` inside this one would need another level, so it is left to the scanner.
         let passed = match content.kind() {
             Kind::Optional(_) => Ok(false),
             _ => self.pass_leaf(content, 0),
@@ -109,7 +110,7 @@ impl<'a> Cursor<'a> {
         passed
     }
 
-    /// Passes so many bytes of an item that began at `start`.
+    /// Passes `count` bytes of an item that began at `start`.
     #[inline(always)]
     pub(super) fn pass(&mut self, count: usize, start: usize) -> Result<(), Stopped> {
         let there = self.remaining();
