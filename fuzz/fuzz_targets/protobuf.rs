@@ -1,4 +1,4 @@
-//! Frames in Protobuf, and a server that is fed them; see `fuzz::protobuf`.
+//! Frames in Protobuf, and a server fed with them; see `fuzz::protobuf`.
 
 #![no_main]
 

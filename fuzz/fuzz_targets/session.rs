@@ -1,4 +1,4 @@
-//! A server fed arbitrary bytes; see `fuzz::session`.
+//! A server fed with arbitrary bytes; see `fuzz::session`.
 
 #![no_main]
 

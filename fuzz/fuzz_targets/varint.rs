@@ -1,4 +1,4 @@
-//! The integers of the wire; see `fuzz::varint`.
+//! Varints; see `fuzz::varint`.
 
 #![no_main]
 

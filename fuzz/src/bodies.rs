@@ -1,10 +1,11 @@
-//! Frames in one Format, Commands or Replies: the library against other means, whole and in pieces, and back again.
+//! Frames of Commands or Replies in one Format. They are decoded by the library, whole and in pieces, and by a
+//! reference; and encoded again.
 
 use super::input::{Cuts, Input, Piece};
 use super::memory::measure;
 use super::sample::{End, Item, Scripting, Stream, reference_all, scripted};
 
-/// A stream of frames in one direction: the rest of the input, or what it makes as a script.
+/// Checks a stream of frames in one direction: the rest of the input, or what it makes as a script.
 pub fn check_side<V: Scripting>(input: &mut Input<'_>, is_script: bool) {
     let limit = input.choice(&[4 << 20, 1 << 40, 4096, 200, 64, 20, 16, 8, 1]);
     let max_len = input.choice(&[usize::MAX, 4 << 20, 1000, 130, 60, 2, 0]);
@@ -49,11 +50,11 @@ fn check_stream<V: Scripting>(max_len: usize, limit: usize, cuts: Cuts, bytes: &
     }
 }
 
-/// Measured: at most 10 for each byte; what an error takes is in the constant.
+/// Measured: at most 10 per byte. `MOST` covers what an error takes.
 const MOST_PER_BYTE: usize = 32;
 const MOST: usize = 1024;
 
-/// A frame that is cut is incomplete, and never says that more is missing than is.
+/// Checks that a cut frame is incomplete, and that no more is reported missing than is.
 fn assert_cuts<V: Scripting>(format: V::Format, limit: usize, frame: &[u8]) {
     let cuts = (1..frame.len()).filter(|cut| *cut < 16 || frame.len() - cut < 3);
     for cut in cuts {
@@ -65,7 +66,7 @@ fn assert_cuts<V: Scripting>(format: V::Format, limit: usize, frame: &[u8]) {
     }
 }
 
-/// A value is the same after it was encoded and decoded, and its encoding is too.
+/// Checks that a value is the same after it was encoded and decoded, and so is its encoding.
 fn assert_goes_back<V: Scripting>(item: &Item<V>) {
     let mut encoded = Vec::new();
     item.encode(&V::FORMAT, &mut encoded).expect("what was decoded can be written");

@@ -1,5 +1,5 @@
-//! The reader of frames, in three Formats made for this: what it says of any bytes, however they are cut, and how often
-//! it asks the Format.
+//! The reader of frames, in three Formats made for this: its results for any bytes, however they are cut, and how often
+//! it calls the Format.
 
 use std::cell::Cell;
 
@@ -10,18 +10,18 @@ use super::input::{Cuts, Input, Piece};
 use super::memory::measure;
 use super::varint::{Number, reference};
 
-/// How tag and body stand.
+/// The encoding of tag and body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Format {
     /// As in JSON: a tag, a length, a body of any bytes.
     Prefixed,
-    /// No tag; the body ends with a zero. A body with 0xff in it is invalid. It remembers how far it has looked.
+    /// No tag. The body ends with a zero, and is invalid if it contains 0xff. Keeps how far it has looked.
     Terminated,
-    /// The tag is one byte, and the length of the body; 0xff is unknown.
+    /// The tag is one byte, which is also the length of the body; 0xff is unknown.
     Sized,
 }
 
-/// What a part of the stream is, and how many bytes it took.
+/// A part of the stream, and how many bytes it took.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Item {
     Ping(usize),
@@ -32,7 +32,7 @@ enum Item {
         body: usize,
         taken: usize,
     },
-    /// The stream ends before the frame does: at least so many bytes are missing.
+    /// The stream ends before the frame does: at least this many bytes are missing.
     Cut(u64),
     Invalid(What, usize),
 }
@@ -59,7 +59,7 @@ impl Format {
         }
     }
 
-    /// The value is the body's length. `seen` counts the bytes that were looked at.
+    /// Reads a body, whose value is its length. `seen` counts the bytes looked at.
     fn read_body(self, tag: Tag, bytes: &[u8], scanned: &mut usize, seen: &Cell<usize>) -> Decoded<usize> {
         let fixed = |start: usize, length: usize| {
             let end = start.saturating_add(length);
@@ -91,10 +91,10 @@ impl Format {
         }
     }
 
-    /// What is at the start of `bytes`, by other means.
+    /// Returns what is at the start of `bytes`, by the reference.
     fn expected(self, bytes: &[u8], limit: usize) -> Item {
         let visible = &bytes[..bytes.len().min(limit)];
-        // A part that needs more than is visible: the stream ends there, or the frame is over its limit.
+        // A part needs more than is visible: either the stream ends there, or the frame is over its limit.
         let cut = |start: usize, end: u64| {
             if end > limit as u64 {
                 Item::Invalid(What::TooLong(end), start)
@@ -145,7 +145,7 @@ impl Format {
     }
 }
 
-/// A reader, and how much work it made.
+/// A reader, and counts of the work it caused.
 struct Reading<'a> {
     format: Format,
     reader: FrameReader<usize>,
@@ -194,7 +194,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Reads the stream piece by piece, and hands what is found to `found`.
+/// Reads the stream piece by piece, and passes each item to `found`.
 fn read_all(format: Format, limit: usize, stream: &[u8], pieces: &[Piece], mut found: impl FnMut(Item)) {
     let asked = Cell::new(0);
     let mut reading = Reading::new(format, limit, &asked);
@@ -206,7 +206,7 @@ fn read_all(format: Format, limit: usize, stream: &[u8], pieces: &[Piece], mut f
             let item = reading.read(bytes);
             if bytes.len() < needed {
                 assert_eq!(item, Item::Cut((needed - bytes.len()) as u64));
-                assert_eq!(asked.get(), before, "an attempt that was known to be in vain");
+                assert_eq!(asked.get(), before, "an attempt that could not succeed");
             }
             match item {
                 Item::Ping(taken) | Item::Body { taken, .. } => {
@@ -226,7 +226,7 @@ fn read_all(format: Format, limit: usize, stream: &[u8], pieces: &[Piece], mut f
     last.into_iter().for_each(found);
 }
 
-/// A stream in one of the Formats, whole and in pieces.
+/// Checks a stream in one of the Formats, whole and in pieces.
 pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
     let format = input.choice(&[Format::Prefixed, Format::Terminated, Format::Sized]);
@@ -254,10 +254,10 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// A frame that is cut is incomplete, and never says that more is missing than is.
+/// Checks that a cut frame is incomplete, and that no more is reported missing than is.
 fn assert_cuts(format: Format, limit: usize, frame: &[u8]) {
     let asked = Cell::new(0);
-    // Each cut is read anew; of a long frame, its ends.
+    // Each cut is read from the start. Of a long frame, only cuts near its ends are tried.
     let cuts = (0..frame.len()).filter(|cut| *cut < 24 || frame.len() - cut < 3);
     for cut in cuts {
         match Reading::new(format, limit, &asked).read(&frame[..cut]) {

@@ -6,9 +6,7 @@ use cmd_stream::proto::{Decoded, Fault};
 use super::memory::measure;
 use super::varint::{Number, reference};
 
-const LIMIT: u64 = 1024;
-
-/// What the bytes are.
+/// The meaning of the bytes.
 #[derive(PartialEq, Eq, Debug)]
 enum Greeting<'a> {
     Whole(&'a [u8], usize),
@@ -34,6 +32,9 @@ fn expected(bytes: &[u8]) -> Greeting<'_> {
         }
     }
 }
+
+/// The maximum length of a ServerInfo.
+const LIMIT: u64 = 1024;
 
 fn assert_answer(bytes: &[u8]) {
     let (decoded, used) = measure(|| ServerInfo::decode(bytes));
@@ -68,12 +69,12 @@ fn assert_answer(bytes: &[u8]) {
     }
 }
 
-/// A greeting, and what is behind it, at every cut.
+/// Checks a greeting, and what follows it, at every cut.
 pub fn check(data: &[u8]) {
     let is_legal = (1..=LIMIT).contains(&(data.len() as u64));
     assert_eq!(ServerInfo::new(data).is_ok(), is_legal);
 
-    // Every cut in its length and around its end, and some between.
+    // Try every cut in its length and around its end, and some between.
     let end = if let Greeting::Whole(_, end) = expected(data) { end } else { data.len() };
     for cut in (0..=data.len()).filter(|cut| *cut < 16 || cut.abs_diff(end) < 3 || cut % 101 == 0) {
         assert_answer(&data[..cut]);

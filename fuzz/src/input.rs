@@ -1,33 +1,33 @@
 //! Reads the fuzzer's input: a few bytes of settings, then the bytes of the wire or a script that makes them.
 
-/// The input that is left. Past its end there are zeros.
+/// The input that is left. Past its end, it yields zeros.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
-    /// All of it.
+    /// Creates an input from all of the data.
     pub fn new(data: &'a [u8]) -> Self {
         Self(data)
     }
 
-    /// Whether nothing is left.
+    /// Returns whether nothing is left.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The next byte.
+    /// Takes the next byte.
     pub fn byte(&mut self) -> u8 {
         self.bytes(1).first().copied().unwrap_or(0)
     }
 
-    /// The next bytes: as many as are left, and at most `count`.
+    /// Takes the next bytes: as many as are left, and at most `count`.
     pub fn bytes(&mut self, count: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;
         taken
     }
 
-    /// The next eight bytes as a number.
+    /// Takes the next eight bytes as a number.
     pub fn number(&mut self) -> u64 {
         let mut number = [0; 8];
         let bytes = self.bytes(8);
@@ -35,18 +35,18 @@ impl<'a> Input<'a> {
         u64::from_le_bytes(number)
     }
 
-    /// One of these.
+    /// Takes a byte and chooses by it.
     pub fn choice<T: Copy>(&mut self, of: &[T]) -> T {
         of[usize::from(self.byte()) % of.len()]
     }
 
-    /// The rest.
+    /// Takes the rest.
     pub fn rest(&mut self) -> &'a [u8] {
         self.bytes(usize::MAX)
     }
 }
 
-/// How bytes are cut into pieces; two bytes of the input.
+/// How bytes are cut into pieces, as two bytes of the input.
 #[derive(Clone, Copy, Debug)]
 pub struct Cuts {
     seed: u8,
@@ -56,26 +56,27 @@ pub struct Cuts {
 /// A piece of the bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece {
-    /// Where it ends; the next one begins there.
+    /// Its end, where the next one begins.
     pub end: usize,
-    /// A bit to decide something by.
+    /// A random bit, for decisions.
     pub coin: bool,
 }
 
 impl Piece {
-    /// All of `len` bytes.
+    /// Creates one piece of `len` bytes.
     pub fn whole(len: usize) -> Self {
         Self { end: len, coin: false }
     }
 }
 
 impl Cuts {
-    /// The next two bytes of the input.
+    /// Reads the next two bytes of the input.
     pub fn read(input: &mut Input<'_>) -> Self {
         Self { seed: input.byte(), longest: input.byte() }
     }
 
-    /// The pieces of `len` bytes, at least one: the whole if the seed is 0, single bytes if `longest` is 0, else any.
+    /// Cuts `len` bytes into at least one piece: the whole if the seed is 0, single bytes if `longest` is 0, or else
+    /// any.
     pub fn pieces(self, len: usize) -> Vec<Piece> {
         if self.seed == 0 || len == 0 {
             return vec![Piece::whole(len)];

@@ -4,7 +4,7 @@ use super::bodies::check_side;
 use super::input::Input;
 use super::sample::json::{Command, Reply};
 
-/// A stream of frames in either direction.
+/// Checks a stream of frames in either direction.
 pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
     match input.byte() % 4 {

@@ -1,4 +1,5 @@
-//! What the fuzz targets check: each has a module here, whose `check` takes the input and panics if an oracle fails.
+//! The checks of the fuzz targets. Each target has a module here, whose `check` takes the input and panics if an oracle
+//! fails.
 //!
 //! The library's tests replay the committed inputs through the same functions, without a fuzzer.
 

@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// The system's allocator, with a count for each thread.
+/// The system's allocator, with counts per thread.
 #[derive(Debug)]
 struct Counting;
 
@@ -19,13 +19,13 @@ thread_local! {
 /// What was allocated, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Used {
-    /// All of it, freed or not; what grows counts each time with its new size.
+    /// All allocations, freed or not. A reallocation counts with its new size.
     pub total: usize,
-    /// The most that was held at a time, beyond what was held before.
+    /// The most that was held at any time, beyond what was held before.
     pub peak: usize,
 }
 
-/// Runs `work`, and says what it allocated.
+/// Runs `work` and measures what it allocates.
 pub fn measure<T>(work: impl FnOnce() -> T) -> (T, Used) {
     let (total, live) = (TOTAL.get(), LIVE.get());
     PEAK.set(live);
@@ -47,8 +47,8 @@ fn freed(bytes: usize) {
     unsafe_code,
     reason = "an allocator is unsafe to implement; this one adds only counting to the system's"
 )]
-// SAFETY: all is forwarded to the system's allocator as it came. The counts are plain cells without a destructor, so
-// that they neither allocate nor end before their thread does.
+// SAFETY: every call is forwarded unchanged to the system's allocator. The counts are plain cells without a destructor,
+// so they neither allocate nor end before their thread does.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         allocated(layout.size());

@@ -1,5 +1,5 @@
-//! Values in MUS, one after the other, of types that are nested in each other in all ways: whole and in pieces, the same;
-//! and back again.
+//! A stream of values in MUS, of types nested in each other in all ways. They must be the same whole and in pieces, and
+//! after they were encoded again.
 
 use mus_format::{
     Decode, DecodeOwned, Decoded, Encode, EncodeError, Error, Fault, Limits, Progress, decode_with, size,
@@ -12,7 +12,7 @@ mod values;
 
 use values::{Either, Graph, Node, Numbers, Silent, decoded};
 
-/// A stream of values of one of the types.
+/// Checks a stream of values of one of the types.
 pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
     let type_of = input.byte();
@@ -43,16 +43,16 @@ struct Settings {
 }
 
 impl Settings {
-    /// The memory that so many bytes may take.
+    /// Returns the memory that this many bytes may take.
     fn most(&self, bytes: usize) -> usize {
         let levels = self.depth.min(bytes) + 1;
         MOST_PER_BYTE * bytes + MOST_PER_LEVEL * levels + 4 * self.empty_elements + MOST
     }
 }
 
-/// For each byte that is there: a node is larger than its tag, and what grows counts each time.
+/// Memory per byte: a node is larger than its tag, and reallocations count each time.
 const MOST_PER_BYTE: usize = 512;
-/// What each level that is open may have reserved.
+/// What each open level may have reserved.
 const MOST_PER_LEVEL: usize = 64 << 10;
 const MOST: usize = 4096;
 
@@ -66,12 +66,12 @@ enum End {
     Invalid(Error),
 }
 
-/// What a stream holds.
+/// The content of a stream.
 struct Expected {
-    /// Where its values end, and 0 before the first.
+    /// The ends of its values, with 0 before the first.
     ends: Vec<usize>,
     end: End,
-    /// How many nodes were decoded for that.
+    /// The number of nodes decoded for it.
     nodes: usize,
 }
 
@@ -90,7 +90,7 @@ fn check_stream<T: Encode + DecodeOwned>(settings: &Settings, bytes: &[u8]) {
     }
 }
 
-/// Reads each value from where it begins, with all that follows; and checks each.
+/// Reads each value from its start, with everything that follows, and checks it.
 fn read_whole<T: Encode + DecodeOwned>(settings: &Settings, bytes: &[u8]) -> Expected {
     let mut ends = vec![0];
     let mut nodes = 0;
@@ -120,14 +120,14 @@ fn read_whole<T: Encode + DecodeOwned>(settings: &Settings, bytes: &[u8]) -> Exp
     Expected { ends, end, nodes }
 }
 
-/// Decodes what is there; memory is held in proportion.
+/// Decodes the bytes, and checks that memory stays in proportion.
 fn decode_measured<T: DecodeOwned>(settings: &Settings, bytes: &[u8]) -> Decoded<T> {
     let (decoded, used) = measure(|| decode_with::<T>(bytes, &settings.limits));
     assert!(used.total <= settings.most(bytes.len()), "{used:?} for {} bytes", bytes.len());
     decoded
 }
 
-/// A value that is cut is incomplete, and never says that more is missing than is.
+/// Checks that a cut value is incomplete, and that no more is reported missing than is.
 fn assert_cuts<T: DecodeOwned>(settings: &Settings, value: &[u8]) {
     let cuts = (0..value.len()).filter(|cut| *cut < 32 || value.len() - cut < 8 || cut % 61 == 0);
     for cut in cuts {
@@ -149,13 +149,14 @@ fn assert_cuts<T: DecodeOwned>(settings: &Settings, value: &[u8]) {
     }
 }
 
-/// A value has the size that is said, comes back from its bytes, and has the same then. It does not grow: what it was
-/// decoded from may have had longer varints and keys twice.
+/// Checks that a value has the size that `size` returns, and that its encoding decodes to the same value. The encoding
+/// is no longer than the original bytes, which may have longer varints and duplicate keys.
 fn assert_goes_back<T: Encode + DecodeOwned>(settings: &Settings, value: &T, bytes: &[u8]) {
     let mut encoded = Vec::new();
     match mus_format::encode(value, &mut encoded) {
         Ok(()) => {}
-        // What is shared is written where it is met first, in the order of the keys. That may be deeper.
+        // Shared values are written where they are met first, in the order of the keys. That may be deeper than in the
+        // original.
         Err(EncodeError::TooDeep(_)) if settings.depth == Limits::DEPTH => return,
         Err(error) => panic!("what was decoded cannot be written: {error}"),
     }
@@ -170,8 +171,8 @@ fn assert_goes_back<T: Encode + DecodeOwned>(settings: &Settings, value: &T, byt
     assert_eq!((taken, &again), (encoded.len(), &encoded));
 }
 
-/// The same values and the same end, with a `Progress`; `in_vain`: with attempts before it is worth them. What has
-/// arrived is decoded twice at most: at the first attempt, and when it is whole.
+/// Checks that a `Progress` finds the same values and the same end. With `in_vain`, it is also called before enough
+/// bytes have arrived. Everything is decoded at most twice: at the first attempt, and when it is complete.
 fn read_in_pieces<T: DecodeOwned>(
     settings: &Settings,
     bytes: &[u8],
@@ -211,12 +212,12 @@ fn read_in_pieces<T: DecodeOwned>(
     match end {
         End::Clean => assert_eq!(start, bytes.len(), "{pieces:?}"),
         End::Cut => assert!(start < bytes.len(), "{pieces:?}"),
-        // It is only told when the value is whole.
+        // It is reported only when the value is complete.
         End::Invalid(error) if is_about_content(&error.fault) => {}
         End::Invalid(_) => {
             assert!(!in_vain, "all of the bytes were seen, {pieces:?}");
             let left = &bytes[start..];
-            // There was no attempt with all of them: more may have to come first, however they go on.
+            // There was no attempt with all of the bytes, because more are needed first.
             let more = reader.needed.saturating_sub(left.len());
             assert!(more <= MOST_MORE, "{more} more are needed, {pieces:?}");
             match reader.read::<T>(&[left, &vec![0; more]].concat()) {
@@ -227,14 +228,14 @@ fn read_in_pieces<T: DecodeOwned>(
     }
 }
 
-/// What is needed past a fault that is there already: the least that follows in each level that is open, and what the
-/// bound says of elements of which only the number is known.
+/// How much may be needed past a fault that has arrived already: the least that follows in each open level, and the
+/// bound for elements of which only the number is known.
 const MOST_MORE: usize = (64 << 10) + 4096;
 
 struct Pieces {
     limits: Limits,
     progress: Progress,
-    /// An attempt with fewer bytes is in vain.
+    /// Decoding cannot succeed with fewer bytes.
     needed: usize,
 }
 
@@ -261,7 +262,7 @@ impl Pieces {
     }
 }
 
-/// Whether the structure of a value does not tell it, but what its bytes mean.
+/// Returns whether the fault is in the meaning of the bytes and not in their structure.
 fn is_about_content(fault: &Fault) -> bool {
     matches!(fault, Fault::InvalidUtf8 | Fault::OutOfRange | Fault::Validation(_) | Fault::UnknownPointer(_))
 }

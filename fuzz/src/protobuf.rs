@@ -1,11 +1,11 @@
-//! The Protobuf Format: frames, Commands or Replies, and a whole server that is fed arbitrary bytes.
+//! The Protobuf Format: frames of Commands or Replies, and a whole server that is fed arbitrary bytes.
 
 use super::bodies::check_side;
 use super::input::Input;
 use super::sample::protobuf::{Command, Reply};
 use super::session;
 
-/// A stream of frames in either direction, or a session.
+/// Checks a stream of frames in either direction, or a session.
 pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
     match input.byte() % 8 {

@@ -1,6 +1,5 @@
-//! The Commands and Replies of the sample service in a Format, as values that can be compared; what a stream of them
-//! holds, by the library and by other means; and scripts that make such streams. Which values there are is said by the
-//! modules here, one a Format.
+//! The Commands and Replies of the sample service in a Format, as values that can be compared. Streams of them are read
+//! by the library and by a reference, and made by scripts. Each Format has a module here with its values.
 
 use std::fmt::Debug;
 
@@ -14,31 +13,31 @@ use super::varint::{Number, reference};
 pub mod json;
 pub mod protobuf;
 
-/// One direction of a connection in a Format, which writes a length before each body: what its frames carry.
+/// The content of frames in one direction of a connection, in a Format that writes a length before each body.
 pub trait Side: Clone + PartialEq + Debug {
     /// The Format.
     type Format: Format<Progress: Debug> + Copy + Debug;
-    /// Without settings.
+    /// The Format without settings.
     const FORMAT: Self::Format;
 
-    /// The Format with a maximum length.
+    /// Returns the Format with a maximum length.
     fn limited(max_len: usize) -> Self::Format;
-    /// Decodes a body, by the library.
+    /// Decodes a body with the library.
     fn decode(format: &Self::Format, tag: Tag, body: &[u8], progress: &mut Progress<Self>) -> Decoded<Self>;
-    /// Appends tag and body, by the library.
+    /// Appends tag and body with the library.
     ///
     /// # Errors
     ///
-    /// Those of the Format.
+    /// Returns the errors of the Format.
     fn encode(&self, format: &Self::Format, out: &mut Vec<u8>) -> Result<(), EncodeError>;
-    /// Parses a body by other means, without its length; nothing if there is no such tag.
+    /// Parses a body, without its length, with the reference. Returns `None` if there is no such tag.
     fn parse(tag: i64, body: &[u8]) -> Option<Result<Self, EncodeError>>;
 }
 
-/// What the remembered part of a body is.
+/// The Format's state of a body that is not complete.
 pub type Progress<V> = <<V as Side>::Format as Format>::Progress;
 
-/// A whole frame.
+/// A complete frame.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Item<V> {
     /// A ping or a pong.
@@ -48,11 +47,11 @@ pub enum Item<V> {
 }
 
 impl<V: Side> Item<V> {
-    /// Appends the frame, by the library.
+    /// Appends the frame with the library.
     ///
     /// # Errors
     ///
-    /// Those of the Format.
+    /// Returns the errors of the Format.
     pub fn encode(&self, format: &V::Format, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match self {
             Self::Ping => Seq::PING.encode(out),
@@ -70,13 +69,13 @@ impl<V: Side> Item<V> {
 pub enum End {
     /// After a frame.
     Clean,
-    /// In a frame; at least so many bytes of it are missing.
+    /// In a frame: at least this many bytes of it are missing.
     Cut(usize),
     /// In a frame that is invalid.
     Invalid {
-        /// Why, as text; of a body without the Format's own error.
+        /// The fault as text, without the Format's own error.
         fault: String,
-        /// After how many bytes of the frame.
+        /// The number of bytes of the frame before it.
         at: usize,
     },
 }
@@ -88,7 +87,7 @@ impl End {
     }
 }
 
-/// Reads a stream of frames piece by piece, by the library.
+/// Reads a stream of frames piece by piece with the library.
 #[derive(Debug)]
 pub struct Stream<'a, V: Side> {
     format: V::Format,
@@ -97,24 +96,24 @@ pub struct Stream<'a, V: Side> {
     start: usize,
 }
 
-/// What [`Stream::next`] finds.
+/// The result of [`Stream::next`].
 #[derive(Debug)]
 pub enum Next<V> {
     /// A frame.
     Item(Item<V>),
-    /// Nothing more in what has arrived.
+    /// No complete frame in what has arrived.
     Wait(usize),
     /// The end.
     Invalid(cmd_stream::proto::DecodeError),
 }
 
 impl<'a, V: Side> Stream<'a, V> {
-    /// A stream, with the settings of its reader.
+    /// Creates a stream, with the settings of its reader.
     pub fn new(format: V::Format, limit: usize, bytes: &'a [u8]) -> Self {
         Self { format, reader: FrameReader::new(limit), bytes, start: 0 }
     }
 
-    /// The next frame, if it is among the first `arrived` bytes.
+    /// Returns the next frame, if it is within the first `arrived` bytes.
     pub fn next(&mut self, arrived: usize) -> Next<V> {
         let format = &self.format;
         let decoded = self.reader.read(
@@ -135,12 +134,12 @@ impl<'a, V: Side> Stream<'a, V> {
         }
     }
 
-    /// Whether the first `arrived` bytes end where a frame does.
+    /// Returns whether the first `arrived` bytes end where a frame does.
     pub fn is_at_frame(&self, arrived: usize) -> bool {
         self.start == arrived
     }
 
-    /// All that the pieces hold, handed to `found` one by one.
+    /// Reads all pieces, and passes each item to `found`.
     pub fn read_all(&mut self, pieces: &[Piece], mut found: impl FnMut(Item<V>)) -> End {
         let mut missing = 0;
         for piece in pieces {
@@ -156,7 +155,7 @@ impl<'a, V: Side> Stream<'a, V> {
     }
 }
 
-/// The same by other means: what stands before the bodies is read here, and what is in them by [`Side::parse`].
+/// The same with the reference: heads are read here, and bodies by [`Side::parse`].
 pub fn reference_all<V: Side>(
     max_len: usize,
     limit: usize,
@@ -179,7 +178,7 @@ pub fn reference_all<V: Side>(
 fn reference_one<V: Side>(max_len: usize, limit: usize, bytes: &[u8]) -> Result<(Item<V>, usize), End> {
     let visible = &bytes[..bytes.len().min(limit)];
     let invalid = |fault: Fault, at| Err(End::invalid(&fault, at));
-    // The part at `start` ends at `end`, which is not visible.
+    // The part at `start` ends at `end`, past the visible bytes.
     let cut = |start: usize, end: u64| match usize::try_from(end) {
         Ok(end) if end <= limit => Err(End::Cut(end - bytes.len())),
         _ => invalid(Fault::TooLong { length: end, limit }, start),
@@ -224,22 +223,22 @@ fn reference_one<V: Side>(max_len: usize, limit: usize, bytes: &[u8]) -> Result<
     }
 }
 
-/// A stream that a script has made.
+/// A stream made by a script.
 #[derive(Clone, Debug)]
 pub struct Scripted<V> {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// What it holds, if nothing was broken on purpose.
+    /// Its items, if nothing was broken on purpose.
     pub items: Option<Vec<Item<V>>>,
 }
 
-/// How a value is made of the input.
+/// A side whose values can be made from the input.
 pub trait Scripting: Side {
-    /// The next value.
+    /// Makes the next value.
     fn script(input: &mut Input<'_>) -> Self;
 }
 
-/// Text of up to some 70,000 bytes, which is more than a buffer has; mostly it is short.
+/// Makes a text, mostly a short one, but of up to about 70,000 bytes, which is more than a buffer holds.
 fn text(input: &mut Input<'_>) -> String {
     let kind = input.byte();
     let pattern = input.bytes(usize::from(kind & 0x1f));
@@ -251,8 +250,8 @@ fn small(input: &mut Input<'_>) -> i64 {
     i64::from(input.byte().cast_signed())
 }
 
-/// Makes a stream: frames with seqs that grow, now and then with another seq, a ping or any bytes between them; at last,
-/// if so told, bits of it are turned and its end is cut off.
+/// Makes a stream of frames with growing seqs, and sometimes another seq, a ping or arbitrary bytes between them. If
+/// the input asks for it, bits are then flipped and the end is cut off.
 pub fn scripted<V: Scripting>(input: &mut Input<'_>) -> Scripted<V> {
     let (turns, cut_off) = (input.byte(), input.byte());
     let turns: Vec<_> =
@@ -273,7 +272,7 @@ pub fn scripted<V: Scripting>(input: &mut Input<'_>) -> Scripted<V> {
             _ => Item::Value(seq, V::script(input)),
         };
         seq = seq.next();
-        // The number 0 says ping, whatever the value.
+        // Seq 0 is a ping, whatever the value.
         let item = if matches!(item, Item::Value(Seq::PING, _)) { Item::Ping } else { item };
         item.encode(&V::FORMAT, &mut bytes).expect("the Format can write all that a script makes");
         items.push(item);

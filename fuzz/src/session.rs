@@ -1,9 +1,9 @@
-//! A whole server that is fed arbitrary bytes, in one Format: a real [`Server`] over connections in memory, on one thread with a paused
-//! clock, so that what it does is decided by its input alone.
+//! A whole server that is fed arbitrary bytes, in one Format. It is a real [`Server`] over connections in memory, on
+//! one thread with a paused clock, so that only its input determines what it does.
 //!
-//! What it must answer is worked out first: the bytes are decoded piece by piece as they will be sent, up to the first
-//! one that ends the connection. Then the server must have sent exactly those Replies, ended the connection for that
-//! reason, counted all that, held memory in proportion, and go on to serve another client.
+//! The expected answers are computed first: the bytes are decoded piece by piece as they will be sent, up to the first
+//! one that ends the connection. The server must then have sent exactly those Replies, ended the connection for that
+//! reason, counted all of it, and kept memory in proportion, and it must serve another client.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -30,12 +30,12 @@ use outcome::Outcome;
 use plan::{Plan, SETTLE};
 use service::{Bounded, Fed, InJson, InProtobuf};
 
-/// A server in JSON, fed what the input says.
+/// Checks a server in JSON.
 pub fn check(data: &[u8]) {
     check_in::<InJson>(data);
 }
 
-/// The same in Protobuf.
+/// Checks a server in Protobuf.
 pub fn check_protobuf(data: &[u8]) {
     check_in::<InProtobuf>(data);
 }
@@ -44,7 +44,7 @@ fn check_in<S: Fed>(data: &[u8]) {
     let mut plan = Plan::read::<S::Command>(data);
     let expected = Expected::<S>::of(&plan);
     if expected.has_seq_twice {
-        // With little room for output the Commands in flight depend on when that is written.
+        // With little room for output, the Commands in flight depend on when it is written.
         plan.output = None;
     }
     let (outcome, used) = measure(|| run(&plan, &expected));
@@ -55,11 +55,11 @@ fn check_in<S: Fed>(data: &[u8]) {
     assert!(used.peak <= most, "{used:?} for {handled} bytes in and out");
 }
 
-/// Measured: buffers of 64 KiB and one that has grown, so 220,000 bytes for whatever is small; and 2.9 for each byte of
-/// what is large, as a buffer that grows is there twice for a moment.
+/// Measured: 220,000 bytes for small inputs (buffers of 64 KiB, and one that has grown), and 2.9 per byte of large
+/// ones, because a buffer that grows exists twice for a moment.
 const MOST_PER_BYTE: usize = 4;
 const MOST: usize = 400_000;
-/// A Command in a task of its own.
+/// The memory of a Command in a task of its own.
 const MOST_PER_TASK: usize = 2048;
 
 fn run<S: Fed>(plan: &Plan, expected: &Expected<S>) -> Outcome {
@@ -76,7 +76,7 @@ fn run<S: Fed>(plan: &Plan, expected: &Expected<S>) -> Outcome {
         let handle = server.handle();
         let serving = tokio::spawn(server.serve());
         let connect = || {
-            // A pipe for a byte at a time takes too long for many bytes.
+            // Many bytes through a pipe that holds one would take too long.
             let (ours, theirs) = duplex(plan.pipe.max((plan.bytes.len() + expected.output) / 500));
             connector.send(theirs).expect("the server serves");
             split(ours)
@@ -96,7 +96,7 @@ fn run<S: Fed>(plan: &Plan, expected: &Expected<S>) -> Outcome {
     })
 }
 
-/// A listener that is handed its connections.
+/// A listener that is given its connections.
 #[derive(Debug)]
 struct Handed(mpsc::UnboundedReceiver<DuplexStream>);
 

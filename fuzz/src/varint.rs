@@ -1,4 +1,4 @@
-//! The integers of the wire, against an implementation written for this alone.
+//! Varints, compared with an implementation written only for this.
 
 use std::fmt::Debug;
 
@@ -8,18 +8,18 @@ use cmd_stream::proto::{Decoded, Fault};
 
 use super::memory::measure;
 
-/// What the bytes of a varint are.
+/// The meaning of the bytes of a varint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Number {
-    /// A number, and how many bytes it took.
+    /// A number, and the bytes it took.
     Whole(u64, usize),
     /// The bytes end before the number does.
     Cut,
-    /// Too large, as is certain after so many bytes.
+    /// Too large, which is certain after this many bytes.
     Overflow(usize),
 }
 
-/// Reads a number of that many bits, by the table of the wire's specification.
+/// Reads a number of `bits` bits, by the table of the wire's specification.
 pub fn reference(bits: u32, bytes: &[u8]) -> Number {
     let (most, last) = match bits {
         64 => (10, 0x01),
@@ -43,7 +43,7 @@ pub fn reference(bits: u32, bytes: &[u8]) -> Number {
     Number::Cut
 }
 
-/// The shortest form of a number.
+/// Returns the shortest form of a number.
 fn reference_encode(mut number: u64) -> Vec<u8> {
     let mut bytes = vec![(number % 128) as u8];
     while number >= 128 {
@@ -54,7 +54,7 @@ fn reference_encode(mut number: u64) -> Vec<u8> {
     bytes
 }
 
-/// The library's answer in the words of the reference.
+/// Converts the library's result to that of the reference.
 fn answer<U: Into<u64>>(decoded: Decoded<U>) -> Number {
     match decoded {
         Decoded::Value(number, taken) => Number::Whole(number.into(), taken),
@@ -90,7 +90,7 @@ fn agree<U: Unsigned + Debug>(bytes: &[u8]) {
     assert_eq!(answer(varint::decode::<U>(&encoded)), Number::Whole(number.into(), encoded.len()));
 }
 
-/// Numbers of each width at the start of the bytes.
+/// Checks numbers of each width at the start of the bytes.
 pub fn check(data: &[u8]) {
     agree::<u8>(data);
     agree::<u16>(data);

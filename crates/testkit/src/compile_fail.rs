@@ -1,9 +1,9 @@
-//! Programs that must not compile, each with messages of our own that say why, and programs that must compile.
+//! Checks programs that must fail to compile with certain messages, and programs that must compile.
 //!
-//! Each file in `tests/compile_fail/` of a crate is one. Comments at its start say `// compiles`, or once or more
-//! `// error: TEXT`: a text of ours, not of the compiler's, that an error of it has to hold. ``// error at `CODE`: TEXT``
-//! also says what that error has to point at: exactly this piece of the program. All programs are checked by one run of
-//! cargo in a package that is made for them.
+//! Each file in `tests/compile_fail/` of a crate is one program. It begins with the comment `// compiles`, or with one
+//! or more of `// error: TEXT`: an error must contain this text, which is one of our own messages and not the
+//! compiler's. With ``// error at `CODE`: TEXT``, that error must also point at exactly this piece of the program. One
+//! run of cargo checks all programs, in a package created for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,15 +13,15 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// Where the programs of a crate are, and what they may use.
+/// The programs of a crate, and the crates they may use.
 pub struct Suite<'a> {
     /// The crate's folder: its `env!("CARGO_MANIFEST_DIR")`. Its programs are in `tests/compile_fail/`.
     pub folder: &'a str,
-    /// Where packages may be made: `env!("CARGO_TARGET_TMPDIR")` of the test.
+    /// The folder for generated packages: `env!("CARGO_TARGET_TMPDIR")` of the test.
     pub scratch: &'a str,
-    /// Lines for a manifest: the crates that the programs may use.
+    /// Lines of a manifest: the dependencies of the programs.
     pub dependencies: &'a str,
-    /// Another crate that they may use, named `shared`: the path of its source in `tests/compile_fail/`.
+    /// The path in `tests/compile_fail/` of the source of another crate that they may use, named `shared`.
     pub shared: Option<&'a str>,
 }
 
@@ -30,8 +30,8 @@ impl Suite<'_> {
     ///
     /// # Panics
     ///
-    /// If a program compiles and should not, or the reverse, or if it does not say what it should; then the message
-    /// lists all of them.
+    /// If a program compiles but should not, or the reverse, or if an expected message is missing. The panic lists all
+    /// of them.
     pub fn check(&self) {
         let fixtures = self.fixtures();
         let checked = check(&self.package(&fixtures), &fixtures);
@@ -54,7 +54,7 @@ impl Suite<'_> {
         fixtures
     }
 
-    /// Makes a package with a program for each fixture, and the shared crate beside it.
+    /// Writes a package with a program for each fixture, and the shared crate beside it.
     fn package(&self, fixtures: &[Fixture]) -> PathBuf {
         let name = Path::new(self.folder).file_name().expect("a crate has a folder").to_string_lossy();
         let package = Path::new(self.scratch).join(format!("compile_fail-{name}"));
@@ -82,7 +82,7 @@ impl Suite<'_> {
             );
             write_if_changed(&package.join("shared/Cargo.toml"), manifest.as_bytes());
         }
-        // The versions that the workspace was built with, which are on this machine.
+        // Use the versions that the workspace was built with: they are already downloaded.
         let lock = fs::read(Path::new(self.folder).join("../../Cargo.lock"))
             .expect("the lock file of the workspace");
         write_if_changed(&package.join("Cargo.lock"), &lock);
@@ -93,13 +93,13 @@ impl Suite<'_> {
 struct Fixture {
     name: String,
     path: PathBuf,
-    /// What it must fail with; nothing if it must compile.
+    /// The errors it must fail with. Empty if it must compile.
     errors: Vec<Expected>,
 }
 
 struct Expected {
     text: String,
-    /// What the error has to point at, if that matters.
+    /// What the error must point at, if that matters.
     at: Option<String>,
 }
 
@@ -125,7 +125,7 @@ impl Expected {
     }
 }
 
-/// What cargo said.
+/// The output of cargo.
 #[derive(Default)]
 struct Checked {
     compiled: BTreeSet<String>,
@@ -133,9 +133,9 @@ struct Checked {
     errors: BTreeMap<String, Vec<Said>>,
 }
 
-/// An error of the compiler's.
+/// An error of the compiler.
 struct Said {
-    /// Messages, labels and notes, one a line, without the source lines that the compiler shows.
+    /// Messages, labels and notes, one per line, without the source lines that the compiler shows.
     text: String,
     /// The pieces of the program that it points at.
     at: Vec<String>,
@@ -180,7 +180,7 @@ impl Said {
     }
 }
 
-/// Adds the texts of a message, one a line.
+/// Adds the texts of a message, one per line.
 fn add_texts(message: &Value, out: &mut String) {
     let labels = message["spans"].as_array().into_iter().flatten().filter_map(|span| span["label"].as_str());
     for text in message["message"].as_str().into_iter().chain(labels) {
@@ -189,7 +189,7 @@ fn add_texts(message: &Value, out: &mut String) {
     message["children"].as_array().into_iter().flatten().for_each(|child| add_texts(child, out));
 }
 
-/// The piece of a program that a span is, its lines joined by spaces.
+/// Returns the piece of a program that a span covers, its lines joined by spaces.
 fn highlighted(span: &Value) -> String {
     let lines = span["text"].as_array().into_iter().flatten().map(|line| {
         // Columns count characters, from 1.
@@ -231,7 +231,7 @@ fn check(package: &Path, fixtures: &[Fixture]) -> Checked {
     checked
 }
 
-/// Leaves the time of a file as it is if nothing changes, so that cargo does not build again.
+/// Writes a file only if its content changes, so that cargo does not build again.
 fn write_if_changed(path: &Path, content: &[u8]) {
     if fs::read(path).ok().as_deref() != Some(content) {
         fs::write(path, content).expect("a file of our own");
@@ -247,7 +247,7 @@ mod tests {
     fn error() -> Said {
         let line = |text: &str, start: u64, end: u64| json!({"text": text, "highlight_start": start, "highlight_end": end});
         Said::new(&json!({
-            "message": "`raw` stands here twice",
+            "message": "duplicate option `raw`",
             "spans": [
                 {"is_primary": true, "label": "here", "text": [line("    #[mus(raw,", 11, 15), line("    raw)]", 1, 8)]},
                 {"is_primary": false, "label": "first", "text": [line("struct Über;", 8, 12)]},
@@ -262,18 +262,20 @@ mod tests {
 
     #[test]
     fn an_error_is_met_by_its_message_labels_and_notes() {
-        for text in ["stands here twice", "first", "remove it"] {
+        for text in ["duplicate option", "first", "remove it"] {
             assert!(error().meets(&expected(&format!("// error: {text}"))));
         }
-        assert!(!error().meets(&expected("// error: stands here once")));
+        assert!(!error().meets(&expected("// error: unknown option")));
     }
 
     #[test]
     fn an_error_is_met_only_where_it_points() {
-        assert!(error().meets(&expected("// error at `raw, raw`: `raw` stands here twice")));
-        for comment in
-            ["// error at `raw`: twice", "// error at `Über`: twice", "// error at `raw, raw`: once"]
-        {
+        assert!(error().meets(&expected("// error at `raw, raw`: duplicate option `raw`")));
+        for comment in [
+            "// error at `raw`: duplicate",
+            "// error at `Über`: duplicate",
+            "// error at `raw, raw`: unknown",
+        ] {
             assert!(!error().meets(&expected(comment)), "{comment}");
         }
     }

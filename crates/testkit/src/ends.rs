@@ -1,4 +1,4 @@
-//! Both ends of a connection in one process: two of ours, or one of ours and a scripted byte peer.
+//! Both ends of a connection in one process: client and server, or one of them and a scripted byte peer.
 
 use cmd_stream::format::Format;
 use cmd_stream::proto::varint;
@@ -11,11 +11,11 @@ use tokio::io::{DuplexStream, duplex};
 use crate::peer::{BytePeer, GREETING};
 use crate::wait::within;
 
-/// A server on loopback; it serves until the runtime ends.
+/// Starts a server on loopback, which runs until the runtime ends.
 ///
 /// # Panics
 ///
-/// If it cannot listen; as every function here, if what it makes cannot be made.
+/// If it cannot listen. Every function here panics on such failures.
 pub async fn serve<P, F, R, I>(server: server::Builder<P, F, R, I>) -> Handle
 where
     P: ServerProtocol<F, R>,
@@ -29,7 +29,7 @@ where
     handle
 }
 
-/// A server in memory, and what connects to it.
+/// Starts a server in memory. Also returns its connector.
 pub fn serve_in_memory<P, F, R, I>(server: server::Builder<P, F, R, I>) -> (memory::Connector, Handle)
 where
     P: ServerProtocol<F, R>,
@@ -44,7 +44,7 @@ where
     (connector, handle)
 }
 
-/// A client and a server of ours, connected in memory.
+/// Connects a client and a server in memory.
 pub async fn both<P, F, R, I>(
     server: server::Builder<P, F, R, I>,
     client: client::Builder<P, F>,
@@ -60,7 +60,7 @@ where
     (client, handle)
 }
 
-/// A server of ours in memory, and a byte peer as its client, which has been greeted.
+/// Starts a server in memory and connects a byte peer as its client, past the greeting.
 pub async fn server_and_bytes<P, F, R, I>(
     server: server::Builder<P, F, R, I>,
 ) -> (Handle, BytePeer<DuplexStream>)
@@ -77,7 +77,7 @@ where
     (handle, peer)
 }
 
-/// A client of ours, and a byte peer as its server, which has greeted it. Each direction holds `buffer` bytes.
+/// Connects a client to a byte peer as its server, past the greeting. Each direction buffers `buffer` bytes.
 pub async fn client_and_bytes<P, F>(
     client: client::Builder<P, F>,
     buffer: usize,
@@ -93,7 +93,7 @@ where
     (client, peer)
 }
 
-/// A frame with a JSON body, as both directions have it.
+/// Returns a frame with a JSON body. Both directions have the same frames.
 pub fn json_frame(seq: u64, tag: u64, body: &str) -> Vec<u8> {
     let mut frame = Vec::new();
     varint::encode(seq, &mut frame);

@@ -1,7 +1,6 @@
-//! What the tests of the workspace share: a scripted byte peer ([`peer`]), both ends in one
-//! process ([`ends`]), the sample service of the golden vectors
-//! ([`sample`]), programs beside the test ([`process`]), programs that must not compile ([`compile_fail`]), and bounded
-//! waiting ([`wait`]).
+//! What the tests of the workspace share: a scripted byte peer ([`peer`]), both ends of a connection in one process
+//! ([`ends`]), the sample service of the golden vectors ([`sample`]), child processes ([`process`]), programs that must
+//! not compile ([`compile_fail`]), and bounded waiting ([`wait`]).
 
 pub mod compile_fail;
 pub mod ends;
@@ -10,7 +9,7 @@ pub mod process;
 pub mod sample;
 pub mod wait;
 
-/// The bytes of lower-case hex.
+/// Decodes lower-case hex.
 ///
 /// # Panics
 ///
@@ -23,7 +22,7 @@ pub fn unhex(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-/// Lower-case hex of bytes.
+/// Encodes bytes as lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! A scripted byte peer: it plays bytes to a client or a server of ours, and says what came back.
+//! A scripted byte peer, which sends bytes to a client or a server and checks what comes back.
 
 use std::fmt::Display;
 
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::wait::within;
 use crate::{hex, unhex};
 
-/// The default ServerInfo as it stands on the wire.
+/// The default ServerInfo on the wire.
 pub const GREETING: &[u8] = b"\x07default";
 
 /// One end of a connection, as bytes. All its waits are bounded.
@@ -18,32 +18,32 @@ pub struct BytePeer<IO> {
 }
 
 impl BytePeer<TcpStream> {
-    /// A client: connects to a server, and says nothing yet.
+    /// Connects to a server as a client, and sends nothing yet.
     ///
     /// # Panics
     ///
-    /// If it cannot connect; as every method here, if what is expected does not happen.
+    /// If it cannot connect. Every method here panics if what it expects does not happen.
     pub async fn connect(address: impl Display) -> Self {
         let io = within(TcpStream::connect(address.to_string())).await.expect("a server listens there");
         io.set_nodelay(true).expect("a socket");
         Self { io }
     }
 
-    /// A client that has been greeted with the default ServerInfo.
+    /// Connects as a client and reads the greeting, which must be the default ServerInfo.
     pub async fn greeted(address: impl Display) -> Self {
         let mut peer = Self::connect(address).await;
         peer.expect(GREETING).await;
         peer
     }
 
-    /// A server: takes the next connection, and says nothing yet.
+    /// Accepts the next connection as a server, and sends nothing yet.
     pub async fn accept(listener: &TcpListener) -> Self {
         let (io, _) = within(listener.accept()).await.expect("a client connects");
         io.set_nodelay(true).expect("a socket");
         Self { io }
     }
 
-    /// A server that has greeted with the default ServerInfo.
+    /// Accepts the next connection as a server and greets with the default ServerInfo.
     pub async fn accept_and_greet(listener: &TcpListener) -> Self {
         let mut peer = Self::accept(listener).await;
         peer.send(GREETING).await;
@@ -57,12 +57,12 @@ impl BytePeer<TcpStream> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> BytePeer<IO> {
-    /// An end of any stream.
+    /// Wraps one end of any stream.
     pub fn over(io: IO) -> Self {
         Self { io }
     }
 
-    /// The stream, for what a script cannot say.
+    /// Returns the stream, for what a script cannot express.
     pub fn into_inner(self) -> IO {
         self.io
     }
@@ -73,25 +73,25 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> BytePeer<IO> {
         within(self.io.flush()).await.expect("the connection is open");
     }
 
-    /// Sends bytes, or as many of them as are taken before the other end closes the connection.
+    /// Sends bytes, or as many as the other end accepts before it closes the connection.
     pub async fn send_until_closed(&mut self, bytes: &[u8]) {
-        // Only that end can fail it.
+        // It fails only if the other end has closed the connection.
         let _ = within(self.io.write_all(bytes)).await;
     }
 
-    /// Sends the bytes of hex.
+    /// Sends bytes given as hex.
     pub async fn send_hex(&mut self, hex: &str) {
         self.send(&unhex(hex)).await;
     }
 
-    /// Sends bytes, one in each write.
+    /// Sends bytes, one per write.
     pub async fn send_bytewise(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.send(&[*byte]).await;
         }
     }
 
-    /// The next `len` bytes.
+    /// Receives `len` bytes.
     pub async fn receive(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         within(self.io.read_exact(&mut bytes))
@@ -100,7 +100,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> BytePeer<IO> {
         bytes
     }
 
-    /// The next bytes must be these.
+    /// Receives bytes, which must be these.
     pub async fn expect(&mut self, expected: &[u8]) {
         let mut received = Vec::new();
         while received.len() < expected.len() {
@@ -117,13 +117,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> BytePeer<IO> {
         assert_eq!(hex(&received), hex(expected));
     }
 
-    /// The other end must close the connection without sending anything more; a reset counts as closing.
+    /// Waits for the other end to close the connection, before which it must send nothing more. A reset counts as
+    /// closing.
     pub async fn expect_end(&mut self) {
         let rest = self.rest().await;
         assert_eq!(hex(&rest), "", "nothing more was expected");
     }
 
-    /// Everything until the other end closes the connection; a reset counts as closing.
+    /// Receives everything until the other end closes the connection. A reset counts as closing.
     pub async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let mut bytes = [0; 4096];
@@ -133,7 +134,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> BytePeer<IO> {
         rest
     }
 
-    /// Says that nothing more will be sent, and goes on reading.
+    /// Shuts down the sending direction.
     pub async fn finish(&mut self) {
         within(self.io.shutdown()).await.expect("the connection is open");
     }

@@ -1,4 +1,4 @@
-//! A program that runs beside a test: its lines, its end, and how it is ended.
+//! Child processes: their output, their end, and signals.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -14,10 +14,6 @@ use tokio::time::{sleep, timeout};
 
 use crate::wait::within;
 
-/// How long a program may take to its end: more than any single step, as it may make thousands of calls on a busy
-/// machine.
-const WHOLE_RUN: Duration = Duration::from_secs(60);
-
 /// A running program. All its waits are bounded, and it is killed when it is dropped.
 pub struct Process {
     name: String,
@@ -27,23 +23,23 @@ pub struct Process {
     all_complaints: oneshot::Receiver<()>,
 }
 
-/// What a program that has ended leaves.
+/// The result of a program that has ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ended {
-    /// Its exit code; none if a signal ended it.
+    /// Its exit code, or `None` if a signal ended it.
     pub code: Option<i32>,
-    /// What it printed and nobody had read yet.
+    /// The lines it printed that were not read before.
     pub lines: Vec<String>,
-    /// What it wrote to standard error, from the beginning.
+    /// All it wrote to standard error.
     pub complaints: String,
 }
 
 impl Process {
-    /// Starts a program. Its standard input stays open, and empty, until it is dropped.
+    /// Starts a program. Its standard input stays open and empty until the `Process` is dropped.
     ///
     /// # Panics
     ///
-    /// If it cannot be started; as every method here, if what is expected does not happen.
+    /// If it cannot be started. Every method here panics if what it expects does not happen.
     pub fn start(program: impl AsRef<OsStr>, args: &[&str]) -> Self {
         let program = program.as_ref();
         let name = format!("`{} {}`", program.to_string_lossy(), args.join(" "));
@@ -68,7 +64,7 @@ impl Process {
         Self { name, child, lines, complaints, all_complaints }
     }
 
-    /// Starts a server: a program that prints `listening on ADDRESS` first. The other part is the address.
+    /// Starts a server, a program that first prints `listening on ADDRESS`. Also returns the address.
     pub async fn start_server(program: impl AsRef<OsStr>, args: &[&str]) -> (Self, String) {
         let mut server = Self::start(program, args);
         let line = server.line().await;
@@ -79,7 +75,7 @@ impl Process {
         (server, address)
     }
 
-    /// The next line that it prints.
+    /// Returns the next line that it prints.
     pub async fn line(&mut self) -> String {
         match within(self.lines.recv()).await {
             Some(line) => line,
@@ -87,25 +83,25 @@ impl Process {
         }
     }
 
-    /// The next line that it prints must be this one.
+    /// Waits for the next line that it prints, which must be this one.
     pub async fn expect_line(&mut self, expected: &str) {
         let line = self.line().await;
         assert_eq!(line, expected, "{self}");
     }
 
-    /// Sends it a signal, by its name: `TERM`. Not on Windows.
+    /// Sends it a signal by name, such as `TERM`. Does not work on Windows.
     pub fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         let status = Command::new("kill").args(["-s", signal, &id]).status().expect("there is a `kill`");
         assert!(status.success(), "{self}: it could not be sent {signal}");
     }
 
-    /// Kills it: it has no time for anything more.
+    /// Kills it immediately.
     pub fn kill(&mut self) {
         self.child.kill().expect("it is a child of ours");
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it ends by itself.
     pub async fn end(mut self) -> Ended {
         let ended = async {
             loop {
@@ -120,11 +116,11 @@ impl Process {
         while let Some(line) = within(self.lines.recv()).await {
             lines.push(line);
         }
-        within(&mut self.all_complaints).await.expect("the thread tells its end");
+        within(&mut self.all_complaints).await.expect("the thread reports its end");
         Ended { code, lines, complaints: self.complaints() }
     }
 
-    /// It must end by itself with 0, and what it prints until then must be these lines.
+    /// Waits until it ends by itself. Its exit code must be 0, and its remaining output these lines.
     pub async fn expect_success(self, expected: &[&str]) {
         let name = self.name.clone();
         let ended = self.end().await;
@@ -143,13 +139,16 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Neither can fail unless it has ended already.
+        // Both fail only if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What it is, and what it complained of so far.
+/// How long a program may run. Longer than any single step may take: it may make thousands of calls on a busy machine.
+const WHOLE_RUN: Duration = Duration::from_secs(60);
+
+/// Its command line, and its standard error so far.
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (stderr: {:?})", self.name, self.complaints())

@@ -1,5 +1,5 @@
-//! The sample service of the golden vectors (`wire/vectors/README.md`): what its Commands do on the server. The types
-//! derive plainly, as a user's would, what JSON and MUS need; those of Protobuf are others.
+//! The sample service of the golden vectors (`wire/vectors/README.md`), with what its Commands do on the server. The
+//! types derive what JSON and MUS need, as a user's would. Protobuf has types of its own.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -19,27 +19,27 @@ pub mod protobuf;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Service;
 
-/// Answered with the same fields.
+/// Replies with the same fields.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct EchoCmd {
-    /// Any.
+    /// Any value.
     pub bool: bool,
-    /// Any.
+    /// Any value.
     pub int64: i64,
-    /// Any.
+    /// Any value.
     pub string: String,
-    /// Any; JSON cannot write all.
+    /// Any value, but JSON cannot encode all of them.
     pub float64: f64,
 }
 
-/// Answered with `count` Replies that count up from `init`.
+/// Replies `count` times, with values that count up from `init`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct StreamCmd {
     /// The first value.
     pub init: i64,
-    /// How many values.
+    /// The number of values.
     pub count: i64,
 }
 
@@ -47,25 +47,25 @@ pub struct StreamCmd {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 pub struct FailCmd {}
 
-/// Answered after a while.
+/// Replies after a delay.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(default)]
 pub struct DelayCmd {
-    /// Any.
+    /// Any value.
     #[serde(rename = "ID")]
     pub id: i64,
-    /// In milliseconds; nothing below zero.
+    /// In milliseconds. Negative values mean no delay.
     #[serde(rename = "DelayMS")]
     pub delay_ms: i64,
 }
 
-/// Another Command, with what a tracer wrote.
+/// Wraps a Command with the data of a tracer.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(rename_all = "PascalCase")]
 pub struct TraceCmd<C> {
     /// A pointer to a map in Go.
     pub map_carrier: Option<BTreeMap<String, String>>,
-    /// What is executed.
+    /// The Command to execute.
     pub cmd: C,
 }
 
@@ -73,13 +73,13 @@ pub struct TraceCmd<C> {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct EchoResult {
-    /// That of the Command.
+    /// The value from the Command.
     pub bool: bool,
-    /// That of the Command.
+    /// The value from the Command.
     pub int64: i64,
-    /// That of the Command.
+    /// The value from the Command.
     pub string: String,
-    /// That of the Command.
+    /// The value from the Command.
     pub float64: f64,
 }
 
@@ -87,7 +87,7 @@ pub struct EchoResult {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct StreamResult {
-    /// Counts up.
+    /// Counts up from `init`.
     pub value: i64,
     /// Whether it is the last one.
     pub last: bool,
@@ -97,7 +97,7 @@ pub struct StreamResult {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, Mus)]
 #[serde(default)]
 pub struct DelayResult {
-    /// That of the Command.
+    /// The value from the Command.
     #[serde(rename = "ID")]
     pub id: i64,
 }
@@ -142,7 +142,7 @@ impl Answer<Service> for DelayCmd {
     }
 }
 
-/// For any Receiver that can execute what is in it, whichever crate they are of.
+/// For any Receiver that can execute the Command inside, whichever crate either comes from.
 impl<R: Sync, C: Execute<R>> Execute<R> for TraceCmd<C> {
     const SCHEDULING: Scheduling = C::SCHEDULING;
 
@@ -170,7 +170,7 @@ protocol! {
     }
 }
 
-/// The limits of a server that a test wants to see the end of.
+/// Short limits, for tests that wait until a server's limit is reached.
 pub fn short_limits() -> Limits {
     Limits::default().drain(Duration::from_secs(5))
 }

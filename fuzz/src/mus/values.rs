@@ -1,6 +1,5 @@
-//! Types that stand in MUS in every way that there is, in each other. They are neither printed nor compared: pointers
-//! that are shared a thousand times make a small value that is huge for whoever goes all its ways. What they are is
-//! told by how they are encoded.
+//! Types with every encoding of MUS, nested in each other. They are neither printed nor compared: a pointer that is
+//! shared a thousand times makes a small value that takes very long to walk. They are compared by their encoding.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -15,7 +14,7 @@ thread_local! {
     static DECODED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// How many nodes were decoded on this thread so far, in values that were whole or not.
+/// Returns the number of nodes decoded on this thread so far, in complete values or not.
 pub(super) fn decoded() -> usize {
     DECODED.get()
 }
@@ -25,7 +24,7 @@ fn count<T>(_: &T) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// A union, with each kind of recursion.
+/// An enum with each kind of recursion.
 #[derive(Mus)]
 #[mus(validate = count)]
 pub(super) enum Node {
@@ -50,7 +49,7 @@ pub(super) enum Node {
     },
 }
 
-/// A union that shares what it holds.
+/// An enum that shares its contents.
 #[derive(Mus)]
 #[mus(validate = count)]
 pub(super) enum Graph {
@@ -60,7 +59,7 @@ pub(super) enum Graph {
     Nodes(#[mus(elem(mapped))] Vec<Option<Rc<Self>>>),
     Map(#[mus(elem(mapped))] BTreeMap<u8, Arc<String>>),
     Maybe(#[mus(mapped)] Option<Arc<String>>, Box<Self>),
-    /// The content written in another way.
+    /// The content in another encoding.
     Raw(#[mus(mapped)] Rc<Numbers>),
 }
 
@@ -140,7 +139,7 @@ pub(super) struct Lengths {
     bits: Option<Vec<i8>>,
 }
 
-/// What has no bytes.
+/// A struct without bytes.
 #[derive(Mus)]
 pub(super) struct Empty {
     units: Vec<()>,
@@ -163,7 +162,7 @@ pub(super) struct Version {
     _old: u8,
 }
 
-/// Either a value of a generic type or another.
+/// A generic enum.
 #[derive(Mus)]
 pub(super) enum Either<A, B> {
     A(A),

@@ -1,4 +1,4 @@
-//! The sample service in JSON. The other means are `serde_json` alone.
+//! The sample service in JSON. The reference is plain `serde_json`.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use super::{Scripting, Side, small, text};
 
 /// A Command of the sample service.
 #[derive(Clone, PartialEq, Debug)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are enough")]
 pub enum Command {
     Echo(EchoCmd),
     Stream(StreamCmd),
@@ -31,7 +31,7 @@ pub enum Command {
 
 /// A Reply of the sample service.
 #[derive(Clone, PartialEq, Debug)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are enough")]
 pub enum Reply {
     Echo(EchoResult),
     Stream(StreamResult),
@@ -134,7 +134,7 @@ impl Side for Reply {
     }
 }
 
-/// A struct is read from an object alone.
+/// Parses a struct, only from an object.
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, EncodeError> {
     let value = serde_json::from_slice(text)?;
     if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
@@ -143,7 +143,7 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, EncodeError> {
     Ok(value)
 }
 
-/// As is the one that it holds.
+/// The same for a struct and the one inside it.
 fn parse_trace(text: &[u8]) -> Result<TraceCmd<EchoCmd>, EncodeError> {
     #[derive(Deserialize)]
     struct Trace {

@@ -1,4 +1,4 @@
-//! The sample service in Protobuf. The other means are a reader of messages that was written for this alone.
+//! The sample service in Protobuf. The reference is a reader of messages written only for this.
 
 use cmd_stream::format::protobuf::Length;
 use cmd_stream::format::{Encode, EncodeError, Format};
@@ -17,7 +17,7 @@ use super::{Scripting, Side, small, text};
 
 /// A Command of the sample service.
 #[derive(Clone, PartialEq, Debug)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are enough")]
 pub enum Command {
     One(Cmd1),
     Two(Cmd2),
@@ -27,7 +27,7 @@ pub enum Command {
 
 /// A Reply of the sample service.
 #[derive(Clone, PartialEq, Debug)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are enough")]
 pub enum Reply {
     One(Result1),
     Two(Result2),
@@ -127,7 +127,7 @@ impl Side for Reply {
     }
 }
 
-/// A message whose first fields are `int64`.
+/// Parses a message whose first fields are `int64`.
 fn numbers<const N: usize>(message: &[u8]) -> Result<[i64; N], EncodeError> {
     let mut numbers = [0; N];
     for field in Fields(message) {
@@ -140,7 +140,7 @@ fn numbers<const N: usize>(message: &[u8]) -> Result<[i64; N], EncodeError> {
     Ok(numbers)
 }
 
-/// A message whose first field is a `string`.
+/// Parses a message whose first field is a `string`.
 fn string(message: &[u8]) -> Result<String, EncodeError> {
     let mut string = "";
     for field in Fields(message) {
@@ -152,7 +152,7 @@ fn string(message: &[u8]) -> Result<String, EncodeError> {
     Ok(string.to_owned())
 }
 
-/// What is in a field.
+/// The content of a field.
 enum Held<'a> {
     Number(u64),
     Bytes(&'a [u8]),
@@ -161,10 +161,10 @@ enum Held<'a> {
     EndOfGroup,
 }
 
-/// The fields of a message that are left: the number of each, from 1, and what is in it.
+/// The fields of a message that are left. Yields the number of each, from 1, and its content.
 struct Fields<'a>(&'a [u8]);
 
-/// How many groups may be around a field, one in another.
+/// How deep groups may be nested.
 const MOST_GROUPS: usize = 100;
 
 impl<'a> Iterator for Fields<'a> {
@@ -179,7 +179,7 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The next field, with so many groups around it.
+    /// Reads the next field, inside this many groups.
     fn field(&mut self, groups: usize) -> Result<(usize, Held<'a>), EncodeError> {
         let key = u32::try_from(self.number()?)?;
         let number = key as usize / 8;
@@ -224,7 +224,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Some number: often small, or one of all that there are.
+/// Makes a number: often a small one, or else any.
 fn number(input: &mut Input<'_>) -> i64 {
     match input.byte() {
         0..0xc0 => small(input),
@@ -232,7 +232,7 @@ fn number(input: &mut Input<'_>) -> i64 {
     }
 }
 
-/// Text that a Command takes as told, or any.
+/// Makes a text that a Command understands, or any.
 fn told(input: &mut Input<'_>) -> String {
     match input.byte() % 8 {
         0 => "fail".into(),

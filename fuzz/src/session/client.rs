@@ -1,4 +1,4 @@
-//! The clients: the one that sends the bytes of a plan, and one that shows that the server goes on.
+//! The clients: one that sends the bytes of a plan, and one that checks that the server still serves.
 
 use std::time::Duration;
 
@@ -12,10 +12,7 @@ use super::expected::Expected;
 use super::plan::{FRAME_TIME, Leave, Plan, SETTLE};
 use super::service::Fed;
 
-/// How many KiB a flood has: more than a server may hold of it.
-const FLOOD: usize = 2048;
-
-/// The two ends of a connection of a client.
+/// The two halves of a client's connection.
 pub(super) type Ends = (ReadHalf<DuplexStream>, WriteHalf<DuplexStream>);
 
 /// The client that sends the bytes.
@@ -28,8 +25,8 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn start(plan: &Plan, expected: &Expected<impl Fed>, (reader, writer): Ends) -> Self {
-        // A client that reads late begins when the longest feeding is over: sooner if the server took all, which it
-        // does unless it has ended the connection and waits until its last Replies are taken.
+        // A client that reads late starts when the longest feeding is over, or earlier once the server took everything.
+        // The server does, unless it has ended the connection and waits for its last Replies to be read.
         let patience = if plan.reads_late { SETTLE * (3 + plan.pieces.len() as u32) } else { Duration::ZERO };
         let after = match plan.leave {
             _ if plan.floods && expected.reason.is_some() => After::Flood,
@@ -47,10 +44,10 @@ impl Client {
         sleep(SETTLE * (1 + plan.pieces.len() as u32) + self.patience).await;
     }
 
-    /// Ends the connection, if the server has not; what was received.
+    /// Ends the connection, if the server has not. Returns what was received.
     pub(super) async fn leave(self, plan: &Plan, expected: &Expected<impl Fed>, handle: &Handle) -> Vec<u8> {
         let Some(reading) = self.reading else {
-            self.feeding.abort(); // it may wait for a server that waits for it
+            self.feeding.abort(); // the two may be waiting for each other
             return Vec::new();
         };
         let writer =
@@ -71,7 +68,7 @@ impl Client {
     }
 }
 
-/// What a client does when it has sent all.
+/// What a client does when it has sent everything.
 #[derive(Clone, Copy, Debug)]
 enum After {
     Nothing,
@@ -80,7 +77,7 @@ enum After {
     Flood,
 }
 
-/// Sends the pieces one by one; the writing half, if the server has taken all.
+/// Sends the pieces one by one. Returns the writing half, if the server has taken everything.
 async fn feed(
     mut writer: WriteHalf<DuplexStream>,
     bytes: Vec<u8>,
@@ -113,6 +110,9 @@ async fn feed(
     Some(writer)
 }
 
+/// The size of a flood in KiB: more than a server may hold.
+const FLOOD: usize = 2048;
+
 async fn receive(mut reader: ReadHalf<DuplexStream>, patience: Duration) -> Vec<u8> {
     sleep(patience).await;
     let mut received = Vec::new();
@@ -120,7 +120,7 @@ async fn receive(mut reader: ReadHalf<DuplexStream>, patience: Duration) -> Vec<
     received
 }
 
-/// The server goes on: another client is greeted, and its ping answered.
+/// Checks that the server still serves: another client is greeted, and its ping answered.
 pub(super) async fn assert_is_served((mut reader, mut writer): Ends) {
     let mut greeting = [0; 8];
     let served = timeout(SETTLE, async {

@@ -13,28 +13,28 @@ use super::service::{Answered, Fed};
 /// What the server must do.
 #[derive(Debug)]
 pub(super) struct Expected<S: Fed> {
-    /// What it answers at once, in order.
+    /// The Replies that it sends at once, in order.
     pub(super) at_once: Vec<Item<S::Reply>>,
-    /// What it answers later, in any order of the Commands.
+    /// The Replies that it sends later, in any order of the Commands.
     pub(super) late: Vec<Item<S::Reply>>,
     pub(super) reason: Option<(ErrorKind, Origin)>,
-    /// What the Commands that are in flight when the connection ends would have answered.
+    /// The Replies that the Commands in flight at the end of the connection would have sent.
     pub(super) in_flight: Vec<Item<S::Reply>>,
     pub(super) commands: u64,
     pub(super) pings: u64,
     pub(super) failed: u64,
     pub(super) invalid: u64,
     pub(super) over_limit: u64,
-    /// Whether some frame has begun to arrive when all has.
+    /// Whether the bytes end inside a frame.
     pub(super) ends_in_frame: bool,
-    /// Whether a seq stands twice.
+    /// Whether a seq is used twice.
     pub(super) has_seq_twice: bool,
-    /// All of its Replies in bytes.
+    /// The size of all its Replies in bytes.
     pub(super) output: usize,
 }
 
 impl<S: Fed> Expected<S> {
-    /// Plays the server.
+    /// Simulates the server.
     pub(super) fn of(plan: &Plan) -> Self {
         let mut expected = Self {
             at_once: Vec::new(),
@@ -52,7 +52,7 @@ impl<S: Fed> Expected<S> {
         };
         let format = S::Command::limited(plan.max_len);
         let mut stream = Stream::<S::Command>::new(format, plan.frame, &plan.bytes);
-        // What is in flight, with what it will answer.
+        // The Commands in flight, with their Replies.
         let mut in_flight = HashMap::new();
         let mut seqs = HashSet::new();
         for piece in &plan.pieces {
@@ -86,7 +86,7 @@ impl<S: Fed> Expected<S> {
                 expected.late.extend(in_flight.drain().map(|(_, reply)| reply));
             }
         }
-        // It is given the time to end them.
+        // The server has time to finish them.
         expected.late.extend(in_flight.into_values());
         expected
     }
@@ -105,7 +105,7 @@ impl<S: Fed> Expected<S> {
         self.end(kind, Origin::Remote);
     }
 
-    /// Plays a Command; what it answers later is returned.
+    /// Simulates a Command. Returns the Reply that it sends later.
     fn execute(&mut self, plan: &Plan, seq: Seq, command: S::Command) -> Option<Item<S::Reply>> {
         match S::answer(command) {
             Answered::AtOnce(replies) => {
@@ -128,13 +128,13 @@ impl<S: Fed> Expected<S> {
         }
     }
 
-    /// How many Replies it accepts for output; pongs are none.
+    /// Returns the number of Replies accepted for output, without pongs.
     pub(super) fn replies(&self) -> u64 {
         let at_once = self.at_once.iter().filter(|item| **item != Item::Ping).count();
         (at_once + self.late.len()) as u64
     }
 
-    /// Whether the Reply is within the limits.
+    /// Adds a Reply to the output. Returns whether it is within the limits.
     fn answer(&mut self, plan: &Plan, seq: Seq, reply: S::Reply) -> bool {
         let reply = Item::Value(seq, reply);
         let Some(size) = size(plan, &reply) else { return false };

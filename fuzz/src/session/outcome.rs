@@ -1,4 +1,4 @@
-//! What the server did, against what it must do.
+//! Compares what the server did with what it must do.
 
 use std::collections::HashMap;
 
@@ -37,7 +37,7 @@ impl From<&LostConnection<'_>> for Lost {
 }
 
 impl Outcome {
-    /// It is what was expected.
+    /// Checks that it is what was expected.
     pub(super) fn assert<S: Fed>(&self, plan: &Plan, expected: &Expected<S>) {
         let Self { lost, counters, served, received } = self;
         let [other, client] = &lost[..] else { panic!("{lost:?}") };
@@ -58,7 +58,7 @@ impl Outcome {
             Leave::Vanish => None,
         };
         if plan.leave == Leave::Vanish {
-            // How far the server came before it noticed is its own affair.
+            // How far the server got before it noticed does not matter.
             let noticed =
                 matches!(reason(client).0, ErrorKind::Closed | ErrorKind::UnexpectedEof | ErrorKind::Io);
             assert!(noticed || Some(reason(client)) == left, "{client:?}");
@@ -75,7 +75,7 @@ impl Outcome {
         assert_eq!((counters.invalid, counters.over_frame_limit), (expected.invalid, expected.over_limit));
         assert_eq!(counters.receive_timeouts, u64::from(reason(client).0 == ErrorKind::Timeout));
         if plan.leave == Leave::Shutdown && expected.reason.is_none() {
-            // A frame that has begun to arrive is waited for until the time to drain is over.
+            // The server waits for the rest of an incomplete frame until the time to drain is over.
             let Served::Shutdown(cut) = served else { panic!("{served:?}") };
             assert_eq!((cut.connections, cut.commands), (usize::from(expected.ends_in_frame), 0));
         } else {
@@ -85,8 +85,8 @@ impl Outcome {
         let received = decoded::<S::Reply>(received);
         let (late, at_once): (Vec<_>, Vec<_>) =
             received.into_iter().partition(|item| matches!(item, Item::Value(_, reply) if S::is_late(reply)));
-        // What is written, and when, is known but for two cases: little room for output, and a connection that is ended
-        // while its last Replies wait for a client that reads late.
+        // What is written, and when, is known except in two cases: with little room for output, and if a connection is
+        // ended while its last Replies wait for a client that reads late.
         let ended_early = expected.reason.is_some();
         if plan.output.is_none() && !(plan.reads_late && ended_early) {
             assert_eq!(client.commands_left, expected.in_flight.len());
@@ -115,7 +115,7 @@ impl Outcome {
     }
 }
 
-/// The frames that the server sent.
+/// Decodes the frames that the server sent.
 fn decoded<R: Side>(received: &[u8]) -> Vec<Item<R>> {
     let frames = received.strip_prefix(b"\x07default").expect("the server speaks first");
     let mut items = Vec::new();
@@ -125,13 +125,13 @@ fn decoded<R: Side>(received: &[u8]) -> Vec<Item<R>> {
     items
 }
 
-/// In an order that does not depend on time.
+/// Sorts items into an order that does not depend on time.
 fn sorted<R: Side>(mut items: Vec<Item<R>>) -> Vec<Item<R>> {
     items.sort_by_cached_key(|item| format!("{item:?}"));
     items
 }
 
-/// The Replies of each Command, and pongs.
+/// Groups the Replies by Command, and pongs.
 fn by_seq<R: Side>(items: Vec<Item<R>>) -> HashMap<Seq, Vec<Item<R>>> {
     let mut of_each = HashMap::<_, Vec<_>>::new();
     for item in items {

@@ -1,4 +1,4 @@
-//! What is done: the bytes, how they are sent, and the limits of the server; all of it from the fuzzer's input.
+//! The plan of a session, read from the fuzzer's input: the bytes, how they are sent, and the limits of the server.
 
 use std::time::Duration;
 
@@ -10,43 +10,43 @@ use super::super::sample::{Scripting, scripted};
 
 /// Longer than any Command takes.
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
-/// Longer than any settling takes.
+/// Longer than settling ever takes.
 pub(super) const FRAME_TIME: Duration = Duration::from_secs(1_000_000);
 
-/// How the client takes its leave, if the server has not.
+/// How the client leaves, if the server has not ended the connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Leave {
-    /// It says that nothing more will come.
+    /// It shuts down its sending direction.
     Finish,
     /// It goes silent.
     Silence,
     /// The server is shut down.
     Shutdown,
-    /// It is gone, without having read anything.
+    /// It disappears, without having read anything.
     Vanish,
 }
 
-/// What is done.
+/// The plan of a session.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) bytes: Vec<u8>,
-    /// Where the coin says so, the client waits until the server has nothing left to do.
+    /// The pieces to send. If the `coin` of one is set, the client first waits until the server has nothing left to do.
     pub(super) pieces: Vec<Piece>,
-    /// How many bytes wait in the connection, in each direction.
+    /// How many bytes the connection buffers in each direction.
     pub(super) pipe: usize,
-    /// Whether the client reads only when it has sent all.
+    /// Whether the client reads only after it has sent everything.
     pub(super) reads_late: bool,
-    /// Whether it goes on sending, without end, to a server that has ended the connection.
+    /// Whether it keeps sending to a server that has ended the connection.
     pub(super) floods: bool,
     pub(super) leave: Leave,
     pub(super) frame: usize,
     pub(super) max_len: usize,
-    /// The limit of output that waits. None if it must not be reached.
+    /// The limit of waiting output, or `None` if it must not be reached.
     pub(super) output: Option<usize>,
 }
 
 impl Plan {
-    /// A script makes Commands of this type.
+    /// Reads a plan, whose script makes Commands of type `C`.
     pub(super) fn read<C: Scripting>(data: &[u8]) -> Self {
         let mut input = Input::new(data);
         let settings = input.byte();
@@ -57,7 +57,7 @@ impl Plan {
         let output = (settings & 0x20 != 0 && !reads_late).then(|| 1 + usize::from(input.byte()));
         let frame = input.choice(&[4 << 20, 64, 70, 100, 1000, 70_000]);
         let max_len = input.choice(&[usize::MAX, 64, 80, 1000, 70_000]);
-        let room = if reads_late { GREETING.len() } else { 1 }; // the server reads when it has greeted
+        let room = if reads_late { GREETING.len() } else { 1 }; // the server reads after it has greeted
         let pipe = input.choice(&[64 << 10, 1, 7, 100, 4096]).max(room);
         let floods = settings & 0x40 != 0 && pipe >= 4096; // byte by byte it would take too long
         let cuts = Cuts::read(&mut input);

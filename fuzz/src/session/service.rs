@@ -1,4 +1,4 @@
-//! The service that is fed: the sample's Commands in each Format, bounded.
+//! The service under test: the sample's Commands in each Format, bounded.
 
 use cmd_stream::server::ServerProtocol;
 
@@ -10,12 +10,9 @@ mod protobuf;
 pub(super) use json::InJson;
 pub(super) use protobuf::InProtobuf;
 
-/// The Receiver. Its Commands are polled in place, so that their order is that of their bytes, and all of them end.
+/// The Receiver. Its Commands are polled in place, so that they run in the order of their bytes, and all of them end.
 #[derive(Debug)]
 pub(super) struct Bounded;
-
-/// The most Replies of one Command.
-const MOST_REPLIES: u64 = 64;
 
 /// The service in a Format, and what it must answer.
 pub(super) trait Fed {
@@ -23,18 +20,21 @@ pub(super) trait Fed {
     type Reply: Side<Format = <Self::Command as Side>::Format>;
     type Protocol: ServerProtocol<<Self::Command as Side>::Format, Bounded> + Default;
 
-    /// What a Command is answered with.
+    /// How a Command is answered.
     fn answer(command: Self::Command) -> Answered<Self::Reply>;
-    /// Whether it ends its Command.
+    /// Returns whether the Reply ends its Command.
     fn is_last(reply: &Self::Reply) -> bool;
-    /// Whether it is one that is answered late.
+    /// Returns whether the Reply is one that is sent late.
     fn is_late(reply: &Self::Reply) -> bool;
 }
 
-/// What a Command is answered with.
+/// How a Command is answered.
 pub(super) enum Answered<R> {
-    /// These, one after the other, and it fails if the last of them does not end it.
+    /// With these, one after the other. The Command fails if the last one does not end it.
     AtOnce(Vec<R>),
-    /// This one, after a while, under all limits.
+    /// With this one, after a delay within all limits.
     Late(R),
 }
+
+/// The most Replies of one Command.
+const MOST_REPLIES: u64 = 64;

@@ -1,4 +1,4 @@
-//! The sample service of the MUS vectors: the same types as those of JSON, with other tags.
+//! The sample service of the MUS vectors: the types of the JSON vectors, with other tags.
 
 use cmd_stream::protocol;
 

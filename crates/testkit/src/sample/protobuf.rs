@@ -1,5 +1,5 @@
-//! The sample service of the Protobuf vectors, whose messages are others than those of the other Formats. The types
-//! say the number of each field themselves, as a user's may.
+//! The sample service of the Protobuf vectors, whose messages differ from those of the other Formats. The types declare
+//! the number of each field, as a user's may.
 
 use std::time::Duration;
 
@@ -8,44 +8,44 @@ use tokio::time::sleep;
 
 use super::Service;
 
-/// Answered with the same field.
+/// Replies with the same field.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Cmd1 {
-    /// Any.
+    /// Any value.
     #[prost(int64, tag = "1")]
     pub x: i64,
 }
 
-/// Does what its text says; any text that says nothing is answered with itself.
+/// Does what its text asks for. Any other text is echoed.
 ///
-/// - `fail`: it fails.
-/// - `stream:N`: it is answered with N texts, `+1`, `+2` and so on, the last one without the plus.
-/// - `delay:MS:TEXT`: it is answered with TEXT after so many milliseconds.
+/// - `fail`: fails.
+/// - `stream:N`: replies with N texts, `+1`, `+2` and so on, the last one without the plus.
+/// - `delay:MS:TEXT`: replies with TEXT after MS milliseconds.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Cmd2 {
-    /// Any.
+    /// Any value.
     #[prost(string, tag = "1")]
     pub y: String,
 }
 
-/// Answered with the sum, which wraps.
+/// Replies with the sum, which wraps.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct AddCmd {
-    /// Any.
+    /// Any value.
     #[prost(int64, tag = "1")]
     pub a: i64,
-    /// Any.
+    /// Any value.
     #[prost(int64, tag = "2")]
     pub b: i64,
 }
 
-/// Answered with the difference, which wraps.
+/// Replies with the difference, which wraps.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct SubCmd {
-    /// Any.
+    /// Any value.
     #[prost(int64, tag = "1")]
     pub a: i64,
-    /// Any.
+    /// Any value.
     #[prost(int64, tag = "2")]
     pub b: i64,
 }
@@ -53,12 +53,12 @@ pub struct SubCmd {
 /// The Reply of [`Cmd1`].
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Result1 {
-    /// That of the Command.
+    /// The value from the Command.
     #[prost(int64, tag = "1")]
     pub x: i64,
 }
 
-/// A Reply of [`Cmd2`]: the last one, unless its text begins with a plus.
+/// A Reply of [`Cmd2`]. It is the last one unless its text begins with a plus.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Result2 {
     /// A text.
@@ -69,7 +69,7 @@ pub struct Result2 {
 /// The Reply of [`AddCmd`] and [`SubCmd`].
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct CalcResult {
-    /// What was worked out.
+    /// The result.
     #[prost(int64, tag = "1")]
     pub r: i64,
 }
@@ -80,21 +80,21 @@ impl Reply for Result2 {
     }
 }
 
-/// What the text of a [`Cmd2`] says.
+/// What the text of a [`Cmd2`] asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Told {
-    /// To fail.
+    /// Fail.
     Fail,
-    /// To answer with so many texts.
+    /// Reply with this many texts.
     Stream(u64),
-    /// To answer with a text after a while.
+    /// Reply with a text after a delay.
     Delay(Duration, String),
-    /// To answer with this text.
+    /// Reply with this text.
     Echo(String),
 }
 
 impl Cmd2 {
-    /// What its text says.
+    /// Parses the text.
     pub fn told(self) -> Told {
         let delay = |told: &str| {
             let (ms, text) = told.split_once(':')?;
@@ -110,7 +110,7 @@ impl Cmd2 {
     }
 }
 
-/// The texts of a stream.
+/// Returns the Replies of a stream.
 pub fn counted(count: u64) -> impl Iterator<Item = Result2> {
     (1..=count).map(move |n| Result2 { y: if n < count { format!("+{n}") } else { n.to_string() } })
 }

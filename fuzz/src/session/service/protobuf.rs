@@ -1,4 +1,4 @@
-//! The service in Protobuf. [`Cmd1`] is the one that is answered late; a text that tells to wait is answered at once.
+//! The service in Protobuf. [`Cmd1`] is answered late. A text that asks for a delay is answered at once.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl Fed for InProtobuf {
     }
 }
 
-/// What a text is answered with: if the last one is none, or there are none, the Command fails.
+/// Returns the Replies to a text. If there are none, or none of them is the last, the Command fails.
 fn replies_of(command: Cmd2) -> Vec<Result2> {
     match command.told() {
         Told::Fail => Vec::new(),
