@@ -1,4 +1,4 @@
-//! What the attributes `#[failure(..)]` of a struct or a field say. Knows nothing of the code that is generated.
+//! Reads the attributes `#[failure(..)]` of a struct and its fields. Knows nothing of the generated code.
 
 use proc_macro2::{Ident, TokenTree};
 use syn::ext::IdentExt as _;
@@ -7,16 +7,16 @@ use syn::{Attribute, Error, LitBool, Meta, Path, Result, Token, token};
 
 use crate::errors::Errors;
 
-/// What is said on the struct.
+/// The options of the struct.
 #[derive(Default)]
 pub(crate) struct Container {
-    /// Whether `Display` and `Error` are implemented. They are if nothing is said.
+    /// Whether to implement `Display` and `Error`. The default is to implement them.
     pub(crate) display: Option<bool>,
-    /// Where cmd-stream is found.
+    /// The path of cmd-stream.
     pub(crate) root: Option<Path>,
 }
 
-/// The options of the struct.
+/// Reads the options of the struct.
 pub(crate) fn container(attributes: &[Attribute], errors: &mut Errors) -> Container {
     let mut container = Container::default();
     read(attributes, errors, |name, input| match name.to_string().as_str() {
@@ -31,7 +31,7 @@ pub(crate) fn container(attributes: &[Attribute], errors: &mut Errors) -> Contai
             set(&mut container.root, value, name)
         }
         "message" => {
-            let text = "`message` cannot stand on a struct: it marks the field that holds the text";
+            let text = "`message` is not an option of a struct: it marks the field that holds the text";
             Err(Error::new_spanned(name, text))
         }
         _ => {
@@ -43,7 +43,7 @@ pub(crate) fn container(attributes: &[Attribute], errors: &mut Errors) -> Contai
     container
 }
 
-/// The word `message`, if it stands on the field.
+/// Returns the option `message`, if the field has it.
 pub(crate) fn mark(attributes: &[Attribute], errors: &mut Errors) -> Option<Ident> {
     let mut mark = None;
     read(attributes, errors, |name, input| match name.to_string().as_str() {
@@ -52,7 +52,7 @@ pub(crate) fn mark(attributes: &[Attribute], errors: &mut Errors) -> Option<Iden
         }
         "message" => set(&mut mark, name.clone(), name),
         "display" | "crate" => {
-            let text = format!("`{name}` cannot stand on a field: it stands on the struct");
+            let text = format!("`{name}` is not an option of a field: use it on the struct");
             Err(Error::new_spanned(name, text))
         }
         _ => Err(Error::new_spanned(name, format!("unknown option `{name}`: a field takes `message`"))),
@@ -60,7 +60,8 @@ pub(crate) fn mark(attributes: &[Attribute], errors: &mut Errors) -> Option<Iden
     mark
 }
 
-/// Calls `option` for each option with its name and what follows. A mistake does not hide those in later options.
+/// Calls `option` for each option, with its name and the input after it. A mistake does not hide those in later
+/// options.
 fn read(
     attributes: &[Attribute],
     errors: &mut Errors,
@@ -68,7 +69,7 @@ fn read(
 ) {
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("failure")) {
         let Meta::List(list) = &attribute.meta else {
-            let text = "options stand in parentheses: `#[failure(..)]`";
+            let text = "expected options in parentheses: `#[failure(..)]`";
             errors.push(Error::new_spanned(&attribute.meta, text));
             continue;
         };
@@ -89,19 +90,17 @@ fn read(
 }
 
 fn name(input: ParseStream<'_>) -> Result<Ident> {
-    input
-        .call(Ident::parse_any)
-        .map_err(|error| Error::new(error.span(), "the name of an option is expected"))
+    input.call(Ident::parse_any).map_err(|error| Error::new(error.span(), "expected the name of an option"))
 }
 
 fn comma(input: ParseStream<'_>) -> Result<()> {
     match input.parse::<Token![,]>() {
         Ok(_) => Ok(()),
-        Err(error) => Err(Error::new(error.span(), "a comma is expected between two options")),
+        Err(error) => Err(Error::new(error.span(), "expected a comma between options")),
     }
 }
 
-/// `= VALUE`
+/// Parses `= VALUE`.
 fn assigned<T>(
     name: &Ident,
     input: ParseStream<'_>,
@@ -121,13 +120,13 @@ fn assigned<T>(
 
 fn set<T>(place: &mut Option<T>, value: T, name: &Ident) -> Result<()> {
     if place.is_some() {
-        return Err(Error::new_spanned(name, format!("`{name}` stands here twice")));
+        return Err(Error::new_spanned(name, format!("duplicate option `{name}`")));
     }
     *place = Some(value);
     Ok(())
 }
 
-/// Takes everything up to the next comma, and the comma.
+/// Skips everything up to the next comma, and the comma.
 fn skip_to_next(input: ParseStream<'_>) -> Result<()> {
     while !input.is_empty() {
         if input.peek(Token![,]) {

@@ -1,4 +1,4 @@
-//! The mistakes in one type, so that all are reported at once. Knows nothing of attributes.
+//! Collects the mistakes in a type, so that all are reported at once. Knows nothing of attributes.
 
 use syn::{Error, Result};
 
@@ -15,7 +15,7 @@ impl Errors {
         }
     }
 
-    /// Adds the mistake, if it is one.
+    /// Adds the mistake, if there is one.
     pub(crate) fn note(&mut self, result: Result<()>) {
         if let Err(error) = result {
             self.push(error);

@@ -1,8 +1,9 @@
-//! `#[derive(Failure)]`, the derive macro of `cmd-stream`, which exports it.
+//! The derive macro `#[derive(Failure)]` of `cmd-stream`, which re-exports it.
 //!
-//! Attributes (`attributes`) and types (`message`) say which field holds the text; the code for it is generated here.
-//! The macro knows types only by their tokens. What a type can do is left to the compiler, so every token that the
-//! compiler may complain of is located where the user wrote what it stands for. All names in the code start at the root.
+//! `message` finds the field that holds the text, by attributes (`attributes`) and types. The code is generated here.
+//! The macro sees only the tokens of types. Whether a type has a trait is left to the compiler, so generated tokens
+//! that it may complain about carry the span of what the user wrote. All paths in the code start at the root, so that
+//! no name of the user's program shadows them.
 
 #![forbid(unsafe_code)]
 
@@ -25,9 +26,9 @@ use self::errors::Errors;
 
 /// Implements `Failure`, `Display` and `Error` for a struct with one text.
 ///
-/// `Display` writes the text. `Failure::from_failed` sets it to the text of the error that the Command failed with, as
-/// `Failed` displays it. That includes what a panic said; a service whose panics may quote secrets writes
-/// `impl Failure` itself, or uses `Problem`.
+/// `Display` writes the text. `Failure::from_failed` sets it to the message of the error that the Command failed with,
+/// as `Failed` displays it. That includes the message of a panic. If panics of your service may contain secrets,
+/// implement `Failure` by hand, or use `Problem`.
 ///
 /// ```
 /// use cmd_stream::{Failed, Failure};
@@ -43,7 +44,7 @@ use self::errors::Errors;
 /// assert_eq!(error.to_string(), "overflow");
 /// ```
 ///
-/// The struct must be `Debug`, `Send` and `Sync`. It is a tuple struct or one with named fields.
+/// The struct must be `Debug`, `Send` and `Sync`. It may be a tuple struct or have named fields.
 ///
 /// # The text
 ///
@@ -53,8 +54,8 @@ use self::errors::Errors;
 ///
 /// # Other fields
 ///
-/// In a failure that is made by `from_failed`, all other fields have their `Default`. The application sets them where it
-/// makes the failure itself.
+/// `from_failed` sets all other fields to their `Default`. The application can set them in failures that it creates
+/// itself.
 ///
 /// ```
 /// use cmd_stream::{Failed, Failure};
@@ -77,13 +78,13 @@ use self::errors::Errors;
 /// | option | where | meaning |
 /// | --- | --- | --- |
 /// | `message` | field | this field is the text |
-/// | `display = false` | struct | implements only `Failure`; `Display` and `Error` are written by hand or derived by `thiserror` |
-/// | `crate = path` | struct | where `cmd_stream` is found, if not under its name |
+/// | `display = false` | struct | implements only `Failure`; implement `Display` and `Error` by hand, or derive them with `thiserror` |
+/// | `crate = path` | struct | the path of `cmd_stream`, if it has another name |
 ///
 /// # Generic structs
 ///
-/// Type parameters and constants are supported. A parameter is bounded only where a field needs it: `Default` for a
-/// field, `From<String>` and `Display` for the text. Lifetimes are refused, as a failure outlives its Command.
+/// Type parameters and constants are supported. Bounds are added only where a field needs them: `Default` for a field,
+/// `From<String>` and `Display` for the text. Lifetimes are not supported, because a failure outlives its Command.
 ///
 /// # Compile errors
 ///
@@ -99,7 +100,7 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let mut errors = Errors::default();
     for parameter in input.generics.lifetimes() {
         let text = format!(
-            "a failure owns what it says: `Failure` cannot be derived for a type with the lifetime `{}`",
+            "`Failure` cannot be derived for a type with the lifetime `{}`: a failure owns its data",
             parameter.lifetime
         );
         errors.push(Error::new_spanned(&parameter.lifetime, text));
@@ -107,7 +108,7 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let container = attributes::container(&input.attrs, &mut errors);
     let message = message::message(&input.ident, fields, &mut errors);
     errors.into_result()?;
-    let message = message.expect("without a text there was a mistake");
+    let message = message.expect("a missing text is a mistake");
     let mut code = failure(input, fields, message, &container);
     if container.display.unwrap_or(true) {
         code.extend(display(input, fields, message));
@@ -119,13 +120,11 @@ fn fields(input: &DeriveInput) -> Result<&Fields> {
     match &input.data {
         Data::Struct(data) => Ok(&data.fields),
         Data::Enum(data) => {
-            let text = "`Failure` cannot be derived for an enum: no field is there in all of its values. Write \
-                        `impl Failure`, which picks the variant";
+            let text = "`Failure` cannot be derived for an enum, whose variants share no field: implement it by hand";
             Err(Error::new_spanned(data.enum_token, text))
         }
         Data::Union(data) => {
-            let text =
-                "`Failure` cannot be derived for a union, which does not know what it holds: use a struct";
+            let text = "`Failure` cannot be derived for a union: use a struct";
             Err(Error::new_spanned(data.union_token, text))
         }
     }
@@ -150,7 +149,7 @@ fn failure(input: &DeriveInput, fields: &Fields, message: usize, container: &Con
         if depends_on_parameters(ty, input) {
             predicates.push(parse_quote!(#ty: #needed));
         }
-        // A type that lacks the trait is reported where it is named.
+        // A type that lacks the trait is reported where the user names it.
         let at = located_at(ty);
         values.extend(if index == message {
             quote_spanned!(at=> #member: <#ty as #needed>::from(__text),)
@@ -167,7 +166,7 @@ fn failure(input: &DeriveInput, fields: &Fields, message: usize, container: &Con
     implementation(input, &parse_quote!(#root::Failure), predicates, &body)
 }
 
-/// `Display` and `Error`.
+/// Generates `Display` and `Error`.
 fn display(input: &DeriveInput, fields: &Fields, message: usize) -> TokenStream {
     let (member, field): (Member, _) =
         fields.members().zip(fields).nth(message).expect("the text is a field of the struct");
@@ -192,7 +191,7 @@ fn display(input: &DeriveInput, fields: &Fields, message: usize) -> TokenStream 
     code
 }
 
-/// `impl` of the trait, where these predicates hold besides those of the type itself.
+/// Generates an `impl` of a trait, with these predicates beside those of the type.
 fn implementation(
     input: &DeriveInput,
     implemented: &Path,
@@ -213,7 +212,7 @@ fn implementation(
     }
 }
 
-/// Whether the type names a type parameter. The compiler warns of bounds on any other type.
+/// Returns whether the type names a type parameter. The compiler warns about bounds on any other type.
 fn depends_on_parameters(ty: &Type, input: &DeriveInput) -> bool {
     input.generics.type_params().any(|parameter| names(ty.to_token_stream(), &parameter.ident.to_string()))
 }
@@ -226,7 +225,7 @@ fn names(tokens: TokenStream, name: &str) -> bool {
     })
 }
 
-/// A span of generated code that is shown where the type is named.
+/// A span of generated code that is shown at the type.
 fn located_at(ty: &Type) -> Span {
     Span::call_site().located_at(ty.span())
 }

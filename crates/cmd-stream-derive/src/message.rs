@@ -1,4 +1,4 @@
-//! Which field of a struct holds the text. Knows types only by their tokens.
+//! Finds the field of a struct that holds the text. Sees only the tokens of types.
 
 use proc_macro2::Ident;
 use syn::{Error, Fields, GenericArgument, Path, PathArguments, Type};
@@ -6,7 +6,7 @@ use syn::{Error, Fields, GenericArgument, Path, PathArguments, Type};
 use crate::attributes;
 use crate::errors::Errors;
 
-/// The number of the field that holds the text: the one that is marked, else the only one whose type is a text.
+/// Returns the index of the field that holds the text: the marked one, or else the only one whose type is a text.
 pub(crate) fn message(name: &Ident, fields: &Fields, errors: &mut Errors) -> Option<usize> {
     let marks: Vec<_> = fields
         .iter()
@@ -14,7 +14,8 @@ pub(crate) fn message(name: &Ident, fields: &Fields, errors: &mut Errors) -> Opt
         .filter_map(|(index, field)| Some((index, attributes::mark(&field.attrs, errors)?)))
         .collect();
     if let Some((_, second)) = marks.get(1) {
-        errors.push(Error::new_spanned(second, "`message` marks two fields: a failure has one text"));
+        errors
+            .push(Error::new_spanned(second, "two fields are marked with `message`: a failure has one text"));
     }
     if let Some((index, _)) = marks.first() {
         return Some(*index);
@@ -23,15 +24,14 @@ pub(crate) fn message(name: &Ident, fields: &Fields, errors: &mut Errors) -> Opt
     match (texts.next(), texts.next()) {
         (Some((index, _)), None) => Some(index),
         (Some(_), Some((_, second))) => {
-            let text =
-                "two fields hold a text: mark the one that says what failed with `#[failure(message)]`";
+            let text = "two fields hold a text: mark one with `#[failure(message)]`";
             errors.push(Error::new_spanned(&second.ty, text));
             None
         }
         (None, _) => {
             let text = format!(
-                "no field of `{name}` holds a text: a `Failure` that is derived needs a field of type `String`; a \
-                 field of another type that is made from a `String` can be marked with `#[failure(message)]`"
+                "no field of `{name}` holds a text: a derived `Failure` needs a field of type `String`; a \
+                 field of another type that implements `From<String>` can be marked with `#[failure(message)]`"
             );
             errors.push(Error::new_spanned(name, text));
             None
@@ -39,7 +39,7 @@ pub(crate) fn message(name: &Ident, fields: &Fields, errors: &mut Errors) -> Opt
     }
 }
 
-/// Whether it is, by its name, `String`, `Box<str>`, `Arc<str>` or `Cow<'_, str>`.
+/// Returns whether the type is named `String`, `Box<str>`, `Arc<str>` or `Cow<'_, str>`.
 fn is_text(ty: &Type) -> bool {
     let Some(path) = path(ty) else { return false };
     let arguments = path.segments.last().map(|segment| &segment.arguments);
@@ -67,14 +67,14 @@ fn is_lifetime(argument: &GenericArgument) -> bool {
 fn path(ty: &Type) -> Option<&Path> {
     match ty {
         Type::Path(ty) if ty.qself.is_none() => Some(&ty.path),
-        // What a `macro_rules` macro hands on.
+        // A type passed on by a `macro_rules` macro.
         Type::Group(ty) => path(&ty.elem),
         Type::Paren(ty) => path(&ty.elem),
         _ => None,
     }
 }
 
-/// Whether the path is the last segments of `CRATE::MODULE::NAME`.
+/// Returns whether the path is `CRATE::MODULE::NAME` or its last segments.
 fn is_named(path: &Path, crates: &[&str], module: &str, name: &str) -> bool {
     let mut segments = path.segments.iter().rev().map(|segment| &segment.ident);
     segments.next().is_some_and(|segment| segment == name)

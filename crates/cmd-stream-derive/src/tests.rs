@@ -1,5 +1,5 @@
-//! What the macro says of mistakes, and which field it takes. That it points at the right tokens is for the compiler to
-//! show: `tests/compile_fail/` of cmd-stream. What the generated code does is tested there too.
+//! The messages for mistakes, and the choice of the field. Where messages point and what the generated code does is
+//! tested by `tests/compile_fail/` of cmd-stream.
 
 use syn::{Data, DeriveInput, parse_str};
 
@@ -16,11 +16,11 @@ fn says(source: &str, expected: &[&str]) {
     assert!(as_expected, "{source}\nexpected {expected:#?}\nsaid {said:#?}");
 }
 
-/// The field that is taken for the text.
+/// Returns the index of the field taken for the text.
 #[track_caller]
 fn text_of(source: &str) -> Option<usize> {
     let input: DeriveInput = parse_str(source).expect("an item");
-    let Data::Struct(data) = &input.data else { panic!("{source} is no struct") };
+    let Data::Struct(data) = &input.data else { panic!("{source} is not a struct") };
     message::message(&input.ident, &data.fields, &mut Errors::default())
 }
 
@@ -95,25 +95,25 @@ fn a_mistake_in_the_options_of_a_struct_is_named() {
             "(dispaly = false)",
             "unknown option `dispaly`: a struct takes `display = false` and `crate = path`",
         ),
-        ("(message)", "`message` cannot stand on a struct"),
+        ("(message)", "`message` is not an option of a struct"),
         ("(display)", "`display` takes `true` or `false`"),
         ("(display(false))", "`display` takes `true` or `false`"),
         ("(display = )", "`display` takes `true` or `false`"),
         ("(display = \"no\")", "`display` takes `true` or `false`"),
-        ("(display = false, display = false)", "`display` stands here twice"),
+        ("(display = false, display = false)", "duplicate option `display`"),
         ("(crate)", "`crate` takes the path of cmd-stream"),
         ("(crate = \"a::b\")", "`crate` takes the path of cmd-stream"),
-        ("(display = false crate = a)", "a comma is expected between two options"),
-        ("(,)", "the name of an option is expected"),
-        ("(3)", "the name of an option is expected"),
-        ("", "options stand in parentheses: `#[failure(..)]`"),
-        (" = false", "options stand in parentheses: `#[failure(..)]`"),
+        ("(display = false crate = a)", "expected a comma between options"),
+        ("(,)", "expected the name of an option"),
+        ("(3)", "expected the name of an option"),
+        ("", "expected options in parentheses: `#[failure(..)]`"),
+        (" = false", "expected options in parentheses: `#[failure(..)]`"),
     ] {
         says(&format!("#[failure{options}] struct S(String);"), &[expected]);
     }
     says(
         "#[failure(display = false)] #[failure(display = false)] struct S(String);",
-        &["`display` stands here twice"],
+        &["duplicate option `display`"],
     );
 }
 
@@ -121,11 +121,11 @@ fn a_mistake_in_the_options_of_a_struct_is_named() {
 fn a_mistake_in_the_options_of_a_field_is_named() {
     for (options, expected) in [
         ("(mesage)", "unknown option `mesage`: a field takes `message`"),
-        ("(display = false)", "`display` cannot stand on a field: it stands on the struct"),
+        ("(display = false)", "`display` is not an option of a field: use it on the struct"),
         ("(message = true)", "`message` takes no value"),
         ("(message(this))", "`message` takes no value"),
-        ("(message, message)", "`message` stands here twice"),
-        ("(message display)", "a comma is expected between two options"),
+        ("(message, message)", "duplicate option `message`"),
+        ("(message display)", "expected a comma between options"),
     ] {
         says(&format!("struct S(#[failure{options}] String);"), &[expected]);
     }
@@ -145,7 +145,10 @@ fn a_failure_has_one_text() {
     says("struct S { code: u32 }", &["no field of `S` holds a text"]);
     says("struct S(String, Box<str>);", &["two fields hold a text"]);
     says("struct S(String, String, String);", &["two fields hold a text"]);
-    says("struct S(#[failure(message)] A, #[failure(message)] B);", &["`message` marks two fields"]);
+    says(
+        "struct S(#[failure(message)] A, #[failure(message)] B);",
+        &["two fields are marked with `message`"],
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The errors of the library. [`Error`]: what happened, whose doing it was, and whether the Command had been sent.
-//! [`CallError`]: the same, or the failure that the server answered with.
+//! The errors of the library. [`Error`] tells what happened, who caused it, and whether the Command had been sent.
+//! [`CallError`] is either that, or the failure that the server answered with.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -11,10 +11,10 @@ use crate::proto::decode::{DecodeError, Fault};
 
 /// Why a call, a connection or a server failed.
 ///
-/// Cheap to clone, as one lost connection fails all calls that were waiting on it.
+/// It is cheap to clone, because one lost connection fails all calls that were waiting on it.
 ///
-/// Its text says what happened, and its [`source`](StdError::source) why. `{error:#}` prints both, and all sources
-/// below: "cannot connect to 127.0.0.1:9000: Connection refused (os error 111)".
+/// The message tells what happened, and the [`source`](StdError::source) why. `{error:#}` prints the message and all
+/// sources: "cannot connect to 127.0.0.1:9000: Connection refused (os error 111)".
 ///
 /// ```
 /// use cmd_stream::{Error, ErrorKind};
@@ -40,42 +40,43 @@ struct Inner {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The connection was closed in good order, by either side, and with it the call.
+    /// Either side closed the connection in an orderly way, which ended the call.
     Closed,
-    /// The peer's bytes do not decode.
+    /// The peer's bytes cannot be decoded.
     Decode,
-    /// A value cannot be encoded; the connection goes on.
+    /// A value cannot be encoded. The connection stays open.
     Encode,
-    /// A Command failed on the server, and its Protocol declares no failure to answer with. The reason of the lost
-    /// connection on the server's side; the client sees [`ErrorKind::Closed`].
+    /// A Command failed, and its Protocol declares no failure to answer with, so the connection was closed. Only the
+    /// server sees this kind; the client sees [`ErrorKind::Closed`].
     Execution,
-    /// The operating system reports an error.
+    /// The operating system reported an error.
     Io,
-    /// A limit was reached, of [`server::Limits`](crate::server::Limits) or [`client::Limits`](crate::client::Limits);
-    /// the message names it.
+    /// A limit of [`server::Limits`](crate::server::Limits) or [`client::Limits`](crate::client::Limits) was reached.
+    /// The message names it.
     Limit,
-    /// The user's code panicked.
+    /// User code panicked.
     Panic,
-    /// The peer broke the protocol: a seq used twice, a Reply of a type that its Command does not declare.
+    /// The peer violated the protocol: it used a seq twice, or sent a Reply of a type that its Command does not
+    /// declare.
     Protocol,
-    /// The server answered with the Protocol's failure: a [`CallError::Failed`] that was turned into an `Error`. See
+    /// The server answered with the Protocol's failure, and the [`CallError::Failed`] was converted to an `Error`. See
     /// [`Error::remote`].
     Remote,
-    /// The server greeted with another ServerInfo than the client expects.
+    /// The server's ServerInfo is not the one that the client expects.
     ServerInfoMismatch,
-    /// Something did not happen in time.
+    /// A timeout expired.
     Timeout,
     /// The connection ended in the middle of a frame.
     UnexpectedEof,
-    /// A tag that the Protocol does not declare.
+    /// The peer sent a tag that the Protocol does not declare.
     UnknownTag,
 }
 
-/// Whose doing an error is.
+/// Who caused an error.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Origin {
-    /// This side: the application, or the library on its behalf.
+    /// This side: the application, or the library on behalf of it.
     Local,
     /// The peer.
     Remote,
@@ -84,15 +85,17 @@ pub enum Origin {
 }
 
 impl Inner {
-    /// The Protocol's failure, to which an error of kind [`Remote`](ErrorKind::Remote) adds nothing.
+    /// Returns the Protocol's failure, to which an error of kind [`Remote`](ErrorKind::Remote) adds nothing.
     fn failure(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.source.as_deref().filter(|_| self.kind == ErrorKind::Remote)
     }
 }
 
 impl Error {
-    /// An error, for whoever stands in for this library: a fake [`SendCommand`](crate::sender::SendCommand) of a test, or a layer
-    /// over a [`Client`](crate::Client). Its Command was not sent.
+    /// Creates an error whose Command was not sent.
+    ///
+    /// Meant for code that takes the place of this library: a fake [`SendCommand`](crate::sender::SendCommand) in a
+    /// test, or a layer over a [`Client`](crate::Client).
     pub fn new(kind: ErrorKind, origin: Origin, message: impl Into<String>) -> Self {
         Self {
             inner: Arc::new(Inner { kind, origin, message: message.into(), source: None }),
@@ -118,7 +121,7 @@ impl Error {
         Self::new(ErrorKind::Panic, Origin::Local, format!("panic in {doing}: {}", panic_message(payload)))
     }
 
-    /// The bytes of a frame that the peer sent do not decode.
+    /// Creates the error of a peer's frame that cannot be decoded.
     pub(crate) fn decode(what: &str, error: DecodeError) -> Self {
         let kind = match error.fault {
             Fault::UnknownTag(_) => ErrorKind::UnknownTag,
@@ -128,34 +131,36 @@ impl Error {
         Self::with_source(kind, Origin::Remote, format!("invalid {what}"), error)
     }
 
-    /// The same error for a call whose Command may have reached the server.
+    /// Marks the error as that of a call whose Command may have reached the server.
     #[must_use]
     pub fn sent(self) -> Self {
         Self { was_sent: true, ..self }
     }
 
-    /// What happened.
+    /// Returns what happened.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }
 
-    /// Whose doing it is.
+    /// Returns who caused it.
     pub fn origin(&self) -> Origin {
         self.inner.origin
     }
 
-    /// Whether the Command may have reached the server. If not, sending it again cannot execute it twice.
+    /// Returns whether the Command may have reached the server. If not, sending it again cannot execute it twice.
     pub fn was_sent(&self) -> bool {
         self.was_sent
     }
 
-    /// The failure that the server answered with, if it is of type `T`: the type that the Protocol declares as its
-    /// `failure`. A [`CallError`] has it without a question; this is for one that was turned into an `Error` by `?`.
+    /// Returns the failure that the server answered with, if it is of type `T`, the type that the Protocol declares as
+    /// its `failure`. [`CallError::Failed`] holds the failure itself; this is for one that `?` has converted to an
+    /// `Error`.
     pub fn remote<T: StdError + 'static>(&self) -> Option<&T> {
         self.inner.failure()?.downcast_ref()
     }
 
-    /// The failure that the server answered with, if it is of type `T` and nobody else holds this error.
+    /// Returns the failure that the server answered with, if it is of type `T` and there is no other clone of this
+    /// error.
     pub(crate) fn into_remote<T: StdError + Send + Sync + 'static>(self) -> Result<T, Self> {
         if self.remote::<T>().is_none() {
             return Err(self);
@@ -171,15 +176,15 @@ impl Error {
     }
 }
 
-/// Why a call did not get its Reply: the Protocol's failure, or anything else.
+/// The error of a call: the Protocol's failure, or anything else.
 ///
 /// `F` is the type that the Protocol declares as its `failure`. With `failure close_connection` it is
-/// [`Infallible`](std::convert::Infallible), and `Other` is all there is to match.
+/// [`Infallible`](std::convert::Infallible), and `Other` is the only variant to match.
 ///
-/// It adds nothing to what it holds: its text and its source are those of the failure or the [`Error`]. `?` turns it
-/// into an [`Error`], into a [`Failed`](crate::Failed) (a Command that calls another service and passes its failure on,
-/// with its type), and into whatever takes any error. (The type is kept if nobody else holds a clone of the [`Error`] that
-/// it was turned into. Else only the text is.)
+/// Its message and source are those of the failure or the [`Error`] inside. `?` converts it to an [`Error`], to a
+/// [`Failed`](crate::Failed) (so that a Command can call another service and pass on its typed failure), and to any
+/// type that accepts every error. (An [`Error`] keeps the type of the failure when it is passed on, unless there is
+/// another clone of it. Then only the message is kept.)
 ///
 /// ```
 /// use cmd_stream::{CallError, ErrorKind, Problem};
@@ -197,12 +202,12 @@ impl Error {
 pub enum CallError<F> {
     /// The server answered with the Protocol's failure.
     Failed(F),
-    /// Anything else: the Command cannot be sent, the connection was lost, or the Reply cannot be read.
+    /// Any other error: the Command could not be sent, the connection was lost, or the Reply could not be read.
     Other(Error),
 }
 
 impl<F> CallError<F> {
-    /// What happened; [`ErrorKind::Remote`] if the server answered with its failure.
+    /// Returns what happened: [`ErrorKind::Remote`] if the server answered with its failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Failed(_) => ErrorKind::Remote,
@@ -210,7 +215,7 @@ impl<F> CallError<F> {
         }
     }
 
-    /// Whose doing it is.
+    /// Returns who caused it.
     pub fn origin(&self) -> Origin {
         match self {
             Self::Failed(_) => Origin::Remote,
@@ -218,7 +223,7 @@ impl<F> CallError<F> {
         }
     }
 
-    /// Whether the Command may have reached the server. If not, sending it again cannot execute it twice.
+    /// Returns whether the Command may have reached the server. If not, sending it again cannot execute it twice.
     pub fn was_sent(&self) -> bool {
         match self {
             Self::Failed(_) => true,
@@ -262,7 +267,7 @@ impl<F: StdError> StdError for CallError<F> {
     }
 }
 
-/// The text of an error and of all its sources, each after a colon.
+/// Writes the message of an error and those of all its sources, each after a colon.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn StdError + 'static));
 
 impl fmt::Display for Chain<'_> {
@@ -307,7 +312,7 @@ impl StdError for Error {
     }
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
     payload
         .downcast_ref::<&str>()

@@ -1,25 +1,24 @@
-//! How values stand on the wire: the [`Format`] traits, and the Formats that come with the library, each in a module
-//! of its own.
+//! Serialization: the [`Format`] traits, and the Formats that come with the library, each in a module of its own.
 //!
-//! # Which Format
+//! # Choosing a Format
 //!
 //! | | [`Json`](struct@crate::Json) | `Protobuf` | `Mus` |
 //! | --- | --- | --- | --- |
-//! | take it when | people read it, or peers are in any language | there is a `.proto` file, or services are changed at different times | both ends are released together, and speed or size counts |
-//! | a field that only one end knows | ignored; a missing one may have a default | ignored; a missing one has its default | no: other bytes, other types; versions are told apart by tags |
+//! | use it when | people read it, or peers use any language | there is a `.proto` file, or the ends are released at different times | both ends are released together, and speed or size matters |
+//! | a field that only one end knows | ignored; a missing one may have a default | ignored; a missing one has its default | not possible; versions need different tags |
 //! | bytes: {bool, i64, string of 0 to 1000 bytes, f64} | 580 | 522 | 519 |
 //! | bytes: an order with 1000 lines | 111,374 | 51,849 | 46,671 |
 //! | time to encode the struct, the order | 13x, 5.7x | 1.4x, 2.0x | 1 |
 //! | time to decode them | 4.6x, 3.1x | 1.4x, 1.4x | 1 |
 //! | types | `serde` | `prost::Message` | `cmd_stream::mus::Mus` |
 //!
-//! The times are medians of ratios, side by side; `BENCHMARKS.md` has them with others, and what whole round trips make
-//! of them. All three speak with the Go library.
+//! The times are medians of ratios measured side by side; `BENCHMARKS.md` has more, including whole round trips. All
+//! three are compatible with the Go library.
 //!
 //! # A Format of your own
 //!
-//! Say how the tag stands ([`Format`]), how a value is written ([`Encode`]) and how it is read ([`Decode`]). This one
-//! has no tags, because its Protocol has one Command and one Reply; both are strings with their length before them:
+//! Implement [`Format`] for the tag, [`Encode`] to write values, and [`Decode`] to read them. This one has no tags,
+//! because its Protocol has one Command and one Reply. Both are strings after their length:
 //!
 //! ```
 //! use cmd_stream::format::{Decode, Encode, EncodeError, Format};
@@ -53,7 +52,7 @@
 //!             Decoded::Incomplete(missing) => return Decoded::Incomplete(missing),
 //!             Decoded::Invalid(error) => return Decoded::Invalid(error),
 //!         };
-//!         // The library refuses what is over its limit, so a huge length needs no care here.
+//!         // The library enforces the limit of the frame, so a huge length needs no check here.
 //!         let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
 //!         match bytes.get(start..end) {
 //!             None => Decoded::incomplete(end - bytes.len()),
@@ -80,23 +79,23 @@ mod prefixed;
 #[cfg(feature = "protobuf")]
 pub mod protobuf;
 
-/// An error of a value that cannot be written in a Format: any error.
+/// The error of a value that a Format cannot write. Any error.
 pub type EncodeError = Box<dyn StdError + Send + Sync>;
 
-/// A serialization format: how the tag of a Command or Reply stands on the wire.
+/// A serialization format, with the encoding of tags.
 ///
-/// Which types it can write and read is said by [`Encode`] and [`Decode`]. A Format is passed as a value, so it can
-/// have settings.
+/// [`Encode`] and [`Decode`] define which types it can write and read. A Format is passed as a value, so it can have
+/// settings.
 pub trait Format: Send + Sync + 'static {
-    /// Its name, for messages and for [`ServerInfo::of`](crate::ServerInfo::of).
+    /// The name, for messages and for [`ServerInfo::of`](crate::ServerInfo::of).
     const NAME: &'static str;
 
-    /// What is remembered of a body that has only begun to arrive, so that the work on it is not done again when more
-    /// of it is there. `()` where a body's length is known from its first bytes, as here the frame's reader does not
-    /// ask again before that many are there. A Format without such a length remembers where its scan stopped.
+    /// The state of decoding a body that arrives in pieces, so that work is not repeated when more of it arrives. Use
+    /// `()` if the first bytes of a body tell its length: decoding is not tried again before that many bytes have
+    /// arrived. A Format without a length keeps the position where its scan stopped.
     type Progress: Default + Send;
 
-    /// Writes the tag. Unless the Format says otherwise it is a varint, as in the Go library.
+    /// Writes the tag. The default is a varint, as in the Go library.
     #[inline]
     fn encode_tag(&self, tag: Tag, out: &mut Vec<u8>) {
         tag.encode(out);
@@ -123,8 +122,7 @@ pub trait Encode<T: ?Sized>: Format {
     ///
     /// # Errors
     ///
-    /// Any error fails the one call that sends the value. What was appended until then is discarded, after a panic
-    /// too.
+    /// An error fails only the call that sends the value. What was appended is discarded, also after a panic.
     fn encode(&self, value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 }
 
@@ -138,19 +136,19 @@ pub trait Encode<T: ?Sized>: Format {
     note = "for a Format of your own, implement `Decode<{T}>` for it"
 )]
 pub trait Decode<T>: Format {
-    /// Reads a value's body from the start of `bytes`, which may hold less than the body or bytes of later frames
-    /// behind it.
+    /// Reads a value's body from the start of `bytes`, which may hold only a part of the body, or later frames after
+    /// it.
     ///
-    /// After [`Decoded::Incomplete`] it is called again with the same bytes and at least as many more as it said, and
-    /// with the `progress` that it left; for each body `progress` begins as its default. Nothing may be allocated for
-    /// bytes that have not arrived.
+    /// After [`Decoded::Incomplete`] it is called again with the same bytes, at least as many more as it asked for, and
+    /// the same `progress`. Each body starts with a default `progress`. Memory must not be allocated for bytes that
+    /// have not arrived.
     ///
-    /// The value or the fault in the end, and the place of the fault, must not depend on where the bytes are cut. A fault
-    /// may be told the later for it: it is not looked for before as many bytes are there as were asked for.
+    /// The final value or fault, and the position of the fault, must not depend on where the bytes are cut. A fault may
+    /// be reported later because of a cut, since decoding is not tried again before the bytes asked for have arrived.
     fn decode(&self, bytes: &[u8], progress: &mut Self::Progress) -> Decoded<T>;
 }
 
-/// A Format that can say what a value of type `T` is on the wire, for [`ServerInfo::of`](crate::ServerInfo::of).
+/// A Format that can describe how it writes values of type `T`, for [`ServerInfo::of`](crate::ServerInfo::of).
 #[diagnostic::on_unimplemented(
     message = "the Format `{Self}` cannot describe `{T}`",
     label = "`ServerInfo::of` needs a description of `{T}`",
@@ -158,10 +156,10 @@ pub trait Decode<T>: Format {
     note = "for a Format of your own, implement `Describe<{T}>` for it; it may be empty"
 )]
 pub trait Describe<T: ?Sized>: Format {
-    /// All that both ends must agree on so that they read the same value out of the same bytes. The text must be the same
-    /// on every platform and in every build.
+    /// Returns everything that both ends must agree on to read the same value from the same bytes. The text must be the
+    /// same on every platform and in every build.
     ///
-    /// It is empty unless the Format says otherwise: right for one whose bytes name their fields, such as JSON.
+    /// The default is an empty text, which is right for a Format that names fields on the wire, such as JSON.
     fn describe() -> String {
         String::new()
     }

@@ -1,11 +1,11 @@
-//! What both sides' `Limits` share: how their values are read.
+//! Getters for the `Limits` of both sides.
 
-/// Getters of a `Limits`. They are called `get_..`, as the plain names are those of the setters.
+/// Defines getters of a `Limits`. They are called `get_..`, because the plain names are those of the setters.
 macro_rules! getters {
     ($($getter:ident = $field:ident: $type:ty, $setter:ident;)*) => {
         impl Limits {
             $(
-                #[doc = concat!("What is set by [`", stringify!($setter), "`](Self::", stringify!($setter), ").")]
+                #[doc = concat!("Returns the value set by [`", stringify!($setter), "`](Self::", stringify!($setter), ").")]
                 pub fn $getter(&self) -> $type {
                     self.$field
                 }

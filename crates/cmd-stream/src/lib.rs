@@ -1,6 +1,6 @@
-//! The Distributed Command Pattern: a client sends *Commands*, first-class values, over one long-lived multiplexed
-//! connection; the server executes each on a *Receiver* and streams *Replies* back. On the wire it is byte-compatible with
-//! the Go library cmd-stream-go.
+//! The Distributed Command Pattern: a client sends *Commands*, which are first-class values, over one long-lived
+//! multiplexed connection. The server executes each on a *Receiver* and streams *Replies* back. The wire format is
+//! byte-compatible with the Go library cmd-stream-go.
 //!
 //! ```
 //! use cmd_stream::{Answer, CallError, Context, Failed, Failure, Json, Sender, Server, protocol};
@@ -22,7 +22,7 @@
 //!     message: String,
 //! }
 //!
-//! // What only the server needs.
+//! // Needed only by the server.
 //! impl Answer<Calc> for Add {
 //!     async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Sum, Failed> {
 //!         let sum = self.a.checked_add(self.b).ok_or_else(|| Failed::new("overflow"))?;
@@ -50,35 +50,35 @@
 //! assert_eq!(five, 5);
 //! match sender.send(Add { a: i64::MAX, b: 1 }).await {
 //!     Err(CallError::Failed(CalcError { message })) => assert_eq!(message, "overflow"),
-//!     _ => unreachable!("a failure fails its call alone, and the connection goes on"),
+//!     _ => unreachable!("a failure ends only its call, and the connection stays open"),
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # The words
+//! # Terms
 //!
-//! - [`Command`]: a value the client sends. Reply: what it is answered with. [`protocol!`] declares which there are,
-//!   and what each is on the wire.
-//! - Receiver: your service, any type that is `Send + Sync + 'static`. To share one, let it be an `Arc<Service>`.
-//!   [`Answer`] says how a Command with one Reply acts on it; [`Execute`] how any Command does, which sends its Replies
-//!   through a [`Proxy`].
-//! - [`Server`] executes; an [`Invoker`] sees every Command before it runs. [`Sender`] and [`Client`] send.
-//! - [`Failure`]: the Reply that reports what a Command failed with. [`CallError`]: what the caller gets then.
+//! - [`Command`]: a value that the client sends. Reply: a value that answers it. [`protocol!`] declares those of a
+//!   service, and their tags on the wire.
+//! - Receiver: your service, any type that is `Send + Sync + 'static`. To share one, use an `Arc<Service>`. [`Answer`]
+//!   executes a Command with one Reply on it; [`Execute`] executes any Command, which sends its Replies through a
+//!   [`Proxy`].
+//! - [`Server`] executes Commands; an [`Invoker`] sees each one before it runs. [`Sender`] and [`Client`] send them.
+//! - [`Failure`]: the Reply that reports why a Command failed. [`CallError`]: the error that the caller receives.
 //! - [`Format`](format::Format): how values are serialized. [`Json`](struct@Json), `Mus`, `Protobuf`, or
 //!   [one of your own](mod@format).
-//! - [`ServerInfo`]: what a server greets with.
+//! - [`ServerInfo`]: the bytes that a server greets with.
 //!
 //! # How to
 //!
-//! - answer with several Replies: [`Execute`], [`Reply::is_last`], [`Client::stream`]; with one of several types:
-//!   [`protocol!`]
+//! - answer with several Replies: [`Execute`], [`Reply::is_last`], [`Client::stream`]; with a Reply of one of several
+//!   types: [`protocol!`]
 //! - answer later, from another task or a blocking thread: [`Proxy::into_owned`]
-//! - send what needs no answer: [`Client::post`]
+//! - send without an answer: [`Client::post`]
 //! - report failures as values, without losing the connection: [`Failure`], [`Problem`]
 //! - log, authorise, trace: [`Invoker`]; log in once per connection: [`server::Connection`]
 //! - tell versions of a service apart: [`ServerInfo::of`]
-//! - bound everything: [`server::Limits`], [`client::Limits`]
+//! - set limits: [`server::Limits`], [`client::Limits`]
 //! - shut down: [`server::Handle`]
 //! - use another transport: [`transport`]
 //! - talk to a Go peer in JSON: [`format::json`]; in MUS: `format::mus`; in Protobuf: `format::protobuf`
@@ -86,7 +86,7 @@
 //!
 //! # Features
 //!
-//! | feature | what | depends on |
+//! | feature | adds | depends on |
 //! | --- | --- | --- |
 //! | `derive` (default) | `#[derive(Failure)]` | cmd-stream-derive |
 //! | `json` (default) | the JSON Format | serde, serde_json |
@@ -94,16 +94,18 @@
 //! | `bytes`, `chrono`, `rust_decimal`, `time`, `uuid` | with `mus`: the types of these crates in MUS | the crate |
 //! | `protobuf` | the Protobuf Format | prost |
 //!
-//! # Not goals
+//! # Non-goals
 //!
-//! Other languages than Rust and Go; HTTP; a schema language or a code generator; guaranteed delivery. A call on a lost
-//! connection fails, and [`Error::was_sent`] tells whether its Command may have been executed; whether to send it again is
-//! the application's decision.
+//! Languages other than Rust and Go; HTTP; a schema language or a code generator; guaranteed delivery. A call on a lost
+//! connection fails, and [`Error::was_sent`] tells whether its Command may have been executed. The application decides
+//! whether to send it again.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// The documentation is that of all features; with fewer, some of what it links to is not there.
-#![cfg_attr(not(feature = "json"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(
+    not(feature = "json"),
+    allow(rustdoc::broken_intra_doc_links, reason = "the documentation is written for all features")
+)]
 
 pub mod client;
 mod connection;
@@ -153,7 +155,7 @@ pub use server::{Answer, Context, Execute, Invoker, Proxy, Server};
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
-/// What the expansion of [`protocol!`] refers to.
+/// Items that the expansion of [`protocol!`] refers to.
 #[doc(hidden)]
 pub mod __private {
     pub use pastey::paste;

@@ -1,4 +1,4 @@
-//! MUS for the types of a Protocol: all of mus-format, so that a program needs no dependency of its own on it.
+//! MUS for the types of a Protocol. Re-exports mus-format, so that a program need not depend on it.
 //!
 //! ```
 //! use cmd_stream::mus::Mus;
@@ -15,17 +15,16 @@
 //! # Ok::<(), cmd_stream::mus::EncodeError>(())
 //! ```
 //!
-//! The [MUS Format](struct@crate::Mus) sends and receives such types. `derive` needs the macro of this module, and not the
-//! Format of that name at the root of the crate; both may be imported, `use cmd_stream::{Mus, mus::Mus};`, as one is a type
-//! and the other a macro.
+//! The [MUS Format](struct@crate::Mus) sends and receives such types. `derive` needs the macro of this module, and not
+//! the Format of the same name at the root of the crate. Both may be imported, `use cmd_stream::{Mus, mus::Mus};`,
+//! because one is a type and the other a macro.
 
 pub use mus_format::*;
 
 /// Implements [`Encode`], [`Decode`] and [`Describe`] for a struct or an enum.
 ///
-/// It takes the same options as [`mus_format::Mus`](macro@mus_format::Mus), where they are explained. Its code names
-/// `::cmd_stream::mus`. A program that has this crate under another name says so on each type, with the path of this
-/// module:
+/// It takes the options of [`mus_format::Mus`](macro@mus_format::Mus), which explains them. The generated code names
+/// `::cmd_stream::mus`. If this crate has another name in a program, each type needs the path of this module:
 ///
 /// ```
 /// use cmd_stream as commands; // in a manifest: `commands = { package = "cmd-stream", .. }`

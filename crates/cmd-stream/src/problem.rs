@@ -1,6 +1,6 @@
-//! A failure that a service can use as it is: a code and a message, in every Format.
+//! A ready-made failure for services: a code and a message, in every Format.
 //!
-//! Knows which code each way of failing has. Must not know how a Command is executed, nor what a Protocol is.
+//! Knows which code each way of failing has. Must not know how Commands are executed or what a Protocol is.
 
 use std::fmt;
 
@@ -57,7 +57,7 @@ use crate::{Error, ErrorKind, Failed};
 ///
 /// | code | constant | what failed |
 /// | --- | --- | --- |
-/// | 0 | | unknown: the peer set no code |
+/// | 0 | | unknown, because the peer set no code |
 /// | 1 | [`FAILED`](Self::FAILED) | the Command returned an error that is not a `Problem` |
 /// | 2 | [`PANICKED`](Self::PANICKED) | the Command panicked |
 /// | 3 | [`NO_LAST_REPLY`](Self::NO_LAST_REPLY) | the Command returned before its last Reply |
@@ -67,7 +67,7 @@ use crate::{Error, ErrorKind, Failed};
 /// | 12 | [`FORBIDDEN`](Self::FORBIDDEN) | the caller is known and not allowed |
 /// | 13 | [`NOT_FOUND`](Self::NOT_FOUND) | something that the request names does not exist |
 /// | 14 | [`CONFLICT`](Self::CONFLICT) | the request contradicts the current state |
-/// | 15 | [`UNAVAILABLE`](Self::UNAVAILABLE) | something that the service depends on does not answer |
+/// | 15 | [`UNAVAILABLE`](Self::UNAVAILABLE) | a dependency of the service does not answer |
 /// | other codes below 1000 | | reserved for this library |
 /// | 1000 and above | from [`APPLICATION`](Self::APPLICATION) | defined by the application |
 ///
@@ -75,13 +75,13 @@ use crate::{Error, ErrorKind, Failed};
 ///
 /// # What the client learns
 ///
-/// A Command that fails with a `Problem` sends exactly that one. Of any other error the client gets the text, so errors
-/// must not hold what clients may not see.
+/// If a Command fails with a `Problem`, the client receives exactly that. Of any other error it receives the message,
+/// so errors must not contain what clients may not see.
 ///
-/// What a panic said is not sent, as it may quote any value of the service. The message is then
-/// *the command panicked*; the text of the panic goes to the server's log. The same holds for a panic in the encoding of
-/// a Reply and for one in a task that the Command spawned and joined, if the Command returns that error itself. An
-/// error of the application that quotes one of these in its own text is sent as any other.
+/// The message of a panic is not sent, because it may contain any value of the service. The client receives *the
+/// command panicked*, and the message of the panic goes to the server's log. The same applies to a panic while a Reply
+/// is encoded, and to one in a task that the Command spawned and joined, if the Command returns that error itself. An
+/// error of the application that quotes one of these in its own message is sent like any other.
 ///
 /// # On the wire
 ///
@@ -99,7 +99,7 @@ use crate::{Error, ErrorKind, Failed};
 #[cfg_attr(feature = "mus", derive(mus_format::Mus))]
 #[cfg_attr(feature = "protobuf", derive(prost::Message))]
 pub struct Problem {
-    /// What failed, for programs: one of the constants, or a number of the application's from 1000 on.
+    /// What failed, for programs: one of the constants, or a code of the application from 1000 on.
     #[cfg_attr(feature = "protobuf", prost(uint32, tag = "1"))]
     pub code: u32,
     /// What failed, for people.
@@ -121,19 +121,19 @@ impl Problem {
     pub const INVALID: u32 = 10;
     /// The caller did not prove who it is.
     pub const UNAUTHENTICATED: u32 = 11;
-    /// The caller is known and is not allowed to do this.
+    /// The caller is known but not allowed to do this.
     pub const FORBIDDEN: u32 = 12;
     /// Something that the request names does not exist.
     pub const NOT_FOUND: u32 = 13;
-    /// The request contradicts the current state: it exists already, or was changed in the meantime.
+    /// The request contradicts the current state: something exists already, or was changed in the meantime.
     pub const CONFLICT: u32 = 14;
-    /// Something that the service depends on does not answer. Trying again later may help.
+    /// A dependency of the service does not answer. Trying again later may help.
     pub const UNAVAILABLE: u32 = 15;
 
-    /// The first code that an application may define. This library defines no code from here on.
+    /// The first code that an application may define. This library defines none from here on.
     pub const APPLICATION: u32 = 1000;
 
-    /// A problem with this code and this message.
+    /// Creates a problem with this code and message.
     ///
     /// ```
     /// use cmd_stream::Problem;
@@ -146,7 +146,7 @@ impl Problem {
         Self { code, message: message.into() }
     }
 
-    /// What the code is called, if it is one of this library's.
+    /// Returns the name of the code, if it is one of this library's.
     fn name(&self) -> Option<&'static str> {
         Some(match self.code {
             Self::FAILED => "failed",
@@ -164,7 +164,7 @@ impl Problem {
     }
 }
 
-/// The message and the code: `no account 7 (not found, code 13)`. Without a message, the code alone.
+/// Writes the message and the code: `no account 7 (not found, code 13)`. Without a message, writes only the code.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { code, message } = self;
@@ -189,7 +189,7 @@ impl Failure for Problem {
             FailedReason::Error => Self::FAILED,
         };
         match code {
-            // What it said may hold secrets.
+            // The message of a panic may contain secrets.
             Self::PANICKED => Self::new(code, "the command panicked"),
             _ => Self::new(code, failed.to_string()),
         }
@@ -200,7 +200,7 @@ impl Failure for Problem {
     }
 }
 
-/// Whether it is an error that quotes a panic: of a value that was encoded, or of a task that was joined.
+/// Returns whether the error quotes a panic: of a value while it was encoded, or of a task that was joined.
 fn is_caught_panic(failed: &Failed) -> bool {
     failed.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::Panic)
         || failed.downcast_ref::<JoinError>().is_some_and(JoinError::is_panic)

@@ -1,9 +1,9 @@
-//! The bytes of the wire, without I/O: what a [`Format`](crate::format::Format) is written with.
+//! The wire protocol without I/O, for implementing a [`Format`](crate::format::Format).
 //!
-//! Nothing here reads a clock, touches a socket or knows tokio, so that everything here can be fuzzed, and tested by
-//! arithmetic.
+//! Nothing here reads a clock, uses a socket or knows tokio, so that everything can be fuzzed, and tested without
+//! waiting.
 
-// The parts that are not documented are for the library's own fuzzing and tests. They may change at any time.
+// Parts without documentation are for the library's own fuzzing and tests, and may change at any time.
 #[doc(hidden)]
 pub mod decode;
 #[doc(hidden)]

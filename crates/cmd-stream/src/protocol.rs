@@ -1,7 +1,7 @@
-//! What a service's Commands and Replies are: the traits of their types, and the Protocol that gives each a tag.
+//! The traits of Commands and Replies, and the Protocol that gives each type a tag.
 //!
-//! [`Command`] and [`Reply`] are what both sides share. [`protocol!`](crate::protocol!) implements the other traits
-//! here. How a Command is executed is said by the traits of [`server`](crate::server).
+//! [`Command`] and [`Reply`] are shared by both sides. [`protocol!`](crate::protocol!) implements the other traits
+//! here. The traits that execute a Command are in [`server`](crate::server).
 
 use std::error::Error as StdError;
 
@@ -26,8 +26,8 @@ use kind::Kind;
 
 /// A value that a client sends and the server executes.
 ///
-/// `protocol!` implements it where an entry says what the Command is answered with: `0 => Add -> Sum`. Implement it by
-/// hand for a generic Command, or in a crate that declares no Protocol:
+/// `protocol!` implements it for entries that state the Reply: `0 => Add -> Sum`. Implement it by hand for a generic
+/// Command, or in a crate that declares no Protocol:
 ///
 /// ```
 /// use cmd_stream::{Command, protocol::kind::Plain};
@@ -47,10 +47,10 @@ use kind::Kind;
 #[doc(alias = "rpc")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a Command",
-    note = "say what it is answered with in its Protocol: `TAG => {Self} -> Reply`, or write `impl Command for {Self}`"
+    note = "state its Reply in its Protocol, `TAG => {Self} -> Reply`, or write `impl Command for {Self}`"
 )]
 pub trait Command: Send + 'static {
-    /// What it is answered with: a Reply, an enum over several that the Protocol lists (see
+    /// The type of its Replies: a Reply, an enum of several that the Protocol lists (see
     /// [`protocol!`](crate::protocol!)), or `()` if it is one-way.
     type Reply: Send + 'static;
     /// How it is executed, and whether it is answered: [`Plain`](kind::Plain), [`OneWay`](kind::OneWay) or
@@ -58,9 +58,9 @@ pub trait Command: Send + 'static {
     type Kind: Kind;
 }
 
-/// A type of Replies that says which of its values is the last one.
+/// A type of Replies that tells which Reply is the last one of its Command.
 ///
-/// Implement it for the Replies of a Command that sends several. Every Reply of a type that does not implement it is
+/// Implement it for the Replies of a Command that sends several. For a type that does not implement it, every Reply is
 /// the last one.
 ///
 /// ```
@@ -79,87 +79,88 @@ pub trait Command: Send + 'static {
 /// ```
 #[doc(alias = "response")]
 pub trait Reply {
-    /// Whether this Reply ends its Command. Both sides ask the value, as the wire has no flag for it.
+    /// Returns whether this Reply ends its Command. Both sides ask the value, because the wire has no flag for it.
     fn is_last(&self) -> bool {
         true
     }
 }
 
-/// The closed set of Commands and Replies of a service; implemented by [`protocol!`](crate::protocol!).
+/// The closed set of Commands and Replies of a service. Implemented by [`protocol!`](crate::protocol!).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a Protocol",
     note = "declare it: `protocol! {{ pub struct {Self} {{ commands {{ .. }} replies {{ .. }} failure .. }} }}`"
 )]
 pub trait Protocol: Copy + Send + Sync + 'static {
-    /// Its name, for messages.
+    /// The name, for messages.
     const NAME: &'static str;
-    /// Its Commands, in the order of their declaration.
+    /// The Commands, in order of declaration.
     const COMMANDS: &'static [Entry];
-    /// Its Replies, in the order of their declaration.
+    /// The Replies, in order of declaration.
     const REPLIES: &'static [Entry];
-    /// The name of the Reply that is its failure, if it declares one.
+    /// The name of the Reply that reports failures, if one is declared.
     const FAILURE: Option<&'static str>;
 
-    /// A reference to one of its Commands: an enum named after the Protocol, `CalculatorCommand<'_>`.
+    /// A reference to one of the Commands: an enum named after the Protocol, `CalculatorCommand<'_>`.
     type CommandRef<'a>: Send;
-    /// One of its Replies: an enum named after the Protocol, `CalculatorReply`.
+    /// One of the Replies: an enum named after the Protocol, `CalculatorReply`.
     type Reply: Send + 'static;
-    /// The Reply that reports a failure. With `failure close_connection` there is none, and no value of this type.
+    /// The type of the Reply that reports failures. With `failure close_connection` there is none, and this type has no
+    /// values.
     type Failure: StdError + Send + Sync + 'static;
 
-    /// Whether this Reply ends its Command; the failure always does.
+    /// Returns whether this Reply ends its Command. The failure always does.
     fn is_last(reply: &Self::Reply) -> bool;
-    /// The Reply that reports what a Command failed with.
+    /// Creates the Reply that reports why a Command failed.
     ///
     /// # Errors
     ///
-    /// What it failed with, if the connection is to be closed instead.
+    /// Returns `failed` if the connection is to be closed instead.
     fn failure_reply(failed: Failed) -> Result<Self::Reply, Failed>;
-    /// The failure, if this Reply is it.
+    /// Returns the failure, if this Reply is one.
     ///
     /// # Errors
     ///
-    /// The Reply itself, if it is another one.
+    /// Returns the Reply if it is not a failure.
     fn as_failure(reply: Self::Reply) -> Result<Self::Failure, Self::Reply>;
-    /// Whether this Reply is the failure.
+    /// Returns whether this Reply is a failure.
     fn is_failure(reply: &Self::Reply) -> bool;
 }
 
-/// A type of a Protocol.
+/// An entry of a Protocol: the tag and the name of a type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Entry {
-    /// What it stands as on the wire.
+    /// The tag on the wire.
     pub tag: Tag,
     /// The name of its variant in the enum of the Protocol.
     pub name: &'static str,
 }
 
 impl Entry {
-    /// A type with this tag and this name.
+    /// Creates an entry with this tag and name.
     pub const fn new(tag: Tag, name: &'static str) -> Self {
         Self { tag, name }
     }
 }
 
-/// `Self` is a Command of the Protocol `P`; implemented by [`protocol!`](crate::protocol!).
+/// A Command of the Protocol `P`. Implemented by [`protocol!`](crate::protocol!).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a Command of the Protocol `{P}`",
     label = "not declared in the Protocol `{P}`",
     note = "declare it with a tag of its own in `protocol! {{ .. struct {P} {{ commands {{ .. }} }} }}`"
 )]
 pub trait CommandOf<P: Protocol>: Command<Reply: ReplyOf<P>> {
-    /// What it stands as on the wire.
+    /// The tag on the wire.
     const TAG: Tag;
-    /// Its position in [`Protocol::COMMANDS`].
+    /// The position in [`Protocol::COMMANDS`].
     const INDEX: usize;
 
-    /// The Protocol's enum over a reference to it.
+    /// Returns the Protocol's enum with a reference to this Command.
     fn as_command(&self) -> P::CommandRef<'_>;
 }
 
-/// `Self` is a Reply of the Protocol `P`, or an enum over several of them; implemented by
-/// [`protocol!`](crate::protocol!). `()` is what a one-way Command is answered with: nothing.
+/// A Reply of the Protocol `P`, an enum of several, or `()`, which stands for no Reply. Implemented by
+/// [`protocol!`](crate::protocol!).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a Reply of the Protocol `{P}`",
     label = "not declared in the Protocol `{P}`",
@@ -167,18 +168,18 @@ pub trait CommandOf<P: Protocol>: Command<Reply: ReplyOf<P>> {
             `enum {Self} {{ .. }}`"
 )]
 pub trait ReplyOf<P: Protocol>: Sized + Send + 'static {
-    /// The tags of the Replies that it may be. None for `()`.
+    /// The tags of the Replies included. Empty for `()`.
     const TAGS: &'static [Tag];
 
-    /// The Protocol's enum of it. `None` for `()`, of which nothing is sent.
+    /// Converts to the Protocol's enum. Returns `None` for `()`, for which nothing is sent.
     fn into_reply(self) -> Option<P::Reply>;
-    /// Itself, out of the Protocol's enum.
+    /// Converts from the Protocol's enum.
     ///
     /// # Errors
     ///
-    /// The Reply, if it is of a type that this one does not include.
+    /// Returns the Reply if its type is not included.
     fn from_reply(reply: P::Reply) -> Result<Self, P::Reply>;
-    /// Whether [`from_reply`](Self::from_reply) would succeed.
+    /// Returns whether [`from_reply`](Self::from_reply) would succeed.
     fn includes(reply: &P::Reply) -> bool;
 }
 
@@ -198,17 +199,17 @@ impl<P: Protocol> ReplyOf<P> for () {
     }
 }
 
-/// The client's side of a Protocol in the Format `F`; implemented by [`protocol!`](crate::protocol!) where the Format
-/// can decode every Reply.
+/// The client's side of a Protocol in the Format `F`. Implemented by [`protocol!`](crate::protocol!) if the Format can
+/// decode every Reply.
 pub trait ClientProtocol<F: Format>: Protocol {
     /// Decodes the body of the Reply with this tag.
     fn decode_reply(format: &F, tag: Tag, body: &[u8], progress: &mut F::Progress) -> Decoded<Self::Reply>;
 }
 
-/// The server's side of a Protocol in the Format `F`, whatever executes its Commands; implemented by
-/// [`protocol!`](crate::protocol!) where the Format can decode every Command and encode every Reply.
+/// The server's side of a Protocol in the Format `F`, without execution. Implemented by [`protocol!`](crate::protocol!)
+/// if the Format can decode every Command and encode every Reply.
 pub trait ServedIn<F: Format>: Protocol {
-    /// Decodes the body of the Command with this tag, and shows it to `then`.
+    /// Decodes the body of the Command with this tag, and passes a reference to `then`.
     fn read_command<T>(
         format: &F,
         tag: Tag,
@@ -221,6 +222,6 @@ pub trait ServedIn<F: Format>: Protocol {
     ///
     /// # Errors
     ///
-    /// That of the Format.
+    /// The error of the Format.
     fn encode_reply(format: &F, reply: &Self::Reply, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 }

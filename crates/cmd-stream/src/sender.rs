@@ -1,4 +1,4 @@
-//! What an application holds to send Commands, and the trait behind which a test puts a fake.
+//! The handle by which an application sends Commands, and the trait that lets a test use a fake instead.
 
 use std::fmt;
 use std::future::Future;
@@ -13,7 +13,7 @@ use crate::protocol::kind::{HasNoReply, HasReply};
 use crate::protocol::{ClientProtocol, Command, CommandOf, Protocol};
 use crate::transport::Address;
 
-/// Sends the Commands of the Protocol `P` in the Format `F`. It can be cloned, and used from any number of tasks.
+/// Sends the Commands of the Protocol `P` in the Format `F`. It can be cloned and used from any number of tasks.
 ///
 /// ```
 /// # use cmd_stream::{protocol, Answer, Context, Failed, Json, Server};
@@ -51,7 +51,7 @@ where
     ///
     /// # Errors
     ///
-    /// Those of [`Builder::connect`](crate::client::Builder::connect).
+    /// Returns the errors of [`Builder::connect`](crate::client::Builder::connect).
     ///
     /// # Cancel safety
     ///
@@ -69,7 +69,7 @@ where
         self.client.send(command)
     }
 
-    /// Sends a Command and gives its Replies as a stream; see [`Client::stream`].
+    /// Sends a Command and returns its Replies as a stream; see [`Client::stream`].
     pub fn stream<C>(&self, command: C) -> OpenStream<'_, P, F, C>
     where
         C: CommandOf<P, Kind: HasReply>,
@@ -87,7 +87,7 @@ where
         self.client.post(command)
     }
 
-    /// The Client that it sends through.
+    /// Returns the Client that it sends through.
     pub fn client(&self) -> &Client<P, F> {
         &self.client
     }
@@ -99,7 +99,7 @@ where
 }
 
 impl<P: Protocol, F> From<Client<P, F>> for Sender<P, F> {
-    /// A Sender over one Client, which has [settings](crate::client::Builder) of its own.
+    /// Creates a Sender over a Client, which has its own [settings](crate::client::Builder).
     fn from(client: Client<P, F>) -> Self {
         Self { client }
     }
@@ -117,8 +117,10 @@ impl<P: Protocol, F> fmt::Debug for Sender<P, F> {
     }
 }
 
-/// Something that sends Commands of type `C`: what code asks for that is tested without a network. [`Sender`] and
-/// [`Client`] implement it for every Command of their Protocol. A fake says what it answers with:
+/// Something that sends Commands of type `C`.
+///
+/// Code that requires this trait can be tested without a network. [`Sender`] and [`Client`] implement it for every
+/// Command of their Protocol. A fake implements what the test needs:
 ///
 /// ```
 /// use cmd_stream::sender::{Replied, SendCommand};
@@ -150,16 +152,16 @@ impl<P: Protocol, F> fmt::Debug for Sender<P, F> {
 /// # Ok(()) }
 /// ```
 ///
-/// A stream is boxed twice, once as what is opened and once as what it gives: with `futures_util::stream::iter`,
+/// A stream is boxed twice: the future that opens it, and the stream itself. With `futures_util::stream::iter`:
 /// `Box::pin(async move { Ok(Box::pin(iter([Ok(Number(1)), Ok(Number(2))])) as Replies<_, _>) })`.
 ///
-/// It can be a trait object: `Arc<dyn SendCommand<Add, Failure = Problem>>`. For a fake of a whole service see
+/// It can be a trait object: `Arc<dyn SendCommand<Add, Failure = Problem>>`. To fake a whole service, see
 /// [`testing`](crate::testing).
 pub trait SendCommand<C: Command>: Send + Sync {
     /// The Protocol's failure.
     type Failure: Send + 'static;
 
-    /// Sends a Command and waits for its Reply; see [`Client::send`]. A fake that does not implement it fails the call.
+    /// Sends a Command and waits for its Reply; see [`Client::send`]. The default fails the call.
     fn send(&self, command: C) -> Replied<'_, C::Reply, Self::Failure>
     where
         C::Kind: HasReply,
@@ -168,7 +170,7 @@ pub trait SendCommand<C: Command>: Send + Sync {
         Box::pin(async { Err(not_faked("send").into()) })
     }
 
-    /// Sends a Command and gives its Replies; see [`Client::stream`]. A fake that does not implement it fails the call.
+    /// Sends a Command and returns its Replies; see [`Client::stream`]. The default fails the call.
     fn stream(&self, command: C) -> Opened<'_, C::Reply, Self::Failure>
     where
         C::Kind: HasReply,
@@ -177,7 +179,7 @@ pub trait SendCommand<C: Command>: Send + Sync {
         Box::pin(async { Err(not_faked("stream")) })
     }
 
-    /// Sends a one-way Command; see [`Client::post`]. A fake that does not implement it fails the call.
+    /// Sends a one-way Command; see [`Client::post`]. The default fails the call.
     fn post(&self, command: C) -> Posted<'_>
     where
         C::Kind: HasNoReply,
@@ -187,13 +189,13 @@ pub trait SendCommand<C: Command>: Send + Sync {
     }
 }
 
-/// What [`SendCommand::send`] returns.
+/// The future returned by [`SendCommand::send`].
 pub type Replied<'a, R, F> = Pin<Box<dyn Future<Output = Result<R, CallError<F>>> + Send + 'a>>;
-/// What [`SendCommand::stream`] returns.
+/// The future returned by [`SendCommand::stream`].
 pub type Opened<'a, R, F> = Pin<Box<dyn Future<Output = Result<Replies<R, F>, Error>> + Send + 'a>>;
 /// The Replies of one Command.
 pub type Replies<R, F> = Pin<Box<dyn Stream<Item = Result<R, CallError<F>>> + Send>>;
-/// What [`SendCommand::post`] returns.
+/// The future returned by [`SendCommand::post`].
 pub type Posted<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
 fn not_faked(what: &str) -> Error {
@@ -262,7 +264,7 @@ where
     }
 }
 
-/// Whatever points to one is one, too.
+/// Implements `SendCommand` for pointers to a `SendCommand`.
 macro_rules! forward {
     ($($pointer:ty),*) => { $(
         impl<C: Command, S: SendCommand<C> + ?Sized> SendCommand<C> for $pointer {

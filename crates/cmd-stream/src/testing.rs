@@ -1,14 +1,14 @@
-//! Fakes for the tests of an application: a server that answers as a function says, and a client's end of it, in memory.
+//! Fakes for the tests of an application: an in-memory server that answers by a function.
 //!
-//! Which one is the right size?
+//! What to use:
 //!
-//! | what is tested | with |
+//! | to test | use |
 //! | --- | --- |
 //! | code that sends one or two types of Commands | a fake [`SendCommand`](crate::sender::SendCommand) |
 //! | code that talks to a whole service | a [`Script`], here |
 //! | Commands on their Receiver, Invokers, limits | a real [`Server`](crate::Server) over [`transport::memory`](crate::transport::memory) |
 //!
-//! A script goes through encoding, framing and decoding as over a network, so that what the Format cannot write is found.
+//! A script encodes, frames and decodes as over a network, so that values that the Format cannot write are found.
 
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -55,9 +55,9 @@ use crate::transport::memory::{self, Connector, Listener};
 /// # Ok(()) }
 /// ```
 ///
-/// The function may return any number of Replies: several for a stream, none for a Command that is one-way, or whose call
-/// is to wait for ever; where its branches differ in that, they return a `Vec`. It may keep state, and it may panic, which
-/// closes the connection.
+/// The function may return any number of Replies: several for a stream, or none for a one-way Command or a call that
+/// should wait forever. If its branches return different numbers, they return a `Vec`. It may keep state. If it panics,
+/// the connection is closed.
 pub struct Script<P, F, A> {
     protocol: PhantomData<fn() -> P>,
     format: F,
@@ -72,24 +72,25 @@ where
     A: FnMut(P::CommandRef<'_>) -> Replies + Send + 'static,
     Replies: IntoIterator<Item = P::Reply> + 'static,
 {
-    /// A service that answers each Command with what the function returns.
+    /// Creates a service that answers each Command with what the function returns.
     pub fn new(protocol: P, format: F, answer: A) -> Self {
-        let _ = protocol; // all that is known of it is its type
+        let _ = protocol; // only its type matters
         Self { protocol: PhantomData, format, info: ServerInfo::default(), answer }
     }
 
-    /// What it greets with. [`ServerInfo::default`] unless set.
+    /// Sets the ServerInfo it greets with. The default is [`ServerInfo::default`].
     #[must_use]
     pub fn server_info(self, info: ServerInfo) -> Self {
         Self { info, ..self }
     }
 
-    /// Serves in a task of its own. The result is what clients connect by:
-    /// [`connect_by`](crate::client::Builder::connect_by). The task ends with the last client and the last clone of it.
+    /// Serves in a task of its own, and returns the connector for clients, to be used with
+    /// [`connect_by`](crate::client::Builder::connect_by). The task ends when the last client and the last clone of the
+    /// connector are gone.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// If called outside of a tokio runtime.
     pub fn start(self) -> Connector {
         let Self { format, info, answer, .. } = self;
         let (connector, listener) = memory::pair();
@@ -99,7 +100,7 @@ where
     }
 }
 
-/// What the connections of a script share.
+/// The state shared by the connections of a script.
 struct Stage<F, A> {
     format: F,
     info: ServerInfo,
@@ -122,7 +123,7 @@ where
     }
 }
 
-/// One connection.
+/// Serves one connection.
 async fn play<P, F, A, Replies>(stage: &Stage<F, A>, io: &mut impl Io) -> Result<(), Error>
 where
     P: ServedIn<F>,
@@ -154,7 +155,7 @@ where
             let taken = match frame {
                 Decoded::Value(Frame::Body(_, Ok(())), taken) => taken,
                 Decoded::Value(Frame::Body(_, Err(error)), _) => {
-                    write_all(io, &output).await?; // what was answered before
+                    write_all(io, &output).await?; // what was answered before the error
                     return Err(error);
                 }
                 Decoded::Value(Frame::Ping, taken) => {
@@ -169,7 +170,7 @@ where
     }
 }
 
-/// Appends what the function answers one Command with.
+/// Appends the Replies of the function to one Command.
 fn act<P, F, Replies>(
     format: &F,
     seq: Seq,

@@ -1,5 +1,5 @@
-//! Where connections come from: TCP, Unix sockets and memory. Any other transport is a type that implements [`Accept`] or
-//! [`Connect`], or a stream handed to [`client::Builder::over`](crate::client::Builder::over).
+//! Transports: TCP, Unix sockets and memory. To use another one, implement [`Accept`] or [`Connect`], or pass a stream
+//! to [`client::Builder::over`](crate::client::Builder::over).
 
 use std::future::Future;
 use std::io;
@@ -19,47 +19,49 @@ pub use tcp::Tcp;
 #[cfg(unix)]
 pub use unix::Unix;
 
-/// A byte stream in both directions: what a transport gives.
+/// A bidirectional byte stream.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
 
-/// What a server accepts connections from.
+/// A source of connections for a server.
 pub trait Accept: Send + 'static {
-    /// A connection that was accepted: a stream with its [`Peer`], or something that becomes one.
+    /// An accepted connection: a stream with its [`Peer`], or something that becomes one.
     type Incoming: Incoming;
 
-    /// Waits for the next connection. It must be cancel safe: dropped before it is done, it has accepted nothing.
+    /// Waits for the next connection. It must be cancel safe: if it is dropped before it completes, no connection is
+    /// lost.
     ///
     /// # Errors
     ///
-    /// Any error is reported, and tried again after a pause; it never ends the server.
+    /// The server reports an error and tries again after a pause. An error never ends it.
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Incoming>> + Send;
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     ///
     /// # Errors
     ///
-    /// Those of the operating system.
+    /// Returns the errors of the operating system.
     fn local_addr(&self) -> io::Result<Peer>;
 }
 
-/// A connection that was accepted and may have to be established: TLS has its handshake. The connection's own task does
-/// that, so that a client which is slow, or does nothing, holds up nobody.
+/// An accepted connection that may need a handshake, as in TLS.
 ///
-/// A stream with its [`Peer`] is one that is established already.
+/// The connection's own task does the handshake, so that a slow or idle client does not delay others.
+///
+/// A stream with its [`Peer`] needs none.
 pub trait Incoming: Send + 'static {
     /// The stream of the connection.
     type Io: Io;
 
-    /// Who is at the other end, as far as that is known.
+    /// Returns the peer, as far as it is known.
     fn peer(&self) -> &Peer;
 
-    /// Does the transport's handshake. The server bounds its time by
+    /// Performs the transport's handshake. The server limits its time to
     /// [`Limits::handshake`](crate::server::Limits::handshake).
     ///
     /// # Errors
     ///
-    /// Any error ends this connection, and is counted.
+    /// An error ends this connection and is counted.
     fn establish(self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
 }
 
@@ -75,18 +77,18 @@ impl<IO: Io> Incoming for (IO, Peer) {
     }
 }
 
-/// What a client gets its connection from.
+/// A source of connections for a client.
 pub trait Connect: Send + Sync + 'static {
     /// The stream of a connection.
     type Io: Io;
 
-    /// Makes a connection.
+    /// Connects.
     ///
     /// # Errors
     ///
-    /// Those of the operating system.
+    /// Returns the errors of the operating system.
     fn connect(&self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
 
-    /// Where it connects to, for messages.
+    /// Returns the address it connects to, for messages.
     fn address(&self) -> String;
 }

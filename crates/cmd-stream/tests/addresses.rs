@@ -93,8 +93,7 @@ async fn errors_name_the_address_they_are_about() {
 async fn a_peer_that_is_no_tcp_address_is_refused_with_what_to_do() {
     let peer = cmd_stream::transport::Peer::unix(Some("/run/shop.sock".into()));
     let error = Client::connect(&peer, Sample, Json).await.expect_err("it is a Unix socket");
-    let expected =
-        "cannot connect to /run/shop.sock: it is no TCP address: connect with `connect_by` and its transport";
+    let expected = "cannot connect to /run/shop.sock: not a TCP address: use `connect_by` with its transport";
     assert_eq!(text(error), expected);
     let error = Server::bind(&peer, Sample, Json, Service).await.expect_err("it is a Unix socket");
     assert!(text(error).starts_with("cannot listen on /run/shop.sock: "));

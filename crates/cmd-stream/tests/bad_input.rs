@@ -170,18 +170,18 @@ async fn bool_that_is_none_is_refused() {
 
 #[tokio::test]
 async fn invalid_utf_8_is_refused() {
-    server_refuses(&third(tag::ECHO, b"{\"text\":\"\xff\"}"), ErrorKind::Decode, "body does not decode")
+    server_refuses(&third(tag::ECHO, b"{\"text\":\"\xff\"}"), ErrorKind::Decode, "body cannot be decoded")
         .await;
-    client_refuses(&third(tag::TEXT, b"\"\xc3\x28\""), ErrorKind::Decode, "body does not decode").await;
+    client_refuses(&third(tag::TEXT, b"\"\xc3\x28\""), ErrorKind::Decode, "body cannot be decoded").await;
 }
 
 #[tokio::test]
 async fn body_that_is_empty_cut_or_goes_on_after_its_value_is_refused() {
     for body in ["", "{", r#"{"text":"a"} {}"#] {
-        server_refuses(&third(tag::ECHO, body), ErrorKind::Decode, "body does not decode").await;
+        server_refuses(&third(tag::ECHO, body), ErrorKind::Decode, "body cannot be decoded").await;
     }
     for body in ["", "\"", r#""a" "b""#] {
-        client_refuses(&third(tag::TEXT, body), ErrorKind::Decode, "body does not decode").await;
+        client_refuses(&third(tag::TEXT, body), ErrorKind::Decode, "body cannot be decoded").await;
     }
 }
 
@@ -198,7 +198,7 @@ async fn undeclared_tag_is_refused_and_named() {
 async fn nesting_of_128_levels_is_refused_and_of_127_accepted() {
     for levels in [128, 129, 100_000] {
         server_refuses(&third(tag::NEST, nested(levels)), ErrorKind::Decode, "recursion limit").await;
-        server_refuses(&third(tag::NEST, "[".repeat(levels)), ErrorKind::Decode, "body does not decode")
+        server_refuses(&third(tag::NEST, "[".repeat(levels)), ErrorKind::Decode, "body cannot be decoded")
             .await;
         client_refuses(&third(tag::NESTED, nested(levels)), ErrorKind::Decode, "recursion limit").await;
     }

@@ -87,7 +87,7 @@ async fn no_error_says_what_its_source_says() {
     let (decode, ()) = within(async { tokio::join!(client.send(Pay(1.0)), answer) }).await;
     let decode = decode.expect_err("it is no number");
     let texts = check_levels(&decode);
-    assert_eq!(texts[..2], ["invalid reply", "the body does not decode (after 6 bytes of the frame)"]);
+    assert_eq!(texts[..2], ["invalid reply", "the body cannot be decoded (after 6 bytes of the frame)"]);
     assert!(texts[2].contains("expected u32"), "{texts:?}");
 
     let (lost, mut reasons) = mpsc::unbounded_channel();

@@ -263,7 +263,7 @@ fn a_message_that_writes_another_length_than_it_says_is_not_sent() {
         let encoded = Protobuf.encode(&Liar { says }, &mut Vec::new()).map_err(|error| error.to_string());
         let expected = match says {
             2 => Ok(()),
-            _ => Err(format!("the message has written 2 bytes, and its `encoded_len` was {says}")),
+            _ => Err(format!("the message wrote 2 bytes, but its `encoded_len` was {says}")),
         };
         assert_eq!(encoded, expected);
     }

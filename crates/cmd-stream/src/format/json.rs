@@ -1,26 +1,26 @@
-//! JSON, by `serde_json`: tag varint, length varint, body. Byte-compatible with codec-json-go.
+//! JSON, through `serde_json`: tag varint, length varint, body. Byte-compatible with codec-json-go.
 //!
 //! # What a Go peer sends
 //!
-//! Field names are those of the Go struct, so a Rust type says `#[serde(rename = "A")]` or `rename_all`. Go writes nil
-//! slices, maps and pointers as `null`. An `Option` takes that; for a `Vec` or a map see [`null_as_default`].
+//! Field names are those of the Go struct, so a Rust type needs `#[serde(rename = "A")]` or `rename_all`. Go writes nil
+//! slices, maps and pointers as `null`. An `Option` accepts that; for a `Vec` or a map see [`null_as_default`].
 //!
-//! Go's decoder is more lenient than serde in five ways; where a Go peer relies on one of them, the frame is refused
+//! Go's decoder is more lenient than serde in five ways. Where a Go peer relies on one of them, the frame is refused
 //! here:
 //!
 //! | Go accepts | here |
 //! | --- | --- |
 //! | the body `null`, as the zero value | refused, unless the type is an `Option` or a unit |
-//! | `null` for a field, as "leave it zero" | refused, unless the field is an `Option` or says [`null_as_default`] |
-//! | a field that stands twice, the last one wins | refused |
+//! | `null` for a field, as "leave it zero" | refused, unless the field is an `Option` or uses [`null_as_default`] |
+//! | a duplicate field, of which the last one wins | refused |
 //! | field names in another case | an unknown field, ignored |
 //! | invalid UTF-8 in a string, replaced by U+FFFD | refused |
 //!
-//! Missing fields are an error in serde and zero in Go: put `#[serde(default)]` on the type for Go's way. Go's own
-//! encoder produces none of these five except `null` for nil.
+//! Missing fields are an error in serde and zero in Go; `#[serde(default)]` on the type gives Go's behaviour. Of these
+//! five, Go's own encoder produces only `null` for nil.
 //!
-//! JSON cannot write NaN and infinities, so a value that holds one cannot be encoded, as in Go. A struct is read from an
-//! object alone, as in Go, and not from an array of its fields, which serde would accept.
+//! JSON has no NaN and infinities, so a value that contains one cannot be encoded, as in Go. A struct is read only from
+//! an object, as in Go, and not from an array of its fields, which serde would accept.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -56,11 +56,10 @@ pub struct Json {
 pub const Json: Json = Json { max_len: usize::MAX };
 
 impl Json {
-    /// The same Format, which refuses a body of over `bytes` bytes when it is read and when it is written. Without it
-    /// the limit on the whole frame ([`Limits::frame`](crate::server::Limits::frame), 4 MiB unless set) is the only one.
+    /// Sets the maximum length of a body, in bytes, for reading and writing. By default, only the limit of the whole
+    /// frame applies ([`Limits::frame`](crate::server::Limits::frame), 4 MiB unless set).
     ///
-    /// The refusal of a body that arrives comes right after its length, before any of it is read; it closes the
-    /// connection that the body came on.
+    /// A longer body that arrives is refused as soon as its length is known, and the connection is closed.
     #[must_use]
     pub const fn max_len(self, bytes: usize) -> Self {
         Self { max_len: bytes }
@@ -78,11 +77,12 @@ impl Format for Json {
     type Progress = Length;
 }
 
-// The bound on `Json`, not the one on serde, is what a message is to be about.
+// Messages should be about the bound on `Json`, and not the one on serde.
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> Encode<T> for Json {
     fn encode(&self, value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        // The length stands before the body and is known after it: leave room, and move the body if that was wrong.
+        // The length precedes the body but is known only after it. Leave room for it, and move the body if the length
+        // takes more or less.
         let start = out.len();
         out.extend_from_slice(&[0; LEN_OF_LENGTH]);
         value.serialize(Finite(&mut serde_json::Serializer::with_formatter(&mut *out, Unescaped)))?;
@@ -110,11 +110,11 @@ impl<T: DeserializeOwned> Decode<T> for Json {
 fn read_body<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = T::deserialize(Objects(&mut deserializer))?;
-    deserializer.end()?; // nothing but white space may follow
+    deserializer.end()?; // only white space may follow
     Ok(value)
 }
 
-/// Most bodies have 128 to 16,383 bytes, so that their length takes two.
+/// Room for the length. Most bodies have 128 to 16,383 bytes, whose length takes two.
 const LEN_OF_LENGTH: usize = 2;
 
 fn write_length(length: usize, prefix: &mut [u8; varint::MAX_LEN]) -> &[u8] {
@@ -128,7 +128,7 @@ fn write_length(length: usize, prefix: &mut [u8; varint::MAX_LEN]) -> &[u8] {
     &prefix[..end]
 }
 
-/// Reads `null` as the default value; for a field that a Go peer sends from a nil slice or map.
+/// Reads `null` as the default value, for fields that Go writes from a nil slice or map.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -146,7 +146,7 @@ fn write_length(length: usize, prefix: &mut [u8; varint::MAX_LEN]) -> &[u8] {
 ///
 /// # Errors
 ///
-/// Those of the value itself, where it is not `null`.
+/// Returns the error of the value, if it is not `null`.
 pub fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -155,6 +155,6 @@ where
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// Nothing: the names of the fields stand on the wire.
+/// Empty, because the names of the fields are on the wire.
 #[diagnostic::do_not_recommend]
 impl<T: ?Sized> Describe<T> for Json {}

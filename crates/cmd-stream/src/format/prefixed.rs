@@ -1,16 +1,16 @@
-//! What the Formats share whose bodies have their length before them (SPEC 4): the length itself, the maximum it may
-//! have, and how a body is waited for. Knows nothing of what is in a body.
+//! Shared by the Formats whose bodies follow their length (SPEC 4): reads the length, checks it, and waits for the
+//! body. Knows nothing of the content of a body.
 
 use crate::format::EncodeError;
 use crate::proto::decode::{Decoded, Fault};
 use crate::proto::varint;
 
-/// The length of a body that has only begun to arrive.
+/// The range of a body that is not complete yet, if its length is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Length(Option<(usize, usize)>);
 
-/// Reads the body at the start of `bytes`, once all of it is there. Its error is certain at its end: only then are
-/// all bytes known that it is about.
+/// Reads the body at the start of `bytes`, once all of it has arrived. An error is reported at the end of the body,
+/// wherever the body was cut.
 #[inline]
 pub(super) fn decode<T, E: Into<EncodeError>>(
     max_len: usize,
@@ -36,7 +36,7 @@ pub(super) fn decode<T, E: Into<EncodeError>>(
     }
 }
 
-/// Where the body begins and ends.
+/// Reads the length, and returns where the body begins and ends.
 fn read_length(max_len: usize, bytes: &[u8]) -> Decoded<(usize, usize)> {
     match varint::decode_length(bytes) {
         Decoded::Value(length, start) => {
@@ -51,7 +51,7 @@ fn read_length(max_len: usize, bytes: &[u8]) -> Decoded<(usize, usize)> {
     }
 }
 
-/// Refuses a body that is too long to be written.
+/// Refuses to write a body that is too long.
 #[inline]
 pub(super) fn check_length(length: usize, max_len: usize) -> Result<(), EncodeError> {
     if length > max_len {

@@ -1,7 +1,7 @@
-//! Protocol Buffers, by `prost`: tag varint, length varint, message. Byte-compatible with codec-protobuf-go.
+//! Protocol Buffers, through `prost`: tag varint, length varint, message. Byte-compatible with codec-protobuf-go.
 //!
-//! A Command or Reply is any [`prost::Message`]: a type that is generated from a `.proto` file, or a struct that says
-//! the number and the kind of each field itself:
+//! A Command or Reply is any [`prost::Message`]: a type generated from a `.proto` file, or a struct that declares the
+//! number and the kind of each field:
 //!
 //! ```
 //! use cmd_stream::protocol;
@@ -31,32 +31,31 @@
 //!
 //! # Generated code
 //!
-//! Nobody needs `protoc` for it: `protox` compiles a `.proto` file in Rust, and `prost-build` makes the types. Either a
-//! build script does that each time, or what it made is committed. The examples `protobuf_build_script` and
+//! `protoc` is not needed: `protox` compiles a `.proto` file in Rust, and `prost-build` generates the types. Either a
+//! build script does that on each build, or its output is committed. The examples `protobuf_build_script` and
 //! `calc_protobuf` show both.
 //!
 //! # What Go does differently
 //!
 //! | | Go | here |
 //! | --- | --- | --- |
-//! | a field that the message does not declare | is kept aside, and written again with the message | is dropped: who passes such a message on loses it |
-//! | a field of another kind than declared (a string where a number is expected) | is kept aside like an unknown one; the declared field has its default | refused |
-//! | messages in messages | up to 10,000 levels | up to 100 below the outermost one, entries of maps counted; a deeper value can be written, but is not read back |
-//! | a missing `required` field (proto2) | refused | has its default |
+//! | a field that the message does not declare | is kept, and written again with the message | is dropped, and so is lost if the message is passed on |
+//! | a field of another kind than declared (a string where a number is expected) | is kept like an unknown one; the declared field has its default | is refused |
+//! | messages in messages | up to 10,000 levels | up to 100 levels below the outermost one, including map entries; a deeper value can be written but not read back |
+//! | a missing `required` field (proto2) | is refused | has its default |
 //! | a body over the maximum length | is written, and refused by the reader | is not written either |
 //!
-//! The rest is the same: a string that is not UTF-8 is refused; the last one of a field that stands twice wins, and
-//! messages are merged; numbers in a repeated field are read packed and unpacked; enums take any number.
+//! The rest is the same. A string that is not UTF-8 is refused. If a field is duplicated, the last one wins, and
+//! messages are merged. Repeated numbers are read packed and unpacked. Enums accept any number.
 //!
 //! # Memory
 //!
-//! No length inside a message is believed before its bytes are there. But a repeated field of messages takes two
-//! bytes for an empty one, and the `Vec` of them what the type takes in memory: with messages of 100 bytes a body of
-//! 4 MiB may become 200 MB. Where peers are not trusted, set [`Protobuf::max_len`] or the limit on the frame
-//! accordingly.
+//! Memory is not allocated for a length before its bytes have arrived. But an empty message in a repeated field takes
+//! two bytes on the wire, and its full size in the `Vec`. With a type of 100 bytes, a body of 4 MiB may become 200 MB.
+//! If peers are not trusted, set [`Protobuf::max_len`] or the limit of the frame accordingly.
 //!
-//! The bound on nesting is `prost`'s. Its feature `no-recursion-limit` would let any peer overflow the stack, so that
-//! this module does not compile with it.
+//! The limit on nesting is `prost`'s. Its feature `no-recursion-limit` would let any peer overflow the stack, so this
+//! module does not compile with it.
 
 use prost::Message;
 
@@ -66,11 +65,11 @@ use crate::proto::varint;
 
 pub use super::prefixed::Length;
 
-// What `prost` passes down while it decodes holds the levels that are left, and nothing else. Another crate can take
-// the limit away for all, as features add up over the whole build.
+// Features add up over a whole build, so any crate in it can turn the limit off. prost's context then has no size,
+// because the levels left are all it contains.
 const _: () = assert!(
     size_of::<prost::encoding::DecodeContext>() != 0,
-    "the Protobuf Format needs the limit on nesting of `prost`: some crate of this build enables prost's feature \
+    "the Protobuf Format requires prost's recursion limit, but a crate in this build enables prost's feature \
      `no-recursion-limit`"
 );
 
@@ -94,11 +93,10 @@ pub struct Protobuf {
 pub const Protobuf: Protobuf = Protobuf { max_len: usize::MAX };
 
 impl Protobuf {
-    /// The same Format, which refuses a body of over `bytes` bytes when it is read and when it is written. Without it
-    /// the limit on the whole frame ([`Limits::frame`](crate::server::Limits::frame), 4 MiB unless set) is the only one.
+    /// Sets the maximum length of a body, in bytes, for reading and writing. By default, only the limit of the whole
+    /// frame applies ([`Limits::frame`](crate::server::Limits::frame), 4 MiB unless set).
     ///
-    /// The refusal of a body that arrives comes right after its length, before any of it is read; it closes the
-    /// connection that the body came on.
+    /// A longer body that arrives is refused as soon as its length is known, and the connection is closed.
     #[must_use]
     pub const fn max_len(self, bytes: usize) -> Self {
         Self { max_len: bytes }
@@ -116,7 +114,7 @@ impl Format for Protobuf {
     type Progress = Length;
 }
 
-// The bound on `Protobuf`, not the one on `prost`, is what a message is to be about.
+// Messages should be about the bound on `Protobuf`, and not the one on `prost`.
 #[diagnostic::do_not_recommend]
 impl<T: Message> Encode<T> for Protobuf {
     #[inline]
@@ -131,14 +129,12 @@ impl<T: Message> Encode<T> for Protobuf {
     }
 }
 
-/// A message that writes more or less than it said would shift all that follows it on the connection. Those that
-/// `prost` derives do not; one may be implemented by hand, or change while it is written.
+/// Checks that a message wrote as many bytes as it announced, or everything after it on the connection would be
+/// misread. Derived messages do. One may be implemented by hand, or change while it is written.
 #[inline]
 fn check_written(written: usize, length: usize) -> Result<(), EncodeError> {
     if written != length {
-        return Err(
-            format!("the message has written {written} bytes, and its `encoded_len` was {length}").into()
-        );
+        return Err(format!("the message wrote {written} bytes, but its `encoded_len` was {length}").into());
     }
     Ok(())
 }
@@ -151,6 +147,6 @@ impl<T: Message + Default> Decode<T> for Protobuf {
     }
 }
 
-/// Nothing: the numbers of the fields stand on the wire.
+/// Empty, because the numbers of the fields are on the wire.
 #[diagnostic::do_not_recommend]
 impl<T: ?Sized> Describe<T> for Protobuf {}

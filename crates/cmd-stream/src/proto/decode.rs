@@ -1,4 +1,4 @@
-//! What a decoder answers over the bytes that have arrived: a value, *incomplete*, or *invalid*.
+//! The result of decoding the bytes that have arrived: a value, *incomplete*, or *invalid*.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use super::frame::Tag;
 
-/// The answer of a decoder over the bytes that have arrived so far.
+/// The result of decoding the bytes that have arrived so far.
 ///
 /// ```
 /// use cmd_stream::proto::{varint, Decoded};
@@ -17,17 +17,17 @@ use super::frame::Tag;
 #[derive(Debug)]
 #[must_use]
 pub enum Decoded<T> {
-    /// A value, and how many bytes it took.
+    /// A value, and the number of bytes it took.
     Value(T, usize),
-    /// The value has not arrived yet: at least this many bytes more are needed. It is a lower bound: the decoder is
-    /// not asked again before they are there, and a frame that would grow past its limit is refused at once.
+    /// The value is not complete: at least this many more bytes are needed. Decoding is not tried again before they
+    /// have arrived, and a frame that would exceed its limit is refused at once.
     Incomplete(NonZeroUsize),
-    /// No bytes that may still arrive can make a value of this.
+    /// No further input can make this valid.
     Invalid(DecodeError),
 }
 
 impl<T> Decoded<T> {
-    /// The same answer with another value.
+    /// Maps the value and leaves the other variants as they are.
     pub fn map<U>(self, into: impl FnOnce(T) -> U) -> Decoded<U> {
         match self {
             Self::Value(value, taken) => Decoded::Value(into(value), taken),
@@ -36,17 +36,17 @@ impl<T> Decoded<T> {
         }
     }
 
-    /// *Incomplete*, with a lower bound of at least one byte.
+    /// Creates *incomplete*, with at least one byte missing.
     pub fn incomplete(missing: usize) -> Self {
         Self::Incomplete(NonZeroUsize::new(missing).unwrap_or(NonZeroUsize::MIN))
     }
 
-    /// *Invalid*, found after `at` bytes of what the decoder was given.
+    /// Creates *invalid*, found after `at` bytes of the input.
     pub fn invalid(fault: Fault, at: usize) -> Self {
         Self::Invalid(DecodeError { fault, at })
     }
 
-    /// The same answer of a decoder that was given the bytes from `start` on.
+    /// Adjusts the positions in the result of a decoder that was given the bytes from `start` on.
     pub(crate) fn shifted(self, start: usize) -> Self {
         match self {
             Self::Value(value, taken) => Self::Value(value, start + taken),
@@ -56,18 +56,18 @@ impl<T> Decoded<T> {
     }
 }
 
-/// Why bytes are not a value, and where that became certain; made by [`Decoded::invalid`].
+/// Why bytes cannot be decoded, and where that became certain. Created by [`Decoded::invalid`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DecodeError {
     /// What is wrong.
     pub fault: Fault,
-    /// How many bytes had been read when it became certain. For a frame over its limit: where its first part begins that
-    /// is not whole within the limit.
+    /// The number of bytes read when that became certain. For a frame over its limit, this is where the first part
+    /// begins that does not end within the limit.
     pub at: usize,
 }
 
-/// What is wrong with bytes that do not decode.
+/// What is wrong with bytes that cannot be decoded.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Fault {
@@ -75,16 +75,16 @@ pub enum Fault {
     VarintOverflow,
     /// A length below zero.
     NegativeLength(i64),
-    /// A length over what is allowed.
+    /// A length over the limit.
     TooLong {
         /// The length that was announced.
         length: u64,
-        /// The most that is allowed.
+        /// The limit.
         limit: usize,
     },
     /// A tag that the Protocol does not declare.
     UnknownTag(Tag),
-    /// The body of a value does not decode; the source is the Format's own error.
+    /// The body of a value cannot be decoded. The source is the error of the Format.
     Body(Box<dyn StdError + Send + Sync>),
 }
 
@@ -97,7 +97,7 @@ impl fmt::Display for Fault {
                 write!(f, "length {length} is over the limit of {limit} bytes")
             }
             Self::UnknownTag(tag) => write!(f, "unknown tag {tag}"),
-            Self::Body(_) => f.write_str("the body does not decode"), // why is the source of the error
+            Self::Body(_) => f.write_str("the body cannot be decoded"), // the reason is the source
         }
     }
 }

@@ -1,9 +1,8 @@
-//! What a frame carries: seq, then the tag and body that the Format writes. A later extension of the wire adds to it
-//! here and nowhere else. Knows no sockets; the bytes of a frame are contiguous and start at its first byte.
+//! Frames: seq, then the tag and body written by the Format. Later extensions of the wire belong here and nowhere else.
+//! Knows nothing of sockets: the bytes of a frame are contiguous and start at its first byte.
 //!
-//! A frame has no length of its own: its end is where the Format says that the value ends. [`FrameReader`] keeps what
-//! it found out about a frame that has only begun to arrive, so that the work is linear in the bytes, however they
-//! are cut.
+//! A frame has no length of its own: it ends where the Format finds the end of the value. [`FrameReader`] keeps the
+//! state of a frame that is not complete, so that the work is linear in the bytes, however they are cut.
 
 use std::fmt;
 
@@ -12,39 +11,39 @@ use super::varint;
 
 /// The number of a Command on its connection. Clients count from 1; 0 is a ping or a pong.
 ///
-/// It displays as its number.
+/// It is displayed as its number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(i64);
 
 impl Seq {
     /// A ping from a client, a pong from a server.
     pub const PING: Self = Self(0);
-    /// What a client gives its first Command.
+    /// The seq of a client's first Command.
     pub const FIRST: Self = Self(1);
 
-    /// The seq with this number.
+    /// Creates the seq with this number.
     pub const fn new(number: i64) -> Self {
         Self(number)
     }
 
-    /// Its number.
+    /// Returns the number.
     pub const fn get(self) -> i64 {
         self.0
     }
 
-    /// The one after it.
+    /// Returns the next seq.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
     }
 
-    /// Appends it as it stands on the wire.
+    /// Appends its encoding on the wire.
     #[inline]
     pub fn encode(self, out: &mut Vec<u8>) {
         varint::encode(self.0.cast_unsigned(), out);
     }
 
-    /// How many bytes it takes on the wire.
+    /// Returns the number of bytes it takes on the wire.
     pub(crate) const fn wire_len(self) -> usize {
         varint::len(self.0.cast_unsigned())
     }
@@ -62,23 +61,23 @@ impl fmt::Debug for Seq {
     }
 }
 
-/// What tells the types of a Protocol apart on the wire (the Go library calls it DTM). Commands and Replies are
+/// The number that identifies a type of a Protocol on the wire. (The Go library calls it DTM.) Commands and Replies are
 /// numbered separately.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(i64);
 
 impl Tag {
-    /// The tag with this number.
+    /// Creates the tag with this number.
     pub const fn new(number: i64) -> Self {
         Self(number)
     }
 
-    /// Its number.
+    /// Returns the number.
     pub const fn get(self) -> i64 {
         self.0
     }
 
-    /// Appends it as a varint, the way all Formats of the Go library do.
+    /// Appends it as a varint, as all Formats of the Go library do.
     #[inline]
     pub fn encode(self, out: &mut Vec<u8>) {
         varint::encode(self.0.cast_unsigned(), out);
@@ -103,41 +102,41 @@ impl fmt::Debug for Tag {
     }
 }
 
-/// A frame that has arrived whole.
+/// A complete frame.
 #[derive(Debug)]
 pub enum Frame<T> {
     /// Seq 0: a ping on the server's side, a pong on the client's. It has no body.
     Ping,
-    /// A Command or a Reply: what stands before its body, and what the Format made of the body.
+    /// A Command or a Reply: its head, and what the Format read from its body.
     Body(Head, T),
 }
 
-/// What stands before the body of a frame.
+/// The part of a frame before its body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Head {
-    /// The number of the Command that it is, or belongs to.
+    /// The seq of the Command, which its Replies repeat.
     pub seq: Seq,
-    /// Which type of the Protocol the body is.
+    /// The type of the body.
     pub tag: Tag,
-    /// How many bytes seq and tag took.
+    /// The number of bytes that seq and tag took.
     pub len: usize,
 }
 
 /// Reads the frames of one direction of one connection.
 ///
-/// `P` is what the Format remembers of a body that has only begun to arrive ([`Format::Progress`]).
+/// `P` is the Format's state of decoding a body that is not complete ([`Format::Progress`]).
 ///
 /// [`Format::Progress`]: crate::format::Format::Progress
 #[derive(Debug)]
 pub struct FrameReader<P> {
     limit: usize,
-    /// An attempt with fewer bytes of the frame than this is known to be in vain.
+    /// Decoding cannot succeed with fewer bytes of the frame.
     needed: usize,
     known: Known,
     progress: P,
 }
 
-/// How much is known of the head of a frame that has only begun to arrive.
+/// What is known of the head of a frame that is not complete.
 #[derive(Clone, Copy, Debug)]
 enum Known {
     Nothing,
@@ -146,7 +145,7 @@ enum Known {
 }
 
 impl Known {
-    /// How many bytes it took.
+    /// Returns the number of bytes it took.
     fn len(self) -> usize {
         match self {
             Self::Nothing => 0,
@@ -156,21 +155,21 @@ impl Known {
 }
 
 impl<P: Default> FrameReader<P> {
-    /// Frames of over `limit` bytes, seq included, are refused.
+    /// Creates a reader that refuses frames of more than `limit` bytes, including seq.
     pub fn new(limit: usize) -> Self {
         Self { limit, needed: 1, known: Known::Nothing, progress: P::default() }
     }
 
-    /// How many bytes of the current frame must have arrived before it is worth asking again.
+    /// Returns how many bytes of the current frame must have arrived before reading it can succeed.
     pub fn needed(&self) -> usize {
         self.needed
     }
 
     /// Reads the frame at the start of `bytes`.
     ///
-    /// After *incomplete* the same bytes must come again, with more behind them; after a value the next call starts
-    /// with the next frame; after *invalid* there is no next call. `read_tag` and `read_body` are the Format's; each is
-    /// given the bytes from where its part starts.
+    /// After *incomplete*, pass the same bytes again, followed by more. After a value, pass the next frame. After
+    /// *invalid*, there must be no further call. `read_tag` and `read_body` are the Format's, and each is given the
+    /// bytes from the start of its part.
     #[inline]
     pub fn read<T>(
         &mut self,
@@ -181,7 +180,7 @@ impl<P: Default> FrameReader<P> {
         if bytes.len() < self.needed {
             return Decoded::incomplete(self.needed - bytes.len());
         }
-        // Past its limit a frame cannot be seen, so nothing can be decoded there.
+        // Hide the bytes past the limit, so that nothing can be decoded there.
         let visible = &bytes[..bytes.len().min(self.limit)];
         let answer = self.attempt(visible, read_tag, read_body);
         match answer {
@@ -195,7 +194,8 @@ impl<P: Default> FrameReader<P> {
                 self.needed = visible.len().saturating_add(missing.get());
                 if self.needed > self.limit {
                     let length = self.needed as u64;
-                    // Not where the bytes end that happen to be there: the answer must not depend on how they are cut.
+                    // Report the start of the unfinished part, and not the end of the bytes: that depends on how they
+                    // are cut.
                     return Decoded::invalid(Fault::TooLong { length, limit: self.limit }, self.known.len());
                 }
                 Decoded::incomplete(self.needed - bytes.len())

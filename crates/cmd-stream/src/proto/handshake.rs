@@ -1,5 +1,5 @@
-//! ServerInfo, the first bytes on every connection: the server sends it, the client compares it with the one it
-//! expects and hangs up if it differs. Knows no sockets and no clock.
+//! ServerInfo, the first bytes on every connection. The server sends it, and the client closes the connection if it is
+//! not the one expected. Knows nothing of sockets and clocks.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,8 +10,8 @@ use super::varint;
 
 /// The bytes with which a server greets every client.
 ///
-/// Both sides must be set to the same ones; they tell which service, or which version of it, is at the other end. The
-/// default is that of the Go library, the seven bytes `default`.
+/// Both sides must be set to the same bytes, which tell the service, or its version, at the other end. The default is
+/// that of the Go library, the seven bytes `default`.
 ///
 /// ```
 /// use cmd_stream::ServerInfo;
@@ -25,14 +25,14 @@ use super::varint;
 pub struct ServerInfo(Arc<[u8]>);
 
 impl ServerInfo {
-    /// The most bytes a ServerInfo has. It is fixed by the wire: a peer refuses a longer one.
+    /// The maximum length of a ServerInfo, in bytes. It is fixed by the wire: a peer refuses a longer one.
     pub const MAX_LEN: usize = 1024;
 
-    /// A ServerInfo of 1 to [`MAX_LEN`](Self::MAX_LEN) bytes.
+    /// Creates a ServerInfo of 1 to [`MAX_LEN`](Self::MAX_LEN) bytes.
     ///
     /// # Errors
     ///
-    /// [`InvalidServerInfo`] if it is empty or too long.
+    /// Returns [`InvalidServerInfo`] if it is empty or too long.
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Self, InvalidServerInfo> {
         match bytes.as_ref() {
             bytes if bytes.is_empty() || bytes.len() > Self::MAX_LEN => {
@@ -42,19 +42,19 @@ impl ServerInfo {
         }
     }
 
-    /// Its bytes, without the length that stands before them on the wire.
+    /// Returns the bytes, without the length that precedes them on the wire.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Appends it as it stands on the wire.
+    /// Appends its encoding on the wire.
     pub fn encode(&self, out: &mut Vec<u8>) {
         varint::encode(self.0.len() as u64, out);
         out.extend_from_slice(&self.0);
     }
 
-    /// Decodes one from the start of `bytes`. An empty one is legal here: a peer may send it, and it then differs
-    /// from what the client expects.
+    /// Decodes a ServerInfo from the start of `bytes`. It may be empty: a peer may send that, and it then differs from
+    /// what the client expects.
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
         let (length, start) = match varint::decode_length(bytes) {
             Decoded::Value(length, taken) => (length, taken),
@@ -89,17 +89,17 @@ impl fmt::Display for ServerInfo {
     }
 }
 
-/// A ServerInfo may not be empty or over [`ServerInfo::MAX_LEN`] bytes.
+/// The error of a ServerInfo that is empty or longer than [`ServerInfo::MAX_LEN`] bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct InvalidServerInfo {
-    /// How long it was.
+    /// Its length.
     pub len: usize,
 }
 
 impl fmt::Display for InvalidServerInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "server info of {} bytes is not of 1 to {}", self.len, ServerInfo::MAX_LEN)
+        write!(f, "server info has {} bytes instead of 1 to {}", self.len, ServerInfo::MAX_LEN)
     }
 }
 

@@ -1,8 +1,8 @@
-//! The integers of the wire: LEB128, seven bits a byte, least significant first. Knows no frames.
+//! Varints: LEB128, seven bits per byte, least significant first. Knows nothing of frames.
 //!
-//! A number that does not fit its type is refused at the last byte that could have been its own; over-long forms
-//! within that limit are accepted, as in Go. (Go accepts 8-bit numbers of any length and drops their high bits; here
-//! they have a limit like the others.)
+//! A number that does not fit its type is refused at the last byte it could have. Longer forms than necessary are
+//! accepted within that limit, as in Go. (Go accepts 8-bit numbers of any length and drops their high bits. Here they
+//! have a limit like the others.)
 
 use super::decode::{Decoded, Fault};
 
@@ -13,11 +13,11 @@ const fn max_len(bits: u32) -> usize {
     bits.div_ceil(7) as usize
 }
 
-/// The unsigned integers that stand on the wire as varints: `u8`, `u16`, `u32` and `u64`.
+/// The unsigned integers that are encoded as varints: `u8`, `u16`, `u32` and `u64`.
 ///
-/// Signed ones are mapped to them first, by [`zigzag`] or, where the wire calls them *positive*, by a plain cast.
+/// Signed integers are mapped to these first: by [`zigzag`], or by a plain cast in the encoding called *positive*.
 pub trait Unsigned: Copy + Into<u64> + TryFrom<u64> {
-    /// How many bits the type has.
+    /// The number of bits of the type.
     const BITS: u32;
 }
 
@@ -54,7 +54,7 @@ pub fn decode<U: Unsigned>(bytes: &[u8]) -> Decoded<U> {
     Decoded::incomplete(1)
 }
 
-/// Decodes a length: a 64-bit number, refused if it is negative when read as a signed one.
+/// Decodes a length: a 64-bit number that must not be negative as a signed one.
 #[inline]
 pub fn decode_length(bytes: &[u8]) -> Decoded<u64> {
     match decode::<u64>(bytes) {
@@ -82,20 +82,20 @@ pub fn encode<U: Unsigned>(value: U, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-/// How many bytes `value` takes.
+/// Returns the number of bytes that `value` takes.
 #[inline]
 pub const fn len(value: u64) -> usize {
     max_len(u64::BITS - (value | 1).leading_zeros())
 }
 
-/// Maps a signed number to an unsigned one so that small ones of either sign stay small: 0, -1, 1, -2 become
-/// 0, 1, 2, 3.
+/// Maps a signed number to an unsigned one so that small numbers of either sign stay small: 0, -1, 1, -2 become 0, 1,
+/// 2, 3.
 #[inline]
 pub const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
-/// Undoes [`zigzag`].
+/// Reverses [`zigzag`].
 #[inline]
 pub const fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()

@@ -1,4 +1,4 @@
-//! What a Command that did not succeed failed with.
+//! Why a Command failed.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -7,9 +7,11 @@ use std::fmt;
 use super::Failure;
 use crate::error::{CallError, Chain, Error, panic_message};
 
-/// Why a Command failed. `?` makes it of any [`std::error::Error`]. Errors that are none, such as `anyhow::Error`, a boxed
-/// error or a text, become one by `.map_err(Failed::new)`. In a boxed error the Protocol's failure is found and sent as it
-/// is; in an `anyhow::Error` it is not, so downcast that first.
+/// Why a Command failed.
+///
+/// `?` converts any [`std::error::Error`]. For errors that do not implement that trait, such as `anyhow::Error`, a
+/// boxed error or a string, use `.map_err(Failed::new)`. If a boxed error is the Protocol's failure, it is sent as
+/// such. An `anyhow::Error` hides its content, so downcast it first.
 ///
 /// ```
 /// use cmd_stream::Failed;
@@ -28,30 +30,30 @@ pub struct Failed {
     error: Box<dyn StdError + Send + Sync>,
 }
 
-/// In which way a Command failed.
+/// How a Command failed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum FailedReason {
-    /// It, or the Invoker, returned an error.
+    /// The Command or the Invoker returned an error.
     Error,
-    /// It, or the Invoker, panicked.
+    /// The Command or the Invoker panicked.
     Panic,
-    /// It returned without having sent a last Reply.
+    /// The Command returned without having sent a last Reply.
     NoLastReply,
     /// The server shed load; see [`Failed::overloaded`].
     Overloaded,
 }
 
 impl Failed {
-    /// A failure with a message, or any error.
+    /// Creates a failure from a message or any error.
     pub fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { reason: FailedReason::Error, error: error.into() }
     }
 
-    /// A failure of a server that sheds load, with a message or any error.
+    /// Creates the failure of a server that sheds load, from a message or any error.
     ///
-    /// A Command or an Invoker returns it if it refuses work that the server has no room for now. The Protocol's failure
-    /// may tell the client so ([`Failure::is_overloaded`]), which can then wait or try another server.
+    /// A Command or an Invoker returns it to refuse work that the server has no room for now. The Protocol's failure
+    /// may pass that on to the client ([`Failure::is_overloaded`]), which can then wait or try another server.
     ///
     /// ```
     /// use cmd_stream::Failed;
@@ -75,13 +77,15 @@ impl Failed {
         Self { reason: FailedReason::NoLastReply, error: "the command ended without a last reply".into() }
     }
 
-    /// In which way it failed.
+    /// Returns how the Command failed.
     pub fn reason(&self) -> FailedReason {
         self.reason
     }
 
-    /// The error, if it is of type `T`. The failure of a call that was made for this Command and forwarded with `?` is
-    /// found, too: inside a [`CallError<T>`] and inside an [`Error`](crate::Error).
+    /// Returns the error, if it is of type `T`.
+    ///
+    /// If this Command made a call and passed its error on with `?`, the failure inside is found too, whether in a
+    /// [`CallError<T>`] or in an [`Error`](crate::Error).
     pub fn downcast_ref<T: StdError + 'static>(&self) -> Option<&T> {
         let error = &*self.error;
         if let Some(error) = error.downcast_ref() {
@@ -98,7 +102,7 @@ impl Failed {
         self.error
     }
 
-    /// The Protocol's failure: the error itself if it is one, else one made of it.
+    /// Returns the error itself if it is the Protocol's failure, or else converts it.
     #[doc(hidden)]
     pub fn into_failure<T: Failure>(self) -> T {
         let Self { reason, error } = self;
@@ -106,7 +110,7 @@ impl Failed {
     }
 }
 
-/// The failure in an error: the error itself, or what a forwarded call failed with.
+/// Returns the failure in an error: the error itself, or the failure of a forwarded call.
 fn forwarded<T: Failure>(
     error: Box<dyn StdError + Send + Sync>,
 ) -> Result<T, Box<dyn StdError + Send + Sync>> {
@@ -131,7 +135,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Failed {
     }
 }
 
-/// The text of the error. With `{:#}` the texts of its sources follow, each after a colon.
+/// Writes the message of the error. With `{:#}`, those of its sources follow, each after a colon.
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() { Chain(&*self.error).fmt(f) } else { self.error.fmt(f) }

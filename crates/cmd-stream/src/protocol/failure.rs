@@ -4,13 +4,16 @@ use std::error::Error as StdError;
 
 use super::Failed;
 
-/// A Reply that reports a failure. A Protocol that declares one, by `failure CalcError`, answers each Command that fails
-/// with it, and the connection goes on.
+/// A Reply that reports a failure.
 ///
-/// It is always a last Reply, and every Command may be answered with it. The client gets it typed, as
+/// A Protocol that declares one, by `failure CalcError`, answers each failed Command with it, and the connection stays
+/// open.
+///
+/// It is always a last Reply, and may answer every Command. The client receives it as
 /// [`CallError::Failed`](crate::CallError::Failed).
 ///
-/// `#[derive(Failure)]` implements it for a struct with one text. [`Problem`](crate::Problem) is ready-made. By hand:
+/// `#[derive(Failure)]` implements it for a struct with one text. [`Problem`](crate::Problem) is a ready-made failure.
+/// By hand:
 ///
 /// ```
 /// use cmd_stream::{Failed, Failure};
@@ -30,24 +33,23 @@ use super::Failed;
 ///
 /// impl Failure for CalcError {
 ///     fn from_failed(failed: &Failed) -> Self {
-///         // What leaves the server is decided here.
+///         // Decides what leaves the server.
 ///         CalcError { message: failed.to_string() }
 ///     }
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the failure of a Protocol",
-    note = "derive it: `#[derive(cmd_stream::Failure)]`, or write `impl Failure for {Self}`, which says how it is made of \
+    note = "derive it: `#[derive(cmd_stream::Failure)]`, or write `impl Failure for {Self}`, which converts \
             any error"
 )]
 pub trait Failure: StdError + Send + Sync + Sized + 'static {
-    /// Makes it of whatever a Command failed with. It is not asked if the Command failed with a value of this very
-    /// type: that one is sent.
+    /// Converts whatever a Command failed with. Not called if the Command failed with a value of this type, which is
+    /// sent unchanged.
     fn from_failed(failed: &Failed) -> Self;
 
-    /// Whether the server refused the Command because it sheds load, so that waiting, or trying another server, may
-    /// help. A type that cannot tell keeps this default: false. So does `#[derive(Failure)]`;
-    /// [`Problem`](crate::Problem) tells.
+    /// Returns whether the server refused the Command because it sheds load, so that waiting or trying another server
+    /// may help. The default, which `#[derive(Failure)]` keeps, is `false`. [`Problem`](crate::Problem) implements it.
     fn is_overloaded(&self) -> bool {
         false
     }

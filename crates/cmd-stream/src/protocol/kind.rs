@@ -1,15 +1,15 @@
-//! The kinds of Commands: how one is executed, and whether it is answered. Types without values, named by
-//! [`Command::Kind`](super::Command::Kind).
+//! The kinds of Commands, which tell how a Command is executed and whether it is answered. They are types without
+//! values, used as [`Command::Kind`](super::Command::Kind).
 //!
-//! | kind | whose Commands | executed by | sent by |
+//! | kind | Commands | executed by | sent with |
 //! | --- | --- | --- | --- |
-//! | [`Plain`] | `0 => Add -> Sum`; almost all | `Answer` or `Execute` | `send`, `stream` |
-//! | [`OneWay`] | `5 => Note -> ()` | `Answer` or `Execute` | `post` |
-//! | [`Wrapper`] | a generic Command around another one | an `Execute` of its own | as the inner one |
+//! | [`Plain`] | almost all: `0 => Add -> Sum` | `Answer` or `Execute` | `send`, `stream` |
+//! | [`OneWay`] | without a Reply: `5 => Note -> ()` | `Answer` or `Execute` | `post` |
+//! | [`Wrapper`] | generic Commands around another one | their own `Execute` | as the inner one |
 //!
-//! The kind keeps two `impl`s apart that the compiler could not tell apart otherwise: the one that makes every
-//! `Answer<R>` an `Execute<R>`, and that of a wrapper which is generic in its Receiver. A wrapper of another kind gets the
-//! error E0119, "conflicting implementations of trait `Execute`".
+//! The kind tells two `impl`s apart that would otherwise overlap: the one that makes every `Answer<R>` an `Execute<R>`,
+//! and that of a wrapper that is generic in its Receiver. A wrapper of another kind fails to compile with E0119,
+//! "conflicting implementations of trait `Execute`".
 //!
 //! ```
 //! use cmd_stream::protocol::kind::Wrapper;
@@ -27,7 +27,7 @@
 //! }
 //!
 //! impl<R: Sync, C: Execute<R>> Execute<R> for Traced<C> {
-//!     const SCHEDULING: Scheduling = C::SCHEDULING; // or the inner Command's own choice is lost
+//!     const SCHEDULING: Scheduling = C::SCHEDULING; // keeps the choice of the inner Command
 //!
 //!     async fn execute(self, receiver: &R, proxy: Proxy<'_, C::Reply>) -> Result<(), Failed> {
 //!         println!("trace {}", self.trace);
@@ -38,51 +38,50 @@
 
 use std::marker::PhantomData;
 
-/// Implemented by the kinds of this module, and by nothing else.
+/// A kind of Commands. Implemented only by the types in this module.
 pub trait Kind: sealed::Sealed + 'static {
     /// Whether Commands of this kind are never answered.
     const ONE_WAY: bool;
 }
 
-/// Executed as its [`Answer`](crate::Answer) or [`Execute`](crate::Execute) says, and answered with one Reply or
-/// several.
+/// Executed by its [`Answer`](crate::Answer) or [`Execute`](crate::Execute), and answered with one Reply or several.
 #[derive(Debug)]
 pub struct Plain<S = Answered>(PhantomData<S>);
 
-/// Executed as its [`Answer`](crate::Answer) says, whose Reply is `()`, or as its [`Execute`](crate::Execute) says.
-/// Nothing is sent back.
+/// Executed by its [`Answer`](crate::Answer), whose Reply is `()`, or by its [`Execute`](crate::Execute). Nothing is
+/// sent back.
 pub type OneWay = Plain<Unanswered>;
 
-/// Around a Command of kind `K`: executed by an [`Execute`](crate::Execute) of its own, which may be generic in the
-/// Receiver and in the inner Command. It is answered as the inner Command is.
+/// A wrapper around a Command of kind `K`. It is executed by its own [`Execute`](crate::Execute), which may be generic
+/// in the Receiver and the inner Command, and answered as the inner Command is.
 ///
-/// It is also for a Command that is no wrapper, but implements `Execute<R>` for every Receiver `R` with some trait:
-/// its kind is `Wrapper<Plain>`. (`Answer<R>` for every such `R` works with [`Plain`].)
+/// It is also the kind of a Command that is not a wrapper but implements `Execute<R>` for every Receiver `R` with some
+/// trait: `Wrapper<Plain>`. (`Answer<R>` for every such `R` works with [`Plain`].)
 #[derive(Debug)]
 pub struct Wrapper<K>(PhantomData<K>);
 
-/// Of [`Plain`]: there are Replies.
+/// The parameter of [`Plain`] for Commands with Replies.
 #[derive(Debug)]
 pub enum Answered {}
 
-/// Of [`OneWay`]: there are none.
+/// The parameter of [`Plain`] for Commands without Replies; see [`OneWay`].
 #[derive(Debug)]
 pub enum Unanswered {}
 
-/// A kind whose Commands are answered: `send` and `stream` take them.
+/// A kind of Commands that are answered, which `send` and `stream` accept.
 #[diagnostic::on_unimplemented(
-    message = "a one-way Command has no Reply: it is sent by `post`, not by `send` or `stream`",
-    label = "is sent by `post`",
-    note = "in code that is generic in the Command, add the bound `CommandOf<P, Kind: HasReply>`"
+    message = "a one-way Command has no Reply: send it with `post`, not with `send` or `stream`",
+    label = "send it with `post`",
+    note = "in code that is generic over the Command, add the bound `CommandOf<P, Kind: HasReply>`"
 )]
 pub trait HasReply: Kind {}
 
-/// A kind whose Commands are not answered: `post` takes them.
+/// A kind of Commands that are not answered, which `post` accepts.
 #[diagnostic::on_unimplemented(
-    message = "this Command is answered: it is sent by `send` or `stream`, not by `post`",
-    label = "is sent by `send`",
+    message = "this Command has a Reply: send it with `send` or `stream`, not with `post`",
+    label = "send it with `send`",
     note = "a one-way Command is declared as `TAG => Name -> ()`",
-    note = "in code that is generic in the Command, add the bound `CommandOf<P, Kind: HasNoReply>`"
+    note = "in code that is generic over the Command, add the bound `CommandOf<P, Kind: HasNoReply>`"
 )]
 pub trait HasNoReply: Kind {}
 
@@ -105,7 +104,7 @@ impl HasNoReply for OneWay {}
 impl<K: HasNoReply> HasNoReply for Wrapper<K> {}
 
 mod sealed {
-    #[expect(unnameable_types, reason = "that is how it is sealed")]
+    #[expect(unnameable_types, reason = "it seals `Kind`")]
     pub trait Sealed {}
     impl<S> Sealed for super::Plain<S> {}
     impl<K> Sealed for super::Wrapper<K> {}

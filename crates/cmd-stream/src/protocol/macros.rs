@@ -1,8 +1,9 @@
-//! `protocol!`: from a list of tags and types to the implementations of the traits beside it.
+//! `protocol!`, which turns a list of tags and types into implementations of the traits of
+//! [`protocol`](crate::protocol).
 //!
-//! Whatever a user calls a type, the expansion must mean the same. So everything in it has a full path, primitive types
-//! included, and whatever needs a name of its own (type parameters, arguments, local variables, items) is called
-//! `__cmd_stream_*` or `__CmdStream*`.
+//! The expansion must mean the same whatever a user calls a type. Therefore it uses full paths everywhere, for
+//! primitive types too, and its own names (type parameters, arguments, local variables, items) are `__cmd_stream_*` or
+//! `__CmdStream*`.
 
 pub mod support;
 
@@ -39,23 +40,22 @@ pub mod support;
 ///
 /// - Tags are integer literals from 0. Commands and Replies are numbered separately. The Go library's JSON and Protobuf codecs
 ///   number types by their order of registration, from 0.
-/// - `-> Sum` says what a Command is answered with, and implements [`Command`](crate::Command) for it. `-> ()` makes it
-///   one-way. A Command that implements `Command` itself stands without an arrow: a generic one, or one that stands in
-///   several Protocols and has its arrow in another one.
-/// - An entry whose type is not a plain name, because it is generic or a path, is given one with `as`:
-///   `5 => shop::Add as Add -> Sum`.
-/// - `enum NAME { VARIANT(REPLY), .. }` says which Replies the variants of your enum are. Such an enum stands behind the
-///   arrow of a Command that is answered with several types. It gets a `From` for each of its variants, whose types must
-///   be in scope under the names of their entries. `use enum NAME { .. }` is the same without the `From`s: for a second
+/// - `-> Sum` states the Reply of a Command, and implements [`Command`](crate::Command) for it. `-> ()` makes it
+///   one-way. A type that implements `Command` already is listed without an arrow: a generic one, or one that has its
+///   arrow in another Protocol.
+/// - `as` names an entry whose type is a path or generic: `5 => shop::Add as Add -> Sum`.
+/// - `enum NAME { VARIANT(REPLY), .. }` states which Replies the variants of your enum hold. Such an enum follows the
+///   arrow of a Command that is answered with several types. `From` is implemented for each variant, so the types must
+///   be in scope under the names of their entries. `use enum NAME { .. }` does the same without `From`, for a second
 ///   Protocol over the same types.
-/// - Every Protocol says what happens to a Command that fails. `failure NAME` answers it with one of the Replies, which
-///   is a [`Failure`](crate::Failure). Its entry is a plain name: bring the type into scope with `use`, under that name.
-///   `failure close_connection` closes the connection, as the Go library does; the failure in types such as
+/// - Every Protocol states what happens when a Command fails. `failure NAME` answers with one of the Replies, whose
+///   type is a [`Failure`](crate::Failure). Its entry must be a plain name, so bring the type into scope under that
+///   name. `failure close_connection` closes the connection, as the Go library does. The failure in types such as
 ///   [`CallError`](crate::CallError) is then [`Infallible`](std::convert::Infallible), which has no values.
 ///
-/// It makes the unit struct `Calculator`, the enum `CalculatorCommand<'_>` of references to its Commands (what an
-/// [`Invoker`](crate::Invoker) sees) and the enum `CalculatorReply` of its Replies. Both are [`Debug`] where all their
-/// types are. These two names must be free; any other name is yours.
+/// The macro defines the unit struct `Calculator`, the enum `CalculatorCommand<'_>` of references to its Commands
+/// (which an [`Invoker`](crate::Invoker) sees), and the enum `CalculatorReply` of its Replies. The enums are [`Debug`]
+/// if all their types are. It takes no names but these three.
 #[macro_export]
 macro_rules! protocol {
     (
@@ -79,7 +79,7 @@ macro_rules! protocol {
     };
 }
 
-/// Reads what stands behind the two lists: enums over several Replies, then the failure.
+/// Reads what follows the two lists: enums of several Replies, then the failure.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __protocol_clauses {
@@ -106,26 +106,26 @@ macro_rules! __protocol_clauses {
         }
     };
     ([$head:tt { $($commands:tt)+ } { $($replies:tt)+ }] $choices:tt) => {
-        // The rest is made all the same, so that this is the only error.
+        // Expand the rest all the same, so that this is the only error.
         $crate::__protocol_entries! {
             [$head $choices { close_connection }] commands [] $($commands)+ ; replies [] $($replies)+ ;
         }
         ::core::compile_error!(
-            "say what happens to a Command that fails: `failure CalcError` answers it with that Reply, \
+            "state what happens when a Command fails: `failure CalcError` answers it with that Reply, \
              `failure close_connection` closes its connection, as the Go library does"
         );
     };
     ($rest:tt $choices:tt $($other:tt)*) => {
         ::core::compile_error!(
-            "after its Replies a Protocol has any `enum Said { Variant(Reply), .. }` (or `use enum`), then \
+            "after `replies` a Protocol takes any number of `enum Said { Variant(Reply), .. }` (or `use enum`), then \
              `failure CalcError` or `failure close_connection`, and nothing else"
         );
     };
 }
 
-/// Brings each entry into the form `{ tag name type { reply } }`, where the reply is missing if the Command implements
-/// `Command` itself. Eight plain ones are taken at a time, so that a Protocol of hundreds of types stays under the
-/// recursion limit of macros.
+/// Normalizes each entry to `{ tag name type { reply } }`, where the reply is missing if the type implements `Command`
+/// already. Each rule hands the rest on to the macro again, so plain entries are taken eight at a time: otherwise a
+/// Protocol with hundreds of types would exceed the recursion limit.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __protocol_entries {
@@ -133,11 +133,12 @@ macro_rules! __protocol_entries {
     ($rest:tt replies [$($replies:tt)*] ; commands [$($commands:tt)*] ;) => {
         $crate::__protocol_implement! { $rest [$($commands)*] [$($replies)*] }
     };
-    // One list is done: go on with the other, in the order of the pattern above.
+    // One list is done. Continue with the other, which swaps them: the rule above sees both done only in this order.
     ($rest:tt commands [$($done:tt)*] ; replies $($more:tt)*) => {
         $crate::__protocol_entries! { $rest replies $($more)* commands [$($done)*] ; }
     };
-    // Behind an arrow there is a path, or `()`.
+    // An arrow is followed by a path or `()`. These are matched as tokens because a matched `ty` could not be compared
+    // with `()` later.
     ($rest:tt $list:ident [$($done:tt)*]
         $t1:literal => $n1:ident $(-> $($r1:ident)::+)? $(-> ($($u1:tt)*))?,
         $t2:literal => $n2:ident $(-> $($r2:ident)::+)? $(-> ($($u2:tt)*))?,
@@ -213,7 +214,7 @@ macro_rules! __protocol_entries {
     ($rest:tt $list:ident [$($done:tt)*] $($other:tt)*) => {
         ::core::compile_error!(
             "an entry of a Protocol is `TAG => Type`, or `TAG => path::Type<..> as Name` if the type is not a plain name; \
-             a Command has `-> Reply` behind it, or `-> ()` if it is one-way, unless it implements `Command` itself"
+             after a Command comes `-> Reply`, or `-> ()` if it is one-way, unless it implements `Command` itself"
         );
     };
 }
@@ -243,7 +244,8 @@ macro_rules! __protocol_implement {
             $( #[doc = ::core::concat!("The Command with tag ", $command_tag, ".")] $command_name(&'a $command), )+
         }
 
-        // The `for<'x>` only keeps a type that is not Debug from being an error here.
+        // Without `for<'x>`, a bound that does not hold would be an error here. With it, the `impl` just does not
+        // apply.
         impl ::core::fmt::Debug for [<$name Command>]<'_> where $( for<'x> $command: ::core::fmt::Debug, )+ {
             fn fmt(&self, __cmd_stream_f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match self { $(
@@ -333,7 +335,7 @@ macro_rules! __protocol_implement {
                         ::core::option::Option::Some([<$name Reply>]::$reply_name(self))
                     }
 
-                    #[allow(unreachable_patterns, reason = "there may be one Reply")]
+                    #[allow(unreachable_patterns, reason = "there may be only one Reply")]
                     fn from_reply(
                         __cmd_stream_reply: [<$name Reply>],
                     ) -> ::core::result::Result<Self, [<$name Reply>]> {
@@ -503,11 +505,11 @@ macro_rules! __protocol_implement {
         };
     } };
     ($rest:tt $commands:tt $replies:tt) => {
-        ::core::compile_error!("only a Command has `-> Reply` behind it: in `replies` an entry is `TAG => Type`");
+        ::core::compile_error!("only a Command takes `-> Reply`: in `replies` an entry is `TAG => Type`");
     };
 }
 
-/// Implements `Command` where the entry says what the Command is answered with.
+/// Implements `Command` if the entry states the Reply.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __protocol_command {
@@ -526,7 +528,7 @@ macro_rules! __protocol_command {
     };
 }
 
-/// What a Protocol says of its failure.
+/// Implements the items of `Protocol` that concern its failure.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __protocol_failure {

@@ -1,4 +1,4 @@
-//! What a person writes where an address is asked for.
+//! TCP addresses in the forms in which people write them.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use tokio::net::lookup_host;
 use super::Peer;
 
 /// A TCP address in any form: `"localhost:9000"`, `("localhost", 9000)`, a [`SocketAddr`], or the [`Peer`] that a
-/// server says it listens on. Names are resolved each time it is used.
+/// server listens on. Names are resolved on each use.
 ///
 /// ```
 /// use cmd_stream::transport::Address;
@@ -29,20 +29,20 @@ enum Form {
     Text(String),
     Host(String, u16),
     Socket(SocketAddr),
-    /// One that is no TCP address.
+    /// A peer without a TCP address.
     Other(Peer),
 }
 
 impl Address {
-    /// The IP addresses and ports that it stands for, at least one.
+    /// Resolves it to IP addresses and ports, at least one.
     pub(crate) async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let found: Vec<_> = match &self.0 {
             Form::Socket(address) => vec![*address],
             Form::Text(text) => lookup_host(text).await?.collect(),
-            // An IPv6 address may stand in brackets, as it does before a port.
+            // An IPv6 address may be in brackets, as before a port.
             Form::Host(host, port) => lookup_host((unbracketed(host), *port)).await?.collect(),
             Form::Other(_) => {
-                let message = "it is no TCP address: connect with `connect_by` and its transport";
+                let message = "not a TCP address: use `connect_by` with its transport";
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }
         };
@@ -58,7 +58,7 @@ impl fmt::Display for Address {
         match &self.0 {
             Form::Text(text) if text.is_empty() => f.write_str("an empty address"),
             Form::Text(text) => printable(text, f),
-            // An IPv6 address, whose colons are told from the one before the port.
+            // Brackets tell the colons of an IPv6 address from the one before the port.
             Form::Host(host, port) if host.contains(':') => {
                 f.write_str("[")?;
                 printable(unbracketed(host), f)?;
@@ -78,7 +78,7 @@ fn unbracketed(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// Writes what somebody gave as an address: without line breaks, and not without end.
+/// Writes what was given as an address, without line breaks and of bounded length.
 fn printable(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     const MOST: usize = 300;
     let mut characters = text.chars();

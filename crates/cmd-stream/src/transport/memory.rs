@@ -1,4 +1,4 @@
-//! Connections inside one process: for tests, and for a client and a server that happen to live together.
+//! Connections inside one process, for tests, and for a client and a server in the same program.
 
 use std::io;
 
@@ -7,12 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{Accept, Connect, Peer};
 
-/// How many bytes of each direction wait in a connection.
-const BUFFER: usize = 64 << 10;
-/// How many connections wait to be accepted; a further one waits to be made.
-const BACKLOG: usize = 128;
-
-/// A listener, and what connects to it.
+/// Creates a listener, and a connector for it.
 ///
 /// ```
 /// use cmd_stream::transport::memory;
@@ -58,7 +53,7 @@ impl Connect for Connector {
 }
 
 impl Listener {
-    /// The next connection; nothing when no connector is left.
+    /// Returns the next connection, or `None` when no connector is left.
     pub(crate) async fn next(&mut self) -> Option<(DuplexStream, Peer)> {
         Some((self.from_connectors.recv().await?, peer()))
     }
@@ -70,7 +65,7 @@ impl Accept for Listener {
     async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
         match self.next().await {
             Some(connection) => Ok(connection),
-            None => std::future::pending().await, // no connector is left, and none can come
+            None => std::future::pending().await, // no connector is left, and none can be created
         }
     }
 
@@ -78,3 +73,8 @@ impl Accept for Listener {
         Ok(peer())
     }
 }
+
+/// How many bytes a connection buffers in each direction.
+const BUFFER: usize = 64 << 10;
+/// How many connections can wait to be accepted. Further `connect` calls wait.
+const BACKLOG: usize = 128;

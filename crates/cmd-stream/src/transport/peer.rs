@@ -1,10 +1,10 @@
-//! Who is at the other end of a connection.
+//! The identity of the other end of a connection.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// Who is at the other end of a connection, or where a server listens.
+/// The other end of a connection, or the address a server listens on.
 ///
 /// ```
 /// use cmd_stream::transport::Peer;
@@ -27,17 +27,17 @@ enum End {
 }
 
 impl Peer {
-    /// A Unix socket; clients mostly have no path.
+    /// Creates the peer of a Unix socket. Clients usually have no path.
     pub fn unix(path: Option<PathBuf>) -> Self {
         Self { end: End::Unix(path) }
     }
 
-    /// The end of a stream of the application's own, by a name for messages.
+    /// Creates the peer of a custom transport, with a name for messages.
     pub fn other(name: impl Into<String>) -> Self {
         Self { end: End::Other(name.into()) }
     }
 
-    /// The IP address and port; nothing if it has none.
+    /// Returns the IP address and port, if it has them.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self.end {
             End::Tcp(address) => Some(address),
@@ -45,7 +45,7 @@ impl Peer {
         }
     }
 
-    /// The path of a Unix socket; nothing if it has none.
+    /// Returns the path of a Unix socket, if it has one.
     pub fn unix_path(&self) -> Option<&Path> {
         match &self.end {
             End::Unix(path) => path.as_deref(),

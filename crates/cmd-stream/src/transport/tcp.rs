@@ -1,4 +1,4 @@
-//! TCP, without Nagle's delay.
+//! TCP, with Nagle's algorithm turned off.
 
 use std::io;
 
@@ -6,12 +6,12 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{Accept, Address, Connect, Peer};
 
-/// Connects to a TCP address, which is resolved at each attempt.
+/// Connects to a TCP address, which is resolved on each attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tcp(Address);
 
 impl Tcp {
-    /// Connects to this address.
+    /// Creates a connector to this address.
     pub fn new(address: impl Into<Address>) -> Self {
         Self(address.into())
     }
@@ -37,7 +37,7 @@ impl Accept for TcpListener {
 
     async fn accept(&mut self) -> io::Result<(TcpStream, Peer)> {
         let (stream, peer) = Self::accept(self).await?;
-        // It fails where the client has left already; that is found out when the connection is used.
+        // This fails if the client has left already, which the first use of the connection will show.
         let _ = stream.set_nodelay(true);
         Ok((stream, peer.into()))
     }

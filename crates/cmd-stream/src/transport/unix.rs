@@ -13,7 +13,7 @@ use super::{Accept, Connect, Peer};
 pub struct Unix(PathBuf);
 
 impl Unix {
-    /// Connects to the socket with this path.
+    /// Creates a connector to the socket with this path.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }

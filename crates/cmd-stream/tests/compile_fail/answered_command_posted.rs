@@ -1,10 +1,10 @@
-// error at `Add(1)`: this Command is answered: it is sent by `send` or `stream`, not by `post`
-// error at `Add(2)`: this Command is answered: it is sent by `send` or `stream`, not by `post`
-// error at `Traced(Add(3))`: this Command is answered: it is sent by `send` or `stream`, not by `post`
-// error at `Traced(Add(4))`: this Command is answered: it is sent by `send` or `stream`, not by `post`
-// error at `Add(5)`: this Command is answered: it is sent by `send` or `stream`, not by `post`
-// error at `Traced(Add(6))`: this Command is answered: it is sent by `send` or `stream`, not by `post`
-// error: is sent by `send`
+// error at `Add(1)`: this Command has a Reply: send it with `send` or `stream`, not with `post`
+// error at `Add(2)`: this Command has a Reply: send it with `send` or `stream`, not with `post`
+// error at `Traced(Add(3))`: this Command has a Reply: send it with `send` or `stream`, not with `post`
+// error at `Traced(Add(4))`: this Command has a Reply: send it with `send` or `stream`, not with `post`
+// error at `Add(5)`: this Command has a Reply: send it with `send` or `stream`, not with `post`
+// error at `Traced(Add(6))`: this Command has a Reply: send it with `send` or `stream`, not with `post`
+// error: send it with `send`
 // error: a one-way Command is declared as `TAG => Name -> ()`
 
 use cmd_stream::protocol::kind::Wrapper;

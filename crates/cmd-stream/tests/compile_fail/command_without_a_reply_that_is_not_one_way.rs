@@ -1,4 +1,4 @@
-// error: `Note` contradicts itself: its `Kind` is `OneWay` if and only if its `Reply` is `()`
+// error: `Note` contradicts itself: its `Kind` must be `OneWay` if and only if its `Reply` is `()`
 
 use cmd_stream::protocol::kind::Plain;
 use cmd_stream::{Command, protocol};

@@ -1,5 +1,5 @@
 // error at `Sub`: `Sub` is not a Command
-// error: say what it is answered with in its Protocol: `TAG => Sub -> Reply`, or write `impl Command for Sub`
+// error: state its Reply in its Protocol, `TAG => Sub -> Reply`, or write `impl Command for Sub`
 
 use cmd_stream::protocol;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
 // error at `String`: two fields hold a text: mark the one that says what failed with `#[failure(message)]`
-// error at `message`: `message` marks two fields: a failure has one text
+// error at `message`: two fields are marked with `message`: a failure has one text
 
 use cmd_stream::Failure;
 

@@ -1,8 +1,8 @@
 // error at `dispaly`: unknown option `dispaly`: a struct takes `display = false` and `crate = path`
 // error at `"no"`: `display` takes `true` or `false`: `display = false`
 // error at `mesage`: unknown option `mesage`: a field takes `message`
-// error at `display`: `display` cannot stand on a field: it stands on the struct
-// error at `failure`: options stand in parentheses: `#[failure(..)]`
+// error at `display`: `display` is not an option of a field: use it on the struct
+// error at `failure`: expected options in parentheses: `#[failure(..)]`
 
 use cmd_stream::Failure;
 

@@ -1,15 +1,15 @@
-// error at `Note(1)`: a one-way Command has no Reply: it is sent by `post`, not by `send` or `stream`
-// error at `Note(2)`: a one-way Command has no Reply: it is sent by `post`, not by `send` or `stream`
-// error at `Note(3)`: a one-way Command has no Reply: it is sent by `post`, not by `send` or `stream`
-// error at `Note(4)`: a one-way Command has no Reply: it is sent by `post`, not by `send` or `stream`
-// error at `Traced(Note(5))`: a one-way Command has no Reply: it is sent by `post`, not by `send` or `stream`
-// error at `Traced(Note(6))`: a one-way Command has no Reply: it is sent by `post`, not by `send` or `stream`
-// error at `Traced(Traced(Note(7)))`: a one-way Command has no Reply: it is sent by `post`, not by `send` or `stream`
-// error at `Traced(Traced(Note(8)))`: a one-way Command has no Reply: it is sent by `post`, not by `send` or `stream`
-// error at `Note(9)`: a one-way Command has no Reply: it is sent by `post`, not by `send` or `stream`
-// error at `Note(10)`: a one-way Command has no Reply: it is sent by `post`, not by `send` or `stream`
-// error at `Traced(Note(11))`: a one-way Command has no Reply: it is sent by `post`, not by `send` or `stream`
-// error: is sent by `post`
+// error at `Note(1)`: a one-way Command has no Reply: send it with `post`, not with `send` or `stream`
+// error at `Note(2)`: a one-way Command has no Reply: send it with `post`, not with `send` or `stream`
+// error at `Note(3)`: a one-way Command has no Reply: send it with `post`, not with `send` or `stream`
+// error at `Note(4)`: a one-way Command has no Reply: send it with `post`, not with `send` or `stream`
+// error at `Traced(Note(5))`: a one-way Command has no Reply: send it with `post`, not with `send` or `stream`
+// error at `Traced(Note(6))`: a one-way Command has no Reply: send it with `post`, not with `send` or `stream`
+// error at `Traced(Traced(Note(7)))`: a one-way Command has no Reply: send it with `post`, not with `send` or `stream`
+// error at `Traced(Traced(Note(8)))`: a one-way Command has no Reply: send it with `post`, not with `send` or `stream`
+// error at `Note(9)`: a one-way Command has no Reply: send it with `post`, not with `send` or `stream`
+// error at `Note(10)`: a one-way Command has no Reply: send it with `post`, not with `send` or `stream`
+// error at `Traced(Note(11))`: a one-way Command has no Reply: send it with `post`, not with `send` or `stream`
+// error: send it with `post`
 
 use cmd_stream::protocol::kind::Wrapper;
 use cmd_stream::sender::SendCommand;

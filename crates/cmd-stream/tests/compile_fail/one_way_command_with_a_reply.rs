@@ -1,4 +1,4 @@
-// error: `Ask` contradicts itself: its `Kind` is `OneWay` if and only if its `Reply` is `()`
+// error: `Ask` contradicts itself: its `Kind` must be `OneWay` if and only if its `Reply` is `()`
 
 use cmd_stream::protocol::kind::OneWay;
 use cmd_stream::{Command, protocol};

@@ -1,4 +1,4 @@
-// error: say what happens to a Command that fails: `failure CalcError` answers it with that Reply, `failure close_connection` closes its connection, as the Go library does
+// error: state what happens when a Command fails: `failure CalcError` answers it with that Reply, `failure close_connection` closes its connection, as the Go library does
 
 use cmd_stream::protocol;
 use serde::{Deserialize, Serialize};

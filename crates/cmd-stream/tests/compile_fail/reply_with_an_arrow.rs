@@ -1,4 +1,4 @@
-// error: only a Command has `-> Reply` behind it: in `replies` an entry is `TAG => Type`
+// error: only a Command takes `-> Reply`: in `replies` an entry is `TAG => Type`
 
 use cmd_stream::protocol;
 use serde::{Deserialize, Serialize};

@@ -1,20 +1,20 @@
-//! Refuses NaN and infinities, which JSON cannot write. `serde_json` writes them as `null`, and a Go peer reads that as
-//! zero, so the value would change on its way without anyone noticing.
+//! Refuses NaN and infinities, which JSON cannot represent. `serde_json` writes them as `null`, which a Go peer reads
+//! as zero, so the value would change silently.
 //!
-//! As every value passes through here, strings without anything to escape are handed on as a whole, too: `serde_json`
-//! looks at each byte by itself, which took half of the time of encoding a value with a string of 500 bytes.
+//! Because every value passes through here, strings without anything to escape are written whole here too. `serde_json`
+//! looks at each byte by itself, which took half of the time to encode a value with a string of 500 bytes.
 
 use std::fmt::Display;
 use std::io;
 
 use serde::ser::{self, Serialize, Serializer};
 
-/// A value whose floats are to be finite, or a serializer (or a part of one) that is given such a value. The innermost
-/// serializer is one of `serde_json` with [`Unescaped`].
+/// A value whose floats must be finite, or a serializer (or a part of one) that checks that. The innermost serializer
+/// is one of `serde_json` with [`Unescaped`].
 pub(super) struct Finite<T>(pub(super) T);
 
-/// Compact JSON. What is written as bytes is the content of a string without anything to escape: real bytes are written
-/// as the array that `serde_json` makes of them.
+/// Compact JSON, in which `serialize_bytes` writes the content of a string without anything to escape. Real bytes do
+/// not get here: they are written as an array, as `serde_json` does by default.
 pub(super) struct Unescaped;
 
 impl serde_json::ser::Formatter for Unescaped {
@@ -26,7 +26,7 @@ impl serde_json::ser::Formatter for Unescaped {
     }
 }
 
-/// Whether a string stands in JSON as it is. Without branches, so that many bytes are looked at at once.
+/// Returns whether a string needs no escapes. Without branches, so that the compiler checks many bytes at once.
 #[inline]
 fn needs_no_escape(text: &[u8]) -> bool {
     text.iter().fold(true, |plain, &byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'))
@@ -39,7 +39,7 @@ impl<T: Serialize + ?Sized> Serialize for Finite<&T> {
     }
 }
 
-/// Methods that only hand on.
+/// Methods that only forward.
 macro_rules! hand_on {
     ($( $method:ident ( $( $name:ident : $type:ty ),* ) -> $output:ty; )*) => {$(
         #[inline]
@@ -49,7 +49,7 @@ macro_rules! hand_on {
     )*};
 }
 
-/// Methods that begin something with parts, which are checked in their turn.
+/// Methods that begin something with parts, which are checked in turn.
 macro_rules! begin {
     ($( $method:ident ( $( $name:ident : $type:ty ),* ) -> $output:ident; )*) => {$(
         #[inline]
@@ -164,7 +164,7 @@ impl<S: Serializer> Serializer for Finite<S> {
     }
 }
 
-/// The traits of what has elements.
+/// Implements the traits for values with elements.
 macro_rules! elements {
     ($( $part:ident . $method:ident ),*) => {$(
         impl<S: ser::$part> ser::$part for Finite<S> {
@@ -190,11 +190,11 @@ elements!(
     SerializeTupleVariant.serialize_field
 );
 
-/// How `serde_json` names the structs by which its own types (`RawValue`, and `Number` of arbitrary precision) hand it
-/// text that is to stand as it is.
+/// The prefix of the names of structs by which `serde_json`'s own types (`RawValue`, and `Number` of arbitrary
+/// precision) pass it text to be written unchanged.
 const VERBATIM: &str = "$serde_json::private::";
 
-/// A struct that is being written.
+/// The serializer of a struct's fields.
 pub(super) struct Struct<S> {
     inner: S,
     is_verbatim: bool,
@@ -256,7 +256,7 @@ impl<S: ser::SerializeMap> ser::SerializeMap for Finite<S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
-    // Keys go on as they are: `serde_json` itself refuses those that are not finite.
+    // Keys are forwarded unchanged: `serde_json` itself refuses those that are not finite.
     #[inline]
     fn serialize_key<K: Serialize + ?Sized>(&mut self, key: &K) -> Result<(), S::Error> {
         self.0.serialize_key(key)
@@ -284,7 +284,7 @@ impl<S: ser::SerializeMap> ser::SerializeMap for Finite<S> {
 
 #[cold]
 fn not_finite<E: ser::Error>(value: impl Display) -> E {
-    E::custom(format_args!("JSON cannot write the number {value}"))
+    E::custom(format_args!("JSON cannot represent the number {value}"))
 }
 
 #[cfg(test)]
@@ -330,7 +330,7 @@ mod tests {
         Some { inner: T },
     }
 
-    /// Every way in which a value can stand in another one.
+    /// Encodes a value in every place where one value can be inside another.
     fn nested<T: Serialize + Clone + 'static>(value: &T) -> Vec<(&'static str, Encoding)> {
         macro_rules! each {
             ($( $outer:expr ),* $(,)?) => { vec![$( {
@@ -360,7 +360,7 @@ mod tests {
         ]
     }
 
-    /// What `Json` writes, without the length, or its error; and what `serde_json` writes by itself.
+    /// The output of `Json` without the length, or its error; and the output of `serde_json` alone.
     type Encoded = (Result<String, String>, String);
     type Encoding = Box<dyn Fn() -> Encoded>;
 
@@ -382,7 +382,7 @@ mod tests {
             for (place, encode) in nested(&number).into_iter().chain(nested(&(number as f32))) {
                 let (ours, plain) = encode();
                 assert!(plain.contains("null"), "{place}: {plain}");
-                assert_eq!(ours, Err(format!("JSON cannot write the number {number}")), "{place}");
+                assert_eq!(ours, Err(format!("JSON cannot represent the number {number}")), "{place}");
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Reads structs from JSON objects alone. What serde derives would take an array too, as the fields in their order; Go
-//! refuses that, and it would let `[]` pass for any struct whose fields have defaults.
+//! Reads structs only from JSON objects. Serde's derive would also accept an array of the fields in order, which Go
+//! refuses. It would even accept `[]` for any struct whose fields have defaults.
 //!
-//! What serde itself buffers (in flattened, untagged and internally tagged types) is not seen here.
+//! Values that serde buffers (in flattened, untagged and internally tagged types) do not pass through here.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use serde::de::{
     Visitor,
 };
 
-/// A deserializer, or a part of one, in which structs are objects. So are they in whatever is inside.
+/// A deserializer, or a part of one, that reads structs only from objects, at any depth.
 pub(super) struct Objects<T>(pub(super) T);
 
-/// A visitor of what is inside, or one of a struct.
+/// A visitor that passes `Objects` on to what is inside. With `STRUCT`, it is the visitor of a struct.
 struct Inside<V, const STRUCT: bool>(V);
 
-/// A seed of what is inside.
+/// A seed that passes `Objects` on to what is inside.
 struct Seed<T>(T);
 
 impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Seed<T> {
@@ -90,7 +90,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
     }
 }
 
-/// Methods that only hand on.
+/// Methods that only forward.
 macro_rules! visit {
     ($( $method:ident ( $( $value:ident : $type:ty )? ) )*) => {$(
         #[inline]
@@ -178,7 +178,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Objects<A> {
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Objects<A> {
     type Error = A::Error;
 
-    // Keys go on as they are: they are strings.
+    // Keys are forwarded unchanged, because they are strings.
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         self.0.next_key_seed(seed)
@@ -286,7 +286,7 @@ mod tests {
         }
     }
 
-    /// Read from an object, and refused from an array, in the place of `$` in `json`.
+    /// Checks that a struct in the place of `$` in `json` is read from an object and refused from an array.
     fn only_from_an_object<T: DeserializeOwned + PartialEq + Debug>(json: &str) {
         let json = |point: &str| json.replace('$', point);
         let plain = |json: &str| serde_json::from_str::<T>(json).expect("serde_json reads it");

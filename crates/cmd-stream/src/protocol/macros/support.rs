@@ -1,4 +1,5 @@
-//! What the expansion of `protocol!` calls: which Reply is the last one, and whether tags are unique.
+//! Functions and traits that the expansion of `protocol!` uses: to ask whether a Reply is the last one, and to check
+//! tags and kinds at compile time.
 
 use std::str::from_utf8;
 
@@ -6,9 +7,11 @@ use crate::proto::frame::Tag;
 use crate::protocol::kind::Kind;
 use crate::protocol::{CommandOf, Entry, Protocol, Reply, ReplyOf};
 
-/// A Reply that is asked whether it is the last one: by [`SaysWhichIsLast`] if its type implements [`Reply`], else by
-/// [`IsAlwaysLast`]. The method is called on a reference, and a method that needs one more reference is only found when
-/// there is no other.
+/// Asks a Reply whether it is the last one: through [`SaysWhichIsLast`] if its type implements [`Reply`], or else
+/// through [`IsAlwaysLast`].
+///
+/// The expansion calls the method on a `&Last`. Method lookup tries the `impl` for `Last` first, and the one for
+/// `&Last`, which needs one more reference, only if the first does not apply.
 #[derive(Debug)]
 pub struct Last<'a, T>(pub &'a T);
 
@@ -38,7 +41,8 @@ impl<T> IsAlwaysLast for &Last<'_, T> {
     }
 }
 
-/// The tag of the Reply whose entry has this name. Entries are found by name, as the type may not be in scope.
+/// Returns the tag of the Reply whose entry has this name. Entries are found by name, because the type may not be in
+/// scope.
 pub const fn tag_of<P: Protocol>(name: &str) -> Tag {
     let mut i = 0;
     while i < P::REPLIES.len() {
@@ -47,7 +51,7 @@ pub const fn tag_of<P: Protocol>(name: &str) -> Tag {
         }
         i += 1;
     }
-    panic!("an enum of a Protocol names a Reply that the Protocol does not list")
+    panic!("an enum of this Protocol names a Reply that is not listed in it")
 }
 
 const fn is_same(a: &[u8], b: &[u8]) -> bool {
@@ -64,7 +68,7 @@ const fn is_same(a: &[u8], b: &[u8]) -> bool {
     true
 }
 
-/// Fails to compile if a type has a tag below zero, or two of them have the same, and names them.
+/// Fails to compile, naming the types, if a tag is negative or two types have the same tag.
 pub const fn assert_tags(entries: &[Entry]) {
     let mut i = 0;
     while i < entries.len() {
@@ -82,14 +86,15 @@ pub const fn assert_tags(entries: &[Entry]) {
     }
 }
 
-/// Fails to compile if a Command by hand contradicts itself, and names it.
+/// Fails to compile, naming the Command, if the kind and the Reply of a hand-written `impl Command` contradict each
+/// other.
 pub const fn assert_kind<P: Protocol, C: CommandOf<P>>() {
     if C::Kind::ONE_WAY != <C::Reply as ReplyOf<P>>::TAGS.is_empty() {
         Message::new().contradiction(&P::COMMANDS[C::INDEX]).panic();
     }
 }
 
-/// A text that is made when the program is compiled, where there is no `format!`.
+/// A message composed at compile time, where there is no `format!`.
 struct Message {
     text: [u8; 256],
     len: usize,
@@ -112,10 +117,10 @@ impl Message {
 
     const fn contradiction(self, entry: &Entry) -> Self {
         let text = self.add("`").add(entry.name);
-        text.add("` contradicts itself: its `Kind` is `OneWay` if and only if its `Reply` is `()`")
+        text.add("` contradicts itself: its `Kind` must be `OneWay` if and only if its `Reply` is `()`")
     }
 
-    /// Adds a text, or as much of it as there is room for.
+    /// Adds as much of a text as fits.
     const fn add(mut self, text: &str) -> Self {
         let text = text.as_bytes();
         let mut i = 0;
@@ -144,7 +149,7 @@ impl Message {
     const fn panic(&self) -> ! {
         match from_utf8(self.text.split_at(self.len).0) {
             Ok(text) => panic!("{}", text),
-            // A name that is too long was cut in the middle of a character.
+            // A name that is too long may be cut in the middle of a character.
             Err(_) => panic!("a tag or a `Kind` of this Protocol is wrong"),
         }
     }
