@@ -55,16 +55,24 @@ impl Timers {
     pub(crate) fn poll(&mut self, deadlines: &Deadlines, cx: &mut Context<'_>) -> Poll<Timer> {
         let Some(earliest) = deadlines.earliest() else { return Poll::Pending };
         loop {
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(earliest)));
-            if sleep.deadline() > earliest {
-                sleep.as_mut().reset(earliest);
+            if self.sleep.as_ref().is_none_or(|sleep| sleep.deadline() > earliest) {
+                // Looked at first: to set a timer that waits to an instant in the past wakes this very task.
+                if let Some(timer) = deadlines.due_at(Instant::now()) {
+                    return Poll::Ready(timer);
+                }
+                match &mut self.sleep {
+                    Some(sleep) => sleep.as_mut().reset(earliest),
+                    None => self.sleep = Some(Box::pin(sleep_until(earliest))),
+                }
             }
+            let Some(sleep) = &mut self.sleep else { return Poll::Pending };
             if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
+            // It may have rung for a deadline that has moved since.
             let rang_at = sleep.deadline();
             self.sleep = None;
-            if let Some(timer) = deadlines.due_at(rang_at.max(Instant::now())) {
+            if let Some(timer) = deadlines.due_at(rang_at) {
                 return Poll::Ready(timer);
             }
         }
@@ -74,8 +82,20 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::task::{Wake, Waker};
 
     use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
+    }
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -113,6 +133,20 @@ mod tests {
         deadlines.set(Timer::Stall, Some(start), 2 * SECOND);
         tokio::time::advance(3 * SECOND).await;
         assert_eq!(first_due(&mut timers, &deadlines).await, Timer::Stall);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_that_is_due_already_does_not_wake_the_task() {
+        let (start, mut timers, mut deadlines) = (Instant::now(), Timers::default(), Deadlines::default());
+        deadlines.set(Timer::Frame, Some(start), 10 * SECOND);
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        assert!(timers.poll(&deadlines, &mut Context::from_waker(&waker)).is_pending());
+        tokio::time::advance(2 * SECOND).await;
+        deadlines.set(Timer::Shrink, Some(start), SECOND);
+        let due = timers.poll(&deadlines, &mut Context::from_waker(&waker));
+        assert_eq!(due, Poll::Ready(Timer::Shrink));
+        assert!(!woken.0.load(Relaxed), "it would be polled and woken for ever");
     }
 
     #[tokio::test(start_paused = true)]
