@@ -67,8 +67,8 @@
 
 use std::error::Error as StdError;
 
+use crate::proto::Tag;
 use crate::proto::decode::Decoded;
-use crate::proto::frame::Tag;
 
 #[cfg(feature = "json")]
 pub mod json;

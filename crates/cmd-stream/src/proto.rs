@@ -16,5 +16,8 @@ pub mod in_flight;
 pub mod pending;
 pub mod varint;
 
+mod tag;
+
 pub use decode::{DecodeError, Decoded, Fault};
-pub use frame::{Seq, Tag};
+pub use frame::Seq;
+pub use tag::Tag;

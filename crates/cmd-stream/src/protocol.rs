@@ -6,8 +6,8 @@
 use std::error::Error as StdError;
 
 use crate::format::{EncodeError, Format};
+use crate::proto::Tag;
 use crate::proto::decode::Decoded;
-use crate::proto::frame::Tag;
 
 mod failed;
 mod failure;

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use super::frame::Tag;
+use super::tag::Tag;
 
 /// The result of decoding the bytes that have arrived so far.
 ///

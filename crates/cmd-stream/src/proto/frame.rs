@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::decode::{Decoded, Fault};
+pub use super::tag::Tag;
 use super::varint;
 
 /// The number of a Command on its connection. Clients count from 1; 0 is a ping or a pong.
@@ -61,44 +62,17 @@ impl fmt::Debug for Seq {
     }
 }
 
-/// The number that identifies a type of a Protocol on the wire. (The Go library calls it DTM.) Commands and Replies are
-/// numbered separately.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tag(i64);
-
 impl Tag {
-    /// Creates the tag with this number.
-    pub const fn new(number: i64) -> Self {
-        Self(number)
-    }
-
-    /// Returns the number.
-    pub const fn get(self) -> i64 {
-        self.0
-    }
-
     /// Appends it as a varint, as all Formats of the Go library do.
     #[inline]
     pub fn encode(self, out: &mut Vec<u8>) {
-        varint::encode(self.0.cast_unsigned(), out);
+        varint::encode(self.get().cast_unsigned(), out);
     }
 
     /// Decodes a varint from the start of `bytes`.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
-        varint::decode::<u64>(bytes).map(|number| Self(number.cast_signed()))
-    }
-}
-
-impl fmt::Display for Tag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for Tag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        varint::decode::<u64>(bytes).map(|number| Self::new(number.cast_signed()))
     }
 }
 

@@ -24,7 +24,7 @@ struct Running {
 }
 
 impl InFlight {
-    /// A table that is full at `max_commands`, or at `max_bytes` of Commands as they stood on the wire.
+    /// Creates a table that is full at `max_commands` Commands, or at `max_bytes` of their size on the wire.
     pub fn new(max_commands: usize, max_bytes: usize) -> Self {
         Self { commands: HashMap::new(), bytes: 0, max_commands, max_bytes }
     }
@@ -45,8 +45,8 @@ impl InFlight {
         Ok(())
     }
 
-    /// Books a Command that goes on running, or one more holder of it. It was [checked](Self::check) when it arrived.
-    /// Returns whether it was not booked yet.
+    /// Books a Command that goes on running, or another holder of it. It was [checked](Self::check) when it arrived.
+    /// Returns whether it is new here.
     pub fn insert(&mut self, seq: Seq, size: usize) -> bool {
         let running = self.commands.entry(seq).or_insert(Running { size, holders: 0 });
         running.holders += 1;
@@ -57,7 +57,7 @@ impl InFlight {
         is_new
     }
 
-    /// Books that one holder of a Command is done with it.
+    /// Books that one holder of a Command has finished with it.
     pub fn remove(&mut self, seq: Seq) -> Removed {
         let was_full = self.is_full();
         let Some(running) = self.commands.get_mut(&seq) else {
@@ -86,22 +86,22 @@ impl InFlight {
         self.commands.len()
     }
 
-    /// Whether none runs.
+    /// Whether no Command runs.
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty()
     }
 }
 
-/// What became of a Command when one of its holders was done with it.
+/// What became of a Command when one of its holders had finished with it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Removed {
     /// Nobody else holds it.
     pub has_ended: bool,
-    /// There was no place for a further Command before, so that reading may go on now.
+    /// The table was full before, so reading may resume now.
     pub was_full: bool,
 }
 
-/// A seq that the session does not accept.
+/// A seq that is not accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SeqRefused {
     /// Below zero.

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 
-use super::Failure;
 use crate::error::{CallError, Chain, Error, panic_message};
 
 /// Why a Command failed.
@@ -26,8 +25,8 @@ use crate::error::{CallError, Chain, Error, panic_message};
 /// # assert_eq!(parse("-1").unwrap_err().to_string(), "negative");
 /// ```
 pub struct Failed {
-    reason: FailedReason,
-    error: Box<dyn StdError + Send + Sync>,
+    pub(super) reason: FailedReason,
+    pub(super) error: Box<dyn StdError + Send + Sync>,
 }
 
 /// How a Command failed.
@@ -53,7 +52,7 @@ impl Failed {
     /// Creates the failure of a server that sheds load, from a message or any error.
     ///
     /// A Command or an Invoker returns it to refuse work that the server has no room for now. The Protocol's failure
-    /// may pass that on to the client ([`Failure::is_overloaded`]), which can then wait or try another server.
+    /// may pass that on to the client ([`Failure::is_overloaded`](crate::Failure::is_overloaded)), which can then wait or try another server.
     ///
     /// ```
     /// use cmd_stream::Failed;
@@ -100,32 +99,6 @@ impl Failed {
 
     pub(crate) fn into_error(self) -> Box<dyn StdError + Send + Sync> {
         self.error
-    }
-
-    /// Returns the error itself if it is the Protocol's failure, or else converts it.
-    #[doc(hidden)]
-    pub fn into_failure<T: Failure>(self) -> T {
-        let Self { reason, error } = self;
-        forwarded(error).unwrap_or_else(|error| T::from_failed(&Self { reason, error }))
-    }
-}
-
-/// Returns the failure in an error: the error itself, or the failure of a forwarded call.
-fn forwarded<T: Failure>(
-    error: Box<dyn StdError + Send + Sync>,
-) -> Result<T, Box<dyn StdError + Send + Sync>> {
-    let error = match error.downcast() {
-        Ok(failure) => return Ok(*failure),
-        Err(error) => error,
-    };
-    let error = match error.downcast::<CallError<T>>().map(|error| *error) {
-        Ok(CallError::Failed(failure)) => return Ok(failure),
-        Ok(CallError::Other(error)) => error.into(),
-        Err(error) => error,
-    };
-    match error.downcast::<Error>() {
-        Ok(error) => error.into_remote().map_err(Into::into),
-        Err(error) => Err(error),
     }
 }
 

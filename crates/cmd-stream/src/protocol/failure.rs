@@ -1,8 +1,9 @@
-//! The Reply by which a Protocol reports failures.
+//! The Reply by which a Protocol reports failures, and how what a Command failed with becomes one.
 
 use std::error::Error as StdError;
 
-use super::Failed;
+use super::failed::Failed;
+use crate::error::{CallError, Error};
 
 /// A Reply that reports a failure.
 ///
@@ -52,5 +53,33 @@ pub trait Failure: StdError + Send + Sync + Sized + 'static {
     /// may help. The default, which `#[derive(Failure)]` keeps, is `false`. [`Problem`](crate::Problem) implements it.
     fn is_overloaded(&self) -> bool {
         false
+    }
+}
+
+impl Failed {
+    /// Returns the error itself if it is the Protocol's failure, or else converts it.
+    #[doc(hidden)]
+    pub fn into_failure<T: Failure>(self) -> T {
+        let Self { reason, error } = self;
+        forwarded(error).unwrap_or_else(|error| T::from_failed(&Self { reason, error }))
+    }
+}
+
+/// Returns the failure in an error: the error itself, or the failure of a forwarded call.
+fn forwarded<T: Failure>(
+    error: Box<dyn StdError + Send + Sync>,
+) -> Result<T, Box<dyn StdError + Send + Sync>> {
+    let error = match error.downcast() {
+        Ok(failure) => return Ok(*failure),
+        Err(error) => error,
+    };
+    let error = match error.downcast::<CallError<T>>().map(|error| *error) {
+        Ok(CallError::Failed(failure)) => return Ok(failure),
+        Ok(CallError::Other(error)) => error.into(),
+        Err(error) => error,
+    };
+    match error.downcast::<Error>() {
+        Ok(error) => error.into_remote().map_err(Into::into),
+        Err(error) => Err(error),
     }
 }

@@ -1,14 +1,14 @@
-//! How a Command acts on a Receiver: the traits that only a server needs.
+//! How a Command acts on a Receiver. Only a server needs these traits.
 
 use super::context::Context;
 use super::proxy::Proxy;
 use crate::format::Format;
+use crate::proto::Tag;
 use crate::proto::decode::Decoded;
-use crate::proto::frame::Tag;
 use crate::protocol::kind::Plain;
 use crate::protocol::{Command, CommandOf, Failed, Protocol, ServedIn};
 
-/// How a Command with one Reply acts on the Receiver `R`: the Reply is what its function returns.
+/// How a Command with one Reply acts on the Receiver `R`. The Reply is the value that it returns.
 ///
 /// ```
 /// use cmd_stream::{Answer, Context, Failed};
@@ -35,13 +35,13 @@ use crate::protocol::{Command, CommandOf, Failed, Protocol, ServedIn};
     note = "write `impl Answer<{R}> for {Self}`"
 )]
 pub trait Answer<R>: Command {
-    /// When and where its future is polled; see [`Scheduling`].
+    /// Where its future is polled; see [`Scheduling`].
     const SCHEDULING: Scheduling = Scheduling::Adaptive;
 
     /// Does the work, and returns the Reply.
     ///
-    /// It runs beside the other Commands of its connection and goes on when the connection is gone
-    /// ([`Context::closed`] tells). A panic is contained.
+    /// It runs concurrently with the other Commands of its connection. It continues when the connection is gone;
+    /// [`Context::closed`] tells it. A panic is contained.
     ///
     /// # Errors
     ///
@@ -54,10 +54,10 @@ pub trait Answer<R>: Command {
     ) -> impl Future<Output = Result<Self::Reply, Failed>> + Send;
 }
 
-/// How a Command acts on the Receiver `R`, with all it can do: it sends its Replies through a [`Proxy`].
+/// How a Command acts on the Receiver `R` if it sends its Replies through a [`Proxy`].
 ///
-/// It is for Commands that send several Replies, Replies of several types one after the other, or Replies that come when
-/// `execute` has returned. For one Reply [`Answer`] is simpler; whatever implements `Answer` implements `Execute`, too.
+/// It is for Commands that send several Replies, of one or several types, or that send them after `execute` has returned.
+/// For one Reply [`Answer`] is simpler. Every type that implements `Answer` also implements `Execute`.
 ///
 /// ```
 /// use cmd_stream::{Execute, Failed, Proxy, Reply};
@@ -84,13 +84,13 @@ pub trait Answer<R>: Command {
     note = "write `impl Answer<{R}> for {Self}`, or `impl Execute<{R}> for {Self}` if it sends several Replies"
 )]
 pub trait Execute<R>: Command {
-    /// When and where its future is polled; see [`Scheduling`].
+    /// Where its future is polled; see [`Scheduling`].
     const SCHEDULING: Scheduling = Scheduling::Adaptive;
 
-    /// Does the work and sends the Replies through `proxy`, the last one last.
+    /// Does the work, and sends the Replies through `proxy`.
     ///
-    /// It runs beside the other Commands of its connection and goes on when the connection is gone
-    /// ([`Proxy::closed`] tells). A panic is contained.
+    /// It runs concurrently with the other Commands of its connection. It continues when the connection is gone;
+    /// [`Proxy::closed`] tells it. A panic is contained.
     ///
     /// # Errors
     ///
@@ -121,23 +121,24 @@ where
 
 /// Where the server polls a Command's future.
 ///
-/// Polling it where it was decoded saves a task and doubles the rate of quick Commands, but one that computes for
-/// long would stall its connection there. Neither choice changes what a Command may do.
+/// Polling it in place, where it was decoded, saves a task and doubles the rate of quick Commands. But a Command that
+/// computes for long would stall its connection there. The choice does not change what a Command may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Scheduling {
-    /// In a task of its own until this type of Command has proved to be quick, then in place, until it is slow once.
+    /// In a task of its own until this type of Command has proved to be quick; then in place until it is slow once.
     #[default]
     Adaptive,
-    /// Always first polled in place. For Commands that never compute for more than some ten microseconds at a time.
+    /// Always in place at first. For Commands that never compute for more than some ten microseconds at a time.
     InPlace,
-    /// Always in a task of its own. For Commands known to compute for long.
+    /// Always in a task of its own. For Commands that are known to compute for long.
     Spawned,
 }
 
-/// The server's side of a Protocol in the Format `F` on the Receiver `R`; implemented by
-/// [`protocol!`](crate::protocol!) where the Format can decode every Command and encode every Reply, and every Command
-/// implements [`Execute<R>`].
+/// The server's side of a Protocol in the Format `F` on the Receiver `R`.
+///
+/// [`protocol!`](crate::protocol!) implements it if the Format can decode every Command and encode every Reply, and every
+/// Command implements [`Execute<R>`].
 pub trait ServerProtocol<F: Format, R>: ServedIn<F> {
     /// Decodes the body of the Command with this tag and hands it to the visitor.
     fn decode_command<V: CommandVisitor<Self, R>>(
@@ -149,10 +150,10 @@ pub trait ServerProtocol<F: Format, R>: ServedIn<F> {
     ) -> Decoded<V::Output>;
 }
 
-/// What is done with a Command once its type is known.
+/// What to do with a Command once its type is known.
 pub trait CommandVisitor<P: Protocol, R> {
-    /// What becomes of it.
+    /// What it returns.
     type Output;
-    /// Takes the Command, whose body took this many bytes.
+    /// Takes the Command. Its body took this many bytes.
     fn visit<C: CommandOf<P> + Execute<R>>(self, command: C, body_len: usize) -> Self::Output;
 }

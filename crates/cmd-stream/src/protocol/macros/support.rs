@@ -3,7 +3,7 @@
 
 use std::str::from_utf8;
 
-use crate::proto::frame::Tag;
+use crate::proto::Tag;
 use crate::protocol::kind::Kind;
 use crate::protocol::{CommandOf, Entry, Protocol, Reply, ReplyOf};
 
