@@ -1,4 +1,4 @@
-//! The server's side: [`Server`], how Commands are executed, and what they and their Invokers can know.
+//! The server's side: [`Server`], how Commands are executed, and what they and their Invokers can find out.
 
 use std::fmt;
 use std::io;
@@ -50,7 +50,7 @@ use service::Parts;
 
 /// Executes the Commands of the Protocol `P`, which arrive in the Format `F`, on a Receiver `R`.
 ///
-/// It listens from the moment it is made, and serves once [`serve`](Self::serve) is awaited.
+/// It listens as soon as it has been created, and serves while [`serve`](Self::serve) is awaited.
 ///
 /// ```
 /// # use cmd_stream::{protocol, Answer, Context, Failed, Json};
@@ -84,7 +84,7 @@ pub struct Server<P, F, R, I = Direct, L = TcpListener> {
     control: Arc<Control>,
 }
 
-/// What is called when a connection begins and when it has ended.
+/// The callbacks for the beginning and the end of a connection.
 #[derive(Default)]
 struct Callbacks {
     connected: Option<OnConnected>,
@@ -94,9 +94,9 @@ struct Callbacks {
 type OnConnected = Box<dyn Fn(&Connection) + Send + Sync>;
 type OnLost = Box<dyn Fn(&LostConnection<'_>) + Send + Sync>;
 
-/// A connection that has ended, and why; what [`Builder::on_connection_lost`] is called with.
+/// A connection that has ended, and why: the argument of the callback [`Builder::on_connection_lost`].
 ///
-/// It borrows the connection: what is to leave the callback is copied.
+/// It borrows the connection. Copy what the callback passes on.
 ///
 /// ```
 /// use cmd_stream::server::LostConnection;
@@ -112,12 +112,12 @@ type OnLost = Box<dyn Fn(&LostConnection<'_>) + Send + Sync>;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LostConnection<'a> {
-    /// The connection: its number, who was at the other end, and the application's values.
+    /// The connection: its number, its peer, and the application's values.
     pub connection: &'a Connection,
-    /// Why it ended. A client that just leaves gives [`ErrorKind::Closed`](crate::ErrorKind::Closed) of
+    /// Why it ended. If the client just closed it, this is [`ErrorKind::Closed`](crate::ErrorKind::Closed) with
     /// [`Origin::Remote`](crate::Origin::Remote).
     pub reason: Error,
-    /// How many of its Commands were still running. They run on.
+    /// How many of its Commands were still running. They continue.
     pub commands_left: usize,
 }
 
@@ -127,9 +127,11 @@ where
     F: Format,
     R: Send + Sync + 'static,
 {
-    /// A server with the default settings that listens on a TCP address: text such as `"0.0.0.0:9000"`,
-    /// `("localhost", 9000)`, or a [`SocketAddr`](std::net::SocketAddr). Port 0 takes a free one; the
-    /// [handle](Self::handle) knows which.
+    /// Creates a server with the default settings that listens on a TCP address.
+    ///
+    /// The address is text such as `"0.0.0.0:9000"`, a pair such as `("localhost", 9000)`, or a
+    /// [`SocketAddr`](std::net::SocketAddr). Port 0 means any free port;
+    /// [`Handle::local_addr`] returns which one it is.
     ///
     /// # Errors
     ///
@@ -143,7 +145,7 @@ where
         Self::builder(protocol, format, receiver).bind(address).await
     }
 
-    /// A server with settings of its own.
+    /// Starts to build a server with other settings.
     ///
     /// ```
     /// # use cmd_stream::{protocol, Answer, Context, Failed, Json};
@@ -171,7 +173,7 @@ where
     /// # Ok(()) }
     /// ```
     pub fn builder(protocol: P, format: F, receiver: R) -> Builder<P, F, R> {
-        let _ = protocol; // all that is known of it is its type
+        let _ = protocol; // only its type matters
         Builder {
             protocol: PhantomData,
             format,
@@ -185,7 +187,7 @@ where
 }
 
 impl<P, F, R, I, L: Accept> Server<P, F, R, I, L> {
-    /// What steers the server while it serves. It can be cloned.
+    /// Returns a handle that controls the server while it serves. It can be cloned.
     pub fn handle(&self) -> Handle {
         Handle::new(Arc::clone(&self.control))
     }
@@ -200,7 +202,7 @@ impl<P, F, R, I, L> fmt::Debug for Server<P, F, R, I, L> {
     }
 }
 
-/// Settings of a [`Server`]; made by [`Server::builder`]. Each has a default that is safe in production.
+/// The settings of a [`Server`], from [`Server::builder`]. Every default is safe in production.
 pub struct Builder<P, F, R, I = Direct> {
     protocol: PhantomData<fn() -> P>,
     format: F,
@@ -218,20 +220,21 @@ where
     R: Send + Sync + 'static,
     I: Invoker<P>,
 {
-    /// What bounds the server. [`Limits::default`] unless set.
+    /// Sets what bounds the server. The default is [`Limits::default`].
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// What the server greets with. [`ServerInfo::default`] unless set.
+    /// Sets what the server greets its clients with. The default is [`ServerInfo::default`].
     #[must_use]
     pub fn server_info(self, info: ServerInfo) -> Self {
         Self { info, ..self }
     }
 
-    /// Through which every Command passes. [`Direct`] unless set. Set several times, the first is the outermost: it sees
-    /// a Command first, and how it ended last.
+    /// Adds an Invoker, through which every Command passes. The default is [`Direct`].
+    ///
+    /// The first one added is the outermost: it is the first to see a Command, and the last to see how it ended.
     #[doc(alias = "middleware")]
     #[must_use]
     pub fn invoker<J: Invoker<P>>(self, invoker: J) -> Builder<P, F, R, Stack<I, J>> {
@@ -240,21 +243,25 @@ where
         Builder { protocol, format, receiver, invoker, limits, info, callbacks }
     }
 
-    /// Called when a connection has been made and has a place, before anything is read from it or sent. It may put values
-    /// into the [`Connection`] for its Commands. It should be quick, as it runs on the runtime; a panic in it is contained.
+    /// Sets a callback for every new connection that has a place, before anything is read from it or sent.
+    ///
+    /// It may put values into the [`Connection`] for its Commands. It should be quick, as it runs on the runtime. A panic
+    /// in it is contained.
     #[must_use]
     pub fn on_connected(self, callback: impl Fn(&Connection) + Send + Sync + 'static) -> Self {
         Self { callbacks: Callbacks { connected: Some(Box::new(callback)), ..self.callbacks }, ..self }
     }
 
-    /// Called when a connection has ended, whatever the reason: once for each call of
-    /// [`on_connected`](Self::on_connected). It should be quick, as it runs on the runtime; a panic in it is contained.
+    /// Sets a callback for every connection that has ended, whatever the reason.
+    ///
+    /// It is called once for each call of [`on_connected`](Self::on_connected). It should be quick, as it runs on the
+    /// runtime. A panic in it is contained.
     #[must_use]
     pub fn on_connection_lost(self, callback: impl Fn(&LostConnection<'_>) + Send + Sync + 'static) -> Self {
         Self { callbacks: Callbacks { lost: Some(Box::new(callback)), ..self.callbacks }, ..self }
     }
 
-    /// A server that listens on a TCP address; see [`Server::bind`].
+    /// Creates the server, which listens on a TCP address; see [`Server::bind`].
     ///
     /// # Errors
     ///
@@ -266,16 +273,16 @@ where
         self.listen(listener)
     }
 
-    /// A server on a listener of the caller's own: a [`TcpListener`] with its own settings, a Unix socket, or anything
+    /// Creates the server on the given listener: a [`TcpListener`] with settings of its own, a Unix socket, or anything
     /// else that implements [`Accept`].
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the listener does not tell its address.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address of the listener cannot be determined.
     pub fn listen<L: Accept>(self, listener: L) -> Result<Server<P, F, R, I, L>, Error> {
         let address = listener.local_addr();
         let address =
-            address.map_err(|error: io::Error| Error::io("the listener does not tell its address", error))?;
+            address.map_err(|error: io::Error| Error::io("cannot get the address of the listener", error))?;
         let parts = Arc::new(Parts::new(self.format, self.receiver, self.invoker));
         let control = Arc::new(Control::new(address, self.limits));
         Ok(Server { listener, parts, info: self.info, callbacks: Arc::new(self.callbacks), control })

@@ -1,5 +1,5 @@
-//! Buffers for reading and writing. A connection holds one only while it has bytes in it; in between they wait here,
-//! a few for each thread.
+//! Buffers for reading and writing. A connection holds one only while there are bytes in it. Otherwise they wait here, a
+//! few per thread.
 
 use std::cell::RefCell;
 
@@ -9,13 +9,13 @@ pub(crate) fn take() -> Vec<u8> {
     pooled.ok().flatten().unwrap_or_else(|| Vec::with_capacity(SIZE))
 }
 
-/// Takes a buffer back, or frees it.
+/// Keeps a buffer for later, or frees it.
 pub(crate) fn give_back(mut buffer: Vec<u8>) {
     if !(SIZE..=LARGEST_KEPT).contains(&buffer.capacity()) {
         return;
     }
     buffer.clear();
-    // An error means that the thread is ending; then the buffer is just freed.
+    // An error means that the thread is ending. Then the buffer is freed.
     let _ = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();
         if pool.len() < KEPT {
@@ -26,9 +26,9 @@ pub(crate) fn give_back(mut buffer: Vec<u8>) {
 
 /// The size of a buffer. Measured: 8 KiB halves the throughput, 16 KiB costs 30 %, 256 KiB 25 %.
 pub(crate) const SIZE: usize = 64 << 10;
-/// Buffers that had to grow are kept up to this size.
+/// Buffers that have grown are kept up to this size.
 const LARGEST_KEPT: usize = 2 * SIZE;
-/// How many are kept for a thread: enough for both directions of both ends of a connection.
+/// How many buffers a thread keeps: enough for both directions of both ends of a connection.
 const KEPT: usize = 8;
 
 thread_local! {

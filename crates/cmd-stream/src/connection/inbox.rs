@@ -1,4 +1,4 @@
-//! The read buffer of a connection. It grows with the bytes that arrive, never with a length that they announce.
+//! The read buffer of a connection. It grows with the bytes that arrive, never by a length that they announce.
 
 use std::future::Future;
 use std::io;
@@ -17,7 +17,7 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// What has arrived, from the first byte of the current frame on.
+    /// Returns what has arrived, from the first byte of the current frame.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..]
     }
@@ -31,7 +31,7 @@ impl Inbox {
         self.start += bytes;
     }
 
-    /// Reads once, as much as there is room for. Ready with 0 at the end of the stream.
+    /// Reads once, as much as there is room for. Returns 0 at the end of the stream.
     pub(crate) fn poll_read<IO: AsyncRead + Unpin>(
         &mut self,
         io: &mut IO,
@@ -45,8 +45,8 @@ impl Inbox {
         answer
     }
 
-    /// Whether a frame that has begun keeps a whole buffer, and its first bytes are so few that they may be copied out
-    /// of it; once for each byte that follows, if they come one by one.
+    /// Whether an incomplete frame occupies a whole buffer with few bytes. They must be so few that they may be copied out
+    /// of it; if the rest comes byte by byte, this happens for each of them.
     pub(crate) fn is_roomy(&self) -> bool {
         self.buffer.capacity() >= buffers::SIZE && self.bytes().len() <= LITTLE
     }
@@ -75,5 +75,5 @@ impl Inbox {
     }
 }
 
-/// So much of a frame is moved out of a buffer that is needed elsewhere.
+/// At most this much of a frame is copied out of a buffer to give it back.
 const LITTLE: usize = buffers::SIZE / 16;

@@ -1,6 +1,5 @@
-//! The output of a connection that is not yet written: encoded frames, and those who wait for room. Lives under the
-//! lock of its connection; no user code runs under that lock, so values are encoded into a [`Scratch`] before it is
-//! taken.
+//! The output of a connection that is not yet written: encoded frames, and those who wait for room. It is under the
+//! lock of its connection. No user code runs under that lock, so values are encoded into a [`Scratch`] first.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -29,7 +28,7 @@ impl Chunks {
         self.len == 0
     }
 
-    /// The bytes to be written next, as many pieces as there is room for in `pieces`.
+    /// Fills `pieces` with the bytes to be written next. Returns how many it has filled.
     pub(crate) fn front<'a>(&'a self, pieces: &mut [IoSlice<'a>]) -> usize {
         let mut skip = self.written;
         for (piece, chunk) in pieces.iter_mut().zip(&self.chunks) {
@@ -66,11 +65,11 @@ impl Chunks {
     }
 }
 
-/// An encoded value of over this many bytes is handed over, a smaller one is copied. (Copying 16 KiB takes about as
-/// long as one of the buffer's allocations.)
+/// A larger encoded value is moved into the output, a smaller one is copied. Copying 16 KiB takes about as long as
+/// allocating the next buffer to encode into.
 const LARGE: usize = 16 << 10;
 
-/// The output that waits for the connection's task, and whoever waits for room in it.
+/// The output that waits for the connection's task, and those who wait for room in it.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     queued: Chunks,
@@ -83,7 +82,7 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox that is full at `high_water` bytes. A frame is accepted whole if there was any room before it.
+    /// Creates an outbox that is full at `high_water` bytes. A frame is accepted if there was any room before it.
     pub(crate) fn new(high_water: usize) -> Self {
         Self { queued: Chunks::default(), in_writing: 0, high_water, waiting: Vec::new(), turn: 0 }
     }
@@ -101,8 +100,8 @@ impl Outbox {
         self.len() >= self.high_water
     }
 
-    /// Wakes `waker` when there is room again. `turn` is the waiter's own: it begins as none, and says since when it
-    /// stands here, so that one that is polled again and again stands here once.
+    /// Keeps the waker until there is room again. `turn` belongs to the one who waits, and starts as `None`. It says
+    /// whether the waker is here already, so that one who is polled again and again is woken once.
     pub(crate) fn wait_for_room(&mut self, waker: &Waker, turn: &mut Option<u64>) {
         let stands_here = *turn == Some(self.turn) && self.waiting.iter().any(|other| other.will_wake(waker));
         if !stands_here {
@@ -112,7 +111,7 @@ impl Outbox {
     }
 
     /// Appends a frame: what `head` writes, then what has been encoded.
-    #[inline(always)] // every frame goes through it, and the compiler would not where it is called twice
+    #[inline(always)] // every frame passes here, and the compiler does not inline what is called twice
     pub(crate) fn append(&mut self, head: impl FnOnce(&mut Vec<u8>), scratch: &mut Scratch) {
         let tail = self.queued.tail();
         let before = tail.len();
@@ -124,7 +123,7 @@ impl Outbox {
             if tail.is_empty()
                 && let Some(empty) = self.queued.chunks.pop_back()
             {
-                // There was no head. To write an empty chunk would look like the end of the stream.
+                // There was no head. Writing an empty chunk would return 0, as at the end of the stream.
                 buffers::give_back(empty);
             }
             self.queued.chunks.push_back(mem::take(&mut scratch.0));
@@ -139,7 +138,7 @@ impl Outbox {
         self.in_writing = chunks.len();
     }
 
-    /// Books how much of what was taken is not yet written. Returns the wakers to wake, as there is room now.
+    /// Books how much of what was taken is not yet written. If there is room now, returns the wakers of those who waited.
     #[must_use]
     pub(crate) fn settle(&mut self, left: usize) -> Vec<Waker> {
         self.in_writing = left;
@@ -159,8 +158,8 @@ impl Outbox {
     }
 }
 
-/// Where a value is encoded before the connection's lock is taken. There is one for each thread; a value whose
-/// encoding sends another one gets a new one.
+/// A buffer to encode a value into before the connection's lock is taken. Each thread keeps one. If encoding a value
+/// sends another value, that one gets a new buffer.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch(Vec<u8>);
 

@@ -1,5 +1,5 @@
-//! What the task of a connection has taken from the output and not yet written. Knows for how long the peer has taken
-//! nothing.
+//! What the task of a connection has taken from the output and not yet written. Knows since when the peer has not read
+//! anything.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,13 +15,13 @@ use crate::transport::Io;
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     chunks: Chunks,
-    /// A transport may have a buffer of its own (TLS has), which is flushed behind the last byte.
+    /// A transport may have a buffer of its own, as TLS has. It is flushed after the last byte.
     flushing: bool,
     stalled: Option<Instant>,
 }
 
 impl Writer {
-    /// Whether all that was taken is with the peer's side of the transport.
+    /// Whether everything that was taken has been written and flushed.
     pub(crate) fn is_idle(&self) -> bool {
         !self.flushing
     }
@@ -31,18 +31,18 @@ impl Writer {
         self.chunks.len()
     }
 
-    /// Since when the peer has taken none of what waits for it.
+    /// Since when the peer has not read any of the output.
     pub(crate) fn stalled_since(&self) -> Option<Instant> {
         self.stalled
     }
 
-    /// Takes all output. It is idle.
+    /// Takes all output. The writer must be idle.
     pub(crate) fn load(&mut self, outbox: &mut Outbox) {
         outbox.take(&mut self.chunks);
         self.flushing = true;
     }
 
-    /// Writes and flushes. Ready when it is idle, pending when the peer takes no more for now.
+    /// Writes and flushes. Pending while the peer does not read.
     pub(crate) fn poll<IO: Io>(&mut self, io: &mut IO, cx: &mut Context<'_>) -> Result<Poll<()>, Error> {
         let failed = |error: io::Error| Error::io("writing failed", error);
         while !self.chunks.is_empty() {
@@ -78,5 +78,5 @@ impl Writer {
     }
 }
 
-/// How many pieces of the output are given to one write. A batch of small frames has two or three, as a rule.
+/// How many pieces of the output one write takes. A batch of small frames usually has two or three.
 const PIECES: usize = 8;

@@ -1,5 +1,5 @@
-//! From the listener to a connection that is served: the places of the server, the wait for one, the handshake; and the
-//! end of all that.
+//! From the listener to a connection that is served: the server's places, the wait for one, the handshake. And back: what
+//! happens when a connection, or the server, has ended (`ending.rs` says who asks for that).
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -43,17 +43,17 @@ where
     I: Invoker<P>,
     L: Accept,
 {
-    /// Serves until the [handle](Self::handle) says otherwise.
+    /// Serves until the [handle](Self::handle) ends it.
     ///
-    /// Neither a Command nor a client nor the listener ends it: an error of `accept` (no file descriptors, say) is
-    /// counted, logged and tried again after a pause of 10 ms to 1 s.
+    /// No Command, no client and no error of the listener ends it. When accepting a connection fails (there are no more
+    /// file descriptors, for example), the error is counted and logged, and the server tries again after 10 ms to 1 s.
     ///
     /// # Cancel safety
     ///
     /// Dropping it closes the listener and all connections.
     pub async fn serve(mut self) -> Served {
         tracing::debug!(server = %self.control.address, protocol = P::NAME, "serving");
-        // However it ends, those who wait for the end of the server are told.
+        // A destructor, as `serve` may be dropped: those who wait for the end of the server are told in any case.
         let _ends = EndsWhenDropped(Arc::clone(&self.control));
         let mut connections = JoinSet::new();
         self.accept_all(&mut connections).await;
@@ -94,7 +94,7 @@ where
             };
             let incoming = match accepted {
                 Ok(accepted) => accepted,
-                // Of that one connection, not of the listener.
+                // An error of that one connection, not of the listener.
                 Err(error)
                     if matches!(error.kind(), ConnectionAborted | ConnectionReset | ConnectionRefused) =>
                 {
@@ -134,7 +134,7 @@ where
 
     /// One connection, from the moment it was accepted to its end.
     ///
-    /// What happens before it is served is boxed: the future would keep room for it as long as the connection lasts.
+    /// The part before it is served is boxed. Otherwise its future would keep room for it as long as the connection lasts.
     fn connection(
         &self,
         incoming: L::Incoming,
@@ -175,7 +175,7 @@ where
     }
 }
 
-/// The pause after an error of the listener; it doubles up to the second one.
+/// The pause after an error of the listener. It doubles with each further error, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -195,8 +195,8 @@ struct Established<IO> {
     handshake_ends: Instant,
 }
 
-/// Waits for a place, then for the transport's handshake: here and not where it was accepted, so that a client that takes
-/// its time holds up nobody else. With a connection it is counted as open.
+/// Waits for a place, then for the transport's handshake. This runs in the connection's own task, so that a slow client
+/// delays nobody else. If there is a connection in the end, it is counted as open.
 async fn establish<V: Incoming>(
     incoming: V,
     place: Place,
@@ -263,19 +263,19 @@ impl Callbacks {
     }
 }
 
-/// When so much time will have passed; in thirty years if that is more than an instant can hold.
+/// The instant after this time; in thirty years if that is later than an instant can hold.
 fn after(time: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(time).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365 * 30))
 }
 
-/// Frees the tasks of connections that have ended, for ever.
+/// Frees the tasks of connections that have ended. It never returns.
 async fn reap(connections: &mut JoinSet<()>) -> Infallible {
     while connections.join_next().await.is_some() {}
     std::future::pending().await
 }
 
-/// Lets the client read what was written last.
+/// Lets the client read what was written last: closes this direction, and reads until the client has closed the other.
 async fn linger<IO: Io>(mut io: IO, reason: &Error) {
     if matches!(reason.kind(), ErrorKind::Io | ErrorKind::Timeout) {
         return;
@@ -287,7 +287,7 @@ async fn linger<IO: Io>(mut io: IO, reason: &Error) {
         return; // the client left first
     }
     let discard = async {
-        // On the heap, as the future of every connection would have room for it.
+        // On the heap. Otherwise the future of every connection would keep room for it.
         let (mut discarded, mut buffer) = (0, vec![0; 4096]);
         while discarded < LINGER_BYTES {
             match io.read(&mut buffer).await {
@@ -299,12 +299,12 @@ async fn linger<IO: Io>(mut io: IO, reason: &Error) {
     let _ = timeout(LINGER, discard).await;
 }
 
-/// For how long, and for how many bytes, a connection that the server closes is still read, so that unread bytes do not
-/// make the system reset it before the client has read its last Replies.
+/// For how long, and for how many bytes, a connection that the server closes is still read. When a socket with unread
+/// bytes is closed, the system resets the connection, and the client may lose its last Replies.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1 << 20;
 
-/// A connection's place among those that are served, or its place among those that wait for one.
+/// A connection's place among those that are served, or among those that wait.
 enum Place {
     Free(OwnedSemaphorePermit),
     Wait(Arc<Semaphore>, OwnedSemaphorePermit),
@@ -319,13 +319,13 @@ impl Place {
     }
 }
 
-/// Which of two futures was done first.
+/// Which of two futures was ready first.
 enum First<A, B> {
     Left(A),
     Right(B),
 }
 
-/// Waits for the first of two futures; for the left one if both are done. The other one is dropped.
+/// Waits for the first of two futures. If both are ready, the left one counts. The other one is dropped.
 async fn race<A, B>(left: impl Future<Output = A>, right: impl Future<Output = B>) -> First<A, B> {
     let (mut left, mut right) = (pin!(left), pin!(right));
     poll_fn(|cx| {
@@ -337,7 +337,7 @@ async fn race<A, B>(left: impl Future<Output = A>, right: impl Future<Output = B
     .await
 }
 
-/// Reports the end of a connection once, also when its task is cut.
+/// Reports the end of a connection exactly once, even if its task is dropped.
 struct Lost<S: Service> {
     session: Option<Arc<Session<S>>>,
     callbacks: Arc<Callbacks>,

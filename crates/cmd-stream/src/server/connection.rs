@@ -1,4 +1,4 @@
-//! One connection of a server as the user's code sees it: who is at the other end, and values of the user's own.
+//! One connection of a server as the user's code sees it: its peer, and values of the user's own.
 
 use std::any::{Any, TypeId};
 use std::fmt;
@@ -11,13 +11,13 @@ use tokio::sync::Notify;
 
 use crate::transport::Peer;
 
-/// A connection of a server, with values of the application's own: at most one of each type, for all its Commands.
+/// A connection of a server. It keeps values of the application, at most one of each type, for all its Commands.
 ///
-/// So a client logs in once: the Command that checks its password, or the Invoker, puts in who it is, and every later
-/// Command on this connection finds it.
+/// So a client need log in only once. The Command that checks its password, or the Invoker, inserts who the client is;
+/// every later Command on this connection finds that.
 ///
 /// The values are dropped when the connection has ended and the lost-connection callback has returned. From then on there
-/// are none, also for Commands that still run, and what is put in is dropped.
+/// are none, also for Commands that are still running, and whatever is inserted is dropped.
 ///
 /// ```
 /// use cmd_stream::server::Connection;
@@ -55,17 +55,17 @@ impl Connection {
         }
     }
 
-    /// Its number: the connections of a server are counted from 1.
+    /// Returns its number. The connections of a server are numbered from 1.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// Who is at the other end.
+    /// Returns who is at the other end.
     pub fn peer(&self) -> &Peer {
         &self.peer
     }
 
-    /// Puts a value in, in place of one of the same type. Returns the one that was there before.
+    /// Inserts a value. Returns the previous value of the same type, if there was one.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
         let (id, value) = (TypeId::of::<T>(), Arc::new(value));
         let before = self.change(|values| match values.iter_mut().find(|(other, _)| *other == id) {
@@ -78,18 +78,19 @@ impl Connection {
         before.flatten().and_then(|before| before.downcast().ok())
     }
 
-    /// The value of type `T`.
+    /// Returns the value of type `T`.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.change(|values| find::<T>(values)).flatten()?.downcast().ok()
     }
 
-    /// The value of type `T`; the one that the function makes, if there was none. Commands that ask at the same time get
-    /// the same value, though each may have made one.
+    /// Returns the value of type `T`. If there is none, inserts the one that the function makes.
+    ///
+    /// Commands that call it at the same time get the same value, though the function may run for each of them.
     pub fn get_or_insert_with<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         if let Some(value) = self.get() {
             return value;
         }
-        // Made without the lock, as it is the user's code; so another one may be there by now.
+        // Made without the lock, as it is the user's code. So another Command may have inserted one by now.
         let made = Arc::new(make());
         let there = self.change(|values| {
             let there = find::<T>(values);
@@ -101,7 +102,7 @@ impl Connection {
         there.flatten().and_then(|value| value.downcast().ok()).unwrap_or(made)
     }
 
-    /// Takes the value of type `T` out.
+    /// Removes and returns the value of type `T`.
     pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let id = TypeId::of::<T>();
         let value = self.change(|values| {
@@ -111,8 +112,8 @@ impl Connection {
         value.flatten()?.downcast().ok()
     }
 
-    /// Does something with the values, unless the connection has ended. No value is dropped in it: the lock is held, and
-    /// destructors are the user's code.
+    /// Does something with the values, unless the connection has ended. The function must not drop a value: the lock is
+    /// held, and destructors are the user's code.
     fn change<T>(&self, change: impl FnOnce(&mut Values) -> T) -> Option<T> {
         self.values().as_mut().map(change)
     }
@@ -121,11 +122,11 @@ impl Connection {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drops the values, for good. One of them may hold a Command of this very connection, which would keep it for ever.
+    /// Drops the values for good. One of them may hold a Command of this very connection, which would keep it for ever.
     pub(super) fn drop_values(&self) {
         let values = self.values().take();
         for value in values.into_iter().flatten() {
-            // Whoever drops the connection is not to suffer from a destructor of the user's.
+            // A destructor of the user's must not harm the one who drops the connection.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
                 std::mem::forget(payload);
                 tracing::error!(id = self.id, peer = %self.peer, "the destructor of a value of a connection panicked");
@@ -136,7 +137,7 @@ impl Connection {
     /// Waits until the connection has ended.
     pub(super) async fn closed(&self) {
         let mut notified = pin!(self.on_gone.notified());
-        // Registered before the look, or an end between the two would be missed.
+        // Registered before the check. Otherwise an end between the two would be missed.
         notified.as_mut().enable();
         if !self.gone.load(Ordering::Acquire) {
             notified.await;

@@ -10,7 +10,8 @@ use super::link::Link;
 use crate::proto::frame::Seq;
 use crate::transport::Peer;
 
-/// What is known of a Command that runs; what an [`Answer`](crate::Answer) is given.
+/// What a running Command can find out about itself, its connection and its server. It is given to an
+/// [`Answer`](crate::Answer); with [`Execute`](crate::Execute) it comes from the Proxy.
 ///
 /// ```
 /// use cmd_stream::{Answer, Context, Failed};
@@ -43,37 +44,37 @@ impl<'a> Context<'a> {
         Self { link, extensions }
     }
 
-    /// The Command's number on its connection.
+    /// Returns the Command's number on its connection.
     pub fn seq(&self) -> Seq {
         self.link.arrival().seq
     }
 
-    /// Who sent the Command.
+    /// Returns who sent the Command.
     pub fn peer(&self) -> &'a Peer {
         self.connection().peer()
     }
 
-    /// When the bytes that completed the Command were read.
+    /// Returns when the last bytes of the Command were read.
     pub fn received_at(&self) -> Instant {
         self.link.arrival().received_at
     }
 
-    /// How many bytes the Command took on the wire, seq and tag included.
+    /// Returns the size of the Command on the wire in bytes, including seq and tag.
     pub fn size(&self) -> usize {
         self.link.arrival().size
     }
 
-    /// What the [`Invoker`](crate::Invoker) found out about this Command.
+    /// Returns what the [`Invoker`](crate::Invoker) found out about this Command.
     pub fn extensions(&self) -> &'a Extensions {
         self.extensions
     }
 
-    /// The connection that the Command came on. It keeps values for all its Commands.
+    /// Returns the connection that the Command came on. It keeps values for all its Commands.
     pub fn connection(&self) -> &'a Connection {
         &self.link.line().connection
     }
 
-    /// Resolves when the connection is gone, so that a long Command can stop.
+    /// Waits until the connection is gone, so that a long Command can stop.
     ///
     /// # Cancel safety
     ///
@@ -83,8 +84,8 @@ impl<'a> Context<'a> {
         self.connection().closed().await;
     }
 
-    /// Resolves when the server begins to shut down, so that a Command without an end of its own can end in good order.
-    /// The server waits for it for [`Limits::drain`](super::Limits::drain).
+    /// Waits until the server begins to shut down, so that a Command that would never end can send its last Reply. The
+    /// server waits for it, up to [`Limits::drain`](super::Limits::drain).
     ///
     /// # Cancel safety
     ///

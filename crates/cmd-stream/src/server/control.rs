@@ -1,4 +1,4 @@
-//! The life cycle of a server: serving, draining, closed; who steers it, and whom it tells. Knows no Protocols.
+//! The life cycle of a server (serving, draining, closed): who controls it, and who is told. Knows no Protocols.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use super::limits::Limits;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::transport::Peer;
 
-/// Steers a server that serves; made by [`Server::handle`](super::Server::handle).
+/// Controls a server while it serves; from [`Server::handle`](super::Server::handle).
 #[derive(Clone)]
 pub struct Handle {
     control: Arc<Control>,
@@ -24,7 +24,7 @@ pub struct Handle {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Served {
-    /// By [`Handle::shutdown`]. What did not end by itself within [`Limits::drain`](super::Limits::drain) was cut.
+    /// By [`Handle::shutdown`]. Whatever did not end by itself within [`Limits::drain`](super::Limits::drain) was cut.
     Shutdown(Cut),
     /// By [`Handle::close`].
     Closed(Cut),
@@ -34,13 +34,13 @@ pub enum Served {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Cut {
-    /// Connections that were still open, or waited for a place.
+    /// Connections that were still open, or were waiting for a place.
     pub connections: usize,
     /// Commands that were still running. They continue, and can send nothing any more.
     pub commands: usize,
 }
 
-/// In which part of its life a server is.
+/// The phases of a server's life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Life {
     Serving,
@@ -70,30 +70,32 @@ impl Handle {
         Self { control }
     }
 
-    /// Where the server listens.
+    /// Returns the address that the server listens on.
     pub fn local_addr(&self) -> &Peer {
         &self.control.address
     }
 
-    /// What the server has counted.
+    /// Returns what the server has counted.
     pub fn counters(&self) -> Counters {
         self.control.counts.snapshot()
     }
 
-    /// Ends the server in good order, and returns at once; `serve` then ends with [`Served::Shutdown`].
+    /// Shuts the server down gracefully. Returns at once; `serve` ends with [`Served::Shutdown`].
     ///
-    /// It accepts no further connections. A connection is closed as soon as no Command is in flight on it, so one that
-    /// is idle is closed at once (a client that then keeps its end open is left after a second); until then it is
-    /// served, further Commands included. What has not ended within
-    /// [`Limits::drain`](super::Limits::drain) is cut. Calling it again has no effect. If the
-    /// server does not serve yet, `serve` will end at once.
+    /// No further connections are accepted. A connection is closed as soon as no Command is in flight on it. Until then
+    /// it is served as before, including new Commands. So an idle connection is closed at once; if its client keeps its
+    /// end open, the server waits for one second. Whatever has not ended within [`Limits::drain`](super::Limits::drain) is
+    /// cut.
+    ///
+    /// Calling it again has no effect. If the server does not serve yet, `serve` will return at once.
     pub fn shutdown(&self) {
         self.control.set_life(Life::Draining);
     }
 
-    /// Ends the server now, a drain too, and returns at once; `serve` then ends with [`Served::Closed`].
+    /// Closes the server now, even while it drains. Returns at once; `serve` ends with [`Served::Closed`].
     ///
-    /// All connections are closed, and output that is not written is lost. Running Commands continue, but can send nothing.
+    /// All connections are closed, and output that is not yet written is lost. Running Commands continue, but can send
+    /// nothing.
     pub fn close(&self) {
         self.control.set_life(Life::Closed);
     }
@@ -125,7 +127,7 @@ impl Control {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Goes on to a later part of life; never back.
+    /// Moves on to a later phase; never back.
     fn set_life(&self, to: Life) {
         let changed = self.life.send_if_modified(|life| {
             let changed = to > *life;
@@ -139,12 +141,12 @@ impl Control {
         }
     }
 
-    /// The server has ended, or is gone. Its connections end by themselves; this is for those who wait for it.
+    /// Tells those who wait for it that the server has ended. Its connections are not told: they end with `serve`.
     pub(crate) fn end(&self) {
         self.life.send_replace(Life::Closed);
     }
 
-    /// Waits until this part of life has begun.
+    /// Waits until this phase has begun.
     pub(crate) async fn reached(&self, life: Life) -> Life {
         let mut receiver = self.life.subscribe();
         let reached = receiver.wait_for(|now| *now >= life).await;
@@ -156,10 +158,10 @@ impl Control {
         self.reached(Life::Draining).await;
     }
 
-    /// Adds a session, which is told when the server is to end.
+    /// Registers a session, which is told when the server is to end.
     pub(crate) fn register(&self, id: u64, session: Weak<dyn EndSession>) -> Registered<'_> {
         self.sessions().insert(id, Weak::clone(&session));
-        // Looked at after the session was added, or an end between the two would be missed.
+        // Checked after the session was added. Otherwise an end between the two would be missed.
         let life = *self.life.borrow();
         if life > Life::Serving
             && let Some(session) = session.upgrade()

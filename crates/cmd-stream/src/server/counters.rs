@@ -1,10 +1,10 @@
-//! What a server counts. Connections add once a round of theirs, not once a Command.
+//! What a server counts. A connection adds its numbers once per read or write, not once per Command.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What a server has counted since it was made. All numbers only grow, but for `open` and `waiting`.
+        /// What a server has counted since it was created. All numbers only grow, except `open` and `waiting`.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
         #[non_exhaustive]
         pub struct Counters {
@@ -27,7 +27,7 @@ macro_rules! counters {
 counters! {
     /// Connections accepted by the listener.
     accepted,
-    /// Connections that are served now.
+    /// Connections that are being served now.
     open,
     /// Connections that wait for a place now.
     waiting,
@@ -46,29 +46,29 @@ counters! {
     replies,
     /// Pings answered.
     pings,
-    /// Commands that failed: those that panicked or ended without a last Reply, too.
+    /// Commands that failed, including those that panicked or ended without a last Reply.
     failed,
     /// Commands that panicked.
     panicked,
-    /// Failures after the last Reply, which nobody but the log hears of.
+    /// Commands that failed after their last Reply. The client cannot be told; they are logged.
     failed_after_last_reply,
-    /// Connections closed because of bytes that do not decode, or for a seq that may not be.
+    /// Connections closed because their bytes do not decode, or because of a negative seq or one that is in use.
     invalid,
-    /// Connections closed because a Command was over the limit of a frame.
+    /// Connections closed because a Command was larger than the limit of a frame.
     over_frame_limit,
-    /// Connections closed because a Command did not arrive in time, or none came.
+    /// Connections closed because a Command was not complete in time, or none came.
     receive_timeouts,
-    /// Connections closed because the peer took no output in time.
+    /// Connections closed because the peer did not read its output in time.
     output_stalls,
     /// How often a connection was not read because its limit of Commands, or of their bytes, was reached.
     in_flight_pauses,
     /// How often a connection was not read because its limit of output was reached.
     output_pauses,
-    /// Connections cut by a close, or when the time to drain was over.
+    /// Connections cut by a close, or because the time to drain was over.
     cut,
 }
 
-/// Adds, for a number that only grows.
+/// Adds to a number that only grows.
 pub(crate) fn add(counter: &AtomicU64, n: u64) {
     if n > 0 {
         counter.fetch_add(n, Relaxed);
@@ -90,7 +90,7 @@ impl<'a> Gauge<'a> {
         Self(counter)
     }
 
-    /// Goes on to count it when this is gone, until the counter is [adopted](Self::adopt).
+    /// Leaves it counted, for somebody else to [adopt](Self::adopt).
     pub(crate) fn keep(self) {
         std::mem::forget(self);
     }

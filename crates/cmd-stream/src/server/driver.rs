@@ -1,5 +1,5 @@
-//! The task of one connection of a server. Its round: read once, start all Commands that have arrived, write what they
-//! answered. It stops reading while a limit is reached, and ends with the reason.
+//! The task of one connection of a server. In each round it reads once, starts all Commands that have arrived, and writes
+//! what they answered. While a limit is reached it does not read. It returns why the connection ended.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,11 +38,11 @@ pub(crate) struct Driver<'io, IO, S: Service> {
     paused: bool,
     /// Whether reading has stopped for good.
     input_ended: bool,
-    /// Whether those who may add to the output have had their turn since it was last written.
+    /// Whether this task has yielded, for others to add to the output, since it last wrote.
     yielded: bool,
-    /// Since when a frame that has begun is waited for.
+    /// Since when the rest of an incomplete frame has been awaited.
     frame_began: Option<Instant>,
-    /// When the last frame was there whole.
+    /// When the last frame was complete.
     last_frame: Instant,
 }
 
@@ -63,7 +63,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         }
     }
 
-    /// Runs until the connection ends, and says why it did.
+    /// Runs until the connection ends, and returns the reason.
     pub(crate) async fn run(mut self) -> Error {
         poll_fn(|cx| match self.poll_rounds(cx) {
             Ok(()) => Poll::Pending,
@@ -95,11 +95,12 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         self.session.line.end(Ending::AfterOutput(reason));
     }
 
-    /// Starts the Commands that have arrived, those left from before a pause first. Whether there may be more.
+    /// Starts the Commands that have arrived; those that were left when reading was paused come first. Returns whether
+    /// there may be more.
     fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
         let is_paused = {
             let mut state = self.session.line.lock();
-            state.task = None; // it is awake: nobody need wake it
+            state.task = None; // this task is awake, and looks at everything before it sleeps
             self.input_ended |= state.is_ending();
             state.is_paused()
         };
@@ -234,10 +235,10 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         }
     }
 
-    /// Takes what is to be written next. True if there is nothing for now; then whoever has something wakes this task.
+    /// Takes what is to be written next. Returns true if there is nothing now; then whoever adds something wakes this task.
     fn next_batch(&mut self, cx: &Context<'_>) -> Result<bool, Error> {
         let mut state = self.session.line.lock();
-        // Before anything is taken out of the state: who waits for room is then woken by the end of the connection.
+        // Checked before anything is taken out of the state: those who wait for room are then woken by `Line::close`.
         match &state.ending {
             Some(Ending::Now(reason)) => return Err(reason.clone()),
             Some(Ending::AfterOutput(reason)) if state.outbox.is_empty() => return Err(reason.clone()),
@@ -253,7 +254,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             self.yielded = false;
             true
         } else if state.has_late_output && !self.yielded {
-            // More Replies are about to come; the batch is written when their Commands have had their turn.
+            // More Replies are about to come. Their Commands run first, and all go out in one write.
             self.yielded = true;
             cx.waker().wake_by_ref();
             true
@@ -268,7 +269,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         Ok(nothing)
     }
 
-    /// Books a write that the peer did not take whole.
+    /// Books a write that the peer did not take completely.
     fn settle(&self, cx: &Context<'_>) -> Result<(), Error> {
         let waiting = {
             let mut state = self.session.line.lock();

@@ -4,9 +4,11 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 
-/// Values by their type: at most one of each. The Invoker puts in what it finds out about a Command (the trace it
-/// belongs to, say). The Command finds it at [`Context::extensions`](crate::Context::extensions). What holds for all
-/// Commands of a connection is kept by [`Connection`](super::Connection).
+/// Values by type, at most one of each type.
+///
+/// The Invoker inserts what it finds out about a Command, such as the trace that it belongs to. The Command finds it at
+/// [`Context::extensions`](crate::Context::extensions). Values for all Commands of a connection belong into
+/// [`Connection`](super::Connection).
 ///
 /// ```
 /// use cmd_stream::server::Extensions;
@@ -20,18 +22,18 @@ use std::fmt;
 /// ```
 #[derive(Default)]
 pub struct Extensions {
-    /// Without values it allocates nothing.
+    /// Allocates nothing while it is empty.
     values: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
 }
 
 impl Extensions {
-    /// Puts a value in, in place of one of the same type. Returns the one that was there before.
+    /// Inserts a value. Returns the previous value of the same type, if there was one.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> Option<T> {
         let before = self.values.insert(TypeId::of::<T>(), Box::new(value));
         before.and_then(|before| before.downcast().ok()).map(|before| *before)
     }
 
-    /// The value of type `T`.
+    /// Returns the value of type `T`.
     pub fn get<T: 'static>(&self) -> Option<&T> {
         self.values.get(&TypeId::of::<T>())?.downcast_ref()
     }

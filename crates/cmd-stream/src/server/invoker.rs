@@ -1,4 +1,4 @@
-//! The one place through which every Command passes before it runs.
+//! Invokers: every Command passes through them before it runs.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,17 +14,17 @@ use crate::proto::frame::Seq;
 use crate::protocol::{Entry, Failed, Protocol};
 use crate::transport::Peer;
 
-/// Through which every Command of a server passes: to log, authorise, trace or measure it. Pings do not.
+/// Sees every Command of a server before it runs: to log, authorise, trace or measure it. Pings do not pass through it.
 ///
-/// It runs the Command by [`Invocation::run`], which tells how the Command ended. Or it refuses the Command by returning
-/// an error: any error, or a value of the Protocol's failure, which the client then gets as it is. Its panics are
-/// contained like those of a Command.
+/// It runs the Command with [`Invocation::run`], which returns how the Command ended. Or it refuses the Command by
+/// returning an error. This may be any error, or a value of the Protocol's failure, which the client then gets unchanged.
+/// Panics are contained like those of a Command.
 ///
 /// ```
 /// use cmd_stream::server::{Ended, Invocation};
 /// use cmd_stream::{Failed, Invoker, protocol::Protocol};
 ///
-/// /// Refuses Commands over a size, and says how long the others took and how they ended.
+/// /// Refuses large Commands. Prints how long the others took, and how they ended.
 /// struct Audit;
 ///
 /// impl<P: Protocol> Invoker<P> for Audit {
@@ -43,72 +43,72 @@ use crate::transport::Peer;
 /// }
 /// ```
 ///
-/// One that is written for a certain Protocol can look into its Commands: `invocation.command()` is the enum that
-/// [`protocol!`](crate::protocol!) made, `CalculatorCommand::Add(&Add)`.
+/// An Invoker for a certain Protocol can match on its Commands: `invocation.command()` is the enum that
+/// [`protocol!`](crate::protocol!) made, such as `CalculatorCommand::Add(&Add)`.
 ///
-/// A server may have several: `Server::builder(..).invoker(log).invoker(authorise)`. The first is the outermost.
+/// A server may have several: `Server::builder(..).invoker(log).invoker(authorise)`. The first one is the outermost.
 #[doc(alias = "middleware")]
 #[doc(alias = "interceptor")]
 pub trait Invoker<P: Protocol>: Send + Sync + 'static {
-    /// Does what is to be done around one Command.
+    /// Handles one Command.
     ///
     /// # Errors
     ///
-    /// What the Command failed with, or an error of the Invoker's own: it fails the Command. An Invoker that returns
-    /// `Ok` for a Command that was neither answered nor handed over does not save it: the Command fails as one without a
-    /// last Reply.
+    /// What the Command failed with, or an error of the Invoker itself. Either makes the Command fail. A Command also
+    /// fails, as one without a last Reply, if the Invoker returns `Ok` and the Command was neither answered nor handed
+    /// over.
     fn invoke(&self, invocation: impl Invocation<P>) -> impl Future<Output = Result<Ended, Failed>> + Send;
 
-    /// Whether it does nothing but run the Command, whose panics are contained already.
+    /// Whether it only runs the Command, whose panics are contained anyway.
     #[doc(hidden)]
     const IS_DIRECT: bool = false;
 }
 
-/// A Command that has arrived and has not run yet. The library makes it; it cannot be implemented elsewhere.
+/// A Command that has arrived and has not run yet. Only the library implements it.
 pub trait Invocation<P: Protocol>: Send + sealed::Sealed {
-    /// The Command.
+    /// Returns the Command.
     fn command(&self) -> P::CommandRef<'_>;
-    /// Its name and tag.
+    /// Returns its name and tag.
     fn entry(&self) -> &'static Entry;
-    /// Its number on its connection.
+    /// Returns its number on its connection.
     fn seq(&self) -> Seq;
-    /// The connection that it came on, which keeps values for all its Commands.
+    /// Returns the connection that it came on, which keeps values for all its Commands.
     fn connection(&self) -> &Connection;
-    /// When the bytes that completed it were read.
+    /// Returns when its last bytes were read.
     fn received_at(&self) -> Instant;
-    /// How many bytes it took on the wire, seq and tag included.
+    /// Returns its size on the wire in bytes, including seq and tag.
     fn size(&self) -> usize;
-    /// Values for this Command, which finds them at [`Context::extensions`](crate::Context::extensions).
+    /// Returns the values for this Command, which finds them at [`Context::extensions`](crate::Context::extensions).
     fn extensions(&mut self) -> &mut Extensions;
 
     /// Runs the Command on the Receiver, through the Invokers inside this one.
     ///
     /// # Errors
     ///
-    /// What the Command failed with; [`Failed::reason`] tells an error from a panic, which is caught here, and from a
+    /// What the Command failed with. [`Failed::reason`] distinguishes an error, a panic (which is caught here) and a
     /// Command that ended without a last Reply.
     fn run(self) -> impl Future<Output = Result<Ended, Failed>> + Send;
 
-    /// Who sent it.
+    /// Returns who sent it.
     fn peer(&self) -> &Peer {
         self.connection().peer()
     }
 }
 
-/// How a Command ended that did not fail.
+/// How a Command ended, if it did not fail.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Ended {
     /// It has sent its last Reply.
     Replied,
-    /// It has handed its Proxy over ([`Proxy::into_owned`](crate::Proxy::into_owned)). Its last Reply is not known to
-    /// have been sent.
+    /// It has handed its Proxy over ([`Proxy::into_owned`](crate::Proxy::into_owned)). Whether its last Reply has been
+    /// sent is not known.
     HandedOver,
-    /// It is one-way, and done.
+    /// It is one-way, and has run.
     Unanswered,
 }
 
-/// The Invoker of a server that was given none: it runs every Command.
+/// The default Invoker: it runs every Command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Direct;
 
@@ -120,7 +120,7 @@ impl<P: Protocol> Invoker<P> for Direct {
     }
 }
 
-/// Two Invokers, the first one around the second one; made by [`Builder::invoker`](super::Builder::invoker).
+/// Two Invokers, one around the other; from [`Builder::invoker`](super::Builder::invoker).
 #[derive(Clone, Copy, Debug)]
 pub struct Stack<A, B> {
     pub(super) outer: A,
@@ -133,7 +133,7 @@ impl<P: Protocol, A: Invoker<P>, B: Invoker<P>> Invoker<P> for Stack<A, B> {
     }
 }
 
-/// An invocation that passes through another Invoker when it is run.
+/// An invocation that passes through an inner Invoker when it runs.
 struct Through<'a, V, B> {
     invocation: V,
     inner: &'a B,
@@ -180,8 +180,8 @@ impl<P: Protocol, V: Invocation<P>, B: Invoker<P>> Invocation<P> for Through<'_,
     }
 }
 
-/// The same future, whose panics are failures, with `then` after it. Making the future may have panicked already, where
-/// it is not an `async fn`.
+/// Turns the panics of a future into failures, and applies `then` to what it returns. If the future was not made by an
+/// `async fn`, making it may have panicked already.
 pub(super) fn contain<T, Fut, Then>(
     future: std::thread::Result<Fut>,
     then: Then,

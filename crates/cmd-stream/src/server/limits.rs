@@ -1,11 +1,11 @@
-//! What bounds a server, in one value.
+//! The limits of a server, in one value.
 
 use std::time::Duration;
 
 use crate::getters::getters;
 use crate::proto::handshake::ServerInfo;
 
-/// What bounds a [`Server`](crate::Server). Every queue, buffer and wait that a peer can cause is here.
+/// The limits of a [`Server`](crate::Server): one for every queue, buffer and wait that a peer can cause.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,87 +50,88 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// One Command or Reply on the wire, seq and tag included. In bytes; 4 MiB by default, at least 16.
+    /// The size of one Command or Reply on the wire, including seq and tag. In bytes; 4 MiB by default, at least 16.
     ///
-    /// A Command over it closes its connection as soon as its length is known. A Reply over it fails the `send` of
-    /// its Command.
+    /// A larger Command closes its connection as soon as its length is known. A larger Reply makes the `send` of its
+    /// Command fail.
     #[must_use]
     pub fn frame(self, bytes: usize) -> Self {
         Self { frame: bytes.max(16), ..self }
     }
 
-    /// Commands in flight on one connection: read, and not yet ended. 65,536 by default, at least 1.
+    /// The number of Commands in flight on one connection: read, and not yet ended. 65,536 by default, at least 1.
     ///
-    /// When it is reached, the connection is not read until one has ended.
+    /// When it is reached, the connection is not read until a Command has ended.
     #[must_use]
     pub fn in_flight(self, commands: usize) -> Self {
         Self { in_flight: commands.max(1), ..self }
     }
 
-    /// Commands in flight on one connection, in bytes as they stood on the wire. 64 MiB by default, at least 1.
+    /// The size on the wire of all Commands in flight on one connection. In bytes; 64 MiB by default, at least 1.
     ///
-    /// When it is reached, the connection is not read until one has ended.
+    /// When it is reached, the connection is not read until a Command has ended.
     #[must_use]
     pub fn in_flight_bytes(self, bytes: usize) -> Self {
         Self { in_flight_bytes: bytes.max(1), ..self }
     }
 
-    /// Replies of one connection that are encoded and not yet written. In bytes; 1 MiB by default, at least 1.
+    /// The size of the Replies of one connection that are encoded and not yet written. In bytes; 1 MiB by default, at
+    /// least 1.
     ///
-    /// When it is reached, `proxy.send` waits, and the connection is not read. One frame may reach over it.
+    /// When it is reached, `proxy.send` waits, and the connection is not read. One frame may exceed it.
     #[must_use]
     pub fn output(self, bytes: usize) -> Self {
         Self { output: bytes.max(1), ..self }
     }
 
-    /// How long the peer may go without reading any of the output that waits for it. 30 s by default.
+    /// How long the peer may go without reading queued output. 30 s by default.
     ///
-    /// Then the connection is closed.
+    /// After that the connection is closed.
     #[must_use]
     pub fn output_stall(self, time: Duration) -> Self {
         Self { output_stall: time, ..self }
     }
 
-    /// Connections that are served at the same time. 10,000 by default, at least 1.
+    /// The number of connections that are served at the same time. 10,000 by default, at least 1.
     ///
-    /// A further one waits, within [`waiting`](Self::waiting).
+    /// Further connections wait, within [`waiting`](Self::waiting).
     #[must_use]
     pub fn connections(self, connections: usize) -> Self {
         Self { connections: connections.max(1), ..self }
     }
 
-    /// Connections that wait for a place, and for how long. They are sent nothing until they have one. 128 and 5 s by
-    /// default.
+    /// The number of connections that wait for a place, and for how long. 128 and 5 s by default. They are sent nothing
+    /// until they have a place.
     ///
-    /// One more than that, or one that has waited for that long, is closed and counted
+    /// A connection beyond the number, or one that has waited for that long, is closed and counted
     /// ([`Counters::refused`](super::Counters::refused)).
     #[must_use]
     pub fn waiting(self, connections: usize, time: Duration) -> Self {
         Self { waiting: connections, waiting_time: time, ..self }
     }
 
-    /// Within what time a new connection is established: the transport's own handshake, if it has one, and the sending of the
+    /// The time for establishing a connection: for the transport's own handshake, if it has one, and for sending the
     /// ServerInfo. 10 s by default.
     ///
-    /// Then the connection is closed, and counted ([`Counters::handshake_timeouts`](super::Counters::handshake_timeouts)).
+    /// After that the connection is closed and counted ([`Counters::handshake_timeouts`](super::Counters::handshake_timeouts)).
     #[must_use]
     pub fn handshake(self, time: Duration) -> Self {
         Self { handshake: time, ..self }
     }
 
-    /// Within what time a Command that has begun to arrive is there whole. 30 s by default. Time in which the server
-    /// itself does not read, because another limit is reached, does not count.
+    /// The time in which a Command that has begun to arrive must be complete. 30 s by default. While the server itself
+    /// does not read, because another limit is reached, the time does not count.
     ///
-    /// Then the connection is closed.
+    /// After that the connection is closed.
     #[must_use]
     pub fn frame_time(self, time: Duration) -> Self {
         Self { frame_time: time, ..self }
     }
 
-    /// Within what time a further Command or ping is there whole, idle time included: the *receive duration* of the Go
-    /// library. Off by default. Time in which the server itself does not read does not count.
+    /// The time in which the next Command or ping must be complete, including idle time: the *receive duration* of the Go
+    /// library. Off by default. While the server itself does not read, the time does not count.
     ///
-    /// Then the connection is closed.
+    /// After that the connection is closed.
     #[must_use]
     pub fn idle(self, time: impl Into<Option<Duration>>) -> Self {
         Self { idle: time.into(), ..self }
@@ -138,13 +139,13 @@ impl Limits {
 
     /// How long a graceful shutdown waits for Commands to end. 30 s by default.
     ///
-    /// Then what is left is cut, and `serve` says how much that was.
+    /// After that the rest is cut, and `serve` returns how much that was.
     #[must_use]
     pub fn drain(self, time: Duration) -> Self {
         Self { drain: time, ..self }
     }
 
-    /// A ServerInfo has at most 1024 bytes; the wire fixes this one.
+    /// The largest ServerInfo, in bytes: 1024. The wire fixes it.
     pub const SERVER_INFO: usize = ServerInfo::MAX_LEN;
 }
 

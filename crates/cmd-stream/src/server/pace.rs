@@ -1,17 +1,19 @@
 //! Which types of Commands may be polled where they were decoded: those that have proved to be quick. Knows no tasks
 //! and no Commands; it is told how long they took.
 //!
-//! A type starts in tasks of its own. There each poll is timed, and each Command that ends at its first poll, which was
-//! short, pays one off what the type owes; without debt it is polled in place. There single polls are not timed, as
-//! looking at the clock costs 3 % of a quick Command, but groups of them are. Whatever is long makes debt in proportion:
-//! a thread that loses its processor for some milliseconds costs some hundred Commands a task each, while a type that
-//! now and then computes for long does not come back.
+//! A type of Commands starts with a debt, and its Commands get tasks of their own. There each poll is timed. Each Command
+//! that ends at its first poll, if that was short, pays off one unit. A type without debt is polled in place. Single polls
+//! are not timed there, as looking at the clock costs 3 % of a quick Command, but groups of them are.
+//!
+//! Whatever is long adds debt in proportion to its time. So a thread that loses its processor for some milliseconds
+//! sends a few hundred Commands back to tasks of their own, while a type that computes for long now and then does not
+//! return.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Whether a group of so many polls in place was long. One or two polls may take 100 µs: that is what decoding them, and
-/// what else a busy machine does, may take besides.
+/// Whether a group of so many polls in place was long. One or two polls may take 100 µs, because decoding them, and
+/// whatever else a busy machine does, is timed as well.
 pub(crate) fn is_long(polls: u32, time: Duration) -> bool {
     time > (SHORT * polls).clamp(2 * SHORT, GROUP_SHORT)
 }
@@ -19,7 +21,7 @@ pub(crate) fn is_long(polls: u32, time: Duration) -> bool {
 /// What a server knows of a type of Commands. The number is approximate where connections race.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    /// Quick Commands that are to be seen before the type is polled in place.
+    /// How many quick Commands must be seen before the type is polled in place.
     debt: AtomicU32,
 }
 
@@ -47,7 +49,7 @@ impl Pace {
         }
     }
 
-    /// Books that it, or a group that it was in, was long.
+    /// Books that a poll, or the group that it was in, was long.
     pub(crate) fn was_long(&self, time: Duration) {
         let more = u32::try_from(time.as_micros() / DEBT_UNIT.as_micros()).unwrap_or(DEBT_MOST);
         let debt = self.debt.load(Relaxed).saturating_add(more);
@@ -68,14 +70,14 @@ const SHORT: Duration = Duration::from_micros(50);
 const GROUP_SHORT: Duration = Duration::from_micros(500);
 /// How many polls in place share a look at the clock.
 pub(crate) const GROUP: u32 = 16;
-/// What a type owes at first.
+/// The debt of a new type.
 const DEBT_FIRST: u32 = 64;
-/// What a type owes at most, so that one that has become quick comes back.
+/// The largest debt, so that a type that has become quick can return.
 const DEBT_MOST: u32 = 65_536;
-/// For each of these, something long costs one quick Command. So a type of which one in a hundred takes 5 ms or more is
-/// not polled in place, while a thread that loses its processor for a moment costs little.
+/// Something long costs one quick Command for each of these. So if one Command in a hundred takes 5 ms or more, the type
+/// is not polled in place, while a thread that loses its processor for a moment costs little.
 const DEBT_UNIT: Duration = Duration::from_micros(50);
-/// A type of which more than one in this many stays pending after a poll in place gains nothing there.
+/// If more than one Command in this many stays pending after a poll in place, the type gains nothing there.
 const PENDING_SHARE: u32 = 5;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a Command holds while it runs, or hands over: its way to send Replies.
+//! Proxies: through them a Command sends its Replies while it runs, or after it has handed them over.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -15,7 +15,7 @@ use super::polling::Undisturbed;
 use crate::proto::frame::Seq;
 use crate::protocol::Failed;
 
-/// Through which a Command sends its Replies of type `R`.
+/// Sends the Replies of a Command, of type `R`, and tells it about itself, its connection and its server.
 pub struct Proxy<'a, R> {
     link: &'a dyn RunningLink<R>,
     extensions: &'a Extensions,
@@ -28,10 +28,10 @@ impl<'a, R> Proxy<'a, R> {
 
     /// Sends a Reply. Replies of one Command arrive in the order in which they were sent.
     ///
-    /// It is done when the Reply is in the connection's output, which is written together with the Replies of other
-    /// Commands; it waits while that output is over its limit ([`Limits::output`](super::Limits::output)).
+    /// It returns when the Reply is in the connection's output, which is written together with the Replies of other
+    /// Commands. It waits while that output is over its limit ([`Limits::output`](super::Limits::output)).
     ///
-    /// A one-way Command sends `()`, or nothing at all: nothing goes out.
+    /// A one-way Command may send `()`. Nothing goes out.
     ///
     /// # Errors
     ///
@@ -42,12 +42,12 @@ impl<'a, R> Proxy<'a, R> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is done, it may or may not have sent the Reply, but never a part of it.
+    /// If it is dropped before it returns, the Reply may or may not have been sent, but never a part of it.
     pub async fn send(&self, reply: impl IntoReply<R>) -> Result<(), Failed> {
         send(self.link, reply.into()).await
     }
 
-    /// Sends the last thing that the Command does. It ends then, so it need not let others run.
+    /// Sends the only Reply of a Command that then ends. So it need not let others run.
     pub(super) async fn send_and_end(&self, reply: R) -> Result<(), Failed> {
         match self.link.send(reply)? {
             Sent::Done => Ok(()),
@@ -55,7 +55,7 @@ impl<'a, R> Proxy<'a, R> {
         }
     }
 
-    /// Waits until there is room in the connection's output, so that a large Reply is not made before it can be sent.
+    /// Waits until there is room in the connection's output, so that a large Reply need not be made before it can be sent.
     ///
     /// ```
     /// # use cmd_stream::{Failed, Proxy};
@@ -67,7 +67,7 @@ impl<'a, R> Proxy<'a, R> {
     /// }
     /// ```
     ///
-    /// Other Commands may take the room before the Reply is there; then `send` waits.
+    /// Other Commands may use up the room before the Reply is sent. Then `send` waits.
     ///
     /// # Errors
     ///
@@ -80,8 +80,10 @@ impl<'a, R> Proxy<'a, R> {
         ready(self.link).await
     }
 
-    /// The same Proxy for a task that outlives [`execute`](crate::Execute::execute). The Command stays in flight, for the
-    /// limits and for a graceful shutdown, until the last clone of the owned Proxy is dropped.
+    /// Hands the Proxy over to a task that outlives [`execute`](crate::Execute::execute).
+    ///
+    /// The Command stays in flight, for the limits and for a graceful shutdown, until the last clone of the owned Proxy is
+    /// dropped.
     ///
     /// ```
     /// # use cmd_stream::{Command, Execute, Failed, Proxy, protocol::kind::Plain};
@@ -101,32 +103,32 @@ impl<'a, R> Proxy<'a, R> {
     /// }
     /// ```
     ///
-    /// What the Invoker has put into [`extensions`](Context::extensions) stays with `execute`; take what is needed before.
+    /// The [`extensions`](Context::extensions) of the Command stay with `execute`. Copy what is needed before.
     pub fn into_owned(self) -> OwnedProxy<R> {
         OwnedProxy { link: self.link.hand_over() }
     }
 
-    /// What is known of the Command and its connection.
+    /// Returns what is known about the Command and its connection.
     pub fn context(&self) -> Context<'a> {
         Context::new(self.link, self.extensions)
     }
 
-    /// Resolves when the connection is gone; see [`Context::closed`].
+    /// Waits until the connection is gone; see [`Context::closed`].
     #[doc(alias = "cancel")]
     pub async fn closed(&self) {
         self.context().closed().await;
     }
 
-    /// Resolves when the server begins to shut down; see [`Context::going_away`].
+    /// Waits until the server begins to shut down; see [`Context::going_away`].
     pub async fn going_away(&self) {
         self.context().going_away().await;
     }
 }
 
-/// A [`Proxy`] that outlives [`execute`](crate::Execute::execute); made by [`Proxy::into_owned`]. It can be cloned.
+/// A [`Proxy`] that outlives [`execute`](crate::Execute::execute); from [`Proxy::into_owned`]. It can be cloned.
 ///
-/// When `execute` has ended and the last clone is dropped without a last Reply, the Command fails: with the reason
-/// [`NoLastReply`](crate::protocol::FailedReason::NoLastReply), or with what [`fail`](Self::fail) was given.
+/// If the last clone is dropped after `execute` has ended, and no last Reply was sent, the Command fails with the reason
+/// [`NoLastReply`](crate::protocol::FailedReason::NoLastReply).
 #[must_use = "a Command whose owned Proxy is dropped without a last Reply fails"]
 pub struct OwnedProxy<R> {
     link: Arc<dyn HandedLink<R>>,
@@ -149,14 +151,15 @@ impl<R> OwnedProxy<R> {
     /// Sends a Reply from code that may block its thread, such as that of
     /// [`spawn_blocking`](tokio::task::spawn_blocking). The thread sleeps while the connection's output is over its limit.
     ///
-    /// Called by `execute` itself, in tokio's `block_in_place`, it may run on the very thread that writes that output.
-    /// There it does not wait, and the output grows over its limit.
+    /// If `execute` itself calls it, in tokio's `block_in_place`, this may be the very thread that writes that output.
+    /// Then it does not wait, and the output exceeds its limit.
     ///
     /// # Errors
     ///
     /// Those of [`Proxy::send`].
     pub fn send_blocking(&self, reply: impl IntoReply<R>) -> Result<(), Failed> {
-        // Whoever calls it may be in the middle of another Command, which must not put off the wake-ups of this one.
+        // The caller may be in the middle of another Command, which must not put off the wake-ups for this one: this
+        // thread may be about to sleep until the output has been written.
         let undisturbed = Undisturbed::enter();
         if undisturbed.was_in_place() {
             return self.link.send_over(reply.into());
@@ -176,27 +179,27 @@ impl<R> OwnedProxy<R> {
         ready(&*self.link).await
     }
 
-    /// Fails the Command, as if `execute` had returned the error. It does nothing if the last Reply has been sent.
+    /// Makes the Command fail, as if `execute` had returned the error. It does nothing if the last Reply has been sent.
     pub fn fail(self, error: impl Into<Failed>) {
         self.link.fail(error.into());
     }
 
-    /// The Command's number on its connection.
+    /// Returns the Command's number on its connection.
     pub fn seq(&self) -> Seq {
         self.link.arrival().seq
     }
 
-    /// The connection that the Command came on.
+    /// Returns the connection that the Command came on.
     pub fn connection(&self) -> &Connection {
         &self.link.line().connection
     }
 
-    /// Resolves when the connection is gone; see [`Context::closed`].
+    /// Waits until the connection is gone; see [`Context::closed`].
     pub async fn closed(&self) {
         self.connection().closed().await;
     }
 
-    /// Resolves when the server begins to shut down; see [`Context::going_away`].
+    /// Waits until the server begins to shut down; see [`Context::going_away`].
     pub async fn going_away(&self) {
         self.link.line().control.draining().await;
     }
@@ -217,7 +220,7 @@ async fn ready(link: &(impl Link + ?Sized)) -> Result<(), Failed> {
     poll_fn(|cx| link.poll_ready(&mut turn, cx)).await
 }
 
-/// Waits for a future on this thread.
+/// Blocks this thread until a future is ready.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unparks(std::thread::Thread);
     impl task::Wake for Unparks {
@@ -231,11 +234,11 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         if let task::Poll::Ready(done) = future.as_mut().poll(&mut task::Context::from_waker(&waker)) {
             return done;
         }
-        std::thread::park(); // returns at once if it was woken before
+        std::thread::park(); // returns at once if the waker was used since the poll
     }
 }
 
-/// What a Command that is answered with `R` may send: an `R`, or anything that is `Into<R>`, such as a variant of an
+/// What a Command may send if it is answered with `R`: an `R`, or anything that is `Into<R>`, such as a variant of an
 /// enum of Replies. There is nothing to implement.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what this Command is answered with: `{R}`",
