@@ -1,7 +1,6 @@
 //! The client's side: [`Client`], one multiplexed connection, and the calls that are made on it.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::timeout;
@@ -14,6 +13,7 @@ use crate::proto::frame::Seq;
 use crate::proto::handshake::ServerInfo;
 use crate::protocol::kind::{HasNoReply, HasReply};
 use crate::protocol::{ClientProtocol, CommandOf, Protocol};
+use crate::sync::Arc;
 use crate::transport::{Address, Connect, Io, Peer, Tcp};
 
 mod call;

@@ -119,6 +119,7 @@ pub mod proto;
 pub mod protocol;
 pub mod sender;
 pub mod server;
+mod sync;
 pub mod testing;
 pub mod transport;
 

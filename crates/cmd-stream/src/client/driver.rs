@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::{Instant, timeout};
@@ -17,6 +16,7 @@ use crate::format::Format;
 use crate::proto::decode::Decoded;
 use crate::proto::frame::{Frame, FrameReader, Seq};
 use crate::protocol::{ClientProtocol, Protocol};
+use crate::sync::Arc;
 use crate::transport::Io;
 
 /// Moves the bytes of one connection.

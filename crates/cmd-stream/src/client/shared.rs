@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use tokio::sync::Notify;
@@ -16,6 +15,7 @@ use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::frame::Seq;
 use crate::proto::pending::Pending;
 use crate::protocol::Protocol;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::transport::Peer;
 
 /// What the callers and the task of one connection share.

@@ -1,0 +1,29 @@
+//! The locks and atomics of the library. They are those of `std`, except in a model: there they are loom's, and loom runs
+//! the code between them in every order that threads can run it in.
+//!
+//! A model is a unit test below `cfg(cmd_stream_model)`. The name is our own, because `cfg(loom)` would also change tokio.
+//! Models run with:
+//!
+//! ```sh
+//! RUSTFLAGS="--cfg cmd_stream_model" cargo test -p cmd-stream --lib model
+//! ```
+//!
+//! What loom does not have stays that of `std`:
+//!
+//! - `Arc` and `Weak`: loom has no `Weak`, and its `Arc` holds no `dyn` type and makes no `Waker`. So a model does not
+//!   permute reference counts.
+//! - `OnceLock`, which loom lacks. `PoisonError`, which loom's locks use too.
+//! - Whatever stands in a `static`: loom's types cannot, because each run of a model makes its own. Such code names
+//!   `std::sync`.
+
+#![allow(
+    unused_imports,
+    reason = "what code between threads needs is here, whether something uses it yet or not"
+)]
+
+pub(crate) use std::sync::{Arc, OnceLock, PoisonError, Weak};
+#[cfg(not(all(test, cmd_stream_model)))]
+pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
+
+#[cfg(all(test, cmd_stream_model))]
+pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
