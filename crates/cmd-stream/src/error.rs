@@ -133,7 +133,7 @@ impl Error {
 
     /// Marks the error as that of a call whose Command may have reached the server.
     #[must_use]
-    pub fn sent(self) -> Self {
+    pub fn into_sent(self) -> Self {
         Self { was_sent: true, ..self }
     }
 
@@ -242,7 +242,7 @@ impl<F: StdError + Send + Sync + 'static> From<CallError<F>> for Error {
     fn from(error: CallError<F>) -> Self {
         match error {
             CallError::Failed(failure) => {
-                Self::with_source(ErrorKind::Remote, Origin::Remote, String::new(), failure).sent()
+                Self::with_source(ErrorKind::Remote, Origin::Remote, String::new(), failure).into_sent()
             }
             CallError::Other(error) => error,
         }

@@ -126,7 +126,7 @@ where
     C::Reply::from_reply(reply).map_err(|_| {
         // The connection's task has refused all others.
         Error::new(ErrorKind::Protocol, Origin::Remote, "reply of a type that the command does not declare")
-            .sent()
+            .into_sent()
             .into()
     })
 }
@@ -215,7 +215,7 @@ where
         Poll::Ready(match reply {
             Ok(reply) => unwrap_reply::<P, C>(reply),
             Err(failure) => Err(CallError::Other(failure.unwrap_or_else(|| {
-                Error::new(ErrorKind::Closed, Origin::Local, "the call was forgotten").sent()
+                Error::new(ErrorKind::Closed, Origin::Local, "the call was forgotten").into_sent()
             }))),
         })
     }
@@ -392,7 +392,7 @@ where
                 (None, QueueState::Overflowed, _) => {
                     let message =
                         format!("over {limit} replies wait in the stream (`Limits::stream_replies`)");
-                    (Some(Err(Error::new(ErrorKind::Limit, Origin::Local, message).sent())), None)
+                    (Some(Err(Error::new(ErrorKind::Limit, Origin::Local, message).into_sent())), None)
                 }
                 (None, _, Some(error)) => (Some(Err(error)), None),
                 (None, _, None) => {

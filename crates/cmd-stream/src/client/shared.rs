@@ -89,7 +89,7 @@ impl<R> State<R> {
     /// Why a call that waits fails, if the connection has ended.
     pub(super) fn failure(&self, seq: Seq) -> Option<Error> {
         let error = self.closed.clone()?;
-        Some(if seq < self.written_before { error.sent() } else { error })
+        Some(if seq < self.written_before { error.into_sent() } else { error })
     }
 
     /// Takes a caller out, and lets the connection be read again if it stood in its way.
