@@ -19,13 +19,13 @@ use crate::transport::{Address, Connect, Io, Peer, Tcp};
 mod call;
 mod driver;
 mod limits;
-mod shared;
+mod table;
 
 pub use call::{Call, OpenStream, Post, ReplyStream};
 pub use limits::{Limits, Overflow};
 
 use driver::Driver;
-use shared::Shared;
+use table::Table;
 
 /// A client of the Protocol `P` in the Format `F`, on one connection that all its callers share.
 ///
@@ -81,13 +81,20 @@ pub struct Client<P: Protocol, F> {
     handle: Arc<ClosesWhenDropped<P, F>>,
 }
 
+/// What the callers and the task of one connection share: the table, and what knows the types of the Protocol.
+struct Shared<P: Protocol, F> {
+    format: F,
+    on_unexpected: Option<OnUnexpected<P::Reply>>,
+    table: Table<P::Reply>,
+}
+
 struct ClosesWhenDropped<P: Protocol, F> {
     shared: Arc<Shared<P, F>>,
 }
 
 impl<P: Protocol, F> Drop for ClosesWhenDropped<P, F> {
     fn drop(&mut self) {
-        self.shared.close("the client was dropped");
+        self.shared.table.close("the client was dropped");
     }
 }
 
@@ -191,10 +198,14 @@ impl<P: Protocol, F> Client<P, F> {
         &self.handle.shared
     }
 
+    fn table(&self) -> &Table<P::Reply> {
+        &self.shared().table
+    }
+
     /// Closes the connection now, and returns at once. All pending calls fail with
     /// [`ErrorKind::Closed`], and so does every later one. Commands that are not written yet are not sent.
     pub fn close(&self) {
-        self.shared().close("the client was closed");
+        self.table().close("the client was closed");
     }
 
     /// Waits until the connection has ended, and says why.
@@ -203,19 +214,18 @@ impl<P: Protocol, F> Client<P, F> {
     ///
     /// It may be dropped and called again.
     pub async fn closed(&self) -> Error {
-        self.shared().closed().await
+        self.table().closed().await
     }
 
     /// Who is at the other end; nobody when the connection has ended.
     pub fn peer(&self) -> Option<Peer> {
-        let shared = self.shared();
-        let is_closed = shared.lock().closed.is_some();
-        (!is_closed).then(|| shared.peer.clone())
+        let table = self.table();
+        (!table.is_closed()).then(|| table.peer.clone())
     }
 
     /// How many calls have a seq: those that wait for a Reply or have not taken it yet, and open streams.
     pub fn in_flight(&self) -> usize {
-        self.shared().lock().pending.len()
+        self.table().in_flight()
     }
 }
 
@@ -345,7 +355,8 @@ where
         tracing::debug!(%peer, protocol = P::NAME, format = F::NAME, "connected");
         let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
         let span = tracing::debug_span!("client", %peer, id);
-        let shared = Arc::new(Shared::new(self.format, self.limits, self.on_unexpected, peer));
+        let table = Table::new(self.limits, peer);
+        let shared = Arc::new(Shared { format: self.format, on_unexpected: self.on_unexpected, table });
         let driver = Driver::new(Arc::clone(&shared), io, inbox);
         tokio::spawn(tracing::Instrument::instrument(driver.run(), span));
         Ok(Client { handle: Arc::new(ClosesWhenDropped { shared }) })

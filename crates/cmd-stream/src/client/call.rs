@@ -1,23 +1,21 @@
 //! A call: a Command on its way out, and whoever waits for its Replies. Dropping it forgets the Command.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use super::Client;
-use super::shared::{Queue, QueueState, Shared, Waiter};
+use super::table::Expects;
+use super::{Client, Shared};
 use crate::connection::outbox::Scratch;
 use crate::error::{CallError, Error, ErrorKind, Origin};
 use crate::format::{Encode, Format};
 use crate::proto::frame::Seq;
-use crate::protocol::kind::Kind;
 use crate::protocol::{ClientProtocol, Command, CommandOf, Protocol, ReplyOf};
 
 /// How far a call has come.
@@ -58,12 +56,12 @@ where
     }
 }
 
-/// Encodes the Command, then puts it into the output and a waiter into the table, once there is room.
+/// Encodes the Command at the first poll, then sends it once there is room in the output.
 fn poll_send<P, F, C>(
     shared: &Shared<P, F>,
     stage: &mut Stage<C>,
     cx: &Context<'_>,
-    waiter: impl FnOnce(Waker) -> Waiter<P::Reply>,
+    expects: Expects<P::Reply>,
 ) -> Poll<Result<Seq, Error>>
 where
     P: Protocol,
@@ -84,33 +82,22 @@ where
         }
         Stage::Sent(_) | Stage::Done => panic!("a call was polled after it was done"),
     };
-    let mut state = shared.lock();
-    if let Some(error) = state.closed.clone() {
-        return Poll::Ready(Err(error));
+    let sent = shared.table.poll_send(&mut bytes, &mut turn, expects, cx);
+    match &sent {
+        Poll::Pending => stage.advance(Stage::Encoded(Box::new((bytes, turn)))),
+        Poll::Ready(Ok(seq)) => stage.advance(Stage::Sent(*seq)),
+        Poll::Ready(Err(_)) => {}
     }
-    let seq = state.pending.next_seq();
-    let (len, limit) = (seq.wire_len() + bytes.len(), shared.limits.frame);
-    if len > limit {
-        let message = format!("command of {len} bytes is over the limit of {limit} (`Limits::frame`)");
-        return Poll::Ready(Err(Error::new(ErrorKind::Limit, Origin::Local, message)));
-    }
-    if state.outbox.is_full() {
-        state.outbox.wait_for_room(cx.waker(), &mut turn);
-        stage.advance(Stage::Encoded(Box::new((bytes, turn))));
-        return Poll::Pending;
-    }
-    state.pending.insert(waiter(cx.waker().clone()));
-    if C::Kind::ONE_WAY {
-        state.posted.push(seq);
-    }
-    state.outbox.append(|out| seq.encode(out), &mut bytes);
-    let task = state.task.take();
-    drop(state);
-    if let Some(task) = task {
-        task.wake();
-    }
-    stage.advance(Stage::Sent(seq));
-    Poll::Ready(Ok(seq))
+    sent
+}
+
+/// Whether a Reply answers the Command: it is of a type that the Command declares, or the Protocol's failure.
+fn accepts<P, C>(reply: &P::Reply) -> bool
+where
+    P: Protocol,
+    C: CommandOf<P>,
+{
+    <C::Reply as ReplyOf<P>>::includes(reply) || P::is_failure(reply)
 }
 
 /// Takes a Reply out of the Protocol's enum.
@@ -124,19 +111,11 @@ where
         Err(reply) => reply,
     };
     C::Reply::from_reply(reply).map_err(|_| {
-        // The connection's task has refused all others.
+        // The table has refused all others.
         Error::new(ErrorKind::Protocol, Origin::Remote, "reply of a type that the command does not declare")
             .into_sent()
             .into()
     })
-}
-
-fn forget<P: Protocol, F>(shared: &Shared<P, F>, seq: Seq) {
-    let (waiter, task) = shared.lock().remove(seq);
-    if let Some(task) = task {
-        task.wake();
-    }
-    drop(waiter); // Replies in it are the user's, so their destructors run without the lock
 }
 
 /// A call for one Reply; made by [`Client::send`]. It is a future: polled first, it sends the Command.
@@ -186,45 +165,21 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let Stage::Sent(seq) = this.stage else {
-            let accepts = <C::Reply as ReplyOf<P>>::includes;
-            return match poll_send(this.shared, &mut this.stage, cx, |waker| Waiter::One { accepts, waker }) {
+            return match poll_send(this.shared, &mut this.stage, cx, Expects::Reply(accepts::<P, C>)) {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
                 Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
             };
         };
-        let reply = {
-            let mut state = this.shared.lock();
-            let failure = state.failure(seq);
-            match state.pending.get_mut(seq) {
-                Some(Waiter::One { waker, .. }) if failure.is_none() => {
-                    waker.clone_from(cx.waker());
-                    return Poll::Pending;
-                }
-                Some(Waiter::Arrived(_)) => match state.pending.remove(seq) {
-                    Some(Waiter::Arrived(reply)) => Some(reply),
-                    _ => None,
-                },
-                _ => {
-                    state.pending.remove(seq);
-                    None
-                }
-            }
-            .ok_or(failure)
-        };
-        this.stage.advance(Stage::Done);
-        Poll::Ready(match reply {
-            Ok(reply) => unwrap_reply::<P, C>(reply),
-            Err(failure) => Err(CallError::Other(failure.unwrap_or_else(|| {
-                Error::new(ErrorKind::Closed, Origin::Local, "the call was forgotten").into_sent()
-            }))),
-        })
+        let reply = ready!(this.shared.table.poll_reply(seq, cx));
+        this.stage.advance(Stage::Done); // the call is out of the table
+        Poll::Ready(reply.map_err(CallError::Other).and_then(unwrap_reply::<P, C>))
     }
 }
 
 impl<P: Protocol, F, C> Drop for Call<'_, P, F, C> {
     fn drop(&mut self) {
         if let Stage::Sent(seq) = self.stage {
-            forget(self.shared, seq);
+            self.shared.table.forget(seq);
         }
     }
 }
@@ -255,36 +210,21 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let Stage::Sent(seq) = this.stage else {
-            return match poll_send(this.shared, &mut this.stage, cx, Waiter::Posted) {
+            return match poll_send(this.shared, &mut this.stage, cx, Expects::Nothing) {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
             };
         };
-        let mut state = this.shared.lock();
-        let failure = state.failure(seq);
-        match (state.pending.get_mut(seq), failure) {
-            (Some(Waiter::Posted(waker)), None) => {
-                waker.clone_from(cx.waker());
-                Poll::Pending
-            }
-            (Some(_), Some(error)) => {
-                state.pending.remove(seq);
-                this.stage.advance(Stage::Done);
-                Poll::Ready(Err(error))
-            }
-            // Whoever wrote it took it out.
-            _ => {
-                this.stage.advance(Stage::Done);
-                Poll::Ready(Ok(()))
-            }
-        }
+        let written = ready!(this.shared.table.poll_written(seq, cx));
+        this.stage.advance(Stage::Done); // the call is out of the table
+        Poll::Ready(written)
     }
 }
 
 impl<P: Protocol, F, C> Drop for Post<'_, P, F, C> {
     fn drop(&mut self) {
         if let Stage::Sent(seq) = self.stage {
-            forget(self.shared, seq);
+            self.shared.table.forget(seq);
         }
     }
 }
@@ -314,15 +254,8 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let queue = |_| {
-            Waiter::Many(Box::new(Queue {
-                accepts: <C::Reply as ReplyOf<P>>::includes,
-                replies: VecDeque::new(),
-                waker: None,
-                state: QueueState::Open,
-            }))
-        };
-        let seq = std::task::ready!(poll_send(this.client.shared(), &mut this.stage, cx, queue))?;
+        let expects = Expects::Stream(accepts::<P, C>);
+        let seq = ready!(poll_send(this.client.shared(), &mut this.stage, cx, expects))?;
         this.stage.advance(Stage::Done); // from here on the stream forgets the Command
         Poll::Ready(Ok(ReplyStream { client: this.client.clone(), seq: Some(seq), command: PhantomData }))
     }
@@ -376,38 +309,12 @@ where
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let Some(seq) = this.seq else { return Poll::Ready(None) };
-        let shared = this.client.shared();
-        let (next, task) = {
-            let mut state = shared.lock();
-            let failure = state.failure(seq);
-            let limit = shared.limits.stream_replies;
-            let Some(Waiter::Many(queue)) = state.pending.get_mut(seq) else { return Poll::Ready(None) };
-            match (queue.replies.pop_front(), queue.state, failure) {
-                (Some(reply), QueueState::Pausing, _) if queue.replies.len() < limit => {
-                    queue.state = QueueState::Open;
-                    (Some(Ok(reply)), state.resume())
-                }
-                (Some(reply), _, _) => (Some(Ok(reply)), None),
-                (None, QueueState::Ended, _) => (None, None),
-                (None, QueueState::Overflowed, _) => {
-                    let message =
-                        format!("over {limit} replies wait in the stream (`Limits::stream_replies`)");
-                    (Some(Err(Error::new(ErrorKind::Limit, Origin::Local, message).into_sent())), None)
-                }
-                (None, _, Some(error)) => (Some(Err(error)), None),
-                (None, _, None) => {
-                    queue.waker = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
-            }
-        };
-        if let Some(task) = task {
-            task.wake();
-        }
+        let table = this.client.table();
+        let next = ready!(table.poll_next(seq, cx));
         let item = next.map(|reply| reply.map_err(CallError::Other).and_then(unwrap_reply::<P, C>));
         if !matches!(item, Some(Ok(_))) {
+            table.forget(seq);
             this.seq = None;
-            forget(shared, seq);
         }
         Poll::Ready(item)
     }
@@ -416,7 +323,7 @@ where
 impl<P: Protocol, F, C> Drop for ReplyStream<P, F, C> {
     fn drop(&mut self) {
         if let Some(seq) = self.seq {
-            forget(self.client.shared(), seq);
+            self.client.table().forget(seq);
         }
     }
 }

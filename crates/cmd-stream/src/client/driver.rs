@@ -2,14 +2,14 @@
 //! send next, write once. While a write is blocked it goes on reading, or two busy ends could block each other.
 
 use std::future::poll_fn;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::{Instant, timeout};
 
-use super::shared::{Arrived, Shared};
+use super::Shared;
+use super::table::{Arrived, Batch};
 use crate::connection::{Deadlines, GOODBYE, Inbox, ROUNDS, SHRINK_AFTER, Timer, Timers, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
@@ -47,7 +47,7 @@ where
         Self {
             io,
             inbox,
-            reader: FrameReader::new(shared.limits.frame),
+            reader: FrameReader::new(shared.table.limits.frame),
             writer: Writer::default(),
             timers: Timers::default(),
             paused: false,
@@ -70,7 +70,7 @@ where
             Err(reason) => Poll::Ready(reason),
         })
         .await;
-        self.shared.fail(reason);
+        self.shared.table.fail(reason);
         // Whether the goodbye arrives is of no interest, only that it does not last.
         let goodbye = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx));
         let _ = timeout(GOODBYE, goodbye).await;
@@ -93,9 +93,7 @@ where
     /// Reads once. Whether there may be more to do.
     fn take_in(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
         if self.paused {
-            let mut state = self.shared.lock();
-            if state.full_streams > 0 {
-                state.task = Some(cx.waker().clone());
+            if !self.shared.table.may_read(cx) {
                 return Ok(false);
             }
             self.paused = false;
@@ -122,7 +120,7 @@ where
             Ok(decoded) => decoded,
             Err(payload) => Err(Error::panic("decoding a reply", &*payload)),
         };
-        let completed = self.shared.complete(&mut self.arrived, &mut self.wakers, &mut self.unexpected);
+        let completed = self.shared.table.complete(&mut self.arrived, &mut self.wakers, &mut self.unexpected);
         if !self.wakers.is_empty() {
             self.yielded = false;
             self.wakers.drain(..).for_each(Waker::wake);
@@ -176,60 +174,17 @@ where
     fn give_out(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
         loop {
             if self.writer.is_idle() {
-                match self.next_batch(cx)? {
+                match self.shared.table.next_batch(&mut self.writer, &mut self.yielded, cx)? {
                     Batch::Taken => {}
                     Batch::Nothing => return Ok(false),
                     Batch::Later => return Ok(true),
                 }
             }
             if self.writer.poll(&mut self.io, cx)?.is_pending() {
-                self.settle(cx)?;
+                self.shared.table.book_unwritten(self.writer.left(), cx)?;
                 return Ok(false);
             }
         }
-    }
-
-    /// Takes what is to be written next.
-    fn next_batch(&mut self, cx: &Context<'_>) -> Result<Batch, Error> {
-        let mut state = self.shared.lock();
-        if let Some(reason) = &state.closed {
-            return Err(reason.clone());
-        }
-        let mut waiting = state.outbox.settle(0);
-        state.written(&mut waiting);
-        let batch = if state.outbox.is_empty() {
-            state.task = Some(cx.waker().clone());
-            Batch::Nothing
-        } else if self.yielded || state.pending.len() <= 1 {
-            // With one call in flight there is nobody else who could add to the output.
-            self.writer.load(&mut state.outbox);
-            state.written_before = state.pending.next_seq();
-            let state = &mut *state;
-            mem::swap(&mut state.posting, &mut state.posted); // the one that was written is empty
-            self.yielded = false;
-            Batch::Taken
-        } else {
-            self.yielded = true;
-            cx.waker().wake_by_ref();
-            Batch::Later
-        };
-        drop(state);
-        waiting.into_iter().for_each(Waker::wake);
-        Ok(batch)
-    }
-
-    /// Books a write that the server did not take whole.
-    fn settle(&self, cx: &Context<'_>) -> Result<(), Error> {
-        let waiting = {
-            let mut state = self.shared.lock();
-            if let Some(reason) = &state.closed {
-                return Err(reason.clone());
-            }
-            state.task = Some(cx.waker().clone());
-            state.outbox.settle(self.writer.left())
-        };
-        waiting.into_iter().for_each(Waker::wake);
-        Ok(())
     }
 
     /// Nothing can be done now: waits for the timers.
@@ -250,7 +205,7 @@ where
     }
 
     fn deadlines(&self) -> Deadlines {
-        let limits = &self.shared.limits;
+        let limits = &self.shared.table.limits;
         let mut deadlines = Deadlines::default();
         deadlines.set(Timer::Stall, self.writer.stalled_since(), limits.output_stall);
         deadlines.set(Timer::Frame, self.frame_began.filter(|_| !self.paused), limits.frame_time);
@@ -259,18 +214,11 @@ where
     }
 }
 
-/// What is to be written next.
-enum Batch {
-    Taken,
-    Nothing,
-    /// The callers have their turn first.
-    Later,
-}
-
+/// Ends the connection if its task is dropped before the connection has ended.
 struct FailsWhenDropped<P: Protocol, F>(Arc<Shared<P, F>>);
 
 impl<P: Protocol, F> Drop for FailsWhenDropped<P, F> {
     fn drop(&mut self) {
-        self.0.close("the runtime of the client ended");
+        self.0.table.close("the runtime of the client ended");
     }
 }
