@@ -5,7 +5,7 @@
 //! Models run with:
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg cmd_stream_model" cargo test -p cmd-stream --lib model
+//! RUSTFLAGS="--cfg cmd_stream_model" cargo test -p cmd-stream --lib models
 //! ```
 //!
 //! What loom does not have stays that of `std`:

@@ -47,6 +47,9 @@ use crate::proto::pending::Pending;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::transport::Peer;
 
+#[cfg(all(test, cmd_stream_model))]
+mod models;
+
 /// What the callers and the task of one connection share, for Replies of the type `R`.
 pub(super) struct Table<R> {
     pub(super) limits: Limits,
