@@ -19,10 +19,12 @@ use crate::transport::{Address, Connect, Io, Peer, Tcp};
 mod call;
 mod driver;
 mod limits;
+mod stream;
 mod table;
 
-pub use call::{Call, OpenStream, Post, ReplyStream};
+pub use call::{Call, Post};
 pub use limits::{Limits, Overflow};
+pub use stream::{OpenStream, ReplyStream};
 
 use driver::Driver;
 use table::Table;

@@ -1,25 +1,22 @@
-//! A call: a Command on its way out, and whoever waits for its Replies. Dropping it forgets the Command.
+//! A call: a Command on its way out, and whoever waits for its Reply. Dropping it forgets the Command.
 
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_core::Stream;
-
 use super::table::Expects;
 use super::{Client, Shared};
 use crate::connection::outbox::Scratch;
 use crate::error::{CallError, Error, ErrorKind, Origin};
-use crate::format::{Encode, Format};
+use crate::format::Encode;
 use crate::proto::frame::Seq;
-use crate::protocol::{ClientProtocol, Command, CommandOf, Protocol, ReplyOf};
+use crate::protocol::{ClientProtocol, CommandOf, Protocol, ReplyOf};
 
 /// How far a call has come.
-enum Stage<C> {
+pub(super) enum Stage<C> {
     Unsent(C),
     /// Encoded, waiting for room in the output.
     Encoded(Box<(Scratch, Option<u64>)>),
@@ -29,7 +26,7 @@ enum Stage<C> {
 
 impl<C> Stage<C> {
     /// Goes on to a further stage from one that holds nothing, so that nothing need be dropped.
-    fn advance(&mut self, to: Self) {
+    pub(super) fn advance(&mut self, to: Self) {
         debug_assert!(matches!(self, Self::Sent(_) | Self::Done), "it holds a command");
         mem::forget(mem::replace(self, to));
     }
@@ -57,7 +54,7 @@ where
 }
 
 /// Encodes the Command at the first poll, then sends it once there is room in the output.
-fn poll_send<P, F, C>(
+pub(super) fn poll_send<P, F, C>(
     shared: &Shared<P, F>,
     stage: &mut Stage<C>,
     cx: &Context<'_>,
@@ -92,7 +89,7 @@ where
 }
 
 /// Whether a Reply answers the Command: it is of a type that the Command declares, or the Protocol's failure.
-fn accepts<P, C>(reply: &P::Reply) -> bool
+pub(super) fn accepts<P, C>(reply: &P::Reply) -> bool
 where
     P: Protocol,
     C: CommandOf<P>,
@@ -101,7 +98,7 @@ where
 }
 
 /// Takes a Reply out of the Protocol's enum.
-fn unwrap_reply<P, C>(reply: P::Reply) -> Result<C::Reply, CallError<P::Failure>>
+pub(super) fn unwrap_reply<P, C>(reply: P::Reply) -> Result<C::Reply, CallError<P::Failure>>
 where
     P: Protocol,
     C: CommandOf<P>,
@@ -229,105 +226,6 @@ impl<P: Protocol, F, C> Drop for Post<'_, P, F, C> {
     }
 }
 
-/// The opening of a stream of Replies; made by [`Client::stream`]. It is a future: polled first, it sends the Command.
-#[must_use = "a call sends nothing until it is awaited"]
-pub struct OpenStream<'a, P: Protocol, F, C> {
-    client: &'a Client<P, F>,
-    stage: Stage<C>,
-}
-
-impl<'a, P: Protocol, F, C> OpenStream<'a, P, F, C> {
-    pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
-        Self { client, stage: Stage::Unsent(command) }
-    }
-}
-
-impl<P: Protocol, F, C> Unpin for OpenStream<'_, P, F, C> {}
-
-impl<P, F, C> Future for OpenStream<'_, P, F, C>
-where
-    P: ClientProtocol<F>,
-    C: CommandOf<P>,
-    F: Encode<C>,
-{
-    type Output = Result<ReplyStream<P, F, C>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let expects = Expects::Stream(accepts::<P, C>);
-        let seq = ready!(poll_send(this.client.shared(), &mut this.stage, cx, expects))?;
-        this.stage.advance(Stage::Done); // from here on the stream forgets the Command
-        Poll::Ready(Ok(ReplyStream { client: this.client.clone(), seq: Some(seq), command: PhantomData }))
-    }
-}
-
-/// The Replies of a Command; made by awaiting [`Client::stream`]. It ends after the last Reply, or after an error.
-///
-/// It keeps the connection open. Dropping it forgets the Command.
-///
-/// [`next`](Self::next) needs no trait in scope; it is a [`Stream`], too.
-#[must_use = "streams do nothing unless polled"]
-pub struct ReplyStream<P: Protocol, F, C> {
-    client: Client<P, F>,
-    /// None after its end.
-    seq: Option<Seq>,
-    command: PhantomData<fn() -> C>,
-}
-
-impl<P, F, C> ReplyStream<P, F, C>
-where
-    P: ClientProtocol<F>,
-    C: CommandOf<P>,
-    F: Format,
-{
-    /// The next Reply; nothing after the last one.
-    ///
-    /// # Errors
-    ///
-    /// The stream ends with an error if the server answers with the Protocol's failure, if the stream overflows (see
-    /// [`Limits::stream_replies`](super::Limits::stream_replies)), or with the reason why the connection ended.
-    /// Replies that arrived before are given first.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it is done, it has taken no Reply.
-    pub async fn next(&mut self) -> Option<Result<C::Reply, CallError<P::Failure>>> {
-        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
-    }
-}
-
-impl<P: Protocol, F, C> Unpin for ReplyStream<P, F, C> {}
-
-impl<P, F, C> Stream for ReplyStream<P, F, C>
-where
-    P: ClientProtocol<F>,
-    C: CommandOf<P>,
-    F: Format,
-{
-    type Item = Result<C::Reply, CallError<P::Failure>>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        let Some(seq) = this.seq else { return Poll::Ready(None) };
-        let table = this.client.table();
-        let next = ready!(table.poll_next(seq, cx));
-        let item = next.map(|reply| reply.map_err(CallError::Other).and_then(unwrap_reply::<P, C>));
-        if !matches!(item, Some(Ok(_))) {
-            table.forget(seq);
-            this.seq = None;
-        }
-        Poll::Ready(item)
-    }
-}
-
-impl<P: Protocol, F, C> Drop for ReplyStream<P, F, C> {
-    fn drop(&mut self) {
-        if let Some(seq) = self.seq {
-            self.client.table().forget(seq);
-        }
-    }
-}
-
 impl<P: Protocol, F, C> fmt::Debug for Call<'_, P, F, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").finish_non_exhaustive()
@@ -337,17 +235,5 @@ impl<P: Protocol, F, C> fmt::Debug for Call<'_, P, F, C> {
 impl<P: Protocol, F, C> fmt::Debug for Post<'_, P, F, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Post").finish_non_exhaustive()
-    }
-}
-
-impl<P: Protocol, F, C> fmt::Debug for OpenStream<'_, P, F, C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenStream").finish_non_exhaustive()
-    }
-}
-
-impl<P: Protocol, F, C: Command> fmt::Debug for ReplyStream<P, F, C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplyStream").field("seq", &self.seq).finish_non_exhaustive()
     }
 }
