@@ -1,4 +1,4 @@
-//! The client's side: [`Client`], one multiplexed connection, and the calls that are made on it.
+//! The client: [`Client`] is one multiplexed connection, and calls are made on it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,8 +31,9 @@ use table::Table;
 
 /// A client of the Protocol `P` in the Format `F`, on one connection that all its callers share.
 ///
-/// It can be cloned. The connection ends by [`close`](Self::close), or when the last clone and the last call are
-/// dropped. It does not come back: what it is lost with fails all its pending calls and every later one.
+/// Clones share the connection. It ends with [`close`](Self::close), or when the last clone and the last stream are
+/// dropped. A client does not reconnect: once the connection is lost, all pending calls and all later ones fail with the
+/// reason.
 ///
 /// ```
 /// # use cmd_stream::{protocol, Command, Execute, Failed, Json, Proxy, Reply, Server};
@@ -83,7 +84,7 @@ pub struct Client<P: Protocol, F> {
     handle: Arc<ClosesWhenDropped<P, F>>,
 }
 
-/// What the callers and the task of one connection share: the table, and what knows the types of the Protocol.
+/// What the callers and the task of one connection share: the table, and what depends on the Protocol and the Format.
 struct Shared<P: Protocol, F> {
     format: F,
     on_unexpected: Option<OnUnexpected<P::Reply>>,
@@ -105,11 +106,11 @@ where
     P: ClientProtocol<F>,
     F: Format,
 {
-    /// Connects to a TCP address, with the default settings.
+    /// Connects to a TCP address with the default settings.
     ///
     /// # Errors
     ///
-    /// Those of [`Builder::connect`].
+    /// Fails as [`Builder::connect`] does.
     ///
     /// # Cancel safety
     ///
@@ -118,29 +119,29 @@ where
         Self::builder(protocol, format).connect(address).await
     }
 
-    /// A client with settings of its own.
+    /// Configures a client before it connects.
     pub fn builder(protocol: P, format: F) -> Builder<P, F> {
-        let _ = protocol; // all that is known of it is its type
+        let _ = protocol; // only its type matters
         let info = ServerInfo::default();
         Builder { format, limits: Limits::default(), info, also: Vec::new(), on_unexpected: None }
     }
 
     /// Sends a Command and waits for its Reply.
     ///
-    /// The call is a future, and nothing happens until it is polled. Of a Command that is answered with several Replies
-    /// it gives the first one; the others go to the [unexpected-reply callback](Builder::on_unexpected_reply).
+    /// The call is a future: nothing happens until it is polled. If the Command is answered with several Replies, the
+    /// call returns the first one. The others go to the [unexpected-reply callback](Builder::on_unexpected_reply).
     ///
     /// # Errors
     ///
     /// - [`CallError::Failed`](crate::CallError::Failed): the server answered with the Protocol's failure.
     /// - [`Encode`](ErrorKind::Encode), [`Panic`](ErrorKind::Panic) or [`Limit`](ErrorKind::Limit): the Command
     ///   cannot be encoded or is too large. Nothing was sent, and the connection goes on.
-    /// - Any other kind is why the connection ended; [`Error::was_sent`] tells whether the Command may have been
+    /// - Any other kind says why the connection ended. [`Error::was_sent`] tells whether the Command may have been
     ///   executed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the call forgets the Command: a Reply that comes for it later is unexpected. The server is not told.
+    /// Dropping the call forgets the Command: a Reply that arrives for it later is unexpected. The server is not told.
     #[doc(alias = "call")]
     #[doc(alias = "request")]
     #[doc(alias = "rpc")]
@@ -152,14 +153,14 @@ where
         Call::new(self, command)
     }
 
-    /// Sends a Command and gives its Replies as a [`Stream`](futures_core::Stream), which ends after the last one.
+    /// Sends a Command and returns its Replies as a [`Stream`](futures_core::Stream), which ends after the last one.
     ///
-    /// Nothing happens until the call is polled. It is done when the Command is in the connection's output.
+    /// Nothing happens until the call is polled. It completes when the Command is in the connection's output.
     ///
     /// # Errors
     ///
-    /// Those of [`send`](Self::send) that concern the Command itself, and why the connection ended. Later errors are
-    /// items of the stream.
+    /// Fails as [`send`](Self::send) does if the Command cannot be sent or the connection has ended. Later errors are items
+    /// of the stream.
     ///
     /// # Cancel safety
     ///
@@ -174,16 +175,16 @@ where
 
     /// Sends a one-way Command (`5 => Note -> ()`), which is never answered.
     ///
-    /// Nothing happens until the call is polled. It is done when the batch of frames that the Command is in has been
-    /// handed to the transport. That says nothing about whether it arrives, or what becomes of it there.
+    /// Nothing happens until the call is polled. It completes when the Command has been written to the transport. That does
+    /// not mean that it has arrived, or that it will be executed.
     ///
     /// # Errors
     ///
-    /// Those of [`send`](Self::send), but for the server's failure, which a one-way Command cannot be answered with.
+    /// Fails as [`send`](Self::send) does, except that the server cannot answer with a failure.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is done, the Command may or may not be sent, but never a part of it.
+    /// If the call is dropped early, the Command is sent whole or not at all.
     #[doc(alias = "fire_and_forget")]
     #[doc(alias = "notify")]
     pub fn post<C>(&self, command: C) -> Post<'_, P, F, C>
@@ -204,28 +205,29 @@ impl<P: Protocol, F> Client<P, F> {
         &self.shared().table
     }
 
-    /// Closes the connection now, and returns at once. All pending calls fail with
-    /// [`ErrorKind::Closed`], and so does every later one. Commands that are not written yet are not sent.
+    /// Closes the connection immediately. All pending calls and all later ones fail with [`ErrorKind::Closed`]. Commands
+    /// that have not been written are not sent.
     pub fn close(&self) {
         self.table().close("the client was closed");
     }
 
-    /// Waits until the connection has ended, and says why.
+    /// Waits until the connection has ended, and returns the reason.
     ///
     /// # Cancel safety
     ///
-    /// It may be dropped and called again.
+    /// It can be dropped and called again.
     pub async fn closed(&self) -> Error {
         self.table().closed().await
     }
 
-    /// Who is at the other end; nobody when the connection has ended.
+    /// Returns the server at the other end, or `None` once the connection has ended.
     pub fn peer(&self) -> Option<Peer> {
         let table = self.table();
         (!table.is_closed()).then(|| table.peer.clone())
     }
 
-    /// How many calls have a seq: those that wait for a Reply or have not taken it yet, and open streams.
+    /// Returns the number of Commands that have been sent and not yet forgotten: calls that have not taken their Reply,
+    /// one-way Commands that are not written yet, and open streams.
     pub fn in_flight(&self) -> usize {
         self.table().in_flight()
     }
@@ -243,13 +245,13 @@ impl<P: Protocol, F> fmt::Debug for Client<P, F> {
     }
 }
 
-/// How many connections the clients of this process have made: they are numbered in the log.
+/// Counts the connections of all clients in this process. The log numbers them.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
-/// What is called with a Reply that no call waits for.
+/// The callback for Replies that no call waits for.
 type OnUnexpected<R> = Box<dyn Fn(Seq, R) + Send + Sync>;
 
-/// Settings of a [`Client`]; made by [`Client::builder`]. Each has a default that is safe in production.
+/// The settings of a [`Client`], made by [`Client::builder`]. Every default is safe in production.
 pub struct Builder<P: Protocol, F> {
     format: F,
     limits: Limits,
@@ -263,29 +265,31 @@ where
     P: ClientProtocol<F>,
     F: Format,
 {
-    /// What bounds the client. [`Limits::default`] unless set.
+    /// Sets the limits. The default is [`Limits::default`].
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// What the server is expected to greet with. [`ServerInfo::default`] unless set;
-    /// [`ServerInfo::of`] tells versions of a service apart.
+    /// Sets the ServerInfo that the server is expected to greet with. The default is [`ServerInfo::default`];
+    /// [`ServerInfo::of`] distinguishes versions of a service.
     #[must_use]
     pub fn server_info(self, info: ServerInfo) -> Self {
         Self { info, ..self }
     }
 
-    /// Another ServerInfo that is accepted beside that of [`server_info`](Self::server_info), in whatever order they are
-    /// called. So clients of the next version can be rolled out before its servers. It may be called several times.
+    /// Accepts one more ServerInfo besides that of [`server_info`](Self::server_info). The order of the calls does not
+    /// matter, and it can be called several times. This allows clients of the next version to be deployed before its
+    /// servers.
     #[must_use]
     pub fn also_accept(mut self, info: ServerInfo) -> Self {
         self.also.push(info);
         self
     }
 
-    /// Called with a Reply that no call waits for: its call was dropped, or it has had its last Reply. It should be
-    /// quick, as the connection's task runs it; a panic in it is contained. Such Replies are dropped unless it is set.
+    /// Sets a callback for Replies that no call waits for, because the call was dropped or already had its last Reply. The
+    /// callback should be quick, because the connection's task runs it. A panic in it is contained. Without a callback,
+    /// such Replies are dropped.
     #[must_use]
     pub fn on_unexpected_reply(self, callback: impl Fn(Seq, P::Reply) + Send + Sync + 'static) -> Self {
         Self { on_unexpected: Some(Box::new(callback)), ..self }
@@ -298,10 +302,10 @@ where
     /// # Errors
     ///
     /// - [`Io`](ErrorKind::Io): no connection can be made.
-    /// - [`Timeout`](ErrorKind::Timeout): it, or the handshake, took longer than [`Limits`] allow.
+    /// - [`Timeout`](ErrorKind::Timeout): connecting or the handshake took longer than [`Limits`] allow.
     /// - [`ServerInfoMismatch`](ErrorKind::ServerInfoMismatch): the server greets with another ServerInfo.
     /// - [`Decode`](ErrorKind::Decode), [`Limit`](ErrorKind::Limit), [`UnexpectedEof`](ErrorKind::UnexpectedEof),
-    ///   [`Closed`](ErrorKind::Closed): it does not greet as a server does, or it hung up.
+    ///   [`Closed`](ErrorKind::Closed): the peer does not greet as a server does, or it hung up.
     ///
     /// # Cancel safety
     ///
@@ -310,11 +314,11 @@ where
         self.connect_by(Tcp::new(address)).await
     }
 
-    /// Connects by another transport.
+    /// Connects through another transport.
     ///
     /// # Errors
     ///
-    /// Those of [`connect`](Self::connect).
+    /// Fails as [`connect`](Self::connect) does.
     ///
     /// # Cancel safety
     ///
@@ -331,11 +335,11 @@ where
         self.over(io, peer).await
     }
 
-    /// Takes a stream of the caller's own, which is connected to a server.
+    /// Uses a stream that the caller has connected to a server.
     ///
     /// # Errors
     ///
-    /// Those of [`connect`](Self::connect) that concern the handshake.
+    /// Fails as [`connect`](Self::connect) does during the handshake.
     ///
     /// # Cancel safety
     ///
@@ -365,7 +369,7 @@ where
     }
 }
 
-/// Reads the ServerInfo; bytes of frames may follow it in the inbox.
+/// Reads the ServerInfo. Frames may follow it in the inbox.
 async fn greet(io: &mut impl Io, peer: &Peer, inbox: &mut Inbox) -> Result<ServerInfo, Error> {
     loop {
         match ServerInfo::decode(inbox.bytes()) {

@@ -1,4 +1,4 @@
-//! A call: a Command on its way out, and whoever waits for its Reply. Dropping it forgets the Command.
+//! A call: a Command that is sent, and the wait for its Reply. Dropping the call forgets the Command.
 
 use std::fmt;
 use std::future::Future;
@@ -18,21 +18,21 @@ use crate::protocol::{ClientProtocol, CommandOf, Protocol, ReplyOf};
 /// How far a call has come.
 pub(super) enum Stage<C> {
     Unsent(C),
-    /// Encoded, waiting for room in the output.
+    /// Encoded. It waits for room in the output.
     Encoded(Box<(Scratch, Option<u64>)>),
     Sent(Seq),
     Done,
 }
 
 impl<C> Stage<C> {
-    /// Goes on to a further stage from one that holds nothing, so that nothing need be dropped.
+    /// Goes to the next stage from one that holds nothing. So there is nothing to drop, and no code for it.
     pub(super) fn advance(&mut self, to: Self) {
         debug_assert!(matches!(self, Self::Sent(_) | Self::Done), "it holds a command");
         mem::forget(mem::replace(self, to));
     }
 }
 
-/// Encodes a Command outside of any lock. The result is the frame without its seq.
+/// Encodes a Command without holding a lock. Returns the frame without its seq, which the table assigns later.
 fn encode<P, F, C>(shared: &Shared<P, F>, command: &C) -> Result<Scratch, Error>
 where
     P: Protocol,
@@ -69,7 +69,7 @@ where
         // By reference: moving a Command costs as much as encoding a small one.
         Stage::Unsent(command) => {
             let encoded = encode::<P, F, C>(shared, command);
-            *stage = Stage::Done; // drops the Command; its destructor is the user's, so it runs without the lock
+            *stage = Stage::Done; // drops the Command here, as its destructor must not run under the lock
             (encoded?, None)
         }
         Stage::Encoded(encoded) => {
@@ -97,7 +97,7 @@ where
     <C::Reply as ReplyOf<P>>::includes(reply) || P::is_failure(reply)
 }
 
-/// Takes a Reply out of the Protocol's enum.
+/// Takes a Reply out of the Protocol's enum of Replies.
 pub(super) fn unwrap_reply<P, C>(reply: P::Reply) -> Result<C::Reply, CallError<P::Failure>>
 where
     P: Protocol,
@@ -108,16 +108,16 @@ where
         Err(reply) => reply,
     };
     C::Reply::from_reply(reply).map_err(|_| {
-        // The table has refused all others.
+        // The table lets no other type through, see `accepts`.
         Error::new(ErrorKind::Protocol, Origin::Remote, "reply of a type that the command does not declare")
             .into_sent()
             .into()
     })
 }
 
-/// A call for one Reply; made by [`Client::send`]. It is a future: polled first, it sends the Command.
+/// A call for one Reply, made by [`Client::send`]. It is a future, and its first poll sends the Command.
 ///
-/// It borrows the Client. A task that outlives the caller takes a clone along:
+/// It borrows the Client. A spawned task needs a clone:
 ///
 /// ```
 /// # use cmd_stream::{CallError, Client, Json, protocol};
@@ -181,7 +181,7 @@ impl<P: Protocol, F, C> Drop for Call<'_, P, F, C> {
     }
 }
 
-/// The sending of a one-way Command; made by [`Client::post`]. It is a future: polled first, it sends the Command.
+/// A call that sends a one-way Command, made by [`Client::post`]. It is a future, and its first poll sends the Command.
 #[must_use = "a call sends nothing until it is awaited"]
 pub struct Post<'a, P: Protocol, F, C> {
     shared: &'a Shared<P, F>,

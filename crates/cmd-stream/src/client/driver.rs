@@ -1,5 +1,8 @@
-//! The task of one connection of a client. Its round: read once, hand all Replies on, let the callers send what they
-//! send next, write once. While a write is blocked it goes on reading, or two busy ends could block each other.
+//! The task of one client connection. In each round it reads once, hands on all Replies, lets their callers send their
+//! next Commands, and writes once. While a write is blocked it continues to read: otherwise two busy ends could each wait
+//! for the other to read.
+//!
+//! `client/table.rs` explains who wakes this task and how the connection ends.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,7 +45,7 @@ where
     P: ClientProtocol<F>,
     F: Format,
 {
-    /// The inbox may hold bytes that came with the ServerInfo.
+    /// Creates the task. The inbox may hold bytes that arrived with the ServerInfo.
     pub(super) fn new(shared: Arc<Shared<P, F>>, io: IO, inbox: Inbox) -> Self {
         Self {
             io,
@@ -60,10 +63,11 @@ where
         }
     }
 
-    /// Runs until the connection ends; then fails all calls with the reason. If it is dropped before (the runtime ends),
-    /// they fail too.
+    /// Runs until the connection ends, then fails all calls with the reason. They also fail if the task is dropped earlier,
+    /// as when the runtime ends.
     pub(super) async fn run(mut self) {
         let _fails = FailsWhenDropped(Arc::clone(&self.shared));
+        // Frames that arrived with the ServerInfo. No read announces them, so they are decoded before the first one.
         let mut first = self.decode().err();
         let reason = poll_fn(|cx| match first.take().map_or_else(|| self.poll(cx), Err) {
             Ok(()) => Poll::Pending,
@@ -71,14 +75,14 @@ where
         })
         .await;
         self.shared.table.fail(reason);
-        // Whether the goodbye arrives is of no interest, only that it does not last.
+        // The calls have failed already. Whether the goodbye arrives does not matter, only that it does not take long.
         let goodbye = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx));
         let _ = timeout(GOODBYE, goodbye).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         for _ in 0..ROUNDS {
-            // What the callers have added in their turn is written before more is read.
+            // Output first: what the callers added in their turn should not wait for another read.
             if self.give_out(cx)? {
                 return Ok(());
             }
@@ -90,7 +94,7 @@ where
         Ok(())
     }
 
-    /// Reads once. Whether there may be more to do.
+    /// Reads once. Returns whether there may be more to do.
     fn take_in(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
         if self.paused {
             if !self.shared.table.may_read(cx) {
@@ -113,8 +117,8 @@ where
         }
     }
 
-    /// Decodes all frames in the inbox, then hands the Replies on, all under one lock. Those before an error are handed
-    /// on, too.
+    /// Decodes all frames in the inbox, then hands on the Replies under one lock. Replies before an error are handed on,
+    /// too.
     fn decode(&mut self) -> Result<(), Error> {
         let decoded = match catch_unwind(AssertUnwindSafe(|| self.decode_frames())) {
             Ok(decoded) => decoded,
@@ -122,12 +126,13 @@ where
         };
         let completed = self.shared.table.complete(&mut self.arrived, &mut self.wakers, &mut self.unexpected);
         if !self.wakers.is_empty() {
+            // These callers have something to send next, as a rule: they get their turn before the next write.
             self.yielded = false;
             self.wakers.drain(..).for_each(Waker::wake);
         }
         for (seq, reply) in self.unexpected.drain(..) {
             tracing::trace!(%seq, "unexpected reply");
-            // The user's code: the callback, or the destructor of the Reply.
+            // Both are the user's code: the callback, and the destructor of the Reply.
             let call = AssertUnwindSafe(|| match &self.shared.on_unexpected {
                 Some(on_unexpected) => on_unexpected(seq, reply),
                 None => drop(reply),
@@ -170,7 +175,7 @@ where
         Ok(())
     }
 
-    /// Writes the output. True if the callers are given their turn first; then this task is polled again after them.
+    /// Writes the output. Returns true if the callers get their turn first; this task has then woken itself.
     fn give_out(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
         loop {
             if self.writer.is_idle() {

@@ -1,10 +1,10 @@
-//! What bounds a client, in one value.
+//! The limits of a client.
 
 use std::time::Duration;
 
 use crate::getters::getters;
 
-/// What bounds a [`Client`](crate::Client). Every queue, buffer and wait that a peer can cause is here.
+/// The limits of a [`Client`](crate::Client). They bound every queue, buffer and wait that a peer can cause.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,15 +25,15 @@ pub struct Limits {
     pub(crate) frame_time: Duration,
 }
 
-/// What happens when a stream holds as many Replies as [`Limits::stream_replies`] allows and a further one arrives.
+/// What happens when a Reply arrives for a stream that already holds [`Limits::stream_replies`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The stream ends with an error of kind [`Limit`](crate::ErrorKind::Limit) after the Replies it holds; other
-    /// calls go on.
+    /// The stream ends with an error of kind [`Limit`](crate::ErrorKind::Limit) after the Replies it holds. Other calls
+    /// continue.
     #[default]
     Fail,
-    /// The connection is not read until the stream has been: all its calls wait.
+    /// The connection is not read until the stream has room again. Meanwhile all calls on it wait.
     Pause,
 }
 
@@ -53,60 +53,60 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// One Command or Reply on the wire, seq and tag included. In bytes; 4 MiB by default, at least 16.
+    /// Limits one Command or Reply on the wire, including seq and tag. In bytes; 4 MiB by default, at least 16.
     ///
-    /// A Command over it fails its call before anything is sent. A Reply over it closes the connection as soon as its
-    /// length is known.
+    /// A larger Command fails its call before anything is sent. A larger Reply closes the connection as soon as its length
+    /// is known.
     #[must_use]
     pub fn frame(self, bytes: usize) -> Self {
         Self { frame: bytes.max(16), ..self }
     }
 
-    /// Commands that are encoded and not yet written. In bytes; 1 MiB by default, at least 1.
+    /// Limits the Commands that are encoded and not yet written. In bytes; 1 MiB by default, at least 1.
     ///
-    /// When it is reached, `send`, `stream` and `post` wait. One frame may reach over it.
+    /// At the limit, `send`, `stream` and `post` wait. The last frame may exceed it.
     #[must_use]
     pub fn output(self, bytes: usize) -> Self {
         Self { output: bytes.max(1), ..self }
     }
 
-    /// How long the server may go without reading any of the output that waits for it. 30 s by default.
+    /// Limits how long the server may go without reading queued output. 30 s by default.
     ///
-    /// Then the connection is closed and its calls fail.
+    /// After that, the connection is closed and its calls fail.
     #[must_use]
     pub fn output_stall(self, time: Duration) -> Self {
         Self { output_stall: time, ..self }
     }
 
-    /// Replies that wait in one stream, and what happens to a further one. 1024 and [`Overflow::Fail`] by default, at
-    /// least 1.
+    /// Limits the Replies that wait in one stream, and says what happens to one more. 1024 and [`Overflow::Fail`] by
+    /// default, at least 1.
     ///
-    /// With [`Overflow::Pause`] a stream may hold more by what one read of the connection brings.
+    /// With [`Overflow::Pause`], a stream may exceed the limit by the Replies of one read.
     #[must_use]
     pub fn stream_replies(self, replies: usize, overflow: Overflow) -> Self {
         Self { stream_replies: replies.max(1), stream_overflow: overflow, ..self }
     }
 
-    /// Within what time a connection is made, without the handshake. 5 s by default.
+    /// Limits how long connecting may take, without the handshake. 5 s by default.
     ///
-    /// Then `connect` fails.
+    /// After that, `connect` fails.
     #[must_use]
     pub fn connect(self, time: Duration) -> Self {
         Self { connect: time, ..self }
     }
 
-    /// Within what time the server has sent its ServerInfo. 10 s by default.
+    /// Limits how long the server may take to send its ServerInfo. 10 s by default.
     ///
-    /// Then `connect` fails.
+    /// After that, `connect` fails.
     #[must_use]
     pub fn handshake(self, time: Duration) -> Self {
         Self { handshake: time, ..self }
     }
 
-    /// Within what time a Reply that has begun to arrive is there whole. 30 s by default. Time in which the client
+    /// Limits how long a Reply may take from its first byte to its last. 30 s by default. Time during which the client
     /// itself does not read does not count.
     ///
-    /// Then the connection is closed and its calls fail.
+    /// After that, the connection is closed and its calls fail.
     #[must_use]
     pub fn frame_time(self, time: Duration) -> Self {
         Self { frame_time: time, ..self }

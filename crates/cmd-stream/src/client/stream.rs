@@ -1,4 +1,4 @@
-//! A call that is answered with a stream: its opening, and the stream of its Replies. Dropping either forgets the Command.
+//! A call that is answered with a stream of Replies. Dropping the call or the stream forgets the Command.
 
 use std::fmt;
 use std::future::Future;
@@ -16,7 +16,7 @@ use crate::format::{Encode, Format};
 use crate::proto::frame::Seq;
 use crate::protocol::{ClientProtocol, Command, CommandOf, Protocol};
 
-/// The opening of a stream of Replies; made by [`Client::stream`]. It is a future: polled first, it sends the Command.
+/// A call that opens a stream of Replies, made by [`Client::stream`]. It is a future, and its first poll sends the Command.
 #[must_use = "a call sends nothing until it is awaited"]
 pub struct OpenStream<'a, P: Protocol, F, C> {
     client: &'a Client<P, F>,
@@ -43,20 +43,20 @@ where
         let this = &mut *self;
         let expects = Expects::Stream(accepts::<P, C>);
         let seq = ready!(poll_send(this.client.shared(), &mut this.stage, cx, expects))?;
-        this.stage.advance(Stage::Done); // from here on the stream forgets the Command
+        this.stage.advance(Stage::Done); // from here on, dropping the stream forgets the Command
         Poll::Ready(Ok(ReplyStream { client: this.client.clone(), seq: Some(seq), command: PhantomData }))
     }
 }
 
-/// The Replies of a Command; made by awaiting [`Client::stream`]. It ends after the last Reply, or after an error.
+/// The Replies of a Command, made by awaiting [`Client::stream`]. The stream ends after the last Reply, or after an error.
 ///
 /// It keeps the connection open. Dropping it forgets the Command.
 ///
-/// [`next`](Self::next) needs no trait in scope; it is a [`Stream`], too.
+/// [`next`](Self::next) needs no trait in scope. The type also implements [`Stream`].
 #[must_use = "streams do nothing unless polled"]
 pub struct ReplyStream<P: Protocol, F, C> {
     client: Client<P, F>,
-    /// None after its end.
+    /// `None` after the end.
     seq: Option<Seq>,
     command: PhantomData<fn() -> C>,
 }
@@ -67,17 +67,17 @@ where
     C: CommandOf<P>,
     F: Format,
 {
-    /// The next Reply; nothing after the last one.
+    /// Waits for the next Reply. Returns `None` after the last one.
     ///
     /// # Errors
     ///
     /// The stream ends with an error if the server answers with the Protocol's failure, if the stream overflows (see
     /// [`Limits::stream_replies`](super::Limits::stream_replies)), or with the reason why the connection ended.
-    /// Replies that arrived before are given first.
+    /// Replies that arrived before the error come first.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is done, it has taken no Reply.
+    /// If it is dropped early, no Reply is lost.
     pub async fn next(&mut self) -> Option<Result<C::Reply, CallError<P::Failure>>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }

@@ -1,35 +1,36 @@
-//! The table of one connection of a client: which calls wait, what is to be written, why the connection ended. The
-//! callers and the connection's task share it, under one lock. It knows Replies, but no Protocol, no Format and no
-//! socket.
+//! The table of one client connection: which calls wait, what is to be written, and why the connection ended. The callers
+//! and the connection's task share it under one lock. It knows Replies, but no Protocol, no Format and no socket.
 //!
 //! # Who wakes whom
 //!
-//! **The connection's task** leaves its waker in `State::task` when it has nothing to do: the output is empty
-//! ([`Table::next_batch`]), the server takes no more of it for now ([`Table::book_unwritten`]), or a full stream keeps
-//! the connection from being read ([`Table::may_read`]). Nobody else sets it. Whoever has something to do for the task
+//! **The connection's task** leaves its waker in `State::task` when it has nothing to do: when the output is empty
+//! ([`Table::next_batch`]), when the server takes no more of it for now ([`Table::book_unwritten`]), and when a full
+//! stream keeps the connection from being read ([`Table::may_read`]). Nobody else sets it. Whoever has work for the task
 //! takes the waker out and wakes it: a caller that adds a Command, a reader that makes room in the last full stream, and
-//! whoever ends the connection. Since it is taken out, a thousand Commands that are added while the task sleeps wake it
-//! once. What happens on the socket, and the alarm, wake the task without this table.
+//! whoever ends the connection. Because it is taken out, a thousand Commands that are added while the task sleeps wake it
+//! once. The socket and the alarm wake the task directly.
 //!
-//! **A caller** leaves its waker with its entry: when it waits for one Reply, for the next Reply of a stream, or until
-//! its one-way Command is written. The task takes it out when that has happened. Callers that wait for room in the output
-//! stand in the outbox, and all of them are woken when there is room.
+//! **A caller** leaves its waker in its entry while it waits for its Reply, for the next Reply of a stream, or for its
+//! one-way Command to be written. The task wakes it when that has happened. Callers that wait for room in the output leave
+//! their wakers in the outbox, and all of them are woken when there is room.
 //!
-//! **What is put off, and until when.** All Replies of one read are handed on under one lock; their callers are woken
-//! after that, when the lock is free. Then the task yields once before it writes (it wakes itself and returns), so that
-//! these callers can add their next Commands to the same write. With at most one call in flight nobody could, so it
-//! writes at once. A Command that was added is written at the task's next turn, never by its caller.
+//! **What is deferred, and until when.** All Replies of one read are handed on under one lock. Their callers are woken
+//! only after the lock is released. Then the task yields once before it writes: it wakes itself and returns, so that these
+//! callers can add their next Commands to the same write. With at most one call in flight there is nobody to wait for, and
+//! it writes at once. A Command is always written by the task, never by its caller.
 //!
-//! **No wake-up is lost**, as everybody looks and leaves the waker under the same lock that the other side holds when it
-//! changes what was looked at. Everybody wakes after the lock is released, as a waker may run anything.
+//! **No wake-up is lost**, because looking for something and leaving a waker for it happen under one lock, and whoever
+//! provides it holds the same lock. Wakers are woken after the lock is released, because a waker may run any code.
+//! `models.rs` tests both.
 //!
 //! # How a connection ends
 //!
-//! By [`Table::fail`], once: the first reason stays. The task calls it when the connection is lost or breaks a rule or a
-//! limit, [`Client::close`](crate::Client::close) and the drop of the last client call it, and so does the drop of the
-//! task, if the runtime ends. It drops the output that nobody has taken and wakes everybody. A call first gets the
-//! Replies that have arrived, then the reason; the error says that the Command was sent if the task had taken it to be
-//! written. The task sees the reason when it next looks for output, and closes the transport.
+//! [`Table::fail`] ends it. Only the first call has an effect, so the first reason stays. The task calls it when the
+//! connection is lost, or breaks a rule or a limit. [`Client::close`](crate::Client::close) calls it, and so does dropping
+//! the last client, or the task when the runtime ends. It drops the output that the task has not taken, and wakes
+//! everybody. Each call first gets the Replies that have arrived, and then the reason. The error says that the Command was
+//! sent if the task had taken it for writing. The task sees the reason when it next looks for output, and then closes the
+//! transport.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,11 +51,11 @@ use crate::transport::Peer;
 #[cfg(all(test, cmd_stream_model))]
 mod models;
 
-/// What the callers and the task of one connection share, for Replies of the type `R`.
+/// What the callers and the task of one connection share. `R` is the type of the Replies.
 pub(super) struct Table<R> {
     pub(super) limits: Limits,
     pub(super) peer: Peer,
-    /// Tells those who wait for the end of the connection.
+    /// Notifies those who wait for the end of the connection. Models do not cover it: it is tokio's.
     on_closed: Notify,
     state: Mutex<State<R>>,
 }
@@ -76,8 +77,8 @@ struct State<R> {
     posting: Vec<Seq>,
 }
 
-/// What a Command is answered with. The function says whether a Reply is of a type that the Command may be answered with,
-/// or the Protocol's failure.
+/// What a Command is answered with. The functions say whether a Reply may answer the Command: it is of a type that the
+/// Command declares, or the Protocol's failure.
 pub(super) enum Expects<R> {
     Reply(fn(&R) -> bool),
     Stream(fn(&R) -> bool),
@@ -156,7 +157,7 @@ impl<R> Table<R> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many callers have an entry.
+    /// Returns the number of callers in the table.
     pub(super) fn in_flight(&self) -> usize {
         self.lock().pending.len()
     }
@@ -165,7 +166,7 @@ impl<R> Table<R> {
         self.lock().closed.is_some()
     }
 
-    /// Waits until the connection has ended, and says why.
+    /// Waits until the connection has ended, and returns the reason.
     pub(super) async fn closed(&self) -> Error {
         loop {
             let mut notified = pin!(self.on_closed.notified());
@@ -183,7 +184,7 @@ impl<R> Table<R> {
         self.fail(Error::new(ErrorKind::Closed, Origin::Local, message));
     }
 
-    /// Ends the connection: every call that waits fails, every later one too. The first reason stays.
+    /// Ends the connection: all waiting calls and all later ones fail. The first reason stays.
     pub(super) fn fail(&self, reason: Error) {
         let (mut wakers, pending);
         {

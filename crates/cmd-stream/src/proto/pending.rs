@@ -1,21 +1,17 @@
-//! The client's multiplexer: the table of callers that wait for Replies. Knows nothing of sockets, clocks or Formats.
+//! The table of callers that wait for Replies. Knows nothing of sockets, clocks or Formats.
 //!
-//! Seq grows by one, so callers stand in a ring in the order of their seqs and are found by subtraction; nothing is
-//! hashed or allocated in the steady state. A caller that stays much longer than those after it (a stream, say) is
-//! moved out of the ring, so that the ring is never much longer than the callers in it.
+//! Each seq is one more than the last, so callers stand in a ring in the order of their seqs and are found by subtraction.
+//! In the steady state nothing is hashed or allocated. A caller that stays much longer than those after it, such as a
+//! stream, is moved out of the ring. So the ring is never much longer than the number of callers in it.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::frame::Seq;
 
-/// The ring may hold this many places for each caller in it, and [`SLACK`] more, before its oldest caller is moved out.
-const PLACES_PER_CALLER: usize = 4;
-const SLACK: usize = 64;
-
-/// The callers of one connection, each a `W` with a seq of its own.
+/// The callers of one connection. Each is a `W` and has its own seq.
 #[derive(Debug)]
 pub struct Pending<W> {
-    /// The seq of the ring's front.
+    /// The seq of the first slot.
     first: Seq,
     ring: VecDeque<Option<W>>,
     in_ring: usize,
@@ -29,64 +25,64 @@ impl<W> Default for Pending<W> {
 }
 
 impl<W> Pending<W> {
-    /// The seq that the next caller gets.
+    /// Returns the seq that the next caller gets.
     #[inline]
     pub fn next_seq(&self) -> Seq {
         Seq::new(self.first.get() + self.ring.len() as i64)
     }
 
-    /// Adds a caller.
+    /// Adds a caller and returns its seq.
     #[inline]
     pub fn insert(&mut self, waiter: W) -> Seq {
         let seq = self.next_seq();
         self.ring.push_back(Some(waiter));
         self.in_ring += 1;
-        if self.ring.len() > self.in_ring * PLACES_PER_CALLER + SLACK {
+        if self.ring.len() > self.in_ring * SLOTS_PER_CALLER + SLACK {
             self.move_front_out();
         }
         seq
     }
 
-    /// The caller with this seq, if it still waits.
+    /// Returns the caller with this seq, if it still waits.
     #[inline]
     pub fn get_mut(&mut self, seq: Seq) -> Option<&mut W> {
-        match self.place(seq) {
-            Some(place) => self.ring.get_mut(place)?.as_mut(),
+        match self.slot(seq) {
+            Some(slot) => self.ring.get_mut(slot)?.as_mut(),
             None if self.stragglers.is_empty() => None,
             None => self.stragglers.get_mut(&seq),
         }
     }
 
-    /// Takes the caller with this seq out.
+    /// Removes the caller with this seq and returns it.
     #[inline]
     pub fn remove(&mut self, seq: Seq) -> Option<W> {
-        let Some(place) = self.place(seq) else { return self.stragglers.remove(&seq) };
-        let waiter = self.ring.get_mut(place)?.take()?;
+        let Some(slot) = self.slot(seq) else { return self.stragglers.remove(&seq) };
+        let waiter = self.ring.get_mut(slot)?.take()?;
         self.in_ring -= 1;
         self.drop_empty_front();
         Some(waiter)
     }
 
-    /// All callers, in no order.
+    /// Iterates over all callers in no particular order.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut W> {
         self.stragglers.values_mut().chain(self.ring.iter_mut().flatten())
     }
 
-    /// How many callers wait.
+    /// Returns the number of callers.
     #[inline]
     pub fn len(&self) -> usize {
         self.in_ring + self.stragglers.len()
     }
 
-    /// Whether none waits.
+    /// Returns whether there are no callers.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The place in the ring that a seq has, or would have.
+    /// The index of the slot that a seq has, or would have.
     #[inline]
-    fn place(&self, seq: Seq) -> Option<usize> {
+    fn slot(&self, seq: Seq) -> Option<usize> {
         usize::try_from(seq.get().checked_sub(self.first.get())?).ok()
     }
 
@@ -110,6 +106,10 @@ impl<W> Pending<W> {
         self.drop_empty_front();
     }
 }
+
+/// The ring may have this many slots per caller in it, and [`SLACK`] more. Beyond that its oldest caller is moved out.
+const SLOTS_PER_CALLER: usize = 4;
+const SLACK: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -146,7 +146,7 @@ mod tests {
             let seq = pending.insert(n);
             assert_eq!(pending.remove(seq), Some(n));
         }
-        assert!(pending.ring.capacity() < 1000, "the ring has {} places", pending.ring.capacity());
+        assert!(pending.ring.capacity() < 1000, "the ring has {} slots", pending.ring.capacity());
         assert_eq!(pending.remove(long), Some(0));
         assert!(pending.is_empty());
     }
