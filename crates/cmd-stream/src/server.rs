@@ -3,13 +3,13 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
 use crate::error::Error;
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
+use crate::sync::Arc;
 use crate::transport::{Accept, Address};
 
 pub(crate) mod accept;

@@ -13,7 +13,6 @@
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::client::Limits;
 use crate::connection::{Inbox, write_all};
@@ -23,6 +22,7 @@ use crate::proto::decode::Decoded;
 use crate::proto::frame::{Frame, FrameReader, Seq};
 use crate::proto::handshake::ServerInfo;
 use crate::protocol::{Protocol, ServedIn};
+use crate::sync::{Arc, Mutex, PoisonError};
 use crate::transport::Io;
 use crate::transport::memory::{self, Connector, Listener};
 

@@ -9,7 +9,6 @@ use std::io::{
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -33,6 +32,7 @@ use crate::connection::{GOODBYE, write_all};
 use crate::error::{Error, ErrorKind, Origin, panic_message};
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
+use crate::sync::{Arc, Weak};
 use crate::transport::{Accept, Incoming, Io, Peer};
 
 impl<P, F, R, I, L> Server<P, F, R, I, L>

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{Notify, watch};
 
@@ -12,6 +10,8 @@ use super::counters::{Counters, Counts};
 use super::ending::Ending;
 use super::limits::Limits;
 use crate::error::{Error, ErrorKind, Origin};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use crate::transport::Peer;
 
 /// Controls a server while it serves; from [`Server::handle`](super::Server::handle).

@@ -1,6 +1,6 @@
 //! What a server counts. A connection adds its numbers once per read or write, not once per Command.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {

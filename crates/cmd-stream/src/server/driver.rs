@@ -3,7 +3,6 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
@@ -24,6 +23,7 @@ use crate::proto::frame::{Frame, FrameReader, Head};
 use crate::proto::in_flight::SeqRefused;
 use crate::protocol::kind::Kind;
 use crate::protocol::{CommandOf, Protocol};
+use crate::sync::Arc;
 use crate::transport::Io;
 
 /// Moves the bytes of one connection.

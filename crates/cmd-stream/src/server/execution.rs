@@ -4,7 +4,6 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -20,6 +19,7 @@ use super::service::Service;
 use super::session::{Booked, Session};
 use super::slots::Slots;
 use crate::protocol::{CommandOf, Failed};
+use crate::sync::Arc;
 
 /// Starts a Command: polls it in place or in a task of its own, as its type deserves.
 pub(super) fn start<S, C>(session: &Arc<Session<S>>, slots: &mut Slots, arrival: Arrival, command: C)

@@ -1,6 +1,5 @@
 //! A Command whose Proxy was made an owned one: what it has sent, and its end, which no longer depends on `execute`.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use super::line::{Arrival, EncodedReply, How, Line, Sent};
@@ -8,6 +7,7 @@ use super::link::{HandedLink, Link, ReplyLink};
 use super::service::Service;
 use super::session::{Booked, Session};
 use crate::protocol::{Failed, ReplyOf};
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A Command that was handed over. It is in flight for as long as this lives.
 pub(super) struct Handed<S: Service> {

@@ -2,8 +2,6 @@
 //! no sockets, and nothing of the types of the Protocol.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::Instant;
@@ -20,6 +18,8 @@ use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::frame::Seq;
 use crate::proto::in_flight::{InFlight, SeqRefused};
 use crate::protocol::{Entry, Failed, FailedReason};
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the task of a connection and its Commands share.
 ///

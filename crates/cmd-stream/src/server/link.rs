@@ -1,10 +1,10 @@
 //! What a Proxy and a Context hold on to: a Command that runs, or one that was handed over, whatever its Protocol is.
 
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::line::{Arrival, EncodedReply, Line, Sent};
 use crate::protocol::Failed;
+use crate::sync::Arc;
 
 /// A Command and its connection.
 pub(super) trait Link: Send + Sync {

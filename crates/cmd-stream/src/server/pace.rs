@@ -9,8 +9,9 @@
 //! sends a few hundred Commands back to tasks of their own, while a type that computes for long now and then does not
 //! return.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
+
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Whether a group of so many polls in place was long. One or two polls may take 100 µs, because decoding them, and
 /// whatever else a busy machine does, is timed as well.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 use std::task;
 
 use super::connection::Connection;
@@ -14,6 +13,7 @@ use super::link::{HandedLink, Link, ReplyLink, RunningLink};
 use super::polling::Undisturbed;
 use crate::proto::frame::Seq;
 use crate::protocol::Failed;
+use crate::sync::Arc;
 
 /// Sends the Replies of a Command, of type `R`, and tells it about itself, its connection and its server.
 pub struct Proxy<'a, R> {

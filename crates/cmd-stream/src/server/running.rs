@@ -2,8 +2,6 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use super::connection::Connection;
@@ -20,6 +18,8 @@ use super::service::Service;
 use super::session::{Booked, Session};
 use crate::proto::frame::Seq;
 use crate::protocol::{CommandOf, Entry, Failed, Protocol, ReplyOf};
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::sync::{Arc, OnceLock};
 
 /// A Command that runs.
 pub(super) struct Running<'a, S: Service> {

@@ -1,8 +1,6 @@
 //! The typed part of a connection of a server: how a Reply, or a failure, becomes bytes on its [`Line`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::connection::Connection;
 use super::control::{Control, EndSession};
@@ -13,6 +11,8 @@ use crate::connection::outbox::Scratch;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::frame::Seq;
 use crate::protocol::{Failed, FailedReason, Protocol, ServedIn};
+use crate::sync::Arc;
+use crate::sync::atomic::AtomicBool;
 
 /// One connection of a server.
 pub(super) struct Session<S: Service> {
