@@ -1,5 +1,10 @@
 //! Which type and which encoding a vector is about.
 
+#[cfg(any(feature = "chrono", feature = "rust_decimal", feature = "time", feature = "uuid"))]
+mod foreign;
+mod structs;
+mod unsafe_mode;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::rc::Rc;
@@ -31,8 +36,8 @@ pub(crate) fn check(vector: &Vector) {
         "ord" => ord(vector),
         _ if vector.type_name.starts_with("array") => array(vector),
         "pm" => mapped(vector),
-        "struct" | "defined" | "typed" | "union" => structure(vector),
-        "unsafe_struct" | "unsafe_union" => unsafe_mode(vector),
+        "struct" | "defined" | "typed" | "union" => structs::check(vector),
+        "unsafe_struct" | "unsafe_union" => unsafe_mode::check(vector),
         _ => unknown(vector),
     }
 }
@@ -271,79 +276,6 @@ fn array(vector: &Vector) {
     }
 }
 
-/// The same vectors for types of other crates.
-#[cfg(any(feature = "chrono", feature = "rust_decimal", feature = "time", feature = "uuid"))]
-mod foreign {
-    use super::*;
-
-    #[cfg(feature = "uuid")]
-    pub(super) fn uuid(vector: &Vector, len: Option<&str>, read: impl Fn(&Value) -> uuid::Uuid) {
-        match len {
-            None => holds::<uuid::Uuid, Plain>(vector, read),
-            Some("varint.int") => holds::<uuid::Uuid, Of<Varint>>(vector, read),
-            Some("raw.int") => holds::<uuid::Uuid, Of<Raw>>(vector, read),
-            Some(_) => unknown(vector),
-        }
-    }
-
-    #[cfg(feature = "rust_decimal")]
-    pub(super) fn decimal(vector: &Vector) {
-        holds::<rust_decimal::Decimal, Plain>(vector, |value| read::string(value).parse().expect("a number"));
-    }
-
-    #[cfg(feature = "chrono")]
-    pub(super) fn chrono_time(value: SystemTime) -> chrono::DateTime<chrono::Utc> {
-        let (seconds, nanoseconds) = since_1970(value);
-        chrono::DateTime::from_timestamp(seconds, nanoseconds).expect("in range")
-    }
-
-    #[cfg(feature = "time")]
-    pub(super) fn utc_time(value: SystemTime) -> time::UtcDateTime {
-        let (seconds, nanoseconds) = since_1970(value);
-        let seconds = time::UtcDateTime::from_unix_timestamp(seconds).expect("in range");
-        seconds + std::time::Duration::from_nanos(nanoseconds.into())
-    }
-
-    #[cfg(any(feature = "chrono", feature = "time"))]
-    fn since_1970(value: SystemTime) -> (i64, u32) {
-        let nanoseconds = match value.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(after) => after.as_nanos().cast_signed(),
-            Err(before) => -before.duration().as_nanos().cast_signed(),
-        };
-        let second = 1_000_000_000;
-        (nanoseconds.div_euclid(second) as i64, nanoseconds.rem_euclid(second) as u32)
-    }
-
-    #[cfg(all(feature = "chrono", feature = "rust_decimal", feature = "uuid"))]
-    pub(super) fn payment(vector: &Vector) {
-        use chrono::{DateTime, Utc};
-        use rust_decimal::Decimal;
-        use uuid::Uuid;
-
-        #[derive(Mus, PartialEq, Debug)]
-        struct Payment {
-            id: Uuid,
-            amount: Decimal,
-            at: DateTime<Utc>,
-            #[mus(nanoseconds)]
-            fine: DateTime<Utc>,
-            parent: Option<Uuid>,
-            rates: Vec<Decimal>,
-        }
-        let id = |value: &Value| Uuid::from_slice(&read::bytes(value)).expect("16 bytes");
-        let decimal = |value: &Value| read::string(value).parse().expect("a number");
-        let time = |value: &Value| chrono_time(read::time(value.as_str().expect("a time")));
-        holds::<Payment, Plain>(vector, |value| Payment {
-            id: id(&value["ID"]),
-            amount: decimal(&value["Amount"]),
-            at: time(&value["At"]),
-            fine: time(&value["Fine"]),
-            parent: Some(&value["Parent"]).filter(|value| !value.is_null()).map(id),
-            rates: read::list(&value["Rates"], decimal),
-        });
-    }
-}
-
 fn mapped(vector: &Vector) {
     type Pointers = Vec<Option<Rc<isize>>>;
     if vector.type_name != "pm.slice<ptr<varint.int>>" {
@@ -368,236 +300,6 @@ fn mapped(vector: &Vector) {
         a == b && shared(a) == shared(b)
     };
     vector.holds_for::<Pointers, Of<Positive, NO_MAX, Mapped>>(read, same);
-}
-
-#[derive(Mus, PartialEq, Debug)]
-struct Foo {
-    a: isize,
-    b: bool,
-    c: String,
-}
-
-#[derive(Mus, PartialEq, Debug)]
-struct FooWithZigzagLength {
-    a: isize,
-    b: bool,
-    #[mus(len = varint)]
-    c: String,
-}
-
-#[derive(Mus, PartialEq, Debug)]
-#[mus(dtm = 300)]
-struct Foo300(Foo);
-
-#[derive(Mus, PartialEq, Debug)]
-#[mus(dtm = 7)]
-struct Foo7(Foo);
-
-#[derive(Mus, PartialEq, Debug)]
-struct Base {
-    n: i8,
-}
-
-#[derive(Mus, PartialEq, Debug)]
-struct Inner {
-    id: u32,
-    tags: Vec<String>,
-}
-
-#[derive(Mus, PartialEq, Debug)]
-struct Outer {
-    base: Base,
-    foo: Foo,
-    inner: Option<Inner>,
-    m: BTreeMap<String, u16>,
-    arr: [f32; 2],
-    at: SystemTime,
-    raw: Vec<u8>,
-}
-
-#[derive(Mus, PartialEq, Debug)]
-struct Label(String);
-
-#[derive(Mus, PartialEq, Debug)]
-enum Form {
-    Circle { r: isize },
-    Label(Label),
-}
-
-fn foo(value: &Value) -> Foo {
-    Foo { a: read::number(&value["A"]), b: read::boolean(&value["B"]), c: read::string(&value["C"]) }
-}
-
-fn outer(value: &Value) -> Outer {
-    let inner = |value: &Value| Inner {
-        id: read::number(&value["Id"]),
-        tags: read::list(&value["Tags"], read::string),
-    };
-    Outer {
-        base: Base { n: read::number(&value["Base"]["N"]) },
-        foo: foo(&value["Foo"]),
-        inner: Some(&value["In"]).filter(|value| !value.is_null()).map(inner),
-        m: read::map(&value["M"], str::to_owned, read::number),
-        arr: read::list(&value["Arr"], read::number).try_into().expect("two floats"),
-        at: read::time(value["At"].as_str().expect("a time")),
-        raw: read::bytes(&value["Raw"]),
-    }
-}
-
-fn form(value: &Value) -> Form {
-    match value["type"].as_str() {
-        Some("Circle") => Form::Circle { r: read::number(&value["R"]) },
-        Some("Label") => Form::Label(Label(read::string(&value["value"]))),
-        _ => panic!("{value}"),
-    }
-}
-
-#[derive(Mus, PartialEq, Debug)]
-struct Payment {
-    id: [u8; 16],
-    amount: String,
-    at: SystemTime,
-    #[mus(nanoseconds)]
-    fine: SystemTime,
-    parent: Option<[u8; 16]>,
-    rates: Vec<String>,
-}
-
-fn payment(value: &Value) -> Payment {
-    let id = |value: &Value| read::bytes(value).try_into().expect("16 bytes");
-    let time = |value: &Value| read::time(value.as_str().expect("a time"));
-    Payment {
-        id: id(&value["ID"]),
-        amount: read::string(&value["Amount"]),
-        at: time(&value["At"]),
-        fine: time(&value["Fine"]),
-        parent: Some(&value["Parent"]).filter(|value| !value.is_null()).map(id),
-        rates: read::list(&value["Rates"], read::string),
-    }
-}
-
-fn structure(vector: &Vector) {
-    match (vector.type_name.as_str(), vector.options["string_len"].as_str()) {
-        ("struct.Foo", None) => holds::<Foo, Plain>(vector, foo),
-        ("struct.Foo", Some("varint.int")) => holds::<FooWithZigzagLength, Plain>(vector, |value| {
-            let Foo { a, b, c } = foo(value);
-            FooWithZigzagLength { a, b, c }
-        }),
-        ("struct.Outer", None) => holds::<Outer, Plain>(vector, outer),
-        ("defined.Label(string)", None) => {
-            holds::<Label, Plain>(vector, |value| Label(read::string(value)));
-        }
-        ("defined.Decimal(string)", None) => {
-            holds::<String, Plain>(vector, read::string);
-            #[cfg(feature = "rust_decimal")]
-            foreign::decimal(vector);
-        }
-        ("struct.Payment", None) => {
-            holds::<Payment, Plain>(vector, payment);
-            #[cfg(all(feature = "chrono", feature = "rust_decimal", feature = "uuid"))]
-            foreign::payment(vector);
-        }
-        ("typed.dtm", None) => holds::<i64, Positive>(vector, read::number),
-        ("typed.Foo(dtm=300)", None) => holds::<Foo300, Plain>(vector, |value| Foo300(foo(value))),
-        ("typed.Foo(dtm=7)", None) => holds::<Foo7, Plain>(vector, |value| Foo7(foo(value))),
-        ("union.Shape{1:Circle,2:Label}", None) => holds::<Form, Plain>(vector, form),
-        _ => unknown(vector),
-    }
-}
-
-#[derive(Mus, PartialEq, Debug)]
-#[mus(raw)]
-struct Wide {
-    b: bool,
-    u8: u8,
-    i8: i8,
-    u16: u16,
-    i16: i16,
-    u32: u32,
-    i32: i32,
-    u64: u64,
-    i64: i64,
-    u: usize,
-    i: isize,
-    f32: f32,
-    f64: f64,
-    s: String,
-    raw: Vec<u8>,
-    at: SystemTime,
-    duration: Duration,
-    list: Vec<Vec<i32>>,
-    map: BTreeMap<u16, i64>,
-    ptr: Option<u32>,
-    arr: [i16; 3],
-    inside: Narrow,
-    of: Vec<Width>,
-    #[mus(varint)]
-    v: u64,
-}
-
-#[derive(Mus, PartialEq, Debug)]
-#[mus(raw)]
-struct Narrow {
-    n: isize,
-    m: BTreeMap<String, u32>,
-}
-
-#[derive(Mus, PartialEq, Debug)]
-#[mus(raw)]
-enum Width {
-    Narrow(Narrow),
-    #[mus(dtm = 300)]
-    Length(i64),
-}
-
-fn narrow(value: &Value) -> Narrow {
-    Narrow { n: read::number(&value["N"]), m: read::map(&value["M"], str::to_owned, read::number) }
-}
-
-fn width(value: &Value) -> Width {
-    match value["type"].as_str() {
-        Some("Narrow") => Width::Narrow(narrow(&value["value"])),
-        Some("Length") => Width::Length(read::number(&value["value"])),
-        _ => panic!("{value}"),
-    }
-}
-
-fn wide(value: &Value) -> Wide {
-    Wide {
-        b: read::boolean(&value["B"]),
-        u8: read::number(&value["U8"]),
-        i8: read::number(&value["I8"]),
-        u16: read::number(&value["U16"]),
-        i16: read::number(&value["I16"]),
-        u32: read::number(&value["U32"]),
-        i32: read::number(&value["I32"]),
-        u64: read::number(&value["U64"]),
-        i64: read::number(&value["I64"]),
-        u: read::number(&value["U"]),
-        i: read::number(&value["I"]),
-        f32: read::number(&value["F32"]),
-        f64: read::number(&value["F64"]),
-        s: read::string(&value["S"]),
-        raw: read::bytes(&value["Raw"]),
-        at: read::time(value["At"].as_str().expect("a time")),
-        duration: Duration::from_nanos(read::number(&value["For"])),
-        list: read::list(&value["List"], |row| read::list(row, read::number)),
-        map: read::map(&value["Map"], |key| key.parse().expect("a number"), read::number),
-        ptr: Some(&value["Ptr"]).filter(|value| !value.is_null()).map(read::number),
-        arr: read::list(&value["Arr"], read::number).try_into().expect("three numbers"),
-        inside: narrow(&value["In"]),
-        of: read::list(&value["Of"], width),
-        v: read::number(&value["V"]),
-    }
-}
-
-/// What mus-gen makes in its mode "unsafe", which is `raw` on the types here.
-fn unsafe_mode(vector: &Vector) {
-    match vector.type_name.as_str() {
-        "unsafe_struct.Wide" => holds::<Wide, Plain>(vector, wide),
-        "unsafe_union.Width{1:Narrow,300:Length}" => holds::<Width, Plain>(vector, width),
-        _ => unknown(vector),
-    }
 }
 
 #[test]

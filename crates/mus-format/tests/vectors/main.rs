@@ -1,13 +1,10 @@
 //! The golden vectors of single values (`wire/vectors`; its README is the key), made by the Go library: every varint, raw,
 //! ord, time and struct, both ways, and everything invalid with its error and where that became certain.
 
-#[path = "vectors/check.rs"]
 mod check;
-#[path = "support/pieces.rs"]
+#[path = "../support/pieces.rs"]
 mod pieces;
-#[path = "vectors/read.rs"]
 mod read;
-#[path = "vectors/types.rs"]
 mod types;
 
 use std::fs;

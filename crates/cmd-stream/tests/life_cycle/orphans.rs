@@ -1,0 +1,87 @@
+//! Commands whose connection is gone before they end.
+
+use std::time::Duration;
+
+use crate::lab::{Boom, Stay, World, client_by, quiet};
+use crate::pipes::pipes;
+use crate::wire::hold_frame;
+use crate::{assert_error, assert_shutdown, call, in_memory, wire};
+use cmd_stream::server::Limits;
+use cmd_stream::{Error, ErrorKind, Origin};
+use testkit::peer::{BytePeer, GREETING};
+use testkit::wait::until;
+use tokio::time::sleep;
+
+#[tokio::test(start_paused = true)]
+async fn command_that_outlives_its_connection_is_told_runs_on_and_is_waited_for() {
+    let (world, connector) = in_memory(Limits::default());
+    let client = client_by(&connector).await;
+    let call = call!(client.send(Stay {}));
+    world.lab.until(|seen| seen.running == 1).await;
+    assert_eq!(world.lab.seen().saw_closed, 0);
+    client.close();
+    let lost = world.lost().await;
+    assert_error(&lost.reason, ErrorKind::Closed, Origin::Remote, "the client closed the connection");
+    assert_eq!((lost.commands_left, lost.id), (1, 1));
+    world.lab.until(|seen| seen.saw_closed == 1).await;
+    assert_eq!(Error::from(call.await.unwrap().unwrap_err()).kind(), ErrorKind::Closed);
+
+    world.handle.shutdown();
+    sleep(Duration::from_secs(3)).await;
+    assert!(!world.serving.is_finished(), "it is waited for");
+    world.lab.open_gate(1);
+    let handle = world.handle.clone();
+    assert_shutdown(world.served().await, 0, 0);
+    // That it ended without a last Reply is no failure of its own.
+    assert_eq!((handle.counters().failed, handle.counters().panicked), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn command_that_outlives_its_connection_and_the_drain_is_counted() {
+    let (world, connector) = in_memory(Limits::default().drain(Duration::from_secs(3)));
+    let client = client_by(&connector).await;
+    let _call = call!(client.send(Stay {}));
+    world.lab.until(|seen| seen.running == 1).await;
+    client.close();
+    world.lost().await;
+    world.handle.shutdown();
+    let lab = world.lab.clone();
+    assert_shutdown(world.served().await, 0, 1);
+    lab.open_gate(1);
+    lab.until(|seen| seen.ended == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn command_whose_connection_is_gone_cannot_send() {
+    let limits = Limits::default().output(100);
+    let (dialer, listener) = pipes();
+    let world = World::over(listener, limits);
+    let mut peer = BytePeer::over(dialer.dial(100));
+    peer.expect(GREETING).await;
+    // One waits for room in the output, another one to send at all.
+    let count = wire::frame(1, wire::tag::COUNT, r#"{"to":100}"#);
+    peer.send(&[count, hold_frame(2, "a")].concat()).await;
+    world.lab.until(|seen| seen.running == 1).await;
+    quiet().await;
+    assert_eq!(world.lab.seen().uncounted, 0);
+    drop(peer);
+    let seen = world.lab.until(|seen| seen.uncounted == 1).await;
+    assert!(seen.counted < 100);
+    assert_eq!(world.lost().await.commands_left, 2);
+    let replies = world.counters().replies;
+    world.lab.open_gate(1);
+    world.lab.until(|seen| seen.ended == 1).await;
+    assert_eq!((world.counters().replies, world.counters().failed), (replies, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn panic_is_counted_also_when_the_connection_is_gone() {
+    let (world, connector) = in_memory(Limits::default());
+    let client = client_by(&connector).await;
+    let _call = call!(client.send(Boom { late: true }));
+    world.lab.until(|seen| seen.running == 1).await;
+    client.close();
+    world.lab.until(|seen| seen.ended == 1).await;
+    until(|| world.counters().panicked == 1).await;
+    assert_eq!(world.counters().failed, 1);
+}

@@ -1,0 +1,137 @@
+//! Shutdown: a server stops accepting, finishes what runs, and ends.
+
+use std::time::Duration;
+
+use crate::lab::{Plain, World, client_by, echo, hold, quiet, text};
+use crate::{assert_error, assert_shutdown, call, in_memory};
+use cmd_stream::client::Client;
+use cmd_stream::server::Limits;
+use cmd_stream::{Error, ErrorKind, Json, Origin};
+use testkit::wait::{until, within};
+use tokio::time::Instant;
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_without_clients_ends_at_once() {
+    let (world, _connector) = in_memory(Limits::default());
+    quiet().await;
+    let since = Instant::now();
+    world.handle.shutdown();
+    assert_shutdown(world.served().await, 0, 0);
+    assert_eq!(since.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_with_idle_clients_ends_at_once_and_tells_them() {
+    let (world, connector) = in_memory(Limits::default());
+    let clients = [client_by(&connector).await, client_by(&connector).await];
+    assert_eq!(clients[0].send(echo("a")).await.unwrap(), text("a"));
+    quiet().await;
+    let since = Instant::now();
+    world.handle.shutdown();
+    for client in &clients {
+        assert_error(
+            &client.closed().await,
+            ErrorKind::Closed,
+            Origin::Remote,
+            "the server closed the connection",
+        );
+        assert_error(
+            &world.lost().await.reason,
+            ErrorKind::Closed,
+            Origin::Local,
+            "the server is shutting down",
+        );
+    }
+    assert_shutdown(world.served().await, 0, 0);
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    let refused = Client::builder(Plain, Json).connect_by(connector).await.unwrap_err();
+    assert_error(&refused, ErrorKind::Io, Origin::System, "cannot connect to");
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_waits_for_running_commands_whose_replies_arrive() {
+    let (world, connector) = in_memory(Limits::default());
+    let client = client_by(&connector).await;
+    let calls = [call!(client.send(hold("a"))), call!(client.send(hold("b")))];
+    world.lab.until(|seen| seen.running == 2).await;
+    world.handle.shutdown();
+    quiet().await;
+    assert!(!world.serving.is_finished());
+
+    // Until then the connection is served.
+    assert_eq!(client.send(echo("c")).await.unwrap(), text("c"));
+    let third = call!(client.send(hold("d")));
+    world.lab.until(|seen| seen.running == 3).await;
+    world.lab.open_gate(2);
+    quiet().await;
+    assert!(!world.serving.is_finished());
+    world.lab.open_gate(1);
+    for (call, says) in calls.into_iter().zip(["a", "b"]) {
+        assert_eq!(call.await.unwrap().unwrap(), text(says));
+    }
+    assert_eq!(third.await.unwrap().unwrap(), text("d"));
+    assert_shutdown(world.served().await, 0, 0);
+    assert_eq!(client.closed().await.kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn shutdown_over_tcp_loses_no_reply() {
+    let world = World::tcp(Limits::default()).await;
+    let client = world.client().await;
+    let calls: Vec<_> = (0..100).map(|_| call!(client.send(hold("a")))).collect();
+    world.lab.until(|seen| seen.running == 100).await;
+    world.handle.shutdown();
+    world.lab.open_gate(100);
+    for call in calls {
+        assert_eq!(within(call).await.unwrap().unwrap(), text("a"));
+    }
+    assert_shutdown(world.served().await, 0, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_ends_connections_that_wait_for_a_place() {
+    let limits = Limits::default().connections(1).waiting(8, Duration::from_secs(5));
+    let (world, connector) = in_memory(limits);
+    let _served = client_by(&connector).await;
+    let waiting = tokio::spawn(async move { Client::builder(Plain, Json).connect_by(connector).await });
+    until(|| world.counters().waiting == 1).await;
+    world.handle.shutdown();
+    assert_shutdown(world.served().await, 0, 0);
+    if let Ok(client) = waiting.await.unwrap() {
+        assert_eq!(client.closed().await.kind(), ErrorKind::Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_past_its_time_says_how_much_was_cut() {
+    let time = Duration::from_secs(5);
+    let (world, connector) = in_memory(Limits::default().drain(time));
+    let (_idle, one, two) =
+        (client_by(&connector).await, client_by(&connector).await, client_by(&connector).await);
+    let calls = [call!(one.send(hold("a"))), call!(two.send(hold("b"))), call!(two.send(hold("c")))];
+    world.lab.until(|seen| seen.running == 3).await;
+    let (since, lab, handle) = (Instant::now(), world.lab.clone(), world.handle.clone());
+    world.handle.shutdown();
+    let mut lost = Vec::new();
+    for _ in 0..3 {
+        lost.push(world.lost().await);
+    }
+    lost.sort_by_key(|lost| lost.id);
+    assert_eq!(
+        lost.iter().map(|lost| (lost.id, lost.commands_left)).collect::<Vec<_>>(),
+        [(1, 0), (2, 1), (3, 2)]
+    );
+    assert_error(&lost[2].reason, ErrorKind::Closed, Origin::Local, "the server ended");
+    assert_shutdown(world.served().await, 2, 3);
+    assert!((time..time + Duration::from_millis(10)).contains(&since.elapsed()), "{:?}", since.elapsed());
+    assert_eq!((handle.counters().cut, handle.counters().open), (2, 0));
+    for call in calls {
+        let failure = Error::from(call.await.unwrap().unwrap_err());
+        assert_error(&failure, ErrorKind::Closed, Origin::Remote, "the server closed the connection");
+        assert!(failure.was_sent());
+    }
+    // The Commands run on.
+    assert_eq!(lab.seen().running, 3);
+    lab.open_gate(3);
+    lab.until(|seen| seen.ended == 3).await;
+}

@@ -1,0 +1,64 @@
+//! What the limits are unless they are set, and that they are what was set.
+
+use std::time::Duration;
+
+use cmd_stream::server::Limits;
+use cmd_stream::{ServerInfo, client};
+
+#[test]
+fn defaults_are_those_of_the_documentation() {
+    let server = format!("{:?}", Limits::default());
+    let client = format!("{:?}", client::Limits::default());
+    let expected = "Limits { frame: 4194304, in_flight: 65536, in_flight_bytes: 67108864, output: 1048576, \
+                    output_stall: 30s, connections: 10000, waiting: 128, waiting_time: 5s, handshake: 10s, \
+                    frame_time: 30s, idle: None, drain: 30s }";
+    assert_eq!(server, expected);
+    let expected = "Limits { frame: 4194304, output: 1048576, output_stall: 30s, stream_replies: 1024, \
+                    stream_overflow: Fail, connect: 5s, handshake: 10s, frame_time: 30s }";
+    assert_eq!(client, expected);
+    assert_eq!((Limits::SERVER_INFO, ServerInfo::MAX_LEN), (1024, 1024));
+}
+
+#[test]
+fn getters_give_what_was_set() {
+    let time = Duration::from_secs;
+    let server = Limits::default()
+        .frame(101)
+        .in_flight(102)
+        .in_flight_bytes(103)
+        .output(104)
+        .output_stall(time(105))
+        .connections(106)
+        .waiting(107, time(108))
+        .handshake(time(109))
+        .frame_time(time(110))
+        .idle(time(111))
+        .drain(time(112));
+    let sizes =
+        (server.get_frame(), server.get_in_flight(), server.get_in_flight_bytes(), server.get_output());
+    assert_eq!(sizes, (101, 102, 103, 104));
+    assert_eq!((server.get_connections(), server.get_waiting()), (106, 107));
+    assert_eq!((server.get_output_stall(), server.get_waiting_time()), (time(105), time(108)));
+    assert_eq!((server.get_handshake(), server.get_frame_time()), (time(109), time(110)));
+    assert_eq!((server.get_idle(), server.get_drain()), (Some(time(111)), time(112)));
+
+    let client = client::Limits::default()
+        .frame(201)
+        .output(202)
+        .output_stall(time(203))
+        .stream_replies(204, client::Overflow::Pause)
+        .connect(time(205))
+        .handshake(time(206))
+        .frame_time(time(207));
+    assert_eq!((client.get_frame(), client.get_output()), (201, 202));
+    assert_eq!((client.get_stream_replies(), client.get_stream_overflow()), (204, client::Overflow::Pause));
+    assert_eq!((client.get_output_stall(), client.get_connect()), (time(203), time(205)));
+    assert_eq!((client.get_handshake(), client.get_frame_time()), (time(206), time(207)));
+}
+
+#[test]
+fn server_info_has_1_to_1024_bytes() {
+    for (len, is_one) in [(0, false), (1, true), (1024, true), (1025, false)] {
+        assert_eq!(ServerInfo::new(vec![b'i'; len]).is_ok(), is_one, "{len} bytes");
+    }
+}

@@ -1,0 +1,167 @@
+//! Owned Proxies that other tasks, other Commands and other connections use.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::{HandOver, Part, client, desk, last, next, part, server};
+use cmd_stream::server::{OwnedProxy, Scheduling};
+use cmd_stream::{CallError, Client, Execute, Failed, Json, Problem, Proxy, Server, protocol};
+use serde::{Deserialize, Serialize};
+use testkit::ends::both;
+use testkit::wait::within;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn it_fails_once_and_nothing_is_sent_after_that_whoever_sends_meanwhile() {
+    let (desk, mut handed) = desk();
+    let unexpected = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&unexpected);
+    let client = client().on_unexpected_reply(move |_, _| {
+        counts.fetch_add(1, Ordering::Relaxed);
+    });
+    let (client, handle) = both(server(desk), client).await;
+    for round in 1..=1000 {
+        let mut stream = within(client.stream(HandOver(String::new()))).await.expect("it is sent");
+        let proxy = next(&mut handed).await;
+        let senders = [proxy.clone(), proxy.clone()].map(|other| {
+            tokio::task::spawn_blocking(move || (0..50).all(|_| other.send_blocking(part("more")).is_ok()))
+        });
+        let fails = tokio::task::spawn_blocking(move || proxy.fail(Failed::new("as asked")));
+        let mut last = None;
+        while let Some(item) = within(stream.next()).await {
+            last = Some(item);
+        }
+        assert!(matches!(last, Some(Err(CallError::Failed(problem))) if problem.message == "as asked"));
+        within(fails).await.expect("no panic");
+        for sends in senders {
+            within(sends).await.expect("no panic");
+        }
+        // What was sent before it is read comes before the Reply of another Command.
+        let answer = within(client.send(HandOver("fail".into()))).await;
+        assert!(answer.is_err());
+        drop(next(&mut handed).await);
+        assert_eq!(unexpected.load(Ordering::Relaxed), 0, "something was sent after the failure");
+        assert_eq!(handle.counters().failed, 2 * round);
+    }
+}
+
+/// An owned Proxy used from within another Command, of another connection: the wake-ups of both arrive.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_may_answer_for_another_one_of_another_connection() {
+    struct Relay(std::sync::Mutex<Vec<OwnedProxy<Part>>>);
+
+    #[derive(Serialize, Deserialize)]
+    struct Wait;
+    #[derive(Serialize, Deserialize)]
+    struct Release;
+
+    impl Execute<Relay> for Wait {
+        async fn execute(self, relay: &Relay, proxy: Proxy<'_, Part>) -> Result<(), Failed> {
+            relay.0.lock().expect("no panic").push(proxy.into_owned());
+            Ok(())
+        }
+    }
+
+    impl Execute<Relay> for Release {
+        // So that `send` does not let others run, and both wake-ups are due after the same poll.
+        const SCHEDULING: Scheduling = Scheduling::InPlace;
+
+        async fn execute(self, relay: &Relay, proxy: Proxy<'_, Part>) -> Result<(), Failed> {
+            tokio::task::yield_now().await; // from here on it has a task of its own
+            proxy.send(part("released")).await?;
+            let waiting = std::mem::take(&mut *relay.0.lock().expect("no panic"));
+            for other in waiting {
+                other.send(last("by the other one")).await?;
+            }
+            proxy.send(last("done")).await
+        }
+    }
+
+    protocol! {
+        struct Relays {
+            commands { 0 => Wait -> Part, 1 => Release -> Part }
+            replies { 0 => Part }
+            failure close_connection
+        }
+    }
+
+    let relay = Relay(std::sync::Mutex::default());
+    let (connector, _) = testkit::ends::serve_in_memory(Server::builder(Relays, Json, relay));
+    let waits = within(Client::builder(Relays, Json).connect_by(connector.clone())).await.expect("it greets");
+    let releases = within(Client::builder(Relays, Json).connect_by(connector)).await.expect("it greets");
+    for _ in 0..500 {
+        let waiting = tokio::spawn({
+            let waits = waits.clone();
+            async move { waits.send(Wait).await }
+        });
+        while !waiting.is_finished() {
+            let mut released = within(releases.stream(Release)).await.expect("it is sent");
+            let mut texts = Vec::new();
+            while let Some(part) = within(released.next()).await {
+                texts.push(part.expect("a part").text);
+            }
+            assert_eq!(texts, ["released", "done"]);
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(within(waiting).await.expect("no panic").expect("a reply"), last("by the other one"));
+    }
+}
+
+/// Fails the Proxy of another Command, then computes until it is told that this has arrived.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn failing_another_command_is_not_put_off_until_a_long_one_ends() {
+    struct Slow(std::sync::Mutex<Vec<OwnedProxy<Part>>>, std::sync::mpsc::SyncSender<()>);
+    #[derive(Serialize, Deserialize)]
+    struct Wait;
+    #[derive(Serialize, Deserialize)]
+    struct Compute;
+
+    static ARRIVED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+    impl Execute<Slow> for Wait {
+        async fn execute(self, slow: &Slow, proxy: Proxy<'_, Part>) -> Result<(), Failed> {
+            slow.0.lock().expect("no panic").push(proxy.into_owned());
+            let _ = slow.1.send(());
+            Ok(())
+        }
+    }
+
+    impl Execute<Slow> for Compute {
+        const SCHEDULING: Scheduling = Scheduling::Spawned;
+
+        async fn execute(self, slow: &Slow, proxy: Proxy<'_, Part>) -> Result<(), Failed> {
+            for other in std::mem::take(&mut *slow.0.lock().expect("no panic")) {
+                other.fail(Failed::new("as asked"));
+            }
+            let began = std::time::Instant::now();
+            while !ARRIVED.load(Ordering::Relaxed) && began.elapsed() < testkit::wait::PATIENCE / 4 {
+                std::hint::spin_loop();
+            }
+            proxy.send(last(if ARRIVED.load(Ordering::Relaxed) { "it arrived" } else { "gave up" })).await
+        }
+    }
+
+    protocol! {
+        struct Slowness {
+            commands { 0 => Wait -> Part, 1 => Compute -> Part }
+            replies { 0 => Part, 1 => Problem }
+            failure Problem
+        }
+    }
+
+    let (told, waits) = std::sync::mpsc::sync_channel(1);
+    let (connector, _) = testkit::ends::serve_in_memory(Server::builder(
+        Slowness,
+        Json,
+        Slow(std::sync::Mutex::default(), told),
+    ));
+    let first =
+        within(Client::builder(Slowness, Json).connect_by(connector.clone())).await.expect("it greets");
+    let second = within(Client::builder(Slowness, Json).connect_by(connector)).await.expect("it greets");
+    let waiting = tokio::spawn(async move { first.send(Wait).await });
+    tokio::task::spawn_blocking(move || waits.recv()).await.expect("no panic").expect("it waits");
+    let computing = tokio::spawn(async move { second.send(Compute).await });
+    let failed = within(waiting).await.expect("no panic");
+    ARRIVED.store(true, Ordering::Relaxed);
+    assert!(matches!(failed, Err(CallError::Failed(problem)) if problem.message == "as asked"));
+    assert_eq!(within(computing).await.expect("no panic").expect("a reply"), last("it arrived"));
+}

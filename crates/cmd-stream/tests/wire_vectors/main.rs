@@ -1,0 +1,365 @@
+//! The golden vectors of single values and of whole frames in each Format, each decoded, encoded and compared. A file
+//! that is dropped into the folder is tested too; what it holds and this test does not know fails.
+
+use std::error::Error;
+use std::fmt::{Debug, Write as _};
+use std::marker::PhantomData;
+
+use cmd_stream::format::{Encode, EncodeError, Format};
+use cmd_stream::proto::frame::{Frame, FrameReader, Head, Seq, Tag};
+use cmd_stream::proto::handshake::ServerInfo;
+use cmd_stream::proto::{DecodeError, Decoded, Fault, varint};
+use cmd_stream::protocol::{ClientProtocol, CommandOf, Protocol, ServedIn};
+use cmd_stream::server::{CommandVisitor, ServerProtocol};
+use cmd_stream::transport::Peer;
+use cmd_stream::{CallError, Client, ErrorKind, Execute, Json, Mus, Protobuf};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use testkit::peer::BytePeer;
+use testkit::sample::{EchoCmd, FailCmd, Sample, Service};
+use testkit::{hex, unhex};
+
+#[path = "../support/bodies.rs"]
+mod bodies;
+mod frames;
+mod values;
+#[path = "../support/vectors.rs"]
+mod vectors;
+
+use bodies::{Body as _, Codec, for_each_codec, is_same_json, with_codec};
+use vectors::{Layout, files_of};
+
+/// Go decodes these JSON frames, and here something else happens, as the docs of the `json` module say.
+const DOCUMENTED_DIFFERENCES: [(&str, Difference); 5] = [
+    ("lenient/null_body", Difference::Refused),
+    ("lenient/null_field", Difference::Refused),
+    ("lenient/duplicate_field", Difference::Refused),
+    ("lenient/invalid_utf8", Difference::Refused),
+    // An unknown field is ignored, and a missing one has its default.
+    ("lenient/case_insensitive", Difference::ZeroValue),
+];
+
+/// What happens here to a frame that Go decodes.
+#[derive(Clone, Copy, Debug)]
+enum Difference {
+    /// Its body does not decode.
+    Refused,
+    /// It decodes, to the value without any field.
+    ZeroValue,
+}
+
+/// Cannot be done here: sending a Command that its Protocol does not declare does not compile.
+const COMPILE_ERRORS: [&str; 1] = ["encode_error/unregistered_type"];
+
+type Checked = Result<(), String>;
+
+macro_rules! ensure {
+    ($holds:expr, $($message:tt)+) => {
+        if !$holds {
+            return Err(format!($($message)+));
+        }
+    };
+}
+use ensure;
+
+/// What decoding gives, in a form that can be compared and printed.
+#[derive(Clone, PartialEq, Debug)]
+enum Outcome {
+    /// A value in its textual form (in which -0 is not 0, and NaN is NaN), and how many bytes it took.
+    Value(String, usize),
+    Incomplete,
+    /// The portable code of the error, its text, and after how many bytes it was found.
+    Invalid {
+        code: &'static str,
+        text: String,
+        at: usize,
+    },
+}
+
+impl<T> From<Decoded<T>> for Outcome
+where
+    T: Into<String>,
+{
+    fn from(decoded: Decoded<T>) -> Self {
+        match decoded {
+            Decoded::Value(value, taken) => Self::Value(value.into(), taken),
+            Decoded::Incomplete(_) => Self::Incomplete,
+            Decoded::Invalid(DecodeError { fault, at, .. }) => {
+                let code = match &fault {
+                    Fault::VarintOverflow => "overflow",
+                    Fault::NegativeLength(_) => "negative_length",
+                    Fault::TooLong { .. } => "too_large_length",
+                    Fault::UnknownTag(_) => "unexpected_dtm",
+                    Fault::Body(error) => code_of_body(&**error),
+                    _ => "a fault that this test does not know",
+                };
+                Self::Invalid { code, text: fault.to_string(), at }
+            }
+        }
+    }
+}
+
+/// The code of an error within a body. MUS has some of its own.
+fn code_of_body(error: &(dyn Error + 'static)) -> &'static str {
+    match error.downcast_ref::<mus_format::Error>().map(|error| &error.fault) {
+        Some(mus_format::Fault::InvalidBool(_) | mus_format::Fault::InvalidPointer(_)) => "wrong_format",
+        _ => "body",
+    }
+}
+
+/// The bytes must fail with the error of the vector, after as many bytes, and not before.
+fn check_error(
+    bytes: &[u8],
+    code: Option<&str>,
+    consumed: Option<usize>,
+    decode: &dyn Fn(&[u8]) -> Outcome,
+) -> Checked {
+    let code = code.ok_or("no error is given")?;
+    let consumed = consumed.ok_or("`consumed` is not given")?;
+    let outcome = decode(bytes);
+    match code {
+        // The library does not know that nothing will follow; the connection's task turns this into its error.
+        "eof" | "unexpected_eof" => {
+            ensure!(
+                consumed == bytes.len(),
+                "the input ends after {consumed} bytes, and has {}",
+                bytes.len()
+            );
+            ensure!(outcome == Outcome::Incomplete, "expected incomplete, got {outcome:?}");
+        }
+        _ => {
+            let code = if code == "too_large_server_info" { "too_large_length" } else { code };
+            let expected =
+                matches!(&outcome, Outcome::Invalid { code: c, at, .. } if *c == code && *at == consumed);
+            ensure!(expected, "expected {code} after {consumed} bytes, got {outcome:?}");
+            let before = decode(&bytes[..consumed - 1]);
+            ensure!(
+                before == Outcome::Incomplete,
+                "without the last byte expected incomplete, got {before:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The bytes must decode to this value, whatever follows them, and with none of them missing.
+fn check_value(bytes: &[u8], value: &str, consumed: usize, decode: &dyn Fn(&[u8]) -> Outcome) -> Checked {
+    let expected = Outcome::Value(value.to_owned(), consumed);
+    for more in [&[][..], &[0xff], &[0x00; 20]] {
+        let outcome = decode(&[bytes, more].concat());
+        ensure!(
+            outcome == expected,
+            "expected {expected:?}, got {outcome:?} with {} bytes behind",
+            more.len()
+        );
+    }
+    for cut in 0..consumed {
+        let outcome = decode(&bytes[..cut]);
+        ensure!(
+            outcome == Outcome::Incomplete,
+            "of the first {cut} bytes expected incomplete, got {outcome:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Runs the check of each vector, and fails with all that failed.
+fn check_all(file: &str, vectors: &[Value], check: impl Fn(&Value) -> Checked) {
+    let mut failed = String::new();
+    for vector in vectors {
+        if let Err(error) = check(vector) {
+            let _ = write!(failed, "\n{file}, {}: {error}", vector["name"]);
+        }
+    }
+    assert!(failed.is_empty(), "{failed}");
+    assert!(!vectors.is_empty(), "{file} has no vectors");
+}
+
+fn vectors_of(file: &Value) -> &[Value] {
+    file["vectors"].as_array().expect("a list of vectors")
+}
+
+#[test]
+fn every_value_vector_decodes_encodes_and_fails_as_it_says() {
+    for (name, file) in files_of(Layout::Values) {
+        check_all(&name, vectors_of(&file), values::check);
+    }
+}
+
+/// The files of frames, and which Format each is about.
+fn frame_files() -> Vec<(String, Value)> {
+    let codec_of =
+        |name: String| match name.strip_prefix("codec_").and_then(|name| name.strip_suffix(".json")) {
+            Some(codec) => codec.to_owned(),
+            None => panic!("{name}: frames of a Format that its name does not say"),
+        };
+    files_of(Layout::Frames).into_iter().map(|(name, file)| (codec_of(name), file)).collect()
+}
+
+fn check_frame(codec: &str, vector: &Value) -> Checked {
+    with_codec!(codec, C => frames::check::<C>(vector))
+}
+
+#[test]
+fn every_frame_vector_decodes_encodes_and_fails_as_it_says() {
+    for (codec, file) in frame_files() {
+        check_all(&codec, vectors_of(&file), |vector| check_frame(&codec, vector));
+    }
+}
+
+#[test]
+fn frames_are_the_same_however_they_are_cut() {
+    for (codec, file) in frame_files() {
+        with_codec!(&*codec, C => check_all(&codec, vectors_of(&file), frames::check_cuts::<C>));
+    }
+}
+
+#[test]
+fn the_tables_of_exceptions_name_vectors_that_exist() {
+    let files = frame_files();
+    let json = files.iter().filter(|(codec, _)| codec == "json");
+    let names: Vec<&Value> =
+        json.flat_map(|(_, file)| vectors_of(file)).map(|vector| &vector["name"]).collect();
+    for name in DOCUMENTED_DIFFERENCES.iter().map(|(name, _)| *name).chain(COMPILE_ERRORS) {
+        assert_eq!(names.iter().filter(|known| **known == name).count(), 1, "vectors with the name {name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_cannot_be_encoded_fails_its_call_and_leaves_no_byte() {
+    let mut tried = 0;
+    for (codec, file) in frame_files() {
+        for vector in vectors_of(&file).iter().filter(|vector| vector["kind"] == "encode_error") {
+            let vector = frames::Vector::of(vector).expect("a vector");
+            if COMPILE_ERRORS.contains(&&*vector.name) {
+                continue;
+            }
+            let body = vector.body::<bodies::json::Codec>();
+            let (Ok(Some(bodies::json::Body::EchoCmd(command))), "json") = (body, &*codec) else {
+                panic!("{codec}: not known: {}", vector.name)
+            };
+            let (io, server) = tokio::io::duplex(4096);
+            let mut server = BytePeer::over(server);
+            server.send(testkit::peer::GREETING).await;
+            let peer = Peer::other("test");
+            let client = Client::builder(Sample, Json).over(io, peer).await.expect("it is greeted");
+
+            let CallError::Other(error) = client.send(command).await.expect_err(&vector.name);
+            assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Encode, false), "{}", vector.name);
+            let next = client.send(FailCmd {});
+            let (_, received) = tokio::join!(
+                async { tokio::time::timeout(std::time::Duration::from_secs(1), next).await },
+                server.receive(5)
+            );
+            assert_eq!(hex(&received), "0102027b7d", "{}: the next call, and nothing before it", vector.name);
+            tried += 1;
+        }
+    }
+    assert!(tried > 0, "no vector of a command that cannot be encoded");
+}
+
+#[test]
+fn a_body_at_the_maximum_length_is_read_and_one_past_it_is_refused_at_its_length() {
+    for (codec, name, value, hex) in [
+        ("json", "FailCmd", json!({}), "0102027b7d"),
+        ("protobuf", "Cmd1", json!({ "X": "1" }), "0100020801"),
+    ] {
+        let frame = |max_len: usize| {
+            json!({
+                "name": codec, "direction": "client_to_server", "kind": "roundtrip", "seq": "1", "type": name,
+                "value": value, "hex": hex, "max_len": max_len,
+            })
+        };
+        assert_eq!(check_frame(codec, &frame(2)), Ok(()));
+        let mut refused = frame(1);
+        refused["kind"] = json!("error");
+        refused["error"] = json!("too_large_length");
+        refused["consumed"] = json!(3);
+        assert_eq!(check_frame(codec, &refused), Ok(()));
+        refused["kind"] = json!("encode_error");
+        assert_eq!(check_frame(codec, &refused), Ok(()), "it is not written either");
+    }
+}
+
+/// The checks themselves must be able to fail: each change of a good vector is noticed.
+#[test]
+fn a_vector_that_does_not_hold_or_is_not_known_fails() {
+    let changed = |vector: &Value, field: &str, value: Value| {
+        let mut vector = vector.clone();
+        vector[field] = value;
+        vector
+    };
+
+    let value =
+        json!({ "name": "n", "type": "varint.uint16", "kind": "roundtrip", "value": "300", "hex": "ac02" });
+    assert_eq!(values::check(&value), Ok(()));
+    for (field, other) in [
+        ("type", json!("varint.uint8")),
+        ("type", json!("varint.uint17")),
+        ("type", json!("raw.uint16")),
+        ("kind", json!("error")),
+        ("kind", json!("decode")),
+        ("kind", json!("decode_lax")),
+        ("kind", json!("skip")),
+        ("value", json!("301")),
+        ("value", json!(300)),
+        ("hex", json!("ad02")),
+        ("hex", json!("ac8200")),
+        ("options", json!({ "max_len": 3 })),
+    ] {
+        let vector = changed(&value, field, other);
+        assert!(values::check(&vector).is_err(), "{vector}");
+    }
+
+    let frames = [
+        (
+            "json",
+            json!({
+                "name": "n", "direction": "server_to_client", "kind": "roundtrip", "seq": "5",
+                "type": "DelayResult", "value": { "ID": 7 }, "hex": "0502087b224944223a377d",
+            }),
+            json!({ "ID": 8 }),
+            ["0502087b224964223a377d", "058200087b224944223a377d"],
+        ),
+        (
+            "protobuf",
+            json!({
+                "name": "n", "direction": "server_to_client", "kind": "roundtrip", "seq": "5",
+                "type": "CalcResult", "value": { "R": "7" }, "hex": "0502020807",
+            }),
+            json!({ "R": 7 }),
+            ["0502021007", "058200020807"],
+        ),
+        (
+            "mus",
+            json!({
+                "name": "n", "direction": "server_to_client", "kind": "roundtrip", "seq": "5",
+                "type": "DelayResult", "value": { "ID": 7 }, "hex": "05030e",
+            }),
+            json!({ "ID": "7" }),
+            ["05030f", "0583000e"],
+        ),
+    ];
+    for (codec, frame, other_value, [other_body, other_head]) in frames {
+        assert_eq!(check_frame(codec, &frame), Ok(()));
+        for (field, other) in [
+            ("direction", json!("client_to_server")),
+            ("direction", json!("sideways")),
+            ("kind", json!("error")),
+            ("kind", json!("encode_error")),
+            ("kind", json!("skip")),
+            ("seq", json!("6")),
+            ("type", json!("EchoReply")),
+            ("value", other_value),
+            ("hex", json!(other_body)),
+            ("hex", json!(other_head)),
+            ("max_len", json!(1)),
+            ("wrapped", json!(true)),
+        ] {
+            let vector = changed(&frame, field, other);
+            let failed = std::panic::catch_unwind(|| check_frame(codec, &vector))
+                .map_or(true, |checked| checked.is_err());
+            assert!(failed, "{codec}: {vector}");
+        }
+    }
+}
