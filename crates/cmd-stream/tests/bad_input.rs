@@ -9,17 +9,14 @@ mod pipes;
 #[path = "common/wire.rs"]
 mod wire;
 
-use std::time::Duration;
-
 use cmd_stream::client::Client;
 use cmd_stream::proto::Seq;
 use cmd_stream::server::{Counters, Limits};
 use cmd_stream::{Error, ErrorKind, Json, Origin, Server, ServerInfo, client};
-use lab::{Flag, Lab, Losses, Nest, Plain, PlainReply, World, echo, hold, text};
+use lab::{Lab, Losses, Nest, Plain, PlainReply, World, echo, hold, text};
 use largest::largest_allocation;
 use testkit::peer::{BytePeer, GREETING};
 use testkit::wait::within;
-use tokio::io::{AsyncRead, AsyncWrite, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use wire::{ENDLESS, announce, echo_frame, frame, head, hold_frame, nested, number, tag, text_frame};
@@ -386,19 +383,6 @@ async fn server_info_that_is_cut_fails_connect() {
     assert_is(&greeted_with(&[], true).await, ErrorKind::Closed, "instead of greeting");
 }
 
-#[tokio::test(start_paused = true)]
-async fn server_info_that_does_not_come_or_not_whole_fails_connect_in_time() {
-    for sent in [0, 1, GREETING.len() - 1] {
-        let (ours, theirs) = duplex(64);
-        let mut server = BytePeer::over(theirs);
-        server.send(&GREETING[..sent]).await;
-        let limits = client::Limits::default().handshake(Duration::from_secs(3));
-        let error = Client::builder(Plain, Json).limits(limits).over(ours, pipes::peer()).await.unwrap_err();
-        assert_is(&error, ErrorKind::Timeout, "`Limits::handshake`");
-        server.expect_end().await;
-    }
-}
-
 // Frames that begin and do not end.
 
 #[tokio::test]
@@ -462,36 +446,4 @@ async fn reset_is_an_error_of_the_system() {
     peer.reset();
     let reason = within(client.closed()).await;
     assert_eq!((reason.kind(), reason.origin()), (ErrorKind::Io, Origin::System), "{reason}");
-}
-
-/// Plays half a frame of 1 MiB, and then nothing.
-async fn falls_silent<IO: AsyncRead + AsyncWrite + Unpin>(peer: &mut BytePeer<IO>, tag: i64) {
-    peer.send(&announce(1, tag, 1 << 20)).await;
-    peer.send(b"\"").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn half_a_frame_and_then_silence_is_closed_in_time() {
-    let time = Duration::from_secs(5);
-    let (dialer, listener) = pipes::pipes();
-    let world = World::over(listener, Limits::default().frame_time(time));
-    let mut peer = BytePeer::over(dialer.dial(1 << 16));
-    peer.expect(GREETING).await;
-    falls_silent(&mut peer, tag::ECHO).await;
-    peer.expect_end().await;
-    assert_is(&world.lost().await.reason, ErrorKind::Timeout, "`Limits::frame_time`");
-    assert_eq!(world.counters().receive_timeouts, 1);
-
-    let (ours, theirs) = duplex(1 << 16);
-    let mut peer = BytePeer::over(theirs);
-    peer.send(GREETING).await;
-    let limits = client::Limits::default().frame_time(time);
-    let client = Client::builder(Plain, Json).limits(limits).over(ours, pipes::peer()).await.unwrap();
-    let call = async { client.send(Flag { on: true }).await };
-    let (reply, ()) = tokio::join!(call, falls_silent(&mut peer, tag::TEXT));
-    let failure = Error::from(reply.unwrap_err());
-    assert_is(&failure, ErrorKind::Timeout, "`Limits::frame_time`");
-    assert!(failure.was_sent());
-    assert_is(&client.closed().await, ErrorKind::Timeout, "`Limits::frame_time`");
-    assert!(largest_allocation() < ALLOCATION, "{} bytes were allocated", largest_allocation());
 }

@@ -121,7 +121,7 @@ where
 async fn a_client_and_a_sender_are_what_code_may_ask_for() {
     let client = client().await;
     assert_eq!(within(total(&client, 4)).await.expect("it is small"), 10);
-    let sender = Sender::from(client);
+    let sender = Sender::from(client.clone());
     assert_eq!(within(total(&sender, 5)).await.expect("it is small"), 15);
     let failed = within(total(&sender, 50)).await.expect_err("it is over 100");
     assert!(matches!(failed, CallError::Failed(problem) if problem.message == "too much"));
@@ -130,6 +130,13 @@ async fn a_client_and_a_sender_are_what_code_may_ask_for() {
     assert_eq!(within(total(&shared, 3)).await.expect("it is small"), 6, "what points to one is one");
     let object: Box<dyn SendCommand<Note, Failure = Problem>> = Box::new(&sender);
     within(object.post(Note("hi".into()))).await.expect("it is written");
+    let adders: [Box<dyn SendCommand<Add, Failure = Problem>>; 2] =
+        [Box::new(client), Box::new(sender.clone())];
+    for adder in &adders {
+        assert_eq!(within(adder.send(Add { a: 1, b: 2 })).await.expect("it is small"), Sum(3));
+        let failed = Error::from(within(adder.send(Add { a: 99, b: 2 })).await.expect_err("it is over 100"));
+        assert_eq!(failed.kind(), ErrorKind::Remote);
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use cmd_stream::client::Limits;
-use cmd_stream::server::Served;
 use cmd_stream::{
     Client, Error, ErrorKind, Execute, Failed, Json, Proxy, Reply, Sender, Server, client, protocol, server,
 };
@@ -316,22 +315,6 @@ async fn closed_may_be_dropped_and_called_again() {
     drop(peer);
     assert_eq!(within(client.closed()).await.kind(), ErrorKind::Closed);
     assert_eq!(within(client.closed()).await.kind(), ErrorKind::Closed);
-}
-
-#[tokio::test]
-async fn dropping_serve_closes_the_listener_and_all_connections() {
-    let server = Server::bind("127.0.0.1:0", Sample, Json, Service).await.expect("a free port");
-    let address = server.handle().local_addr().to_string();
-    let client = {
-        let mut serving = pin!(server.serve());
-        tokio::select! {
-            client = Client::connect(&address, Sample, Json) => client.expect("a server"),
-            served = &mut serving => { let _: Served = served; panic!("it serves") }
-        }
-    };
-    within(client.closed()).await;
-    let error = Client::connect(&address, Sample, Json).await.expect_err("nobody listens");
-    assert_eq!(error.kind(), ErrorKind::Io);
 }
 
 // The server's Proxy.

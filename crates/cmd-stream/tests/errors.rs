@@ -138,48 +138,6 @@ fn a_failure_that_is_forwarded_keeps_its_type() {
     assert_eq!(failed.into_failure::<Problem>(), Problem::new(Problem::FAILED, "no money"));
 }
 
-#[tokio::test]
-async fn a_failure_arrives_with_its_type_through_a_service_in_between() {
-    struct Shop(Client<Payments, Json>);
-
-    #[derive(Serialize, Deserialize)]
-    struct Buy;
-    #[derive(Serialize, Deserialize)]
-    struct BuyLater;
-
-    impl Answer<Shop> for Buy {
-        async fn answer(self, shop: &Shop, _: &Context<'_>) -> Result<Paid, Failed> {
-            Ok(shop.0.send(Pay(5000.0)).await?)
-        }
-    }
-
-    async fn pay(shop: &Shop) -> Result<Paid, Error> {
-        Ok(shop.0.send(Pay(5000.0)).await?)
-    }
-
-    impl Answer<Shop> for BuyLater {
-        async fn answer(self, shop: &Shop, _: &Context<'_>) -> Result<Paid, Failed> {
-            Ok(pay(shop).await?)
-        }
-    }
-
-    protocol! {
-        struct Shopping {
-            commands { 0 => Buy -> Paid, 1 => BuyLater -> Paid }
-            replies { 0 => Paid, 1 => NoMoney }
-            failure NoMoney
-        }
-    }
-
-    let (bank, _) = both(Server::builder(Payments, Json, Bank), Client::builder(Payments, Json)).await;
-    let (client, _) =
-        both(Server::builder(Shopping, Json, Shop(bank)), Client::builder(Shopping, Json)).await;
-    let bought = within(client.send(Buy)).await.expect_err("there is no money");
-    assert!(matches!(bought, CallError::Failed(failure) if failure == no_money()));
-    let bought = within(client.send(BuyLater)).await.expect_err("there is no money");
-    assert!(matches!(bought, CallError::Failed(failure) if failure == no_money()));
-}
-
 #[test]
 fn without_a_failure_ok_and_other_are_all_there_is() {
     protocol! {

@@ -207,14 +207,6 @@ async fn a_stream_that_had_its_last_reply_ends_well_on_a_lost_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_cannot_be_opened_on_a_closed_client() {
-    let (client, _peer) = client_and_bytes(client(), 1 << 16).await;
-    client.close();
-    let error = client.stream(count(0, 1)).await.expect_err("closed");
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Closed, false));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_reply_after_the_last_one_is_unexpected() {
     let unexpected = Arc::new(Mutex::new(Vec::new()));
     let add = Arc::clone(&unexpected);
@@ -233,20 +225,6 @@ async fn a_reply_after_the_last_one_is_unexpected() {
     peer.send(&reply(1, 8, true)).await;
     until(|| unexpected.lock().expect("no panic").len() == 2).await;
     assert_eq!(*unexpected.lock().expect("no panic"), [(1, 7), (1, 8)]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stream_keeps_its_connection_open() {
-    let (client, mut peer) = client_and_bytes(client(), 1 << 16).await;
-    let mut stream = client.stream(count(0, 2)).await.expect("sent");
-    drop(client);
-    peer.expect(&command(1, 0, 2)).await;
-    peer.send(&[reply(1, 0, false), reply(1, 1, true)].concat()).await;
-    assert_eq!(value(within(stream.next()).await), Some(0));
-    assert_eq!(value(within(stream.next()).await), Some(1));
-    assert_eq!(value(within(stream.next()).await), None);
-    drop(stream);
-    peer.expect_end().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use cmd_stream::proto::Seq;
-use cmd_stream::transport::{Peer, Unix};
+use cmd_stream::transport::Peer;
 use cmd_stream::{Client, Error, ErrorKind, Json, Origin, Sender, Server, client, server};
 use futures_util::future::join_all;
 use testkit::ends::{both, client_and_bytes, json_frame, serve, server_and_bytes};
@@ -11,7 +10,7 @@ use testkit::peer::BytePeer;
 use testkit::sample::{DelayCmd, EchoCmd, EchoResult, Sample, SampleReply, Service, StreamCmd, StreamResult};
 use testkit::wait::{until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 
 fn sample() -> server::Builder<Sample, Json, Service> {
     Server::builder(Sample, Json, Service)
@@ -171,54 +170,6 @@ async fn an_unexpected_reply_without_a_callback_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unexpected_reply_goes_to_the_callback_with_its_seq() {
-    let (unexpected, mut arrived) = tokio::sync::mpsc::unbounded_channel();
-    let client = client().on_unexpected_reply(move |seq, reply| match reply {
-        SampleReply::EchoResult(result) => unexpected.send((seq, result.int64)).expect("the test reads"),
-        _ => panic!("a reply of another type"),
-    });
-    let (_client, mut peer) = client_and_bytes(client, 1 << 16).await;
-    peer.send(&json_frame(77, 0, &echo_body(7))).await;
-    assert_eq!(within(arrived.recv()).await, Some((Seq::new(77), 7)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reply_of_another_type_than_the_command_declares_ends_the_client() {
-    let (client, mut peer) = client_and_bytes(client(), 1 << 16).await;
-    let serving = async {
-        peer.expect(&json_frame(1, 0, &echo_body(1))).await;
-        peer.send(&json_frame(1, 1, r#"{"Value":1,"Last":true}"#)).await;
-        peer.expect_end().await;
-    };
-    let (reply, ()) = within(async { tokio::join!(client.send(echo(1)), serving) }).await;
-    let error = Error::from(reply.expect_err("it is of another type"));
-    assert_eq!((error.kind(), error.origin(), error.was_sent()), (ErrorKind::Protocol, Origin::Remote, true));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_closed_client_fails_pending_and_later_calls() {
-    let (client, mut peer) = client_and_bytes(client(), 1 << 16).await;
-    let pending = [client.clone(), client.clone()].map(|client| async move { client.send(echo(1)).await });
-    let closing = async {
-        peer.receive(2 * json_frame(1, 0, &echo_body(1)).len()).await;
-        client.close();
-        client.close(); // the second time changes nothing
-        peer.expect_end().await;
-    };
-    let (replies, ()) = within(async { tokio::join!(join_all(pending), closing) }).await;
-    for reply in replies {
-        let error = Error::from(reply.expect_err("closed"));
-        assert_eq!(
-            (error.kind(), error.origin(), error.was_sent()),
-            (ErrorKind::Closed, Origin::Local, true)
-        );
-    }
-    let error = Error::from(client.send(echo(1)).await.expect_err("closed"));
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Closed, false));
-    assert_eq!((client.closed().await.kind(), client.in_flight()), (ErrorKind::Closed, 0));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_lost_connection_fails_pending_and_later_calls_with_its_reason() {
     for (rest, kind) in [(&b""[..], ErrorKind::Closed), (&b"\x01\x00\x20{"[..], ErrorKind::UnexpectedEof)] {
         let (client, mut peer) = client_and_bytes(client(), 1 << 16).await;
@@ -234,20 +185,6 @@ async fn a_lost_connection_fails_pending_and_later_calls_with_its_reason() {
         assert_eq!((error.kind(), error.was_sent()), (kind, false));
         assert_eq!(client.in_flight(), 0);
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_last_clone_that_is_dropped_closes_the_connection() {
-    let (client, mut peer) = client_and_bytes(client(), 1 << 16).await;
-    let clone = client.clone();
-    drop(client);
-    let serving = async {
-        peer.expect(&json_frame(1, 0, &echo_body(1))).await;
-        peer.send(&json_frame(1, 0, &echo_body(1))).await;
-    };
-    within(async { tokio::join!(check(&clone, echo(1)), serving) }).await;
-    drop(clone);
-    peer.expect_end().await;
 }
 
 // Sizes, and how bytes are cut.
@@ -392,19 +329,6 @@ async fn a_peer_that_reads_slowly_gets_every_reply() {
 }
 
 // Transports.
-
-#[tokio::test]
-async fn commands_travel_over_a_unix_socket() {
-    let path = std::env::temp_dir().join(format!("cmd-stream-unary-{}.sock", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let server = sample().listen(UnixListener::bind(&path).expect("a path of our own")).expect("an address");
-    let handle = server.handle();
-    tokio::spawn(server.serve());
-    assert_eq!(handle.local_addr(), &Peer::unix(Some(path.clone())));
-    let client = within(client().connect_by(Unix::new(&path))).await.expect("a server");
-    check(&client, text(100_000)).await;
-    std::fs::remove_file(&path).expect("it is there");
-}
 
 #[tokio::test]
 async fn commands_travel_over_the_callers_own_listener_and_stream() {

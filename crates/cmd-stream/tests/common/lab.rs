@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cmd_stream::client::Client;
 use cmd_stream::server::{Counters, Handle, Limits, LostConnection, Scheduling, Served};
 use cmd_stream::transport::{Accept, Connect, Peer};
-use cmd_stream::{Answer, Context, Error, Execute, Failed, Failure, Json, Proxy, Reply, Server, protocol};
+use cmd_stream::{Answer, Context, Error, Execute, Failed, Json, Proxy, Reply, Server, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::wait::within;
 use tokio::net::TcpListener;
@@ -147,27 +147,9 @@ pub(crate) struct Number {
     pub(crate) last: bool,
 }
 
-/// The failure of [`Careful`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Trouble(pub(crate) String);
-
 impl Reply for Number {
     fn is_last(&self) -> bool {
         self.last
-    }
-}
-
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Trouble {}
-
-impl Failure for Trouble {
-    fn from_failed(failed: &Failed) -> Self {
-        Self(failed.to_string())
     }
 }
 
@@ -269,17 +251,6 @@ protocol! {
         }
         replies { 0 => Text, 1 => Number, 2 => Nest }
         failure close_connection
-    }
-}
-
-protocol! {
-    /// The same Commands; one that fails is answered with its failure.
-    pub(crate) struct Careful {
-        commands {
-            0 => Echo, 1 => Hold, 2 => Count, 3 => Grow, 4 => Fail, 5 => Boom, 6 => Stay, 7 => Nest, 8 => Flag,
-        }
-        replies { 0 => Text, 1 => Number, 2 => Nest, 3 => Trouble }
-        failure Trouble
     }
 }
 

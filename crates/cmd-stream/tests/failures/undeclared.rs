@@ -37,7 +37,8 @@ async fn without_a_declared_failure_the_connection_closes_and_both_sides_know_wh
             assert_eq!(format!("{:#}", lost.reason), format!("{failed}: {reason}"));
 
             send(&bystander, in_place, GOOD).await.expect("other connections go on");
-            assert_eq!(server.counters().failed, 1);
+            let panicked = u64::from(matches!(steps, [Step::Panic]));
+            assert_eq!((server.counters().failed, server.counters().panicked), (1, panicked));
         }
     }
 }

@@ -1,16 +1,12 @@
 //! Panics and errors of user code elsewhere: while encoding and decoding, and in callbacks.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::{
     BIG, Bare, EncodeFails, EncodePanics, Fine, GOOD, GOOD_REPORT, Lab, Probe, Touchy, Typed, bare, other,
     send, stream,
 };
-use cmd_stream::{Client, ErrorKind, Json, Origin, Server, client};
+use cmd_stream::{Client, ErrorKind, Json, Origin, Server};
 use testkit::ends::{client_and_bytes, json_frame, serve_in_memory, server_and_bytes};
-use testkit::wait::{until, within};
-use tokio::sync::mpsc;
+use testkit::wait::within;
 
 #[tokio::test(start_paused = true)]
 async fn a_command_that_cannot_be_encoded_fails_its_own_call_and_leaves_no_bytes() {
@@ -121,41 +117,4 @@ async fn a_command_whose_decoding_panics_closes_its_connection_only() {
         assert_eq!(within(losses.recv()).await.expect("a loss").reason.kind(), kind);
         send(&bystander, true, GOOD).await.expect("other connections go on");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_panic_of_the_unexpected_reply_callback_is_contained() {
-    let called = Arc::new(AtomicBool::new(false));
-    let panics = Arc::clone(&called);
-    let client: client::Builder<Typed, Json> =
-        Client::builder(Typed, Json).on_unexpected_reply(move |_, _| {
-            panics.store(true, Ordering::Relaxed);
-            panic!("the callback panics");
-        });
-    let (client, mut peer) = client_and_bytes(client, 1 << 16).await;
-    peer.send(&json_frame(77, 0, r#"{"note":["",0],"last":true}"#)).await;
-    until(|| called.load(Ordering::Relaxed)).await;
-    let sending = send(&client, false, &[]);
-    let served = async {
-        peer.expect(&json_frame(1, 0, r#"{"note":["",0],"steps":[]}"#)).await;
-        peer.send(&json_frame(1, 0, r#"{"note":["",0],"last":true}"#)).await;
-    };
-    assert_eq!(within(async { tokio::join!(sending, served) }).await.0.expect("it goes on"), GOOD_REPORT);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_panic_of_the_lost_connection_callback_is_contained() {
-    let (lost, mut losses) = mpsc::unbounded_channel();
-    let server = Server::builder(Bare, Json, Lab::default()).on_connection_lost(move |loss| {
-        let _ = lost.send(loss.connection.id());
-        panic!("the callback panics");
-    });
-    let (connector, server) = serve_in_memory(server);
-    for id in [1, 2] {
-        let client = Client::builder(Bare, Json).connect_by(connector.clone()).await.expect("a client");
-        send(&client, false, GOOD).await.expect("a reply");
-        client.close();
-        assert_eq!(within(losses.recv()).await, Some(id));
-    }
-    until(|| server.counters().open == 0).await;
 }

@@ -106,12 +106,14 @@ async fn shutdown_ends_connections_that_wait_for_a_place() {
 async fn shutdown_past_its_time_says_how_much_was_cut() {
     let time = Duration::from_secs(5);
     let (world, connector) = in_memory(Limits::default().drain(time));
-    let (_idle, one, two) =
+    let (idle, one, two) =
         (client_by(&connector).await, client_by(&connector).await, client_by(&connector).await);
     let calls = [call!(one.send(hold("a"))), call!(two.send(hold("b"))), call!(two.send(hold("c")))];
     world.lab.until(|seen| seen.running == 3).await;
     let (since, lab, handle) = (Instant::now(), world.lab.clone(), world.handle.clone());
     world.handle.shutdown();
+    assert_eq!(idle.closed().await.kind(), ErrorKind::Closed);
+    assert_eq!(since.elapsed(), Duration::ZERO, "an idle client is not kept for the others");
     let mut lost = Vec::new();
     for _ in 0..3 {
         lost.push(world.lost().await);

@@ -34,10 +34,12 @@ async fn client_that_does_not_take_the_server_info_in_time_is_cut_off() {
 
 #[tokio::test(start_paused = true)]
 async fn server_that_does_not_greet_in_time_is_left() {
-    for (delay, in_time) in [(TIME - 2 * TICK, true), (TIME + 5 * TICK, false)] {
+    let delays = [(TIME - 2 * TICK, true), (TIME + 5 * TICK, false)];
+    let begun = [0, 1, GREETING.len() - 1];
+    for ((delay, in_time), begun) in delays.into_iter().flat_map(|delay| begun.map(|begun| (delay, begun))) {
         let (ours, theirs) = duplex(WIDE);
         let mut peer = BytePeer::over(theirs);
-        peer.send(&GREETING[..1]).await;
+        peer.send(&GREETING[..begun]).await;
         let since = Instant::now();
         let connect = async {
             let limits = client::Limits::default().handshake(TIME);
@@ -47,7 +49,7 @@ async fn server_that_does_not_greet_in_time_is_left() {
         let script = async {
             sleep(delay).await;
             if in_time {
-                peer.send(&GREETING[1..]).await;
+                peer.send(&GREETING[begun..]).await;
             } else {
                 peer.expect_end().await;
             }

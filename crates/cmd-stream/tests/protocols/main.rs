@@ -6,7 +6,6 @@ mod other_crate;
 mod own_format;
 mod replies;
 mod several;
-mod trait_objects;
 mod wrappers;
 
 use std::future::Future;

@@ -11,12 +11,10 @@ use cmd_stream::proto::handshake::ServerInfo;
 use cmd_stream::proto::{DecodeError, Decoded, Fault, varint};
 use cmd_stream::protocol::{ClientProtocol, CommandOf, Protocol, ServedIn};
 use cmd_stream::server::{CommandVisitor, ServerProtocol};
-use cmd_stream::transport::Peer;
-use cmd_stream::{CallError, Client, ErrorKind, Execute, Json, Mus, Protobuf};
+use cmd_stream::{Execute, Json, Mus, Protobuf};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use testkit::peer::BytePeer;
-use testkit::sample::{EchoCmd, FailCmd, Sample, Service};
+use testkit::sample::{EchoCmd, Service};
 use testkit::{hex, unhex};
 
 #[path = "../support/bodies.rs"]
@@ -223,39 +221,6 @@ fn the_tables_of_exceptions_name_vectors_that_exist() {
     for name in DOCUMENTED_DIFFERENCES.iter().map(|(name, _)| *name).chain(COMPILE_ERRORS) {
         assert_eq!(names.iter().filter(|known| **known == name).count(), 1, "vectors with the name {name}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_command_that_cannot_be_encoded_fails_its_call_and_leaves_no_byte() {
-    let mut tried = 0;
-    for (codec, file) in frame_files() {
-        for vector in vectors_of(&file).iter().filter(|vector| vector["kind"] == "encode_error") {
-            let vector = frames::Vector::of(vector).expect("a vector");
-            if COMPILE_ERRORS.contains(&&*vector.name) {
-                continue;
-            }
-            let body = vector.body::<bodies::json::Codec>();
-            let (Ok(Some(bodies::json::Body::EchoCmd(command))), "json") = (body, &*codec) else {
-                panic!("{codec}: not known: {}", vector.name)
-            };
-            let (io, server) = tokio::io::duplex(4096);
-            let mut server = BytePeer::over(server);
-            server.send(testkit::peer::GREETING).await;
-            let peer = Peer::other("test");
-            let client = Client::builder(Sample, Json).over(io, peer).await.expect("it is greeted");
-
-            let CallError::Other(error) = client.send(command).await.expect_err(&vector.name);
-            assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Encode, false), "{}", vector.name);
-            let next = client.send(FailCmd {});
-            let (_, received) = tokio::join!(
-                async { tokio::time::timeout(std::time::Duration::from_secs(1), next).await },
-                server.receive(5)
-            );
-            assert_eq!(hex(&received), "0102027b7d", "{}: the next call, and nothing before it", vector.name);
-            tried += 1;
-        }
-    }
-    assert!(tried > 0, "no vector of a command that cannot be encoded");
 }
 
 #[test]
