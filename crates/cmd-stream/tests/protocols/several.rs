@@ -1,7 +1,6 @@
 //! Several Protocols over the same types.
 
 use crate::{Add, Any, CALC, Divide, Either, Fraction, Quotient, Sum, Whole};
-use cmd_stream::protocol::Protocol;
 use cmd_stream::{Client, Json, Server, protocol};
 use testkit::ends::{both, json_frame, server_and_bytes};
 
