@@ -3,6 +3,7 @@ package vectors
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,8 +24,37 @@ type MUS struct {
 	Consumed int
 }
 
-// MUSValues returns the vectors of a file of values: varint, raw, ord, time or
-// struct.
+// ofConnections are the types of values that only a connection knows.
+var ofConnections = []string{"server_info", "seq"}
+
+// MUSFiles returns the names of all files of values in MUS. A file that is
+// dropped into the folder is among them.
+func MUSFiles(t *testing.T) (files []string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(base(), folder, "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		var content struct {
+			Vectors []Vector `json:"vectors"`
+		}
+		file := filepath.Base(path)
+		load(t, file, &content)
+		isOfMUS := func(v Vector) bool {
+			return v.Type != "" && v.Kind != "" && v.Direction == "" && !slices.Contains(ofConnections, v.Type)
+		}
+		if slices.ContainsFunc(content.Vectors, isOfMUS) {
+			files = append(files, file)
+		}
+	}
+	if len(files) == 0 {
+		t.Fatal("no files of values")
+	}
+	return files
+}
+
+// MUSValues returns the values of a file that are in MUS.
 func MUSValues(t *testing.T, file string) (values []MUS) {
 	t.Helper()
 	var content struct {
@@ -35,6 +65,9 @@ func MUSValues(t *testing.T, file string) (values []MUS) {
 	}
 	load(t, file, &content)
 	for _, v := range content.Vectors {
+		if slices.Contains(ofConnections, v.Type) {
+			continue
+		}
 		value := MUS{Name: v.Name, Kind: v.Kind, Type: v.Type + optionsOf(v.Options), Bytes: v.frame(t)}
 		value.Consumed = len(value.Bytes)
 		if v.Consumed != nil {

@@ -104,7 +104,18 @@ func Hostile(t *testing.T, codec string) map[string][]byte {
 
 func load(t *testing.T, file string, content any) {
 	t.Helper()
-	// A test runs in the folder of its package, some way below.
+	text, err := os.ReadFile(filepath.Join(base(), folder, file))
+	if err == nil {
+		err = json.Unmarshal(text, content)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+}
+
+// base is the parent of this module, seen from the folder of a package, in
+// which its tests run, some way below.
+func base() string {
 	base := ".."
 	for range 5 {
 		if _, err := os.Stat(filepath.Join(base, folder)); err == nil {
@@ -112,13 +123,7 @@ func load(t *testing.T, file string, content any) {
 		}
 		base = filepath.Join(base, "..")
 	}
-	text, err := os.ReadFile(filepath.Join(base, folder, file))
-	if err == nil {
-		err = json.Unmarshal(text, content)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	return base
 }
 
 func unhex(t *testing.T, text string) []byte {

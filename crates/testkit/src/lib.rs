@@ -1,12 +1,13 @@
 //! What the tests of the workspace share: a scripted byte peer ([`peer`]), both ends of a connection in one process
-//! ([`ends`]), the sample service of the golden vectors ([`sample`]), child processes ([`process`]), programs that must
-//! not compile ([`compile_fail`]), and bounded waiting ([`wait`]).
+//! ([`ends`]), the sample service of the golden vectors ([`sample`]) and the vectors themselves ([`vectors`]), child
+//! processes ([`process`]), programs that must not compile ([`compile_fail`]), and bounded waiting ([`wait`]).
 
 pub mod compile_fail;
 pub mod ends;
 pub mod peer;
 pub mod process;
 pub mod sample;
+pub mod vectors;
 pub mod wait;
 
 /// Decodes lower-case hex.

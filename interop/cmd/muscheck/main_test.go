@@ -12,12 +12,9 @@ import (
 	"interop/vectors"
 )
 
-// files of values in wire/vectors.
-var files = []string{"varint.json", "raw.json", "ord.json", "time.json", "struct.json", "foreign.json", "unsafe.json"}
-
 // So each name stands for the serializer that the vectors mean by it.
 func TestGoldenVectorsAnswerWithTheirBytes(t *testing.T) {
-	for _, file := range files {
+	for _, file := range vectors.MUSFiles(t) {
 		for _, v := range vectors.MUSValues(t, file) {
 			if v.Kind == "go_undefined" {
 				continue // it may do anything

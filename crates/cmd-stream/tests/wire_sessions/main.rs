@@ -6,8 +6,6 @@
 mod bodies;
 mod client;
 mod server;
-#[path = "../support/vectors.rs"]
-mod vectors;
 
 use bodies::{Codec, is_same_json};
 use cmd_stream::proto::{Decoded, varint};
@@ -16,9 +14,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use testkit::peer::BytePeer;
+use testkit::vectors::{Layout, files_of};
 use testkit::{hex, unhex};
 use tokio::io::DuplexStream;
-use vectors::{Layout, files_of};
 
 /// What our client does not do yet in a session: it sends no pings. It must be seen not to, or this table is stale.
 const CLIENT_WAITS_FOR_KEEP_ALIVE: [&str; 1] = ["keepalive_ping_pong"];
@@ -168,9 +166,10 @@ fn kind_of(error: &cmd_stream::Error) -> (ErrorKind, Origin) {
 
 fn sessions() -> Vec<Session> {
     let mut sessions = Vec::new();
-    for (name, file) in files_of(Layout::Sessions) {
-        let codec = file["codec"].as_str().unwrap_or_else(|| panic!("{name} does not say its codec"));
-        for session in file["sessions"].as_array().expect("a list of sessions") {
+    for file in files_of(Layout::Sessions) {
+        let name = &file.name;
+        let codec = file.content["codec"].as_str().unwrap_or_else(|| panic!("{name} does not say its codec"));
+        for session in &file.vectors {
             let mut session =
                 Session::deserialize(session).unwrap_or_else(|error| panic!("{name}: {error}: {session}"));
             session.codec = codec.to_owned();

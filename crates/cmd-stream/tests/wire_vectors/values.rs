@@ -1,5 +1,7 @@
 //! Vectors of single values.
 
+use testkit::vectors::OF_CONNECTIONS;
+
 use super::*;
 
 #[derive(Deserialize)]
@@ -19,6 +21,12 @@ struct Vector {
     _error_text: Option<String>,
     #[serde(rename = "go_skip")]
     _go_skip: Option<Value>,
+}
+
+/// Whether it is of a connection, or a varint, which frames are made of. All others are those of `mus-format`.
+pub(super) fn is_ours(vector: &Value) -> bool {
+    let name = vector["type"].as_str().unwrap_or_default();
+    OF_CONNECTIONS.contains(&name) || name.starts_with("varint.")
 }
 
 pub(super) fn check(vector: &Value) -> Checked {
