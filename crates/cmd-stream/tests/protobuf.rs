@@ -1,5 +1,5 @@
 //! What the Protobuf Format makes of messages that are not as our own encoder writes them: of another version of the
-//! type, of another encoder, or of an attacker. (What it makes of the golden vectors: `wire_vectors.rs`.)
+//! type, of another encoder, or of an attacker. (What it makes of the golden vectors: `wire_vectors/`.)
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

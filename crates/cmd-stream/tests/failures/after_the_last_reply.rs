@@ -1,4 +1,4 @@
-//! What fails after the last Reply.
+//! Failures after the last Reply.
 
 use crate::{Bare, Fine, GOOD, GOOD_REPORT, Lab, Probe, Step, Typed, WAYS, send};
 use cmd_stream::protocol::{ClientProtocol, CommandOf};

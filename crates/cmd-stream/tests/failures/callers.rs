@@ -1,4 +1,4 @@
-//! What a caller makes of the error with `?`.
+//! What `?` turns the error of a call into.
 
 use crate::{Bare, CalcError, GOOD, Probe, Report, Step, Typed, bare, made_of, remote, send, typed};
 use cmd_stream::protocol::{ClientProtocol, CommandOf, FailedReason};
@@ -72,7 +72,7 @@ async fn question_mark_turns_the_error_of_a_call_into_any_error_and_the_failure_
     let error = or_box(&client, steps).await.expect_err("it fails");
     assert_eq!(found(error.downcast_ref().expect("the error of the call")), failure);
 
-    // Where there is no failure, the `Error` is found.
+    // Without a failure, the `Error` itself is found.
     let (server, _losses) = bare();
     let (client, _server) = both(server, Client::builder(Bare, Json)).await;
     client.close();
@@ -85,7 +85,7 @@ async fn question_mark_turns_the_error_of_a_call_into_any_error_and_the_failure_
     assert_eq!(or_box(&client, GOOD).await.expect_err("closed").to_string(), reason);
 }
 
-/// Has the service behind this one fail, and passes its failure on.
+/// Calls another service, which fails, and passes its failure on.
 #[derive(Serialize, Deserialize)]
 struct Forward {
     /// As an `Error`, or as the error of the call.
@@ -93,7 +93,7 @@ struct Forward {
     steps: Vec<Step>,
 }
 
-/// The Receiver: a client of the service behind.
+/// The Receiver: a client of the other service.
 struct Front(Client<Typed, Json>);
 
 impl Answer<Front> for Forward {

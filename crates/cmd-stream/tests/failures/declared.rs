@@ -1,4 +1,4 @@
-//! With a failure declared in the Protocol: the caller gets it, and the connection goes on.
+//! With a failure declared in the Protocol, the caller receives it and the connection stays open.
 
 use crate::{
     CalcError, EncodeFails, EncodePanics, Fine, GOOD_REPORT, IsLastPanics, Lab, Step, Typed, TypedReply,
@@ -88,7 +88,7 @@ async fn a_failure_of_another_type_than_asked_for_is_not_given() {
     let (client, _server) = typed().await;
     let error = Error::from(send(&client, false, &[Step::Typed]).await.expect_err("it fails"));
     assert!(error.remote::<std::num::ParseIntError>().is_none());
-    // The error adds nothing to the failure.
+    // The error adds no text of its own.
     assert_eq!((error.to_string(), format!("{error:#}")), ("typed".into(), "typed".into()));
     assert!(std::error::Error::source(&error).is_none());
 }

@@ -1,4 +1,4 @@
-//! `Failed` by itself.
+//! `Failed` on its own.
 
 use crate::{CalcError, made_of};
 use cmd_stream::Failed;

@@ -1,5 +1,5 @@
-//! What becomes of a Command that fails, and of user code that panics: with a failure declared in the Protocol, without
-//! one, and in both ways of running a Command.
+//! What happens when a Command fails or user code panics: with and without a failure declared in the Protocol, and for
+//! Commands that run in place and in a task of their own.
 
 mod after_the_last_reply;
 mod callers;
@@ -28,13 +28,13 @@ use testkit::ends::both;
 use testkit::wait::within;
 use tokio::sync::{Semaphore, mpsc};
 
-// A Command that does what it is told, step by step.
+// A Command that follows a script, step by step.
 
-/// What a value does when it is encoded, decoded or asked.
+/// What a value does when it is encoded, decoded, or asked whether it is the last Reply.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 enum Mood {
     Fine,
-    /// After so many bytes.
+    /// After this many bytes.
     EncodeFails(usize),
     EncodePanics(usize),
     DecodeFails,
@@ -43,7 +43,7 @@ enum Mood {
 }
 use Mood::{DecodeFails, DecodePanics, EncodeFails, EncodePanics, Fine, IsLastPanics};
 
-/// A value that is in that mood.
+/// A value that behaves as its mood says.
 #[derive(PartialEq, Debug)]
 struct Touchy(Mood);
 
@@ -85,16 +85,16 @@ enum Step {
     Send(Mood),
     /// Sends the last Reply.
     Last(Mood),
-    /// Tries to send a last Reply, which must be refused, and goes on.
+    /// Tries to send a last Reply, expects a refusal, and continues.
     Refused(Mood),
     /// Fails with any error, by `?`.
     Error,
     /// Fails with the Protocol's failure, by `?`.
     Typed,
     Panic,
-    /// Has the Receiver panic, which holds a lock then.
+    /// Makes the Receiver panic while it holds a lock.
     ReceiverPanics,
-    /// Waits until the test lets it go on.
+    /// Waits for a permit from the test.
     Wait,
 }
 
@@ -243,7 +243,7 @@ where
     .await
 }
 
-/// All that a stream gives: how many Replies, and the error at its end.
+/// Reads a stream to its end. Returns the number of Replies and the final error, if any.
 async fn stream<P>(
     client: &Client<P, Json>,
     in_place: bool,
@@ -289,7 +289,7 @@ async fn typed() -> (Client<Typed, Json>, server::Handle) {
     both(Server::builder(Typed, Json, Lab::default()), Client::builder(Typed, Json)).await
 }
 
-/// The failure that a call was answered with; as an `Error` it is the same one.
+/// Returns the failure that the call was answered with, and checks that converting it to `Error` keeps it.
 fn remote(error: CallError<CalcError>) -> CalcError {
     let CallError::Failed(failure) = error.clone() else { panic!("{error:?}") };
     let error = Error::from(error);
@@ -302,7 +302,7 @@ fn remote(error: CallError<CalcError>) -> CalcError {
     failure
 }
 
-/// The error of a call that was not answered with a failure.
+/// Returns the error of a call that was not answered with a failure.
 #[track_caller]
 fn other<F: fmt::Debug>(error: CallError<F>) -> Error {
     match error {
@@ -315,7 +315,7 @@ fn made_of(reason: FailedReason, text: &str) -> CalcError {
     CalcError { text: text.into(), made_of: Some(format!("{reason:?}")) }
 }
 
-/// The steps end with this failure, and the connection goes on.
+/// Checks that the steps end with this failure and that the connection stays open.
 async fn fails_as_a_value(steps: &[Step], failure: CalcError) {
     for in_place in WAYS {
         let (client, server) = typed().await;
@@ -342,7 +342,7 @@ struct Loss {
     reason: Error,
 }
 
-/// A server without a declared failure, and what it says of its lost connections.
+/// Returns a server without a declared failure, and a channel of the connections it lost.
 fn bare() -> (server::Builder<Bare, Json, Lab>, mpsc::UnboundedReceiver<Loss>) {
     let (losses, lost) = mpsc::unbounded_channel();
     let server = Server::builder(Bare, Json, Lab::default()).on_connection_lost(move |lost| {

@@ -1,4 +1,4 @@
-//! Without a declared failure: the connection closes, and both sides know why.
+//! Without a declared failure, the connection closes and both sides learn why.
 
 use crate::{Bare, EncodeFails, Fine, GOOD, Step, WAYS, bare, other, send, stream};
 use cmd_stream::{Client, ErrorKind, Json, Origin};
@@ -66,7 +66,7 @@ async fn what_was_replied_before_a_failure_is_written_before_the_connection_clos
 async fn nothing_is_written_after_the_failure_that_closes_the_connection() {
     let (server, mut losses) = bare();
     let (_server, mut peer) = server_and_bytes(server).await;
-    // All in one batch: those behind the failing one are not started any more.
+    // All three are in one batch, so nothing after the failing one is started.
     let bad = json_frame(1, 1, r#"{"note":["",0],"steps":["Error"]}"#);
     let good = json_frame(2, 1, r#"{"note":["",0],"steps":[{"Last":"Fine"}]}"#);
     peer.send(&[bad, good, vec![0]].concat()).await;

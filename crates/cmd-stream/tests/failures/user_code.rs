@@ -1,4 +1,4 @@
-//! Panics and errors of user code elsewhere: while encoding and decoding, and in callbacks.
+//! Panics and errors in user code outside of `execute`: while encoding and decoding.
 
 use crate::{
     BIG, Bare, EncodeFails, EncodePanics, Fine, GOOD, GOOD_REPORT, Lab, Probe, Touchy, Typed, bare, other,

@@ -1,4 +1,4 @@
-//! Failures while the failure Reply itself is made or encoded.
+//! Errors and panics while the failure Reply is created or encoded.
 
 use std::fmt;
 

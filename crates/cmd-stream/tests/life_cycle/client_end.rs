@@ -1,4 +1,4 @@
-//! How a client's connection ends, and what its calls are told.
+//! How a client's connection ends, and how its calls fail then.
 
 use std::sync::Mutex;
 
@@ -141,7 +141,7 @@ async fn server_that_is_killed_fails_all_calls_at_once() {
         let (client, mut peer) = tokio::join!(connect, BytePeer::accept_and_greet(&listener));
         let client = client.unwrap();
         let calls: Vec<_> = (0..1000).map(|_| call!(client.send(hold("a")))).collect();
-        // Some are answered, and the answers are not lost.
+        // Ten are answered first, and these answers are not lost.
         let commands: usize = (1..=1000).map(|seq| hold_frame(seq, "a").len()).sum();
         peer.receive(commands).await;
         peer.send(&(1..=10).flat_map(|seq| text_frame(seq, "a")).collect::<Vec<_>>()).await;
@@ -178,7 +178,7 @@ async fn command_that_never_left_the_output_was_not_sent() {
     let mut peer = BytePeer::over(theirs);
     peer.send(GREETING).await;
     let client = Client::builder(Plain, Json).over(ours, pipes::peer()).await.unwrap();
-    // The first of these fill the pipe, and their batch waits to be written on.
+    // The first of these fill the pipe, and the rest of their batch waits to be written.
     let written: Vec<_> = (0..20).map(|_| call!(client.send(hold("a")))).collect();
     quiet().await;
     let queued: Vec<_> = (0..20).map(|_| call!(client.send(hold("b")))).collect();
@@ -213,7 +213,7 @@ async fn panic_in_the_unexpected_reply_callback_is_contained() {
     peer.send(&[text_frame(98, "?"), text_frame(99, "?"), text_frame(1, "a")].concat()).await;
     assert_eq!(call.await.unwrap().unwrap(), text("a"));
     assert_eq!((calls.recv().await, calls.recv().await), (Some(98), Some(99)));
-    // The connection goes on.
+    // The connection stays open.
     let call = call!(client.stream(Count { to: 1 }));
     peer.expect(&wire::frame(2, wire::tag::COUNT, r#"{"to":1}"#)).await;
     peer.send(&wire::number_frame(2, 1, true)).await;

@@ -1,4 +1,4 @@
-//! Close: a server ends at once, whatever runs.
+//! Close: a server ends at once, even if Commands are running.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ async fn shutdown_or_close_before_serve_lets_it_end_at_once() {
             (true, served) => assert_closed(served, 0, 0),
             (false, served) => assert_shutdown(served, 0, 0),
         }
-        // Who was about to connect is not served.
+        // A client that was about to connect is not served.
         assert!(connecting.await.unwrap().is_err());
         assert_eq!(handle.counters().accepted, 0);
     }

@@ -24,7 +24,7 @@ fn assert_error(error: &Error, kind: ErrorKind, origin: Origin, says: &str) {
     assert!(format!("{error:#}").contains(says), "\"{error:#}\" does not say \"{says}\"");
 }
 
-/// A server in memory, and how to connect to it.
+/// Starts a server in memory. Returns it and a connector.
 fn in_memory(limits: Limits) -> (World, memory::Connector) {
     let (connector, listener) = memory::pair();
     (World::over(listener, limits), connector)

@@ -1,4 +1,4 @@
-//! Commands whose connection is gone before they end.
+//! Commands whose connection ends before they do.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn command_that_outlives_its_connection_is_told_runs_on_and_is_waited_for(
     world.lab.open_gate(1);
     let handle = world.handle.clone();
     assert_shutdown(world.served().await, 0, 0);
-    // That it ended without a last Reply is no failure of its own.
+    // Ending without a last Reply does not count as a failure here.
     assert_eq!((handle.counters().failed, handle.counters().panicked), (0, 0));
 }
 
@@ -58,7 +58,7 @@ async fn command_whose_connection_is_gone_cannot_send() {
     let world = World::over(listener, limits);
     let mut peer = BytePeer::over(dialer.dial(100));
     peer.expect(GREETING).await;
-    // One waits for room in the output, another one to send at all.
+    // One Command waits for room in the output, the other has sent nothing yet.
     let count = wire::frame(1, wire::tag::COUNT, r#"{"to":100}"#);
     peer.send(&[count, hold_frame(2, "a")].concat()).await;
     world.lab.until(|seen| seen.running == 1).await;

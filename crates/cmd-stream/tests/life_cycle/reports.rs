@@ -1,4 +1,4 @@
-//! What a server reports: lost connections, counters, errors of accept.
+//! What a server reports: lost connections, counters, and errors of `accept`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -103,7 +103,7 @@ async fn errors_of_accept_do_not_end_serve() {
     assert!((expected..expected + Duration::from_millis(50)).contains(&took), "{took:?}");
     assert_eq!((world.counters().accept_errors, world.counters().accepted), (10, 1));
 
-    // After a success the pause is short again, and neither it nor the wait delays the end.
+    // After a success the pause is short again, and a shutdown does not wait for the pause.
     let since = Instant::now();
     dialer.fail();
     let mut other = BytePeer::over(dialer.dial(1 << 16));

@@ -1,4 +1,4 @@
-//! Shutdown: a server stops accepting, finishes what runs, and ends.
+//! Shutdown: a server stops accepting, lets running Commands finish, and ends.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ async fn shutdown_waits_for_running_commands_whose_replies_arrive() {
     quiet().await;
     assert!(!world.serving.is_finished());
 
-    // Until then the connection is served.
+    // Until then the connection is still served.
     assert_eq!(client.send(echo("c")).await.unwrap(), text("c"));
     let third = call!(client.send(hold("d")));
     world.lab.until(|seen| seen.running == 3).await;
@@ -132,7 +132,7 @@ async fn shutdown_past_its_time_says_how_much_was_cut() {
         assert_error(&failure, ErrorKind::Closed, Origin::Remote, "the server closed the connection");
         assert!(failure.was_sent());
     }
-    // The Commands run on.
+    // Running Commands continue.
     assert_eq!(lab.seen().running, 3);
     lab.open_gate(3);
     lab.until(|seen| seen.ended == 3).await;

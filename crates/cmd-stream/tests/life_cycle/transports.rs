@@ -1,4 +1,4 @@
-//! The transports that a server listens on and a client connects by.
+//! Every transport, served and connected to; and addresses that fail.
 
 use crate::lab::{Lab, Plain, World, client_by, echo, text};
 use crate::{assert_error, assert_shutdown};

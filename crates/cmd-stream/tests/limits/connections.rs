@@ -1,4 +1,4 @@
-//! How many connections a server has, and how many wait for a place.
+//! How many connections a server has, and how many may wait for a place.
 
 use crate::lab::quiet;
 use crate::wire::{echo_frame, text_frame};
@@ -18,7 +18,7 @@ async fn connection_past_the_limit_waits_without_a_greeting_until_there_is_a_pla
     let counters = world.counters();
     assert_eq!((counters.open, counters.waiting, counters.refused), (2, 1, 0));
 
-    // One more than may wait is closed at once, unlike the one that waits.
+    // One more than may wait is closed at once; the one that waits is not.
     BytePeer::over(dialer.dial(WIDE)).expect_end().await;
     assert_eq!((world.counters().waiting, world.counters().refused), (1, 1));
 
@@ -45,7 +45,7 @@ async fn connection_that_has_waited_long_enough_is_closed_and_counted() {
     let counters = world.counters();
     assert_eq!((counters.open, counters.waiting, counters.refused), (1, 0, 1));
 
-    // Its place among those that wait is free again, and the one that is served never noticed.
+    // Its waiting place is free again, and the connection that is served was not affected.
     let waiting = dialer.dial(WIDE);
     quiet().await;
     assert_eq!(world.counters().waiting, 1);

@@ -14,7 +14,7 @@ async fn command_of_the_frame_limit_is_executed_and_one_over_it_ends_its_connect
     let mut peer = greeted(&dialer, WIDE).await;
     peer.send(&echo_frame(1, &fits)).await;
     peer.expect(&text_frame(1, &fits)).await;
-    // One more byte in the body, and with a longer seq one more before it; the length alone is enough to refuse it.
+    // One more byte in the body, or one more in front of it by a longer seq. The length alone is enough to refuse it.
     for over in [announce(2, tag::ECHO, 112), announce(200, tag::ECHO, 111), echo_frame(2, &"x".repeat(101))]
     {
         let mut peer = greeted(&dialer, WIDE).await;
@@ -55,7 +55,7 @@ async fn command_over_the_frame_limit_of_the_client_is_not_sent() {
     let refused = client.stream(echo(&"x".repeat(101))).await.unwrap_err();
     assert_eq!((refused.kind(), refused.was_sent()), (ErrorKind::Limit, false));
 
-    // Nothing of them was sent, and they took no seq.
+    // No byte of them was sent, and they used up no seq.
     let fits = "x".repeat(100);
     let call = call!(client.send(echo(&"x".repeat(100))));
     peer.expect(&echo_frame(1, &fits)).await;

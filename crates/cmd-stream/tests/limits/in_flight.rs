@@ -1,4 +1,4 @@
-//! How many Commands, and how many bytes of them, a server works on at once.
+//! How many Commands a server works on at once, and how many bytes they may have together.
 
 use crate::lab::quiet;
 use crate::wire::{echo_frame, hold_frame, text_frame};
@@ -13,13 +13,13 @@ async fn commands_in_flight_up_to_the_limit_run_and_a_further_one_is_not_read() 
     quiet().await;
     assert_eq!((world.lab.seen().running, world.counters().in_flight_pauses), (3, 0));
 
-    // Neither is a quick one, nor a ping.
+    // A quick Command is not read either, nor is a ping.
     peer.send(&[&hold_frame(4, "a"), &echo_frame(5, "b")[..], &[0]].concat()).await;
     quiet().await;
     assert_eq!((world.lab.seen().started, world.counters().in_flight_pauses), (3, 1));
     assert_eq!((world.counters().commands, world.counters().pings), (3, 0));
 
-    // One ends: the fourth one takes its place, and the rest waits again.
+    // When one ends, the fourth takes its place and the rest waits again.
     world.lab.open_gate(1);
     quiet().await;
     assert_eq!(
@@ -32,7 +32,7 @@ async fn commands_in_flight_up_to_the_limit_run_and_a_further_one_is_not_read() 
     let mut expected: Vec<_> = (2..=4).map(|seq| text_frame(seq, "a")).collect();
     expected.push(text_frame(5, "b"));
     let mut received = peer.receive(expected.concat().len() + 1).await;
-    // The end of one lets the others be read, so the order is not given.
+    // Each end lets further Commands be read, so the order may vary.
     for frame in expected.iter().map(Vec::as_slice).chain([&[0][..]]) {
         let at = received.windows(frame.len()).position(|bytes| bytes == frame).expect("each is answered");
         received.drain(at..at + frame.len());
@@ -43,7 +43,7 @@ async fn commands_in_flight_up_to_the_limit_run_and_a_further_one_is_not_read() 
 #[tokio::test(start_paused = true)]
 async fn bytes_of_commands_in_flight_up_to_the_limit_are_read_and_no_more() {
     let size = hold_frame(1, "a").len();
-    // At the limit, and one byte below it, when one more is let in.
+    // A limit that is reached exactly, and one that is a byte larger, so that one more Command is let in.
     for (limit, running) in [(2 * size, 2), (2 * size + 1, 3)] {
         let (world, dialer) = served(Limits::default().in_flight_bytes(limit));
         let mut peer = greeted(&dialer, WIDE).await;

@@ -1,4 +1,4 @@
-//! Every limit of both sides: what happens at it, and one past it. Time is the paused clock's, so it is exact.
+//! Every limit of both sides: what happens at the limit, and at one past it. The clock is paused, so times are exact.
 
 mod connections;
 mod frames;
@@ -33,7 +33,7 @@ const TIME: Duration = Duration::from_secs(5);
 /// Room for anything that these tests send.
 const WIDE: usize = 1 << 16;
 
-/// It took this time, up to what the timer's resolution adds.
+/// Checks how long something took, up to the resolution of the timer.
 #[track_caller]
 fn assert_took(since: Instant, expected: Duration) {
     let took = since.elapsed();
@@ -46,20 +46,20 @@ fn assert_error(error: &Error, kind: ErrorKind, origin: Origin, says: &str) {
     assert!(format!("{error:#}").contains(says), "\"{error:#}\" does not say \"{says}\"");
 }
 
-/// A server on pipes.
+/// Starts a server on pipes.
 fn served(limits: Limits) -> (World, Dialer) {
     let (dialer, listener) = pipes();
     (World::over(listener, limits), dialer)
 }
 
-/// A byte peer of a server, greeted.
+/// Connects a byte peer to the server and reads the greeting.
 async fn greeted(dialer: &Dialer, width: usize) -> BytePeer<DuplexStream> {
     let mut peer = BytePeer::over(dialer.dial(width));
     peer.expect(GREETING).await;
     peer
 }
 
-/// A client, and a byte peer that is its server.
+/// Connects a client to a byte peer that acts as its server.
 async fn connected(limits: client::Limits, width: usize) -> (Client<Plain, Json>, BytePeer<DuplexStream>) {
     let (ours, theirs) = duplex(width);
     let mut peer = BytePeer::over(theirs);
@@ -68,10 +68,10 @@ async fn connected(limits: client::Limits, width: usize) -> (Client<Plain, Json>
     (client.unwrap(), peer)
 }
 
-/// How wide the narrow pipes are.
+/// The capacity of a narrow pipe, in bytes.
 const NARROW: usize = 100;
 
-/// The length of the frame of an Echo with this seq and a text of so many bytes.
+/// The length of the frame of an Echo with this seq and a text of this many bytes.
 fn echo_len(seq: i64, bytes: usize) -> usize {
     echo_frame(seq, &"x".repeat(bytes)).len()
 }

@@ -1,4 +1,4 @@
-//! How much output waits, and for how long the other end may take none of it.
+//! How much output may be queued, and how long the other end may go without reading it.
 
 use crate::lab::{Count, echo, quiet, text};
 use crate::wire::{echo_frame, frame, number_frame, tag, text_frame};
@@ -16,7 +16,7 @@ async fn server_output_at_its_limit_lets_send_wait_and_stops_reading() {
     quiet().await;
     let bytes_of = |replies: u64| (1..=replies).map(|n| number_frame(1, n, n == 500).len()).sum::<usize>();
     let counted = world.lab.seen().counted as u64;
-    // It stopped with the Reply that reached the limit. The pipe holds what was written.
+    // It stopped at the Reply that reached the limit. The pipe holds what was already written.
     assert!(bytes_of(counted) >= limit + NARROW, "{counted} replies");
     assert!(bytes_of(counted - 1) < limit + NARROW, "{counted} replies");
 
@@ -25,7 +25,7 @@ async fn server_output_at_its_limit_lets_send_wait_and_stops_reading() {
     quiet().await;
     assert_eq!((world.counters().commands, world.counters().output_pauses), (1, 1));
 
-    // With room for one byte more than nothing it goes on.
+    // It continues as soon as there is room.
     let mut received = peer.receive(NARROW).await;
     quiet().await;
     assert!(world.lab.seen().counted as u64 > counted, "it waits though there is room");
@@ -50,7 +50,7 @@ async fn client_output_at_its_limit_lets_calls_wait_unsent() {
     let bytes_of = |calls: i64| (1..=calls).map(|seq| echo_len(seq, 1)).sum::<usize>();
     assert!(bytes_of(sent) >= limit + NARROW, "{sent} calls");
     assert!(bytes_of(sent - 1) < limit + NARROW, "{sent} calls");
-    // So does the opening of a stream.
+    // Opening a stream waits too.
     assert!(timeout(TIME, client.stream(Count { to: 1 })).await.is_err());
 
     let script = async {
@@ -87,7 +87,7 @@ async fn client_that_takes_no_output_is_cut_off() {
     let mut peer = greeted(&dialer, NARROW).await;
     peer.send(&frame(1, tag::COUNT, r#"{"to":50}"#)).await;
     quiet().await;
-    // A byte that it takes just in time is a sign of life.
+    // Reading one byte just in time counts as a sign of life.
     sleep(TIME - 2 * TICK).await;
     peer.receive(1).await;
     let since = Instant::now();

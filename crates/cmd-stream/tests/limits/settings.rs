@@ -1,4 +1,4 @@
-//! What the limits are unless they are set, and that they are what was set.
+//! The defaults of the limits, and their getters.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How many Replies wait in a stream that is not read.
+//! How many Replies may wait in a stream that is not read.
 
 use crate::lab::{Count, echo, quiet, text};
 use crate::wire::{number_frame, text_frame};
@@ -16,7 +16,7 @@ async fn stream_holds_as_many_replies_as_it_may_and_fails_at_one_more() {
         let call = call!(client.send(echo("a")));
         quiet().await;
         peer.send(&(1..=replies).flat_map(|n| number_frame(1, n, n == replies)).collect::<Vec<_>>()).await;
-        // Others go on meanwhile.
+        // Other calls continue meanwhile.
         peer.send(&text_frame(2, "a")).await;
         assert_eq!(call.await.unwrap().unwrap(), text("a"));
 
@@ -55,7 +55,7 @@ async fn full_stream_pauses_the_connection_if_so_set() {
     sleep(TIME).await;
     assert!(!call.is_finished(), "past it it is not");
 
-    // It is read again when there is room for one.
+    // Reading resumes when there is room for one Reply.
     for value in 1..=2 {
         assert_eq!(stream.next().await.unwrap().unwrap().value, value);
     }

@@ -64,7 +64,7 @@ async fn server_that_does_not_greet_in_time_is_left() {
     }
 }
 
-/// A way to connect that takes its time.
+/// A transport that connects after this time, or never.
 struct Slow(Option<Duration>);
 
 impl Connect for Slow {
@@ -103,7 +103,8 @@ async fn connecting_ends_in_time() {
     }
 }
 
-/// Plays a frame in two parts, with what stands before the first part in the same write, and a byte in between.
+/// Sends a frame in three parts over this time: `before` and the first bytes in one write, one byte halfway, and the
+/// rest.
 async fn in_parts<IO>(peer: &mut BytePeer<IO>, before: &[u8], frame: &[u8], time: Duration)
 where
     IO: AsyncRead + AsyncWrite + Unpin,
@@ -119,7 +120,7 @@ where
 async fn command_that_has_begun_must_be_whole_in_time() {
     let (world, dialer) = served(Limits::default().frame_time(TIME));
     let mut punctual = Vec::new();
-    // At once after the greeting, and behind a Command that is whole.
+    // Right after the greeting, and right after a complete Command.
     for before in [vec![], echo_frame(1, "a")] {
         let mut peer = greeted(&dialer, WIDE).await;
         in_parts(&mut peer, &before, &echo_frame(2, "b"), TIME - 2 * TICK).await;
@@ -137,7 +138,7 @@ async fn command_that_has_begun_must_be_whole_in_time() {
             lost
         };
         let frame = echo_frame(2, "b");
-        // Bytes that trickle in do not buy time.
+        // Bytes that trickle in do not extend the time.
         let script = async {
             peer.send(&[&before, &frame[..1]].concat()).await;
             for byte in &frame[1..5] {
@@ -218,7 +219,7 @@ async fn time_in_which_the_client_does_not_read_is_not_the_servers() {
 async fn idle_client_is_cut_off_if_so_set() {
     let (world, dialer) = served(Limits::default().idle(TIME));
     let mut peer = greeted(&dialer, WIDE).await;
-    // A Command and a ping, each just in time; a frame that has only begun is none.
+    // A Command and a ping, each just in time. A frame that has only begun does not count.
     sleep(TIME - 2 * TICK).await;
     peer.send(&echo_frame(1, "a")).await;
     peer.expect(&text_frame(1, "a")).await;

@@ -1,4 +1,4 @@
-//! The limit of a whole frame, of which nothing on the wire says how long it is.
+//! The frame limit, although nothing on the wire tells the length of a MUS frame.
 
 use crate::{WAYS, Words, client, client_refuses, error_of, frame, frame_of, server, server_refuses, text};
 use cmd_stream::transport::Connect as _;
@@ -32,7 +32,7 @@ async fn a_frame_at_the_limit_is_read_and_one_over_it_is_refused_at_its_length()
     }
     for whole in frames_of(LIMIT + 1) {
         for way in WAYS {
-            // Seq, tag, and two bytes of the length, or of the count, of what is not sent.
+            // Seq, tag, and the two bytes of a length or count. The rest is not sent.
             let error = server_refuses(server(Mus).limits(limits()), way, &whole[..4]).await;
             assert_eq!(error.kind(), ErrorKind::Limit, "{error:#}");
             assert!(format!("{error:#}").contains("over the limit of 1000"), "{error:#}");
@@ -41,7 +41,7 @@ async fn a_frame_at_the_limit_is_read_and_one_over_it_is_refused_at_its_length()
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_client_holds_to_its_limit_in_both_directions() {
+async fn the_client_keeps_to_its_limit_in_both_directions() {
     let limits = client::Limits::default().frame(LIMIT);
     let (client, _handle) = both(server(Mus), client(Mus).limits(limits.clone())).await;
     for (len, fits) in [(LIMIT - 4, true), (LIMIT - 3, false)] {

@@ -1,5 +1,5 @@
 //! The MUS Format: its settings, what it refuses on either side and what that costs, and frames that arrive in pieces.
-//! (What it makes of the golden vectors: `wire_vectors.rs`; what an attacker announces: `hostile.rs`.)
+//! (What it makes of the golden vectors: `wire_vectors/`; what an attacker announces: `hostile.rs`.)
 
 mod frame_limit;
 mod pieces;
@@ -40,7 +40,7 @@ struct Short(#[mus(max_len = 8)] String);
 #[derive(Clone, PartialEq, Debug, Mus)]
 struct Empty(Vec<()>);
 
-/// As deep as one likes: a level each.
+/// Nested to any depth, one level each.
 #[derive(Clone, PartialEq, Debug, Mus)]
 struct Nest(Vec<Self>);
 
@@ -48,7 +48,7 @@ struct Nest(Vec<Self>);
 #[derive(Clone, PartialEq, Debug, Mus)]
 struct Hold(String);
 
-/// Answered with this text, or with the kind of the error if it is too long.
+/// Answered with this text, or with the kind of the error if the text is too long.
 #[derive(Clone, PartialEq, Debug, Mus)]
 struct Stretch(String);
 
@@ -112,12 +112,12 @@ fn text(text: &str) -> Text {
     Text(text.into())
 }
 
-/// So many levels.
+/// A value of this many levels.
 fn nest(levels: usize) -> Nest {
     (1..levels).fold(Nest(Vec::new()), |inner, _| Nest(vec![inner]))
 }
 
-/// Values without bytes.
+/// A list of elements without bytes.
 fn empty(elements: usize) -> Empty {
     Empty(vec![(); elements])
 }
@@ -135,7 +135,7 @@ fn frame_of(seq: u64, tag: u64, body: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The error of a call: its Protocol has no failure to answer with.
+/// Returns the error of a call. The Protocol declares no failure.
 fn error_of<T: Debug>(result: Result<T, CallError<Infallible>>) -> Error {
     let CallError::Other(error) = result.expect_err("it fails");
     error
@@ -159,7 +159,8 @@ impl Sent {
     }
 }
 
-/// Why a server ends the connection on which these bytes come, behind a good Command. Another connection goes on.
+/// Returns why a server ends a connection that sends these bytes after a good Command. Checks that another connection
+/// is not affected.
 async fn server_refuses(settings: server::Builder<Mirror, Mus, Gate>, way: Sent, bytes: &[u8]) -> Error {
     let (reason, mut reasons) = mpsc::unbounded_channel();
     let settings = settings.on_connection_lost(move |lost| drop(reason.send(lost.reason.clone())));
@@ -181,7 +182,7 @@ async fn server_refuses(settings: server::Builder<Mirror, Mus, Gate>, way: Sent,
     reason
 }
 
-/// How the call of a client fails that gets these bytes.
+/// Returns how a call fails when its client receives these bytes.
 async fn client_refuses(settings: client::Builder<Mirror, Mus>, way: Sent, bytes: &[u8]) -> Error {
     let (client, mut peer) = client_and_bytes(settings, 1 << 16).await;
     let script = async {

@@ -25,7 +25,7 @@ async fn a_command_arrives_byte_by_byte_while_others_are_answered() {
     let words = frame(3, 2, &many_words());
     let (half, rest) = words.split_at(words.len() / 2);
     peer.send_bytewise(half).await;
-    // In the middle of that frame: a Command before it is answered, and so is one of another connection.
+    // In the middle of that frame, an earlier Command is answered, and so is one of another connection.
     gate.0.add_permits(1);
     peer.expect(&frame(1, 1, &text("held"))).await;
     assert_eq!(within(other.send(text("meanwhile"))).await.expect("a reply"), text("meanwhile"));

@@ -1,4 +1,4 @@
-//! What cannot be written, and what cannot be read: whole or byte by byte.
+//! Values that cannot be written, and bytes that cannot be read, whether they arrive at once or one by one.
 
 use crate::{
     Sent, Short, Stretch, WAYS, Words, client, client_refuses, empty, error_of, frame, frame_of, nest,
@@ -19,7 +19,7 @@ async fn text_over_its_maximum_fails_its_own_call_and_the_connection_goes_on() {
     assert_eq!((error.kind(), error.origin(), error.was_sent()), (ErrorKind::Encode, Origin::Local, false));
     assert!(format!("{error:#}").contains("length 9 is over the limit of 8"), "{error:#}");
 
-    // The same for a Reply: the Command learns of it, and may send another.
+    // The same for a Reply: `send` fails, and the Command may send another Reply.
     assert_eq!(client.send(Stretch("9 letters".into())).await.expect("a reply"), Short("Encode".into()));
     assert_eq!(client.send(Stretch("8 letter".into())).await.expect("a reply"), Short("8 letter".into()));
     assert_eq!((client.in_flight(), handle.counters().commands), (0, 3));
@@ -33,7 +33,7 @@ async fn a_value_that_is_nested_too_deep_fails_its_own_call() {
     assert_eq!(client.send(nest(4)).await.expect("4 levels"), nest(4));
 }
 
-/// Both ends refuse the body of a frame with this tag, for this reason.
+/// Checks that both ends refuse this body with this tag, for this reason.
 async fn both_refuse(tag: u64, body: &[u8], kind: ErrorKind, says: &str) {
     for way in WAYS {
         let server = server_refuses(server(Mus), way, &frame_of(2, tag, body)).await;
@@ -48,7 +48,7 @@ async fn both_refuse(tag: u64, body: &[u8], kind: ErrorKind, says: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nesting_over_the_limit_is_refused_and_the_stack_of_a_worker_holds() {
     both_refuse(5, &[1; 129], ErrorKind::Decode, "nested deeper than 128").await;
-    // As deep as the limit of a frame lets it be.
+    // As deep as the frame limit allows.
     let deepest = vec![1; (4 << 20) - 2];
     for error in [
         server_refuses(server(Mus), Sent::Whole, &frame_of(2, 5, &deepest)).await,
@@ -73,7 +73,7 @@ async fn elements_without_bytes_over_the_limit_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_settings_of_a_format_are_those_of_its_end() {
+async fn each_end_uses_the_settings_of_its_own_format() {
     let deep = frame(2, 5, &nest(5));
     let error = server_refuses(server(Mus.depth(4)), Sent::Whole, &deep).await;
     assert!(format!("{error:#}").contains("nested deeper than 4"), "{error:#}");
@@ -87,7 +87,7 @@ async fn the_settings_of_a_format_are_those_of_its_end() {
 #[tokio::test(start_paused = true)]
 async fn text_that_is_not_utf_8_is_refused() {
     both_refuse(1, b"\x02\xc3\x28", ErrorKind::Decode, "text is not UTF-8").await;
-    // Among others, in a frame that has been scanned.
+    // One of many texts, in a frame that was scanned before it is decoded.
     let mut words = to_vec(&Words(vec!["word".into(); 1000])).expect("it can be written");
     words[2503] = 0xff;
     both_refuse(2, &words, ErrorKind::Decode, "text is not UTF-8").await;

@@ -19,7 +19,7 @@ where
     encoded.map(|()| out.split_off(6)).map_err(|error| error.to_string())
 }
 
-/// Decodes a value with other bytes behind it.
+/// Decodes a value that is followed by other bytes.
 fn decode<T>(format: Mus, bytes: &[u8]) -> Result<T, String>
 where
     Mus: Decode<T, Progress = Progress>,
@@ -38,14 +38,14 @@ where
     }
 }
 
-/// A level is the content of an `Option`, and another one that of the `Box` in it.
+/// The content of the `Option` is one level, and the content of the `Box` another.
 #[derive(PartialEq, Debug, Mus)]
 struct Link(Option<Box<Self>>);
 
 #[derive(PartialEq, Debug, Mus)]
 struct Tree(BTreeMap<u8, Self>);
 
-/// The value of `levels` is read and written under that limit, and neither under one less.
+/// Checks that a value of `levels` can be read and written with that limit, and with one less neither.
 fn check_depth<T: Debug + PartialEq>(levels: usize, value: &T)
 where
     Mus: Encode<T> + Decode<T, Progress = Progress>,
@@ -95,7 +95,7 @@ fn elements_without_bytes_are_read_up_to_the_number_that_is_set_and_not_past_it(
     for most in [1, 1000] {
         check(most, &vec![(); most]);
         check(4 * most, &vec![Silent { _number: 0 }; most]);
-        // One number for the whole value.
+        // The limit counts all elements of the whole value.
         check(3 * most, &vec![vec![(); most]; 3]);
         check(2 * most, &(vec![(); most], [((), most as u64)], Some(vec![(); most])));
     }

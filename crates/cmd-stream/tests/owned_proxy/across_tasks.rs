@@ -11,7 +11,7 @@ use testkit::ends::both;
 use testkit::wait::within;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn it_fails_once_and_nothing_is_sent_after_that_whoever_sends_meanwhile() {
+async fn it_fails_once_and_nothing_is_sent_after_that_even_by_concurrent_senders() {
     let (desk, mut handed) = desk();
     let unexpected = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&unexpected);
@@ -35,7 +35,7 @@ async fn it_fails_once_and_nothing_is_sent_after_that_whoever_sends_meanwhile() 
         for sends in senders {
             within(sends).await.expect("no panic");
         }
-        // What was sent before it is read comes before the Reply of another Command.
+        // A Reply that was sent too late would arrive before the Reply of the next Command.
         let answer = within(client.send(HandOver("fail".into()))).await;
         assert!(answer.is_err());
         drop(next(&mut handed).await);
@@ -44,7 +44,7 @@ async fn it_fails_once_and_nothing_is_sent_after_that_whoever_sends_meanwhile() 
     }
 }
 
-/// An owned Proxy used from within another Command, of another connection: the wake-ups of both arrive.
+/// A Command of one connection uses an owned Proxy of another connection. Both connections must be woken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_may_answer_for_another_one_of_another_connection() {
     struct Relay(std::sync::Mutex<Vec<OwnedProxy<Part>>>);
@@ -62,7 +62,7 @@ async fn a_command_may_answer_for_another_one_of_another_connection() {
     }
 
     impl Execute<Relay> for Release {
-        // So that `send` does not let others run, and both wake-ups are due after the same poll.
+        // So that `send` does not yield, and both wake-ups are due after the same poll.
         const SCHEDULING: Scheduling = Scheduling::InPlace;
 
         async fn execute(self, relay: &Relay, proxy: Proxy<'_, Part>) -> Result<(), Failed> {
@@ -108,7 +108,7 @@ async fn a_command_may_answer_for_another_one_of_another_connection() {
 
 /// Fails the Proxy of another Command, then computes until it is told that this has arrived.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn failing_another_command_is_not_put_off_until_a_long_one_ends() {
+async fn failing_another_command_does_not_wait_for_the_end_of_a_long_one() {
     struct Slow(std::sync::Mutex<Vec<OwnedProxy<Part>>>, std::sync::mpsc::SyncSender<()>);
     #[derive(Serialize, Deserialize)]
     struct Wait;

@@ -1,4 +1,4 @@
-//! A Proxy that is handed over: its Command goes on after `execute` has returned, and ends with it.
+//! A Command whose Proxy was handed over continues after `execute` has returned, and ends with that Proxy.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ async fn replies_come_after_execute_has_returned() {
 }
 
 #[tokio::test]
-async fn dropped_without_a_last_reply_it_fails_the_command() {
+async fn dropping_it_without_a_last_reply_fails_the_command() {
     let (desk, mut handed) = desk();
     let (client, handle) = both(server(desk), client()).await;
     let call = client.send(HandOver(String::new()));
@@ -52,7 +52,7 @@ async fn dropped_without_a_last_reply_it_fails_the_command() {
 }
 
 #[tokio::test]
-async fn it_can_be_failed_with_the_failure_of_the_protocol() {
+async fn it_can_fail_its_command_with_the_failure_of_the_protocol() {
     let (desk, mut handed) = desk();
     let (client, _) = both(server(desk), client()).await;
     let call = client.send(HandOver(String::new()));
@@ -63,7 +63,7 @@ async fn it_can_be_failed_with_the_failure_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn an_execute_that_fails_after_it_ends_the_command_and_nothing_can_be_sent_any_more() {
+async fn when_execute_fails_after_handing_over_the_command_ends_and_nothing_more_can_be_sent() {
     let (desk, mut handed) = desk();
     let (client, handle) = both(server(desk), client()).await;
     let answer = within(client.send(HandOver("fail".into()))).await;
@@ -75,7 +75,7 @@ async fn an_execute_that_fails_after_it_ends_the_command_and_nothing_can_be_sent
 }
 
 #[tokio::test]
-async fn execute_may_go_on_to_send_through_its_own_proxy() {
+async fn execute_may_still_send_through_its_own_proxy() {
     let (desk, mut handed) = desk();
     let (client, handle) = both(server(desk), client()).await;
     let answer = within(client.send(HandOver("answer".into()))).await.expect("a reply");
@@ -128,7 +128,7 @@ async fn a_seq_of_a_command_that_was_handed_over_is_in_use() {
 }
 
 #[tokio::test]
-async fn one_that_is_held_while_execute_runs_in_a_task_counts_once() {
+async fn a_command_whose_proxy_is_held_while_execute_runs_counts_once() {
     let (desk, mut handed) = desk();
     let (client, handle) = both(server(desk), client()).await;
     let call = tokio::spawn({
@@ -144,7 +144,7 @@ async fn one_that_is_held_while_execute_runs_in_a_task_counts_once() {
     until(|| handle.counters().open == 0).await;
 }
 
-/// Keeps how Commands ended.
+/// Records how Commands ended.
 #[derive(Clone, Default)]
 struct Ends(Arc<Mutex<Vec<Result<Ended, FailedReason>>>>);
 

@@ -43,7 +43,7 @@ async fn nothing_can_be_sent_when_the_connection_is_gone() {
 }
 
 #[tokio::test]
-async fn one_that_is_kept_by_its_own_connection_does_not_keep_the_connection() {
+async fn a_proxy_that_is_stored_in_its_own_connection_does_not_keep_the_connection_open() {
     struct Subscriptions;
     struct Subscription(OwnedProxy<Part>);
     #[derive(Serialize, Deserialize)]

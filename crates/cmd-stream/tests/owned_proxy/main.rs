@@ -1,4 +1,4 @@
-//! Proxies that outlive `execute`, room before a Reply is made, and servers that go away.
+//! Owned Proxies, which outlive `execute`: sending, waiting for room, and the end of connections and servers.
 
 mod across_tasks;
 mod after_execute;
@@ -15,14 +15,14 @@ use tokio::sync::{Semaphore, mpsc};
 
 type Handed = OwnedProxy<Part>;
 
-/// Where owned Proxies go.
+/// The Receiver: hands owned Proxies to the test.
 struct Desk(mpsc::UnboundedSender<Handed>);
 
 /// Hands its Proxy over, then does what its text says.
 #[derive(Serialize, Deserialize)]
 struct HandOver(String);
 
-/// Answers with so many parts from a thread that blocks.
+/// Answers with this many parts from a blocking thread.
 #[derive(Serialize, Deserialize)]
 struct Blocking(usize);
 
@@ -30,11 +30,11 @@ struct Blocking(usize);
 #[derive(Serialize, Deserialize)]
 struct Watch;
 
-/// Passes the gate, waits for room, and makes a Reply of so many bytes.
+/// Passes the gate, waits for room, and sends a Reply of this many bytes.
 #[derive(Serialize, Deserialize)]
 struct Ready(usize);
 
-/// Sends so many parts from a thread that runs tasks, as `block_in_place` lets it.
+/// Sends this many parts from a worker thread of the runtime, inside `block_in_place`.
 #[derive(Serialize, Deserialize)]
 struct InPlace(usize);
 
@@ -111,7 +111,7 @@ impl Execute<Desk> for Ready {
 }
 
 impl Execute<Desk> for InPlace {
-    // So that `send` does not let others run, and its wake-up is due when this poll is over.
+    // So that `send` does not yield, and its wake-up is due at the end of this poll.
     const SCHEDULING: Scheduling = Scheduling::InPlace;
 
     async fn execute(self, _: &Desk, proxy: Proxy<'_, Part>) -> Result<(), Failed> {

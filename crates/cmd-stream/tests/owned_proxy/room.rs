@@ -1,4 +1,4 @@
-//! Room in the output: threads that block until there is some, and Replies that are not made before.
+//! Waiting for room in the output: threads that block, and Replies that are not created before.
 
 use std::sync::atomic::Ordering;
 
@@ -38,9 +38,9 @@ async fn a_thread_that_runs_tasks_may_block_too() {
 }
 
 #[tokio::test]
-async fn a_proxy_is_ready_when_there_is_room_so_that_no_reply_is_made_before() {
+async fn ready_waits_for_room_so_that_no_reply_is_created_before() {
     let (desk, _handed) = desk();
-    // The client reads nothing: what fits are the pipe and two Replies.
+    // The client reads nothing, so there is room for what the pipe holds and two Replies.
     let limits = Limits::default().output(100_000);
     let (handle, mut client) = server_and_bytes(server(desk).limits(limits)).await;
     for seq in 1..=40 {
@@ -62,7 +62,7 @@ async fn a_proxy_is_ready_when_there_is_room_so_that_no_reply_is_made_before() {
     assert_eq!(MADE.load(Ordering::Relaxed), 40);
 }
 
-/// Where a Command is polled must not decide whether it may block.
+/// Whether a Command may block must not depend on where it is polled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_is_polled_in_place_may_block_and_send_over_the_limit() {
     struct Here;

@@ -53,7 +53,7 @@ fn encode_text(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Where a text ends, and where it starts behind its length.
+/// Returns where a text ends, and where it starts after its length.
 fn end_of_text(bytes: &[u8]) -> Decoded<usize> {
     match varint::decode_length(bytes) {
         Decoded::Value(length, start) => {
@@ -74,16 +74,16 @@ fn decode_text(bytes: &[u8]) -> Result<String, Fault> {
     String::from_utf8(bytes.to_vec()).map_err(|error| Fault::Body(error.into()))
 }
 
-/// A number of texts, then each with its length: what a Format without a length for the whole looks like (MUS is one).
+/// A count, then as many texts, each with its length. This stands for Formats without a length of the whole, like MUS.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counted {
-    /// Whether it keeps where its scan stopped, or starts anew each time.
+    /// Whether it remembers where its scan stopped, or starts again each time.
     pub(crate) remembers: bool,
-    /// Whether it says how much is missing at least of all texts, or only of the one that has begun.
+    /// Whether it counts what is missing of all texts, or only of the one that has begun.
     pub(crate) tight: bool,
 }
 
-/// As it should be.
+/// As a Format should be.
 pub(crate) const COUNTED: Counted = Counted { remembers: true, tight: true };
 
 /// Where a scan stopped.
@@ -96,7 +96,7 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// Goes on to the end of the last text.
+    /// Continues to the end of the last text.
     fn resume(&mut self, bytes: &[u8], tight: bool) -> Decoded<()> {
         let mut left = match self.left {
             Some(left) => left,
@@ -123,7 +123,7 @@ impl Scan {
                 Decoded::Invalid(error) => return Decoded::invalid(error.fault, self.at + error.at),
             };
             self.left = Some(left);
-            // Each of those behind it takes a byte at least.
+            // Each later text takes at least one byte.
             let behind = if tight { usize::try_from(left - 1).unwrap_or(usize::MAX) } else { 0 };
             return Decoded::incomplete(missing.saturating_add(behind));
         }
@@ -156,7 +156,7 @@ impl Decode<Vec<String>> for Counted {
             Decoded::Incomplete(missing) => return Decoded::Incomplete(missing),
             Decoded::Invalid(error) => return Decoded::Invalid(error),
         };
-        // All of it is there: it is decoded in one go.
+        // All bytes are there, so it is decoded in one go.
         let Decoded::Value(count, mut at) = varint::decode_length(bytes) else {
             unreachable!("it was scanned")
         };
@@ -178,11 +178,11 @@ impl Decode<Vec<String>> for Counted {
 /// A text that ends at a line feed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line {
-    /// Whether it keeps how far it has looked, or starts anew each time.
+    /// Whether it remembers how far it has looked, or starts again each time.
     pub(crate) remembers: bool,
 }
 
-/// As it should be.
+/// As a Format should be.
 pub(crate) const LINE: Line = Line { remembers: true };
 
 impl Format for Line {
@@ -218,7 +218,7 @@ impl Decode<String> for Line {
     }
 }
 
-/// A Format with the length before its bodies, with its attempts and the bytes of the bodies that it reads counted.
+/// A Format with the length before its bodies. Its attempts and the bytes it reads are counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prefixed<F>(pub(crate) F);
 
@@ -246,14 +246,14 @@ impl<F: Decode<T, Progress = Length>, T> Decode<T> for Prefixed<F> {
     }
 }
 
-/// MUS, with its attempts counted; what it looks at is counted by the values ([`Verse`]).
+/// MUS, with its attempts counted. The values count which bytes are looked at (`Verse`).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watched {
-    /// Whether it keeps where its scan stopped, or starts anew each time.
+    /// Whether it remembers where its scan stopped, or starts again each time.
     pub(crate) remembers: bool,
 }
 
-/// As it is.
+/// As MUS is.
 pub(crate) const WATCHED: Watched = Watched { remembers: true };
 
 impl Format for Watched {

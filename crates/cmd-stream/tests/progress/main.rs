@@ -1,7 +1,7 @@
-//! Decoding is linear in the bytes however they are cut, for any Format: with the length before the body, without any,
-//! and with an end that must be looked for. 4 MiB that arrive byte by byte cost at most 3 times what they cost in pieces
-//! of 16 KiB, decode work alone. The work is counted by the Formats of this file, so the answer does not depend on the
-//! machine; the time is only checked to grow with the bytes and not with their square.
+//! Decoding takes time linear in the number of bytes, however they are cut. This holds for Formats with a length before
+//! the body, without any length, and with an end that must be searched for. Decoding 4 MiB that arrive byte by byte
+//! costs at most 3 times as much as in pieces of 16 KiB. The Formats in `formats.rs` count the work, so the result does
+//! not depend on the machine. Time is only checked to grow with the bytes and not with their square.
 
 mod formats;
 mod verses;
@@ -19,12 +19,12 @@ use cmd_stream::{Json, Mus, Protobuf};
 use serde::{Deserialize, Serialize};
 
 const MIB: usize = 1 << 20;
-/// What one read of a connection brings at least, as long as there is more.
+/// The least that one read of a connection returns while more is available.
 const PIECE: usize = 16 << 10;
-/// How much more may be done for single bytes than for pieces.
+/// How many times more work single bytes may cost than pieces.
 const MOST: f64 = 3.0;
 
-/// What has been done: attempts that the Format was asked for, and bytes that it looked at.
+/// Counts the work: decoding attempts plus bytes that were looked at.
 #[derive(Debug, Default)]
 struct Work(Cell<u64>);
 
@@ -39,7 +39,7 @@ impl Work {
 }
 
 thread_local! {
-    /// That of the test that runs on this thread.
+    /// The work of the test that runs on this thread.
     static WORK: Work = Work::default();
 }
 
@@ -56,7 +56,7 @@ fn frame<F: Encode<T>, T>(format: &F, value: &T) -> Vec<u8> {
     bytes
 }
 
-/// Decodes the frame as it arrives in pieces: the value, what was done, and the time.
+/// Decodes a frame that arrives in pieces. Returns the value, the work and the time.
 fn decode_in_pieces<F: Decode<T>, T>(format: &F, bytes: &[u8], piece: usize) -> (T, u64, Duration) {
     WORK.with(|work| work.0.set(0));
     let began = Instant::now();
@@ -86,7 +86,7 @@ fn decode_in_pieces<F: Decode<T>, T>(format: &F, bytes: &[u8], piece: usize) -> 
     }
 }
 
-/// How many times the work of pieces single bytes take.
+/// Returns the work for single bytes divided by the work for pieces.
 fn ratio_of_work<F: Encode<T> + Decode<T>, T: PartialEq + Debug>(format: &F, value: &T) -> f64 {
     let bytes = frame(format, value);
     let (in_pieces, few, _) = decode_in_pieces(format, &bytes, PIECE);
@@ -100,7 +100,7 @@ fn ratio_of_work<F: Encode<T> + Decode<T>, T: PartialEq + Debug>(format: &F, val
     many as f64 / few as f64
 }
 
-/// Values of about so many bytes.
+/// A text of about this many bytes.
 fn text(bytes: usize) -> String {
     "0123456789abcdef".repeat(bytes / 16)
 }
@@ -117,7 +117,7 @@ fn verses(bytes: usize) -> Vec<Verse> {
     (0..bytes / VERSE).map(verse).collect()
 }
 
-/// Of eight verses each.
+/// Pages of eight verses each, of about this many bytes together.
 fn pages(bytes: usize) -> Vec<Page> {
     let page = |n: usize| Page {
         number: n as u32,
@@ -164,9 +164,10 @@ fn four_mib_byte_by_byte_cost_at_most_three_times_the_same_in_pieces() {
     }
 }
 
-/// The test above is able to fail: what starts anew at each attempt does far more, for far fewer bytes.
+/// Shows that the test above can fail: a Format that starts again at each attempt does far more work for far fewer
+/// bytes.
 #[test]
-fn a_format_that_starts_anew_each_time_would_fail() {
+fn a_format_that_starts_again_each_time_would_fail() {
     for (name, ratio) in [
         ("counted texts", ratio_of_work(&Counted { remembers: false, tight: false }, &texts(MIB / 8))),
         ("ends at a line feed", ratio_of_work(&Line { remembers: false }, &text(4 * PIECE / 8))),
@@ -177,9 +178,8 @@ fn a_format_that_starts_anew_each_time_would_fail() {
     }
 }
 
-/// How many times longer four times the bytes take, byte by byte. Each time is the least of many, and shorter than what an
-/// operating system gives a thread at once: a machine that is busy with something else makes some of them longer, and
-/// none shorter.
+/// Returns how many times longer four times the bytes take, byte by byte. Each time is the minimum of many runs, and a
+/// run is shorter than a time slice of the operating system: other load makes some runs longer and none shorter.
 fn growth_of_time<F: Encode<T> + Decode<T>, T>(format: &F, value: impl Fn(usize) -> T, times: usize) -> f64 {
     const BYTES: usize = 1 << 10;
     let time = |bytes| {
@@ -189,8 +189,8 @@ fn growth_of_time<F: Encode<T> + Decode<T>, T>(format: &F, value: impl Fn(usize)
     time(4 * BYTES) / time(BYTES)
 }
 
-/// Four times the bytes take about four times as long, and sixteen times as long if every byte were looked at again for
-/// each one that arrives. The limit is in the middle.
+/// Four times the bytes take about four times as long. If all bytes were looked at again for each byte that arrives,
+/// they would take sixteen times as long. The limit lies between the two.
 #[test]
 fn time_grows_with_the_bytes_and_not_with_their_square() {
     const LIMIT: f64 = 8.0;
@@ -253,7 +253,7 @@ fn what_cannot_be_decoded_is_refused_at_the_same_byte_however_it_is_cut() {
     for piece in [1, 2, 7, 61, 1000, usize::MAX / 2] {
         assert_eq!(refused_at::<_, Vec<String>>(&COUNTED, &counted, piece), length_of_one + 10);
         assert_eq!(refused_at::<_, String>(&LINE, &line, piece), line.len());
-        // MUS writes texts as the first of these Formats does.
+        // MUS encodes texts like the first of these Formats.
         assert_eq!(refused_at::<_, Vec<String>>(&Mus, &counted, piece), length_of_one + 10);
         assert_eq!(refused_at::<_, Vec<String>>(&Mus, &not_utf_8, piece), end_of_one);
     }

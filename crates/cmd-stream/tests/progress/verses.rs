@@ -1,4 +1,4 @@
-//! Values in MUS that count what is done to them.
+//! MUS values that count how often they are scanned and decoded.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -6,12 +6,12 @@ use std::fmt::Debug;
 use crate::looked_at;
 use mus_format::{Output, Reader, Shape, Stopped};
 
-/// A text that counts what is done to it: all its bytes when it is decoded, and a verse when a scan comes to it. On the
-/// wire it is a union of one variant, as a scan asks for those at each one that it comes to.
+/// A text that counts its bytes as looked at when it is decoded, and when a scan reaches it. It is encoded as a union
+/// of one variant, because a scan asks for the variants at each union that it reaches.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Verse(pub(crate) String);
 
-/// The bytes of a verse, unless it is one of its own length.
+/// The encoded length of each verse in these tests, except for the single long one.
 pub(crate) const VERSE: usize = 62;
 
 impl mus_format::Encode for Verse {

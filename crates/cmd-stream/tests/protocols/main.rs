@@ -1,5 +1,5 @@
-//! What `protocol!` makes: Replies of several types, generic Commands, Commands of another crate, names and tags; and
-//! Formats of the user's own.
+//! What `protocol!` generates: Replies of several types, generic Commands, Commands of another crate, names and tags.
+//! Also user-defined Formats.
 
 mod names_and_tags;
 mod other_crate;
@@ -18,7 +18,7 @@ use cmd_stream::{
 use serde::{Deserialize, Serialize};
 use testkit::ends::both;
 
-/// Most Commands here only need a Receiver to be executed on.
+/// The Receiver of most Commands here.
 struct Calc {
     limit: i64,
 }
@@ -46,7 +46,7 @@ impl Answer<Calc> for Add {
 
 // Replies of several types.
 
-/// Answered with a whole number, or with a fraction; if `both`, with the one and then the other.
+/// Answered with a whole number or with a fraction; if `both`, with one and then the other.
 #[derive(Serialize, Deserialize)]
 struct Divide {
     a: i64,
@@ -112,7 +112,7 @@ impl<C: Execute<Calc>> Execute<Calc> for Traced<C> {
     }
 }
 
-// A Protocol with everything.
+// A Protocol that uses every feature of the macro.
 
 #[derive(PartialEq, Debug, Serialize, Deserialize)]
 struct CalcError(String);
@@ -130,7 +130,7 @@ impl Failure for CalcError {
     }
 }
 
-/// Another choice, which has a Reply in common with the first one.
+/// Another enum of Replies, with one Reply in common with `Quotient`.
 #[derive(PartialEq, Debug)]
 enum Any {
     Sum(Sum),
@@ -149,7 +149,7 @@ impl Answer<Calc> for Either {
 }
 
 protocol! {
-    /// Documented, with derives of its own.
+    /// Has documentation and derives.
     #[derive(PartialOrd, Ord, Hash)]
     #[allow(dead_code)]
     pub(crate) struct Calculator {

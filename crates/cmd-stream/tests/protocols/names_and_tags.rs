@@ -1,4 +1,4 @@
-//! The names and tags of a Protocol, and the traits of what `protocol!` makes.
+//! The names and tags of a Protocol, and the traits of the generated types.
 
 use crate::{Add, CALC, Calculator, CalculatorCommand, CalculatorReply, Either, Sum, Traced};
 use cmd_stream::proto::Tag;
@@ -24,7 +24,7 @@ async fn tags_stand_on_the_wire_as_declared() {
 }
 
 #[test]
-fn a_protocol_tells_its_names_and_tags() {
+fn a_protocol_lists_its_names_and_tags() {
     let entry = |tag, name| Entry::new(Tag::new(tag), name);
     let commands = [
         entry(0, "Add"),
@@ -70,7 +70,7 @@ fn the_enums_are_debug_where_all_their_types_are() {
     assert_eq!(format!("{:?}", CommandOf::<Printable>::as_command(&command)), format!("{command:?}"));
 }
 
-/// Whether a type is Debug: the method of the type itself, if there is one, goes before that of the trait.
+/// Tells whether a type is `Debug`: an inherent method takes precedence over the method of a trait.
 struct Probe<T>(std::marker::PhantomData<T>);
 
 impl<T: std::fmt::Debug> Probe<T> {
@@ -89,7 +89,7 @@ impl<T> IsNot for Probe<T> {}
 
 #[test]
 fn the_enums_are_not_debug_where_a_type_is_not() {
-    // `Divide` and `Either` are not; the replies all are.
+    // `Divide` and `Either` are not `Debug`; all Replies are.
     assert!(!Probe::<CalculatorCommand<'_>>(std::marker::PhantomData).is_debug());
     assert!(Probe::<CalculatorReply>(std::marker::PhantomData).is_debug());
     assert!(Probe::<PrintableCommand<'_>>(std::marker::PhantomData).is_debug());

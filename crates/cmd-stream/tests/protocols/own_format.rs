@@ -1,4 +1,4 @@
-//! A Format of the user's own: strings with their length before them, without tags.
+//! A user-defined Format: strings with their length before them, without tags.
 
 use crate::{CALC, Calc};
 use cmd_stream::format::{Decode, Encode, EncodeError, Format};
@@ -77,7 +77,7 @@ protocol! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_format_of_the_users_own_carries_a_service() {
+async fn a_service_runs_over_a_user_defined_format() {
     let (client, server) = both(Server::builder(Echo, Text, CALC), Client::builder(Echo, Text)).await;
     for text in [String::new(), "hello".into(), "ü".repeat(70_000)] {
         assert_eq!(client.send(Say(text.clone())).await.expect("a reply"), Said(text));
@@ -103,7 +103,7 @@ async fn a_format_without_tags_puts_none_on_the_wire() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_format_of_the_users_own_refuses_closes_the_connection() {
+async fn bytes_that_a_user_defined_format_refuses_close_the_connection() {
     for (bytes, kind) in [
         (&b"\x01\x02\xff\xff"[..], ErrorKind::Decode), // no UTF-8
         (b"\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", ErrorKind::Decode), // a length below zero

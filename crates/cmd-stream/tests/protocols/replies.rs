@@ -20,7 +20,7 @@ async fn a_command_may_be_answered_with_replies_of_several_types() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_choices_may_have_a_reply_in_common() {
+async fn two_enums_of_replies_may_have_a_reply_in_common() {
     let client = calculator().await;
     assert_eq!(client.send(Either { whole: false }).await.expect("a reply"), Any::Sum(Sum(2)));
     assert_eq!(
@@ -30,7 +30,7 @@ async fn two_choices_may_have_a_reply_in_common() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_declared_reply_outside_of_the_choice_of_its_command_ends_the_client() {
+async fn a_reply_that_is_not_in_the_enum_of_its_command_ends_the_client() {
     let (client, mut peer) = client_and_bytes(Client::builder(Calculator, Json), 1 << 16).await;
     let serving = async {
         peer.expect(&json_frame(1, 300, r#"{"whole":true}"#)).await;

@@ -33,7 +33,7 @@ async fn a_command_may_be_of_several_protocols() {
     assert_eq!(service::private_names(), ["Plus"]);
 }
 
-// Two Protocols over the same types: the second one declares neither what the Commands are answered with nor the `From`s.
+// Two Protocols over the same types. The second one repeats neither the Replies of the Commands nor the `From`s.
 
 protocol! {
     struct Second {

@@ -1,4 +1,4 @@
-//! Generic Commands: listed once for each of their types, and executed as what is in them.
+//! Generic Commands: listed once for each type argument, and executed as the Command they wrap.
 
 use std::sync::{Arc, Mutex};
 
@@ -33,11 +33,11 @@ struct Note {
     text: String,
 }
 
-/// Answered with each note, in the order in which they came.
+/// Answered with each note, in order of arrival.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct ReadAll {}
 
-/// Answered with how many notes there are.
+/// Answered with the number of notes.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct CountAll {}
 
@@ -100,7 +100,7 @@ fn traced<C>(cmd: C) -> TraceCmd<C> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrapper_of_another_crate_is_sent_and_executed_as_what_is_in_it() {
+async fn a_wrapper_of_another_crate_is_sent_and_executed_as_the_command_it_wraps() {
     let notes = Notes::default();
     let (client, server) =
         both(Server::builder(Notebook, Json, notes.clone()), Client::builder(Notebook, Json)).await;

@@ -1,4 +1,4 @@
-//! What the recorded servers said, played to our client.
+//! Plays the recorded servers to our client.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -21,8 +21,8 @@ use testkit::wait::within;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// In Go any Reply can answer any Command. For our client that is said in a Protocol of its own, in which each Command
-/// is answered with `R`, an enum over all Replies.
+/// In Go, any Reply can answer any Command. The Protocol of these tests allows it: each Command is answered with `R`,
+/// an enum of all Replies.
 struct Any<T, R>(T, PhantomData<fn() -> R>);
 
 impl<T: Command, R: Send + 'static> Command for Any<T, R> {
@@ -30,7 +30,7 @@ impl<T: Command, R: Send + 'static> Command for Any<T, R> {
     type Kind = Plain;
 }
 
-/// A Format in which an [`Any`] stands as what is in it.
+/// A Format that encodes an [`Any`] like the Command in it.
 #[derive(Clone, Copy, Debug)]
 struct Transparent<F>(F);
 
@@ -63,7 +63,7 @@ impl<F: Decode<T>, T> Decode<T> for Transparent<F> {
 trait Played: Codec {
     /// The Protocol in which any Reply can answer any Command.
     type Recorded: ClientProtocol<Transparent<Self::Format>, Failure = Infallible> + Default;
-    /// An enum over its Replies.
+    /// The enum of its Replies.
     type AnyReply: ReplyOf<Self::Recorded>;
 
     /// The value of a Reply.
@@ -120,7 +120,7 @@ macro_rules! played {
 }
 for_each_codec!(played);
 
-/// What the application of our client sees.
+/// What the application sees of our client.
 enum Event<B> {
     Reply { seq: String, body: B, is_last: bool },
     Unexpected { seq: String, body: B },
@@ -136,7 +136,7 @@ struct Call<C: Played + ?Sized> {
 }
 
 impl<C: Played> Call<C> {
-    /// Sends the Command, and reports all that comes back for it.
+    /// Sends the Command and reports everything that comes back for it.
     async fn run<T>(self, command: T)
     where
         Any<T, C::AnyReply>: CommandOf<C::Recorded, Reply = C::AnyReply, Kind = Plain>,
@@ -169,7 +169,7 @@ fn body_of<C: Codec>(type_name: Option<&str>, value: Option<&Value>) -> C::Body 
     C::Body::of_vector(type_name, value).unwrap_or_else(|| panic!("a type that no test knows: {type_name}"))
 }
 
-/// What the recorded application saw must be what ours sees.
+/// Checks that our application sees what the recorded one saw.
 fn assert_same<C: Codec>(seen: &Event<C::Body>, recorded: &ClientResult, context: &str) {
     let same_seq = |seq: &String| {
         assert!(recorded.seq.as_ref().is_none_or(|other| other == seq), "{context}: seq {seq}")
@@ -193,7 +193,7 @@ fn assert_same<C: Codec>(seen: &Event<C::Body>, recorded: &ClientResult, context
     }
 }
 
-/// Go says that the client is closed, ours why it is.
+/// Go reports that the client is closed; ours reports why.
 fn assert_not_sent(error: &cmd_stream::Error, text: &str) {
     assert_eq!(
         (error.kind(), error_of(text).0, error.was_sent()),
@@ -202,7 +202,7 @@ fn assert_not_sent(error: &cmd_stream::Error, text: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn our_client_says_and_sees_what_each_recorded_client_did() {
+async fn our_client_sends_and_sees_what_each_recorded_client_did() {
     for session in sessions().iter().filter(|session| !session.raw_client) {
         play(session).await;
     }

@@ -1,6 +1,6 @@
-//! The golden vectors of whole connections, recorded between a Go client and a Go server. What the client said is played
-//! to our server, and what the server said to our client; what ours answers is compared with the recording, frame by
-//! frame, in each Format. In memory and on a paused clock, so that the delays in the recordings cost nothing and cannot be missed.
+//! The golden vectors of whole connections, recorded between a Go client and a Go server. The bytes of the client are
+//! played to our server, and those of the server to our client. The answers are compared with the recording, frame by
+//! frame, in each Format. All runs in memory with a paused clock, so delays in the recordings take no time.
 
 #[path = "../support/bodies.rs"]
 mod bodies;
@@ -18,16 +18,16 @@ use testkit::vectors::{Layout, files_of};
 use testkit::{hex, unhex};
 use tokio::io::DuplexStream;
 
-/// What our client does not do yet in a session: it sends no pings. It must be seen not to, or this table is stale.
+/// Sessions in which a client sends pings. Ours does not yet; a test fails as soon as it does.
 const CLIENT_WAITS_FOR_KEEP_ALIVE: [&str; 1] = ["keepalive_ping_pong"];
 
-/// Nor does it connect again. Only the first connection of these is played to it.
+/// Sessions in which a client reconnects. Ours does not yet, so only the first connection is played to it.
 const CLIENT_WAITS_FOR_RECONNECTING: [&str; 1] = ["reconnect"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Session {
-    /// Which Format it is in; said by the file.
+    /// The Format of the session, named by the file.
     #[serde(skip)]
     codec: String,
     name: String,
@@ -50,7 +50,7 @@ struct Session {
 #[serde(deny_unknown_fields)]
 struct ClientOptions {
     server_info: Option<String>,
-    // Those of keepalive: when pings would be sent.
+    // Keepalive: when pings would be sent.
     #[serde(rename = "keepalive_interval_ms")]
     _keepalive_interval_ms: Option<u64>,
     #[serde(rename = "keepalive_time_ms")]
@@ -75,7 +75,7 @@ struct Connection {
     closed_by: String,
 }
 
-/// What one side said before the other said something.
+/// What one side sent before the other side sent something.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Chunk {
@@ -119,7 +119,7 @@ struct Outcome {
     server_conn_error: Option<String>,
     client_error: Option<String>,
     client_init_error: Option<String>,
-    /// That of a Command that was sent when the connection had ended.
+    /// The error of a Command that was sent after the connection had ended.
     client_send_error: Option<String>,
     #[serde(default)]
     client_results: Vec<ClientResult>,
@@ -130,18 +130,18 @@ struct Outcome {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClientResult {
-    /// A caller of ours does not see it.
+    /// Our callers do not see it.
     #[serde(rename = "bytes_read")]
     _bytes_read: Option<IgnoredAny>,
     last_one: Option<bool>,
-    /// Absent where a sender hid it.
+    /// Absent where a Go sender hid it.
     seq: Option<String>,
     r#type: Option<String>,
     value: Option<Value>,
     error: Option<String>,
 }
 
-/// The kind and origin that an error has here, by what Go printed: the recordings have no code for it.
+/// Returns the kind and origin of our error for the text that Go printed. The recordings have no codes for errors.
 fn error_of(text: &str) -> (ErrorKind, Origin) {
     match text {
         "closed" => (ErrorKind::Closed, Origin::Local),
@@ -181,7 +181,7 @@ fn sessions() -> Vec<Session> {
 }
 
 impl Session {
-    /// The same bytes stand in it up to three times.
+    /// Checks that the copies of the same bytes in a session agree.
     fn check_itself(&self) {
         let name = &self.name;
         for connection in &self.connections {
@@ -206,8 +206,8 @@ impl Session {
 }
 
 impl Connection {
-    /// The frames in the order in which they went over the connection: as it was observed, or else as it must have
-    /// been, first the greeting, then the client, then the server.
+    /// Returns the frames in the order in which they were sent. If the order was not recorded, it is the greeting, then
+    /// the frames of the client, then those of the server.
     fn steps(&self) -> Vec<(Side, Frame)> {
         let (mut client, mut server) =
             (self.client_to_server_frames.iter(), self.server_to_client_frames.iter());
@@ -232,8 +232,7 @@ impl Connection {
     }
 }
 
-/// Receives a frame and compares it with a recorded one: it is to be the same bytes, but for the body if that is JSON,
-/// which is to be the same value.
+/// Receives a frame and compares it with the recorded one: bytes with bytes, but JSON bodies by their values.
 async fn expect_frame<C: Codec>(peer: &mut BytePeer<DuplexStream>, recorded: &Frame, context: &str) {
     let expected = unhex(&recorded.hex);
     let has_body = !matches!(recorded.frame, FrameKind::ServerInfo | FrameKind::Ping | FrameKind::Pong);
@@ -289,9 +288,9 @@ fn the_tables_of_exceptions_name_sessions_that_exist() {
     }
 }
 
-/// The players themselves must be able to fail: each change of a good session is noticed.
+/// Shows that the players can fail: each change to a good session is noticed.
 #[tokio::test(start_paused = true)]
-async fn a_session_that_does_not_hold_fails() {
+async fn a_session_that_was_changed_fails() {
     type Change = fn(&mut Session);
     let changes: [(&str, &str, &str, Change, [bool; 2]); 18] = [
         ("nothing", "json", "server_streaming", |_| {}, [true, true]),

@@ -1,4 +1,4 @@
-//! What the recorded clients said, played to our server.
+//! Plays the recorded clients to our server.
 
 use std::time::Duration;
 

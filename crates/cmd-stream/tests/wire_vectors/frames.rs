@@ -35,7 +35,7 @@ impl Vector {
         Self::deserialize(vector).map_err(|error| error.to_string())
     }
 
-    /// The Format of the receiver.
+    /// The Format of the receiver, with its maximum length.
     fn format<C: Frames>(&self) -> C::Format {
         self.max_len.map_or(C::FORMAT, |bytes| C::FORMAT.with_max_len(bytes))
     }
@@ -45,7 +45,7 @@ impl Vector {
         seq.map(Seq::new).ok_or_else(|| "no seq".to_owned())
     }
 
-    /// Its value; nothing if it is a ping or a pong.
+    /// Its value, or nothing for a ping or a pong.
     pub(super) fn body<C: Frames>(&self) -> Result<Option<C::Body>, String> {
         match (self.r#type.as_deref(), &self.value) {
             (Some("Ping" | "Pong"), None) => Ok(None),
@@ -57,7 +57,7 @@ impl Vector {
         }
     }
 
-    /// A reader of its direction.
+    /// A reader for its direction.
     pub(super) fn reader<C: Frames>(&self) -> Reader<C> {
         Reader { direction: self.direction, format: self.format::<C>(), frames: FrameReader::new(usize::MAX) }
     }
@@ -176,8 +176,8 @@ impl<C: Frames> Reader<C> {
         decoded.map(|frame| text(&frame)).into()
     }
 
-    /// The answer to the last of the bytes. If they are wrong before the least that a frame of their type needs, a
-    /// Format may not be asked until so many are there; then more bytes come.
+    /// Reads the last of the bytes. The Format may not be asked before a frame of this type has its least length, so
+    /// bytes that are wrong earlier are followed by more.
     fn read_to_end(&mut self, bytes: &[u8], whole: &Outcome) -> Outcome {
         match (self.read(bytes), whole) {
             (Outcome::Incomplete, Outcome::Invalid { .. }) => {
@@ -237,7 +237,7 @@ pub(super) fn check<C: Frames>(vector: &Value) -> Checked {
 }
 
 impl Vector {
-    /// Its textual form, as that of what is decoded.
+    /// Its text, in the form of what is decoded.
     fn text<C: Frames>(&self) -> Result<String, String> {
         let frame = match self.body::<C>()? {
             None => Frame::Ping,
@@ -256,7 +256,7 @@ impl Vector {
         Ok(out)
     }
 
-    /// The same bytes; of JSON seq, tag and the form of the length, and the same value as the body.
+    /// Checks that the value is encoded to the same bytes. JSON bodies are compared by value, and their heads by bytes.
     fn check_encode<C: Frames>(&self, expected: &[u8]) -> Checked {
         let encoded = self.encode::<C>()?;
         if C::IS_JSON {
@@ -282,7 +282,8 @@ fn check_json(encoded: &[u8], expected: &[u8]) -> Checked {
     Ok(())
 }
 
-/// The frame is the same however it is cut, and no answer says that more is missing than is.
+/// Checks that the result is the same however the frame is cut, and that no result claims more missing bytes than there
+/// are.
 pub(super) fn check_cuts<C: Frames>(vector: &Value) -> Checked {
     let vector = Vector::of(vector)?;
     let bytes = unhex(&vector.hex);
@@ -312,7 +313,7 @@ pub(super) fn check_cuts<C: Frames>(vector: &Value) -> Checked {
     Ok(())
 }
 
-/// Seq and tag, and the body. The length between them must be in its shortest form, and right.
+/// Splits a frame into seq and tag, and the body. The length between them must be right and in its shortest form.
 fn split(frame: &[u8]) -> Result<(&[u8], &[u8]), String> {
     let number = |bytes| match varint::decode::<u64>(bytes) {
         Decoded::Value(number, taken) => Ok((number, taken)),

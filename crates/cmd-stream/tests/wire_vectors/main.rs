@@ -1,5 +1,5 @@
-//! The golden vectors of single values and of whole frames in each Format, each decoded, encoded and compared. A file
-//! that is dropped into the folder is tested too; what it holds and this test does not know fails.
+//! The golden vectors of single values and of whole frames in each Format. Each is decoded, encoded and compared. A
+//! file that is dropped into the folder is tested too, and anything unknown in it fails.
 
 use std::error::Error;
 use std::fmt::{Debug, Write as _};
@@ -25,26 +25,26 @@ mod values;
 
 use bodies::{Body as _, Codec, for_each_codec, is_same_json, with_codec};
 
-/// Go decodes these JSON frames, and here something else happens, as the docs of the `json` module say.
+/// JSON frames that Go decodes differently. The docs of the `json` module explain each difference.
 const DOCUMENTED_DIFFERENCES: [(&str, Difference); 5] = [
     ("lenient/null_body", Difference::Refused),
     ("lenient/null_field", Difference::Refused),
     ("lenient/duplicate_field", Difference::Refused),
     ("lenient/invalid_utf8", Difference::Refused),
-    // An unknown field is ignored, and a missing one has its default.
+    // An unknown field is ignored, and a missing field has its default.
     ("lenient/case_insensitive", Difference::ZeroValue),
 ];
 
-/// What happens here to a frame that Go decodes.
+/// How a frame is treated here that Go decodes.
 #[derive(Clone, Copy, Debug)]
 enum Difference {
     /// Its body does not decode.
     Refused,
-    /// It decodes, to the value without any field.
+    /// It decodes to the value without any field.
     ZeroValue,
 }
 
-/// Cannot be done here: sending a Command that its Protocol does not declare does not compile.
+/// Not possible here: a Command that is not declared in the Protocol does not compile.
 const COMPILE_ERRORS: [&str; 1] = ["encode_error/unregistered_type"];
 
 type Checked = Result<(), String>;
@@ -58,7 +58,7 @@ macro_rules! ensure {
 }
 use ensure;
 
-/// What decoding gives, in a form that can be compared and printed.
+/// The result of decoding, in a form that can be compared and printed.
 #[derive(Clone, PartialEq, Debug)]
 enum Outcome {
     /// A value in its textual form (in which -0 is not 0, and NaN is NaN), and how many bytes it took.
@@ -103,7 +103,7 @@ fn code_of_body(error: &(dyn Error + 'static)) -> &'static str {
     }
 }
 
-/// The bytes must fail with the error of the vector, after as many bytes, and not before.
+/// Checks that the bytes fail with the error of the vector, after exactly as many bytes.
 fn check_error(
     bytes: &[u8],
     code: Option<&str>,
@@ -114,7 +114,7 @@ fn check_error(
     let consumed = consumed.ok_or("`consumed` is not given")?;
     let outcome = decode(bytes);
     match code {
-        // The library does not know that nothing will follow; the connection's task turns this into its error.
+        // A decoder cannot know that nothing will follow. The task of the connection turns this into an error.
         "eof" | "unexpected_eof" => {
             ensure!(
                 consumed == bytes.len(),
@@ -138,7 +138,7 @@ fn check_error(
     Ok(())
 }
 
-/// The bytes must decode to this value, whatever follows them, and with none of them missing.
+/// Checks that the bytes decode to this value, whatever follows them, and are incomplete without the last one.
 fn check_value(bytes: &[u8], value: &str, consumed: usize, decode: &dyn Fn(&[u8]) -> Outcome) -> Checked {
     let expected = Outcome::Value(value.to_owned(), consumed);
     for more in [&[][..], &[0xff], &[0x00; 20]] {
@@ -159,7 +159,7 @@ fn check_value(bytes: &[u8], value: &str, consumed: usize, decode: &dyn Fn(&[u8]
     Ok(())
 }
 
-/// Runs the check of each vector, and fails with all that failed.
+/// Checks each vector, and fails with the list of all that failed.
 fn check_all(file: &str, vectors: &[Value], check: impl Fn(&Value) -> Checked) {
     let mut failed = String::new();
     for vector in vectors {
@@ -171,7 +171,7 @@ fn check_all(file: &str, vectors: &[Value], check: impl Fn(&Value) -> Checked) {
 }
 
 #[test]
-fn every_value_vector_decodes_encodes_and_fails_as_it_says() {
+fn every_value_vector_decodes_encodes_or_fails_as_it_says() {
     let mut checked = 0;
     for mut file in files_of(Layout::Values) {
         file.vectors.retain(values::is_ours);
@@ -181,7 +181,7 @@ fn every_value_vector_decodes_encodes_and_fails_as_it_says() {
     assert!(checked > 0, "no value of a connection, and no varint");
 }
 
-/// The files of frames, and which Format each is about, as its name says: `codec_json.json`, `codec_json_more.json`.
+/// Returns the files of frames, and the Format that the name of each tells: `codec_json.json`, `codec_json_more.json`.
 fn frame_files() -> Vec<(String, File)> {
     let codec_of =
         |name: &str| match name.strip_prefix("codec_").and_then(|name| name.split(['_', '.']).next()) {
@@ -196,14 +196,14 @@ fn check_frame(codec: &str, vector: &Value) -> Checked {
 }
 
 #[test]
-fn every_frame_vector_decodes_encodes_and_fails_as_it_says() {
+fn every_frame_vector_decodes_encodes_or_fails_as_it_says() {
     for (codec, file) in frame_files() {
         check_all(&file.name, &file.vectors, |vector| check_frame(&codec, vector));
     }
 }
 
 #[test]
-fn frames_are_the_same_however_they_are_cut() {
+fn frames_decode_the_same_however_they_are_cut() {
     for (codec, file) in frame_files() {
         with_codec!(&*codec, C => check_all(&file.name, &file.vectors, frames::check_cuts::<C>));
     }
@@ -242,9 +242,9 @@ fn a_body_at_the_maximum_length_is_read_and_one_past_it_is_refused_at_its_length
     }
 }
 
-/// The checks themselves must be able to fail: each change of a good vector is noticed.
+/// Shows that the checks can fail: each change to a good vector is noticed.
 #[test]
-fn a_vector_that_does_not_hold_or_is_not_known_fails() {
+fn a_vector_that_is_wrong_or_unknown_fails() {
     let changed = |vector: &Value, field: &str, value: Value| {
         let mut vector = vector.clone();
         vector[field] = value;

@@ -23,7 +23,8 @@ struct Vector {
     _go_skip: Option<Value>,
 }
 
-/// Whether it is of a connection, or a varint, which frames are made of. All others are those of `mus-format`.
+/// Tells whether this crate tests the value: those of a connection, and varints, which frames are made of. The others
+/// are tested in `mus-format`.
 pub(super) fn is_ours(vector: &Value) -> bool {
     let name = vector["type"].as_str().unwrap_or_default();
     OF_CONNECTIONS.contains(&name) || name.starts_with("varint.")
@@ -49,7 +50,7 @@ pub(super) fn check(vector: &Value) -> Checked {
             check_value(&canonical, value, canonical.len(), &decode)
         }
         "error" | "go_undefined" => check_error(&bytes, vector.error.as_deref(), vector.consumed, &decode),
-        // Go reads any number of bytes for 8 bits. Here they have a limit as the other widths have.
+        // Go reads any number of bytes for 8 bits. Here, 8 bits have a limit like the other widths.
         "decode_lax" => match kind {
             Kind::Varint(_, 8) => check_error(&bytes, Some("overflow"), Some(2), &decode),
             _ => Err("no strict answer is known".to_owned()),
@@ -58,7 +59,7 @@ pub(super) fn check(vector: &Value) -> Checked {
     }
 }
 
-/// The textual form of a value: that of the vector, and the bits of a float.
+/// The text of a value as the vector has it; for a float, its bits.
 fn text_of(value: &Value) -> Result<&str, String> {
     let text = value.get("bits").unwrap_or(value);
     text.as_str().ok_or_else(|| format!("no value: {value}"))
@@ -66,7 +67,7 @@ fn text_of(value: &Value) -> Result<&str, String> {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    /// A number of so many bits.
+    /// A number of this many bits.
     Varint(Mapping, u32),
     ServerInfo,
     Seq,
@@ -133,7 +134,7 @@ impl Kind {
                     Mapping::Unsigned => number.to_string(),
                     Mapping::Zigzag => varint::unzigzag(number).to_string(),
                     Mapping::Positive => {
-                        // The sign bit is that of the type.
+                        // The sign bit depends on the width of the type.
                         let shift = 64 - bits;
                         ((number << shift).cast_signed() >> shift).to_string()
                     }
@@ -157,7 +158,7 @@ impl Kind {
                 let info = unhex(value);
                 match ServerInfo::new(info.clone()) {
                     Ok(info) => info.encode(&mut out),
-                    // A peer may send it, but none of ours can be made with it, as in Go.
+                    // A peer may send an empty one, but as in Go none can be created.
                     Err(_) if info.is_empty() => out.push(0),
                     Err(error) => return Err(error.to_string()),
                 }
