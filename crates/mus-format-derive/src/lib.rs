@@ -69,7 +69,7 @@ use self::generics::{Header, bytes_lifetime, with_static_lifetimes, without_byte
 /// assert_eq!(to_vec(&Message::Bye)?, [6]);
 ///
 /// let error = from_slice::<Reading>(&[1, 0, 0, 0, 0, 1, 0x88, 0x13]).unwrap_err();
-/// assert_eq!(error.to_string(), "value is refused (after 8 bytes)");
+/// assert_eq!(error.to_string(), "value was rejected (after 8 bytes)");
 /// assert_eq!(error.source().unwrap().to_string(), "over five volts");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -26,7 +26,7 @@ pub type Refusal = Box<dyn StdError + Send + Sync>;
 /// }
 ///
 /// let error = from_slice::<Volts>(&[7, 0]).unwrap_err();
-/// assert_eq!(error.to_string(), "value is refused (after 2 bytes)");
+/// assert_eq!(error.to_string(), "value was rejected (after 2 bytes)");
 /// assert_eq!(error.source().unwrap().to_string(), "7 volts");
 /// ```
 #[derive(Debug)]

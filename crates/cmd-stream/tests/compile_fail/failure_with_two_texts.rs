@@ -1,4 +1,4 @@
-// error at `String`: two fields hold a text: mark the one that says what failed with `#[failure(message)]`
+// error at `String`: two fields hold a text: mark one with `#[failure(message)]`
 // error at `message`: two fields are marked with `message`: a failure has one text
 
 use cmd_stream::Failure;
