@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/cmd-stream/cmd-stream-go/client"
-	"github.com/cmd-stream/cmd-stream-go/core"
 	"github.com/cmd-stream/cmd-stream-go/server"
 
 	"interop/jsoncodec"
@@ -32,19 +31,12 @@ const Limit = 4 << 20
 
 // Service is what the formats know of a service. A format may be left out.
 type Service[T any] struct {
-	// JSON lists the commands and the results, each at the index that is its
-	// tag.
-	JSON JSONTypes[T]
+	// JSON lists the types, each at the index that is its tag.
+	JSON jsoncodec.Types[T]
 	// MUS has the serializers, which know the tags.
 	MUS muscodec.Serializers[T]
 	// Protobuf lists the types, each at the index that is its tag.
 	Protobuf protobufcodec.Types
-}
-
-// JSONTypes are the types of the values, which don't matter otherwise.
-type JSONTypes[T any] struct {
-	Commands []core.Cmd[T]
-	Results  []core.Result
 }
 
 // Codecs is a codec for each end of a connection.
@@ -57,9 +49,8 @@ type Codecs[T any] struct {
 func New[T any](name string, service Service[T]) (codecs Codecs[T], err error) {
 	switch {
 	case name == JSON && service.JSON.Commands != nil:
-		limit := jsoncodec.WithMaxLength(Limit)
-		codecs.Client = jsoncodec.NewClient(service.JSON.Commands, service.JSON.Results, limit)
-		codecs.Server = jsoncodec.NewServer(service.JSON.Commands, service.JSON.Results, limit)
+		codecs.Client = jsoncodec.NewClient(service.JSON, Limit)
+		codecs.Server = jsoncodec.NewServer(service.JSON, Limit)
 	case name == MUS && service.MUS.Commands != nil:
 		codecs.Client = muscodec.NewClient(service.MUS)
 		codecs.Server = muscodec.NewServer(service.MUS)

@@ -14,16 +14,24 @@ import (
 
 const name = "jsoncodec"
 
+// Types of a service, each given by any value of it, at the index that is its
+// tag.
+type Types[T any] struct {
+	Commands []core.Cmd[T]
+	Results  []core.Result
+}
+
 // NewClient returns the codec of a client: it encodes commands and decodes
-// results. Only the types of the listed values count, and their order.
-func NewClient[T any](commands []core.Cmd[T], results []core.Result, opts ...Option) client.Codec[T] {
-	return tagged.New[core.Cmd[T], core.Result](name, typesOf(commands), typesOf(results), maxLength(opts))
+// results. A body longer than maxLength is refused right after its length; 0
+// means that there is no limit.
+func NewClient[T any](types Types[T], maxLength int) client.Codec[T] {
+	return tagged.New[core.Cmd[T], core.Result](name, typesOf(types.Commands), typesOf(types.Results), maxLength)
 }
 
 // NewServer returns the codec of a server: it encodes results and decodes
-// commands. The lists are those of the client.
-func NewServer[T any](commands []core.Cmd[T], results []core.Result, opts ...Option) server.Codec[T] {
-	return tagged.New[core.Result, core.Cmd[T]](name, typesOf(results), typesOf(commands), maxLength(opts))
+// commands.
+func NewServer[T any](types Types[T], maxLength int) server.Codec[T] {
+	return tagged.New[core.Result, core.Cmd[T]](name, typesOf(types.Results), typesOf(types.Commands), maxLength)
 }
 
 func typesOf[V any](values []V) (types []tagged.Type) {

@@ -2,7 +2,6 @@ package muscodec_test
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -10,31 +9,8 @@ import (
 	"github.com/mus-format/mus-stream-go"
 	"github.com/mus-format/mus-stream-go/ord"
 
-	"interop/memory"
-	"interop/prefixed"
 	"interop/vectors"
 )
-
-// What a robust server does is close the connection or wait; the validators of
-// the sample service's serializers close it, right after the length.
-func TestHostileLengthsAreRefusedBeforeAnythingIsAllocated(t *testing.T) {
-	for name, frame := range vectors.Hostile(t, "mus") {
-		t.Run(name, func(t *testing.T) {
-			_, codec := codecs(0)
-			var err error
-			allocated := memory.Allocated(func() {
-				_, _, err = codec.Decode(bytes.NewReader(frame[1:])) // without seq
-			})
-			var tooLarge *prefixed.TooLargeError
-			if !errors.As(err, &tooLarge) {
-				t.Errorf("got %v", err)
-			}
-			if allocated > 64<<10 {
-				t.Errorf("allocated %d bytes", allocated)
-			}
-		})
-	}
-}
 
 // This is what the library does without a validator. (A string of 1 TiB is
 // worse: nothing can recover from being out of memory.)

@@ -14,13 +14,6 @@ import (
 // Receiver is what the commands run on. The sample service keeps no state.
 type Receiver struct{}
 
-// Commands lists the commands, each at the index that is its tag.
-func Commands() []core.Cmd[Receiver] {
-	return []core.Cmd[Receiver]{
-		EchoCmd{}, StreamCmd{}, FailCmd{}, DelayCmd{}, TraceCmd[EchoCmd]{},
-	}
-}
-
 // ErrFail is what FailCmd fails with.
 var ErrFail = errors.New("the command failed, as it was asked to")
 

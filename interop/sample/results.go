@@ -1,15 +1,6 @@
 package sample
 
-import (
-	"math"
-
-	"github.com/cmd-stream/cmd-stream-go/core"
-)
-
-// Results lists the results, each at the index that is its tag.
-func Results() []core.Result {
-	return []core.Result{EchoResult{}, StreamResult{}, DelayResult{}}
-}
+import "math"
 
 // EchoResult answers an EchoCmd.
 type EchoResult struct {

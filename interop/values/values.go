@@ -13,6 +13,7 @@ import (
 	"github.com/cmd-stream/cmd-stream-go/core"
 
 	"interop/format"
+	"interop/jsoncodec"
 )
 
 // Receiver is what the command runs on. It has nothing to do.
@@ -21,7 +22,7 @@ type Receiver struct{}
 // Formats returns what the formats know of the service, which is about JSON
 // alone.
 func Formats() format.Service[Receiver] {
-	return format.Service[Receiver]{JSON: format.JSONTypes[Receiver]{
+	return format.Service[Receiver]{JSON: jsoncodec.Types[Receiver]{
 		Commands: []core.Cmd[Receiver]{Cmd{}},
 		Results:  []core.Result{Result{}},
 	}}

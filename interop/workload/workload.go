@@ -4,10 +4,6 @@
 package workload
 
 import (
-	"bufio"
-	"bytes"
-
-	"github.com/cmd-stream/cmd-stream-go/client"
 	"github.com/cmd-stream/cmd-stream-go/core"
 
 	"interop/sample"
@@ -42,19 +38,6 @@ func Boxed() []core.Cmd[sample.Receiver] {
 		boxed[i] = value
 	}
 	return boxed
-}
-
-// Encoded returns what the codec makes of the values, one after another.
-func Encoded(codec client.Codec[sample.Receiver]) ([]byte, error) {
-	var out bytes.Buffer
-	w := bufio.NewWriter(&out)
-	for _, value := range Boxed() {
-		if _, err := codec.Encode(value, w); err != nil {
-			return nil, err
-		}
-	}
-	err := w.Flush()
-	return out.Bytes(), err
 }
 
 // generator is xorshift64 with the shifts 13, 7 and 17.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 
 func TestRoundsAreMeasuredAndVerified(t *testing.T) {
 	// Fewer tasks than connections, the same connections again, then others.
-	for i, a := range ask(t,
+	for i, a := range measure(t,
 		`{"format":"json","in_flight":1,"connections":2,"duration_ms":60,"warmup_ms":20}`,
 		``,
 		`{"format":"json","in_flight":64,"connections":2,"duration_ms":60,"warmup_ms":0}`,
@@ -28,7 +29,7 @@ func TestRoundsAreMeasuredAndVerified(t *testing.T) {
 
 func TestEachFormatIsMeasured(t *testing.T) {
 	for _, format := range []string{"json", "mus", "protobuf"} {
-		a := ask(t, `{"format":"`+format+`","in_flight":64,"connections":2,"duration_ms":60,"warmup_ms":20}`)[0]
+		a := measure(t, `{"format":"`+format+`","in_flight":64,"connections":2,"duration_ms":60,"warmup_ms":20}`)[0]
 		if a.Error != "" || a.Commands == 0 || a.Verified != a.Commands {
 			t.Errorf("%s: %+v", format, a)
 		}
@@ -36,7 +37,7 @@ func TestEachFormatIsMeasured(t *testing.T) {
 }
 
 func TestBadRequestsAreAnsweredAndTheNextOneWorks(t *testing.T) {
-	answers := ask(t,
+	answers := measure(t,
 		`no JSON`,
 		`{"format":"xml","in_flight":1,"connections":1,"duration_ms":1}`,
 		`{"format":"json","in_flight":0,"connections":1,"duration_ms":1}`,
@@ -65,6 +66,20 @@ func TestWrongReplyFailsTheRound(t *testing.T) {
 	if !strings.HasPrefix(answers[0].Error, "value 0 came back as ") {
 		t.Errorf("got %+v", answers[0])
 	}
+}
+
+// measure asks again, up to 50 times, as long as a round had no time for a single
+// command: a busy machine may not have run this process within the window.
+func measure(t *testing.T, requests ...string) (answers []answer) {
+	t.Helper()
+	for range 50 {
+		answers = ask(t, requests...)
+		starved := func(a answer) bool { return a.Error == "" && a.Commands == 0 }
+		if !slices.ContainsFunc(answers, starved) {
+			break
+		}
+	}
+	return answers
 }
 
 func ask(t *testing.T, requests ...string) (answers []answer) {

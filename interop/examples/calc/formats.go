@@ -4,6 +4,7 @@ import (
 	"github.com/cmd-stream/cmd-stream-go/core"
 
 	"interop/format"
+	"interop/jsoncodec"
 	"interop/messages"
 	"interop/protobufcodec"
 	"interop/tagged"
@@ -12,7 +13,7 @@ import (
 // Formats returns what the formats know of the service.
 func Formats() format.Service[Calculator] {
 	return format.Service[Calculator]{
-		JSON: format.JSONTypes[Calculator]{
+		JSON: jsoncodec.Types[Calculator]{
 			Commands: []core.Cmd[Calculator]{AddCmd{}, SubCmd{}},
 			Results:  []core.Result{CalcResult(0)},
 		},

@@ -10,6 +10,7 @@ import (
 	"github.com/mus-format/mus-stream-go/typed"
 
 	"interop/format"
+	"interop/jsoncodec"
 	"interop/muscodec"
 )
 
@@ -22,7 +23,7 @@ import (
 // In MUS both have the tag 1; a result is a string and a bool.
 func Formats() format.Service[Greeter] {
 	return format.Service[Greeter]{
-		JSON: format.JSONTypes[Greeter]{
+		JSON: jsoncodec.Types[Greeter]{
 			Commands: []core.Cmd[Greeter]{SayFancyHelloMultiCmd("")},
 			Results:  []core.Result{Greeting{}},
 		},

@@ -1,6 +1,0 @@
-//go:build !race
-
-package speed
-
-// raceEnabled tells that the race detector is built in.
-const raceEnabled = false
