@@ -1,5 +1,5 @@
-//! This tree against another revision of it: both are built alike, and each runs as processes of its own, one beside the
-//! other in every round.
+//! Compares this tree with another revision of it. Both are built alike. Each runs in processes of its own, side by side in
+//! every round.
 
 mod build;
 mod clock;
@@ -20,14 +20,14 @@ pub(crate) use self::report::{hold, json_lines, table};
 /// How often allocations are counted on each side.
 const ALLOCATION_COUNTS: u32 = 3;
 
-/// What was found.
+/// The result.
 pub(crate) struct Compared {
-    /// What the other revision is called.
+    /// The name of the other revision.
     pub(crate) against: String,
     pub(crate) rows: Vec<Row>,
 }
 
-/// Builds both, then measures the plan's settings, and counts each Format's instructions so many times.
+/// Builds both, measures the plan's settings, and counts each Format's instructions `instruction_counts` times.
 pub(crate) fn compare(plan: &Plan, revision: &str, instruction_counts: u32) -> Result<Compared, String> {
     let Built { sides, folder } = build::both(revision)?;
     let clock = Clock::build(&folder)?;
@@ -94,7 +94,7 @@ fn instructions(plan: &Plan, sides: &[Side; 2], clock: &Clock, counts: u32) -> R
     Ok(rows)
 }
 
-/// Who is measured first and second in a round: each is first in every other one.
+/// Which side is measured first and second in a round. They alternate.
 fn in_turn(round: u32) -> [usize; 2] {
     match round % 2 {
         0 => [0, 1],

@@ -1,4 +1,4 @@
-//! A global allocator that counts, while it is told to; otherwise it costs one relaxed load.
+//! A global allocator that can count. While it does not count, it costs one relaxed load.
 #![allow(
     unsafe_code,
     reason = "a global allocator cannot be written without it; each call goes on to the system's"
@@ -20,7 +20,7 @@ struct Padded<T>(T);
 
 struct Counting;
 
-/// What was allocated, in calls and in bytes asked for. Growing an allocation is one more of the bytes it grew by.
+/// What was allocated, in calls and in requested bytes. Growing an allocation counts as one more, of the bytes it grew by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Allocated {
     pub(crate) count: u64,
@@ -34,7 +34,7 @@ pub(crate) fn start_counting() {
     ENABLED.0.store(true, Relaxed);
 }
 
-/// Stops counting, and tells what was allocated since the start.
+/// Stops counting, and returns what was allocated since the start.
 pub(crate) fn stop_counting() -> Allocated {
     ENABLED.0.store(false, Relaxed);
     Allocated { count: COUNT.0.load(Relaxed), bytes: BYTES.load(Relaxed) }

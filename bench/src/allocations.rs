@@ -1,5 +1,4 @@
-//! Heap allocations per unary round trip, client and server together, and what is left of them without the user's
-//! own values.
+//! Heap allocations per unary round trip, client and server together, with and without the user's own values.
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -12,7 +11,7 @@ use crate::participants::{Participant, cmd_stream};
 use crate::runner::Plan;
 use crate::workload;
 
-/// Round trips that are counted, about: each task makes its share of them, and at least a hundred.
+/// Round trips to count, approximately. Each task makes its share of them, but at least a hundred.
 const ROUND_TRIPS: usize = 50_000;
 
 /// Per round trip, in one setting.
@@ -23,7 +22,7 @@ pub(crate) struct Count {
     in_flight: u32,
     connections: u32,
     round_trips: u64,
-    /// All there were.
+    /// All allocations.
     allocations: f64,
     bytes: f64,
     /// Of the user's values alone.
@@ -34,7 +33,7 @@ pub(crate) struct Count {
     net_bytes: f64,
 }
 
-/// An error if the library allocates more often than `at_most` times a round trip, in any setting.
+/// Fails if the library allocates more than `at_most` times per round trip, in any setting.
 pub(crate) fn hold(counts: &[Count], at_most: f64) -> Result<(), String> {
     match counts.iter().find(|count| count.net_allocations > at_most) {
         None => Ok(()),
@@ -44,7 +43,7 @@ pub(crate) fn hold(counts: &[Count], at_most: f64) -> Result<(), String> {
     }
 }
 
-/// Counts in this process, whose allocator is the counting one; nothing else runs in it meanwhile.
+/// Counts in this process, which has the counting allocator. Nothing else runs in it meanwhile.
 pub(crate) fn count(plan: &Plan) -> Result<Vec<Count>, String> {
     plan.settings().map(|(format, in_flight)| count_setting(format, in_flight, plan.connections)).collect()
 }
@@ -52,7 +51,7 @@ pub(crate) fn count(plan: &Plan) -> Result<Vec<Count>, String> {
 fn count_setting(format: Format, in_flight: u32, connections: u32) -> Result<Count, String> {
     let tasks = in_flight as usize;
     let calls = (ROUND_TRIPS / tasks).max(100);
-    // A runtime of its own: what the last setting left behind doesn't count here.
+    // A new runtime, so that what the last setting left behind does not count.
     let all = participant::runtime()?.block_on(cmd_stream::count(format, connections, tasks, calls))?;
     let own = own_values(format, tasks, calls);
     let round_trips = (tasks * calls) as u64;
@@ -72,8 +71,8 @@ fn count_setting(format: Format, in_flight: u32, connections: u32) -> Result<Cou
     })
 }
 
-/// What any user of these values allocates for the same round trips: the value that the server decodes, and the one that
-/// the client decodes. They are sent by reference.
+/// What any user of these values allocates for the same round trips: the value that the server decodes, and the value that
+/// the client decodes. Values are sent by reference.
 fn own_values(format: Format, tasks: usize, calls: usize) -> Allocated {
     let bodies: Vec<_> = workload::pool().iter().map(|value| format.encode(value)).collect();
     alloc::start_counting();
@@ -86,7 +85,7 @@ fn own_values(format: Format, tasks: usize, calls: usize) -> Allocated {
     alloc::stop_counting()
 }
 
-/// One object a line.
+/// One object per line.
 pub(crate) fn json_lines(counts: &[Count]) -> String {
     let lines =
         counts.iter().map(|count| serde_json::to_string(count).expect("a count is numbers and names"));

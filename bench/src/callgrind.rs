@@ -1,16 +1,15 @@
-//! Instructions, counted by valgrind's callgrind: the same on a busy machine as on a quiet one. Knows nothing of what is
-//! counted.
+//! Counts instructions with valgrind's callgrind. The counts are the same on a busy machine as on a quiet one.
 
 use std::process::Command;
 
-/// How many instructions this program executes when it is started with these arguments, all of its threads together,
-/// the system's own not included.
+/// Counts the instructions that this program executes when it is started with these arguments: those of all its threads,
+/// without the kernel's.
 ///
-/// What has to be done before the part that is asked about is counted too, so take the difference of two runs.
+/// The start-up is counted, too, so take the difference of two runs.
 ///
 /// # Errors
 ///
-/// If valgrind cannot be started, or the program fails in it: what it has said.
+/// If valgrind cannot be started, or the program fails in it. The error has valgrind's output.
 pub fn instructions<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<u64, String> {
     let program = std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
     let output = Command::new("valgrind")
@@ -26,7 +25,7 @@ pub fn instructions<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<
     collected(&told).ok_or_else(|| format!("valgrind does not say how much it has collected: {told}"))
 }
 
-/// The number behind `Collected :`, in the last of such lines.
+/// The number after `Collected :`, in the last line that has one.
 fn collected(told: &str) -> Option<u64> {
     told.lines().rev().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok())
 }

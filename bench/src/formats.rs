@@ -1,5 +1,5 @@
-//! The serialization formats that are compared: what is done to which values, and that each format gives back what it
-//! got. How a format is used is in `formats/peers.rs`.
+//! The serialization formats that are compared: which operations on which values, and the check that each format returns the
+//! values it was given. How a format is used is in `formats/peers.rs`.
 
 mod peers;
 
@@ -7,34 +7,34 @@ use std::hint::black_box;
 
 use crate::values::{self, LINES, ORDERS};
 
-/// How a format writes and reads values of type `T`, in the way that its documentation says is fast.
+/// How a format writes and reads values of type `T`, in the way that its documentation recommends for speed.
 pub(crate) trait Peer<T> {
-    /// What the format is called, with its version where there are several that differ.
+    /// The name of the format, with its version where versions differ.
     const NAME: &'static str;
 
-    /// What values are encoded into.
+    /// The buffer that values are encoded into.
     type Bytes: AsRef<[u8]> + Clone + Default + 'static;
 
     /// Encodes into a new buffer.
     fn encode(value: &T) -> Self::Bytes;
 
-    /// Encodes into a buffer that has been used before, in place of what is in it.
+    /// Encodes into a buffer that was used before, replacing its content.
     fn encode_again(value: &T, out: &mut Self::Bytes);
 
-    /// Decodes into a value that owns all it has.
+    /// Decodes into a value that owns its data.
     fn decode(bytes: &Self::Bytes) -> T;
 }
 
-/// What is done to a value.
+/// An operation on a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Encode into a buffer that was used for the values before.
+    /// Encode into a buffer that was used for the previous values.
     EncodeAgain,
     /// Encode into a new buffer.
     EncodeNew,
-    /// Decode, and drop what was decoded.
+    /// Decode, and drop the value.
     Decode,
-    /// Make sure that the bytes are those of a value, and read it in place (rkyv alone can).
+    /// Validate the bytes, and read the value in place (only rkyv can).
     Access,
 }
 
@@ -42,7 +42,7 @@ impl Operation {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::EncodeAgain, Self::EncodeNew, Self::Decode, Self::Access];
 
-    /// What it is called.
+    /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::EncodeAgain => "encode",
@@ -53,7 +53,7 @@ impl Operation {
     }
 }
 
-/// Which values something is done to.
+/// A set of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// The 1024 structs that the participants echo.
@@ -66,7 +66,7 @@ impl Shape {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Echo, Self::Order];
 
-    /// What it is called.
+    /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Echo => "echo",
@@ -75,34 +75,34 @@ impl Shape {
     }
 }
 
-/// One format doing one thing to the values of one shape.
+/// One operation of one format on the values of one shape.
 pub struct Case {
     /// The values.
     pub shape: Shape,
     /// The format.
     pub format: &'static str,
-    /// What is done.
+    /// The operation.
     pub operation: Operation,
-    /// How many values there are.
+    /// The number of values.
     pub values: usize,
-    /// How many bytes they take in all.
+    /// The number of bytes they take in total.
     pub bytes: usize,
     pass: Box<dyn FnMut()>,
 }
 
 impl Case {
-    /// Does it to each of the values once.
+    /// Runs the operation once on each value.
     pub fn pass(&mut self) {
         (self.pass)();
     }
 }
 
-/// All cases, in the order in which they are measured: the formats are next to each other, so that a noisy moment meets
+/// All cases, in the order in which they are measured. The formats are next to each other, so that a noisy moment affects
 /// all of them.
 ///
 /// # Panics
 ///
-/// If a format does not give back a value as it was.
+/// If a format does not return a value as it was.
 pub fn cases() -> Vec<Case> {
     let mut cases = of_shape(Shape::Echo, values::echoes().leak());
     cases.extend(of_shape(Shape::Order, values::orders(ORDERS, LINES).leak()));
@@ -136,7 +136,7 @@ where
     cases
 }
 
-/// What every format can do.
+/// The operations that every format has.
 fn of_peer<P: Peer<T>, T: PartialEq>(shape: Shape, values: &'static [T]) -> [Case; 3] {
     let encoded = encode_all::<P, T>(values);
     let case = |operation, pass| Case {
@@ -194,7 +194,7 @@ fn access<P: peers::Access<T>, T: PartialEq>(shape: Shape, values: &'static [T])
     }
 }
 
-/// The bytes of each value. That they are decoded to the same value again is looked at here, once.
+/// The bytes of each value. Checks, once, that they decode to the same value.
 fn encode_all<P: Peer<T>, T: PartialEq>(values: &[T]) -> Vec<P::Bytes> {
     let mut out = P::Bytes::default();
     let encode = |value| {

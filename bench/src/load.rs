@@ -12,12 +12,12 @@ use crate::alloc::{self, Allocated};
 use crate::participant::Request;
 use crate::workload::{self, Value};
 
-/// How long after the end of a round its last replies may take; then they are taken for lost.
+/// How long after the end of a round its last replies may take. After that they count as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Something that sends a value to its peer and gives back what came in return.
+/// Sends a value to the peer and returns what came back.
 ///
-/// A clone is a handle of the same connection.
+/// A clone is a handle to the same connection.
 pub(crate) trait Echo: Clone + Send + Sync + 'static {
     fn echo(&self, value: &'static Value) -> impl Future<Output = Result<Value, String>> + Send;
 }
@@ -28,20 +28,20 @@ pub(crate) struct Measured {
     pub(crate) tally: Tally,
 }
 
-/// What one task saw, or all of them together.
+/// What one task measured, or all of them together.
 pub(crate) struct Tally {
-    /// Completed while it counted: after the warm-up, before the end.
+    /// Completed while commands counted: after the warm-up, and before the end.
     pub(crate) commands: u64,
     /// Compared with what was sent, warm-up included.
     pub(crate) verified: u64,
-    /// Of every `stride`th command that counted, in nanoseconds; stays empty where single commands are not timed.
+    /// Of every `stride`th command that counted, in nanoseconds. Empty if single commands are not timed.
     pub(crate) latency: Histogram<u32>,
     stride: u64,
-    /// Each task begins at another one, so that tasks which complete few commands are timed, too.
+    /// Each task starts at a different one, so that tasks which complete few commands are timed, too.
     offset: u64,
 }
 
-/// The time in which commands count, as the tasks see it: they look at a flag and not at the clock.
+/// The time in which commands count. Tasks look at this flag instead of the clock.
 #[derive(Clone)]
 pub(crate) struct Window {
     start: Instant,
@@ -49,7 +49,7 @@ pub(crate) struct Window {
     phase: Arc<AtomicU8>,
 }
 
-/// What is done with a command that completes now.
+/// What to do with a command that completes now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
@@ -58,9 +58,9 @@ pub(crate) enum Phase {
     Over,
 }
 
-/// Keeps `in_flight` commands in flight over the clients for the time that the request asks for.
+/// Keeps `in_flight` commands in flight over the clients for the requested time.
 pub(crate) async fn closed_loop<C: Echo>(clients: &[C], request: &Request) -> Result<Measured, String> {
-    // Made before the clock starts, not by the first task that asks for it.
+    // Make the pool before the clock starts, and not in the first task that uses it.
     workload::pool();
     let window = Window::after(request);
     let tasks = (0..request.in_flight as usize).map(|task| {
@@ -71,7 +71,7 @@ pub(crate) async fn closed_loop<C: Echo>(clients: &[C], request: &Request) -> Re
     window.join(tasks, Tally::new(request)).await
 }
 
-/// What `in_flight` tasks allocate, in the whole process, for `calls` round trips each, after as many to warm up.
+/// Counts what `in_flight` tasks allocate, in the whole process, for `calls` round trips each, after as many to warm up.
 pub(crate) async fn counted_loop<C: Echo>(
     clients: &[C],
     in_flight: usize,
@@ -83,7 +83,7 @@ pub(crate) async fn counted_loop<C: Echo>(
         let client = clients[task % clients.len()].clone();
         tasks.spawn(between_barriers(client, task, calls, Arc::clone(&barrier)));
     }
-    // All tasks stand between two waits while counting is switched on, and at the end while it is switched off.
+    // All tasks are between two barriers while counting is switched on, and again while it is switched off.
     let counted = async {
         barrier.wait().await;
         alloc::start_counting();
@@ -125,7 +125,7 @@ async fn between_barriers(
     calls: usize,
     barrier: Arc<Barrier>,
 ) -> Result<(), String> {
-    // A task that failed still comes to the barriers, or the others would wait for it for ever.
+    // A task that failed still reaches the barriers. Otherwise the other tasks would wait forever.
     let warm = round_trips(&client, task, calls).await;
     barrier.wait().await;
     barrier.wait().await;
@@ -148,13 +148,13 @@ async fn round_trip(client: &impl Echo, value: &'static Value) -> Result<(), Str
 
 impl Tally {
     pub(crate) fn new(request: &Request) -> Self {
-        // Three digits cost 100 KiB a task, of which a wide spread of latencies touches much: with many tasks that
-        // would measure the cache. Two digits are 1 % at worst, and few tasks are where less than that matters.
+        // Three digits take 100 KiB per task, and widely spread latencies touch much of it. With many tasks, that
+        // would measure the cache. Two digits are off by at most 1 %; smaller differences matter only with few tasks.
         let digits = if request.in_flight <= 64 { 3 } else { 2 };
         let minute = 60_000_000_000;
         let latency = Histogram::new_with_bounds(1, minute, digits).expect("the bounds are in order");
-        // For the same reason, and because the clock costs more than a tenth of a fast command: with a thousand tasks
-        // each histogram has left the cache when it is used again.
+        // Not every command is timed, for the same reason, and because the clock costs more than a tenth of a fast
+        // command: with a thousand tasks, each histogram has left the cache when it is used again.
         let stride = if request.in_flight <= 16 { 1 } else { 16 };
         Self { commands: 0, verified: 0, latency, stride, offset: 0 }
     }
@@ -181,7 +181,7 @@ impl Tally {
 }
 
 impl Window {
-    /// Opens after the warm-up, which begins now, and when it is joined.
+    /// Waits for the warm-up, which begins now, and then opens.
     pub(crate) fn after(request: &Request) -> Self {
         let start = Instant::now() + request.warmup();
         Self { start, end: start + request.duration(), phase: Arc::default() }
@@ -195,7 +195,7 @@ impl Window {
         }
     }
 
-    /// Opens and closes; the answer is for how long it was open.
+    /// Opens and closes. Returns how long it was open.
     async fn keep(self) -> Duration {
         tokio::time::sleep_until(self.start.into()).await;
         let opened = Instant::now();
@@ -205,7 +205,7 @@ impl Window {
         opened.elapsed()
     }
 
-    /// Runs the tasks until each has ended by itself; the first error ends the round, and so does silence.
+    /// Runs the tasks until each has ended by itself. The first error ends the round, and so does a missing reply.
     pub(crate) async fn join<F>(
         &self,
         tasks: impl Iterator<Item = F>,
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
     use crate::participant::{self, Format};
 
-    /// Gives back what it was sent, or something else.
+    /// Returns what it was sent, or something else.
     #[derive(Clone)]
     struct Mirror {
         lies: bool,
@@ -273,7 +273,7 @@ mod tests {
         assert!(error.contains("came back"), "{error}");
     }
 
-    // The only test that switches counting on: the counters are those of the whole process, other tests included.
+    // The only test that switches counting on: the counters cover the whole process, other tests included.
     #[test]
     fn every_copy_of_a_value_is_counted_as_allocated() {
         let clients = [Mirror { lies: false }];
@@ -283,7 +283,7 @@ mod tests {
             (count + u64::from(!value.string.is_empty()), bytes + value.string.len() as u64)
         });
         assert!(allocated.count >= count && allocated.bytes >= bytes, "{allocated:?} {count} {bytes}");
-        // Another thread may be in the middle of counting what it has just allocated, but nothing begins to count any more.
+        // Another thread may still be counting its last allocation, but nothing new is counted.
         const MUCH: usize = 64 << 20;
         drop(std::hint::black_box(Vec::<u8>::with_capacity(MUCH)));
         assert!(alloc::stop_counting().bytes < allocated.bytes + MUCH as u64);

@@ -1,6 +1,6 @@
-//! Side-by-side benchmarks of `cmd-stream` and its peers: the command line, and nothing else.
+//! Side-by-side benchmarks of `cmd-stream` and its peers: only the command line.
 //!
-//! What is measured, and whose benchmark this is, stands in this folder's `README.md`.
+//! This folder's `README.md` says what is measured, and whose benchmark this is.
 
 mod against;
 mod alloc;
@@ -52,11 +52,11 @@ struct Args {
     #[arg(long, default_value = "1", value_parser = seconds)]
     seconds_per_round: Duration,
 
-    /// Print one JSON object a line instead of tables.
+    /// Print one JSON object per line instead of tables.
     #[arg(long)]
     json: bool,
 
-    /// Count heap allocations per round trip of the cmd-stream participant instead; uses --in-flight, --connections
+    /// Count heap allocations per round trip of the cmd-stream participant instead. Uses --in-flight, --connections
     /// and --formats.
     #[arg(long)]
     allocations: bool,
@@ -65,16 +65,15 @@ struct Args {
     #[arg(long, requires = "allocations")]
     at_most: Option<f64>,
 
-    /// Build this revision, too, and compare this tree's cmd-stream with that one's instead of with other participants.
+    /// Also build this revision, and compare its cmd-stream with this tree's, instead of comparing participants.
     #[arg(long, value_name = "REVISION", conflicts_with_all = ["participants", "allocations"])]
     against: Option<String>,
 
-    /// With --against: how often the instructions are counted, on each side and for each Format, with valgrind. 0: not at
-    /// all.
+    /// With --against: how often valgrind counts the instructions, on each side and for each Format. 0: never.
     #[arg(long, requires = "against", default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=1000))]
     instruction_counts: u32,
 
-    /// With --against: fail if a round trip takes more than so many times that revision's instructions, in any Format.
+    /// With --against: fail if a round trip takes more than RATIO times that revision's instructions, in any Format.
     #[arg(long, value_name = "RATIO", requires = "against")]
     at_most_instructions: Option<f64>,
 
@@ -138,7 +137,7 @@ fn run(args: Args) -> Result<(), String> {
     Ok(())
 }
 
-/// A value named twice is measured once.
+/// Removes duplicates: a value that is named twice is measured once.
 fn distinct<T: PartialEq>(values: Vec<T>) -> Vec<T> {
     values.into_iter().fold(Vec::new(), |mut seen, value| {
         if !seen.contains(&value) {
@@ -150,7 +149,7 @@ fn distinct<T: PartialEq>(values: Vec<T>) -> Vec<T> {
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    // From a millisecond, the unit that participants are told, to an hour.
+    // From a millisecond, the unit of requests, to an hour.
     if (0.001..=3600.0).contains(&seconds) {
         Ok(Duration::from_secs_f64(seconds))
     } else {

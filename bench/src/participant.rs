@@ -18,7 +18,7 @@ use crate::workload::Value;
 /// Threads that a participant's client and server share; the runner gives the Go participant as many.
 pub(crate) const THREADS: usize = 2;
 
-/// How values stand on the wire.
+/// The encoding of values on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Format {
@@ -45,7 +45,7 @@ impl Format {
         }
     }
 
-    /// The value of a body that was encoded here.
+    /// Decodes a body that was encoded here.
     pub(crate) fn decode(self, body: &[u8]) -> Value {
         match self {
             Self::Json => serde_json::from_slice(body).expect("it was encoded here"),
@@ -54,7 +54,7 @@ impl Format {
         }
     }
 
-    /// Whether the length of a body stands before it.
+    /// Whether a body has its length in front.
     pub(crate) fn has_length(self) -> bool {
         match self {
             Self::Json | Self::Protobuf => true,
@@ -63,7 +63,7 @@ impl Format {
     }
 }
 
-/// What to run: one round.
+/// A request for one round.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) format: Format,
@@ -84,7 +84,7 @@ impl Request {
     }
 }
 
-/// What came of it. Percentiles are 0 where single commands are not timed; `error` is empty where all went well.
+/// The result of a round. Percentiles are 0 if single commands are not timed; `error` is empty on success.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Answer {

@@ -1,4 +1,4 @@
-//! Who can take part: one module for each participant that is written in Rust.
+//! The participants: one module for each that is written in Rust.
 
 pub(crate) mod cmd_stream;
 pub(crate) mod raw_tcp;

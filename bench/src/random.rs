@@ -1,11 +1,11 @@
-//! Numbers that are random enough and the same in every process and every language. Knows no types of values.
+//! Numbers that are random enough, and the same in every process and every language. Knows no types of values.
 
 /// Marsaglia's xorshift with 64 bits of state: three lines in any language.
 #[derive(Clone, Debug)]
 pub struct XorShift(u64);
 
 impl XorShift {
-    /// Where every workload begins.
+    /// The generator at the start of every workload.
     pub const fn new() -> Self {
         Self(0x9E37_79B9_7F4A_7C15)
     }
@@ -23,7 +23,7 @@ impl XorShift {
         self.draw() % end
     }
 
-    /// So many small letters.
+    /// A text of this many lower-case letters.
     pub fn letters(&mut self, count: u64) -> String {
         (0..count).map(|_| char::from(b'a' + self.below(26) as u8)).collect()
     }

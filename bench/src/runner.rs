@@ -1,4 +1,4 @@
-//! Starts a process for each participant and asks them for their rounds in turn.
+//! Starts a process for each participant, and asks them for their rounds in turn.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -13,7 +13,7 @@ use crate::participants::Participant;
 
 const WARMUP: Duration = Duration::from_millis(200);
 
-/// How long after its round a participant may keep us waiting: longer than it waits for its own last replies.
+/// How long after its round a participant may take to answer: longer than it waits for its own last replies.
 const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Where the Go module with the Go participant is.
@@ -46,8 +46,8 @@ impl Sample {
     }
 }
 
-/// Runs the plan. Rounds are the outer loop and participants the innermost, so that a quiet or a noisy minute of the
-/// machine meets all of them; each round begins with another participant.
+/// Runs the plan. Rounds are the outer loop and participants the innermost, so that a quiet or a noisy minute affects all of
+/// them. Each round starts with a different participant.
 pub(crate) fn run(plan: &Plan) -> Result<Vec<Sample>, String> {
     let start = |participant: &Participant| {
         Peer::start(participant.name(), command(*participant)?).map(|peer| (*participant, peer))
@@ -95,14 +95,14 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts the program of a participant, which is called by this name in errors.
+    /// Starts the program of a participant. Errors have this name.
     pub(crate) fn start(name: &str, mut program: Command) -> Result<Self, String> {
         let spawned = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut process = spawned.map_err(|error| format!("{name}: {error}"))?;
         let requests = process.stdin.take().expect("stdin is piped");
         let lines = BufReader::new(process.stdout.take().expect("stdout is piped")).lines();
         let (sender, answers) = mpsc::channel();
-        // A pipe can't be read with a timeout; a channel can.
+        // A pipe cannot be read with a timeout; a channel can.
         thread::spawn(move || lines.map(|line| sender.send(line)).take_while(Result::is_ok).for_each(drop));
         Ok(Self { name: name.to_owned(), process, requests, answers })
     }
@@ -123,7 +123,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // It has answered, or failed to: there is nothing to wait for. An error here means that it is gone already.
+        // It has answered, or failed to, so there is nothing to wait for. An error here means that it is already gone.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -143,7 +143,7 @@ fn parse(line: std::io::Result<String>) -> Result<Answer, String> {
     }
 }
 
-/// Participants written in Rust are this program again.
+/// Participants in Rust are this program again.
 fn command(participant: Participant) -> Result<Command, String> {
     let this = env::current_exe().map_err(|error| format!("path of this program: {error}"))?;
     if participant == Participant::CmdStreamGo {
@@ -156,7 +156,7 @@ fn command(participant: Participant) -> Result<Command, String> {
     Ok(command)
 }
 
-/// Builds the Go participant beside this program.
+/// Builds the Go participant next to this program.
 fn build_go(this: &Path) -> Result<PathBuf, String> {
     let benchpeer = this.with_file_name("benchpeer");
     let built = Command::new("go")

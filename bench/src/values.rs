@@ -1,17 +1,17 @@
-//! The values that the serialization formats are compared by, each a type of all of them. Knows no format's functions.
+//! The values that the serialization formats are compared with. Each type implements all of the formats.
 
 use crate::random::XorShift;
 
-/// How many of the struct that the participants echo there are.
+/// The number of structs that the participants echo.
 pub const ECHOES: usize = 1024;
 
-/// How many orders there are: several, so that no branch predictor knows all their lines by heart.
+/// The number of orders: several, so that a branch predictor cannot learn all their lines.
 pub const ORDERS: usize = 4;
 
-/// How many lines an order has.
+/// The number of lines of an order.
 pub const LINES: usize = 1000;
 
-/// A type of all formats that are compared.
+/// Declares a type that implements all formats that are compared.
 macro_rules! value {
     ($($item:tt)*) => {
         #[derive(
@@ -30,10 +30,10 @@ macro_rules! value {
 value! {
     /// What the participants echo.
     pub struct Echo {
-        /// The first bit of something random.
+        /// A random bit.
         #[prost(bool, tag = "1")]
         pub bool: bool,
-        /// From all of them: mostly ten bytes as a varint.
+        /// Any of them: mostly ten bytes as a varint.
         #[prost(int64, tag = "2")]
         pub int64: i64,
         /// 0 to 1000 small letters.
@@ -54,7 +54,7 @@ value! {
         /// A name.
         #[prost(string, tag = "2")]
         pub customer: String,
-        /// Mostly not.
+        /// Mostly `false`.
         #[prost(bool, tag = "3")]
         pub express: bool,
         /// Some have one.
@@ -100,7 +100,7 @@ pub fn echoes() -> Vec<Echo> {
     (0..ECHOES).map(echo).collect()
 }
 
-/// So many orders of so many lines.
+/// Makes `count` orders of `lines` lines each.
 pub fn orders(count: usize, lines: usize) -> Vec<Order> {
     let mut random = XorShift::new();
     (0..count).map(|_| order(&mut random, lines)).collect()
@@ -129,7 +129,7 @@ fn line(random: &mut XorShift) -> Line {
     }
 }
 
-/// So many bytes of text, the last ones included.
+/// A text of `least` to `most` bytes.
 fn name(random: &mut XorShift, least: u64, most: u64) -> String {
     let length = least + random.below(most - least + 1);
     random.letters(length)

@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 use bench::random::XorShift;
 use serde::{Deserialize, Serialize};
 
-/// How many values the pool holds.
+/// The number of values in the pool.
 pub(crate) const POOL_SIZE: usize = 1024;
 
-/// How far apart in the pool neighbouring tasks begin, so that they are not in step.
+/// The distance in the pool between the starts of neighbouring tasks, so that they are not in step.
 const STRIDE: usize = 7;
 
-/// What is sent as a Command and comes back as its Reply. In each Format it has the bytes that it has in the Go peer.
+/// The value that is sent as a Command and comes back as its Reply. In each Format it has the same bytes as in the Go peer.
 #[derive(Clone, PartialEq, Serialize, Deserialize, mus_format::Mus, prost::Message)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Value {
@@ -31,8 +31,8 @@ pub(crate) fn pool() -> &'static [Value] {
     &POOL
 }
 
-/// What a task sends of the pool, or of something parallel to it, without end: each task begins at its own place and
-/// steps by one.
+/// The endless sequence that a task sends, out of the pool or of something parallel to it. Each task starts at a place of its
+/// own and steps by one.
 pub(crate) fn of_task<T>(pool: &[T], task: usize) -> impl Iterator<Item = &T> {
     pool.iter().cycle().skip(task * STRIDE % pool.len())
 }

@@ -1,6 +1,6 @@
-// Package jobs is a service whose commands are answered in the ways that those
-// of package sample are not: never, when Exec has returned, or by a result that
-// says why they failed.
+// Package jobs is a service whose commands are answered in ways that those of
+// package sample are not: never, after Exec has returned, or by a result that says
+// why they failed.
 package jobs
 
 import (
@@ -18,7 +18,7 @@ type Receiver struct {
 	start start
 }
 
-// NewReceiver returns a Receiver that nothing was logged on.
+// NewReceiver returns a Receiver without logged texts.
 func NewReceiver() *Receiver {
 	const most = 10_000
 	return &Receiver{texts: make(chan string, most)}
@@ -35,8 +35,8 @@ func (c LogCmd) Exec(_ context.Context, _ core.Seq, _ time.Time, r *Receiver, _ 
 	return nil
 }
 
-// LogsCmd is answered by Count of the logged texts, once there are as many. They
-// are not given again.
+// LogsCmd is answered by Count of the logged texts, once there are as many. Each
+// text is returned only once.
 type LogsCmd struct{ Count int64 }
 
 // Exec waits for the texts, which are logged in any order, and sorts them.
@@ -47,8 +47,8 @@ func (c LogsCmd) Exec(ctx context.Context, seq core.Seq, _ time.Time, r *Receive
 		case text := <-r.texts:
 			texts = append(texts, text)
 		case <-ctx.Done():
-			// Not ctx.Err(): the library takes a context.Canceled for the end of
-			// the whole server.
+			// Not ctx.Err(): to the library, context.Canceled means the end of the
+			// whole server.
 			return nil
 		}
 	}
@@ -57,8 +57,8 @@ func (c LogsCmd) Exec(ctx context.Context, seq core.Seq, _ time.Time, r *Receive
 	return err
 }
 
-// JobCmd starts a job, which sends Results JobResults when Together jobs have
-// been started. One with none sends a Problem.
+// JobCmd starts a job. It sends Results JobResults once Together jobs have been
+// started. A job without results sends a Problem.
 type JobCmd struct {
 	Job      int64
 	Results  int64
@@ -94,7 +94,7 @@ type RefuseCmd struct {
 	Message string
 }
 
-// Exec sends the Problem; to the library it is a result as any other.
+// Exec sends the Problem. To the library it is a result like any other.
 func (c RefuseCmd) Exec(_ context.Context, seq core.Seq, _ time.Time, _ *Receiver, proxy core.Proxy) error {
 	_, err := proxy.Send(seq, Problem(c))
 	return err

@@ -9,7 +9,7 @@ type start struct {
 	begin   chan struct{}
 }
 
-// wait returns what is closed when so many have called it.
+// wait returns a channel that is closed once this many jobs have called it.
 func (s *start) wait(together int64) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

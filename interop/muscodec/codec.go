@@ -1,6 +1,6 @@
-// Package muscodec is a MUS codec for the cmd-stream library: what travels is
-// what a serializer of the command or result interface writes, usually a DTM and
-// the data. There is no length, and no limit but those that the serializer sets.
+// Package muscodec is a MUS codec for the cmd-stream library. It sends what a
+// serializer of the command or result interface writes, usually a DTM and the
+// data. There is no length, and only the serializer sets limits.
 package muscodec
 
 import (

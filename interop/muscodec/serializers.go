@@ -20,7 +20,7 @@ func AtMost(limit int) com.ValidatorFn[int] {
 	}
 }
 
-// StringAtMost is a serializer of strings of so many bytes.
+// StringAtMost is a serializer of strings of at most limit bytes.
 func StringAtMost(limit int) mus.Serializer[string] {
 	return ord.NewValidStringSer(stropts.WithLenValidator(AtMost(limit)))
 }

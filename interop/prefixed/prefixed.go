@@ -1,5 +1,5 @@
-// Package prefixed reads and writes byte strings that carry their length in
-// front, the part that every codec with a length on the wire has in common.
+// Package prefixed reads and writes byte strings with their length in front. All
+// codecs with a length on the wire use it.
 //
 // The length is a varint.PositiveInt.
 package prefixed
@@ -14,8 +14,8 @@ import (
 	"github.com/mus-format/mus-stream-go/varint"
 )
 
-// step is how much memory a length alone can obtain. Whatever comes after it is
-// granted only against bytes that have arrived: the buffer at most doubles.
+// step is how much memory a length alone can allocate. More is allocated only for
+// bytes that have arrived: the buffer at most doubles.
 const step = 64 << 10
 
 // TooLargeError reports a length above the limit of the reader.
@@ -23,12 +23,12 @@ type TooLargeError struct {
 	Length, Limit int
 }
 
-// Error tells the length and the limit.
+// Error names the length and the limit.
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("length %d is over the limit of %d", e.Length, e.Limit)
 }
 
-// Write writes the length of body and body, and tells how many bytes that were.
+// Write writes the length of body and body. It returns the number of bytes.
 func Write(body []byte, w transport.Writer) (n int, err error) {
 	if n, err = varint.PositiveInt.Marshal(len(body), w); err != nil {
 		return n, err
@@ -37,11 +37,11 @@ func Write(body []byte, w transport.Writer) (n int, err error) {
 	return n + written, err
 }
 
-// Read reads a length and as many bytes, which it puts into buf (its old
-// content is overwritten, its capacity reused). A limit of 0 means none.
+// Read reads a length and that many bytes. It puts them into buf, whose old content
+// is overwritten and whose capacity is reused. A limit of 0 means no limit.
 //
 // A negative length or one above the limit is refused before anything else is
-// read. n counts the bytes read, on failure too.
+// read. n counts the bytes read, also on failure.
 func Read(r transport.Reader, buf []byte, limit int) (body []byte, n int, err error) {
 	length, n, err := varint.PositiveInt.Unmarshal(r)
 	switch {

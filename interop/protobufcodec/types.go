@@ -15,10 +15,10 @@ type Message[S any] interface {
 	proto.Message
 }
 
-// Of returns the type V, whose values travel as messages M. The function pack
-// writes a value into a message, all the fields of it, since messages are used
-// again and again; unpack makes a value of a message, and may keep what its
-// fields refer to, but not the message.
+// Of returns the type V, whose values travel as messages M. The function pack must
+// write all fields of a message, because messages are reused. The function unpack
+// makes a value of a message; it may keep what the fields refer to, but not the
+// message.
 func Of[V any, M Message[S], S any](pack func(V, M), unpack func(M) V) tagged.Type {
 	return &messageType[V, M, S]{pack: pack, unpack: unpack}
 }
@@ -26,9 +26,8 @@ func Of[V any, M Message[S], S any](pack func(V, M), unpack func(M) V) tagged.Ty
 type messageType[V any, M Message[S], S any] struct {
 	pack   func(V, M)
 	unpack func(M) V
-	// Messages to use again. One that was decoded into may hold fields that are
-	// unknown here, which would be encoded with the next value: they are kept
-	// apart.
+	// Messages to reuse. A decoded message may hold unknown fields, which would
+	// be encoded with the next value. The two kinds are therefore kept apart.
 	packed, unpacked sync.Pool
 }
 
@@ -59,8 +58,8 @@ func take[M Message[S], S any](pool *sync.Pool) M {
 	return new(S)
 }
 
-// release lets the next value have the message, unless that would hold large
-// strings for ever.
+// release keeps the message for the next value, unless that would hold large
+// strings forever.
 func release[M any](pool *sync.Pool, message M, size int) {
 	if size <= tagged.Keep {
 		pool.Put(message)

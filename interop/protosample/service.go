@@ -1,6 +1,6 @@
 // Package protosample is the service that the golden vectors of Protobuf were
-// recorded with: other commands than those of package sample, and no other
-// format.
+// recorded with. Its commands differ from those of package sample, and it has no
+// other format.
 package protosample
 
 import (
@@ -17,7 +17,7 @@ import (
 // Receiver is what the commands run on. The service keeps no state.
 type Receiver struct{}
 
-// ErrFail is what a Cmd2 fails with that asks for it.
+// ErrFail is the error of a Cmd2 that asks for a failure.
 var ErrFail = errors.New("the command failed, as it was asked to")
 
 // Cmd1 is answered by a Result1 with the same number.
@@ -29,11 +29,11 @@ func (c Cmd1) Exec(_ context.Context, seq core.Seq, _ time.Time, _ Receiver, pro
 	return err
 }
 
-// Cmd2 does what its text says, and is answered with itself if that is nothing:
+// Cmd2 does what its text says. Any other text is sent back:
 //
 //	fail             it fails
 //	stream:N         N results "+1", "+2" and so on, the last one without the plus
-//	delay:MS:TEXT    the text after so many milliseconds
+//	delay:MS:TEXT    the text after that many milliseconds
 type Cmd2 struct{ Y string }
 
 // Exec does what the text says.
@@ -75,8 +75,8 @@ func delay(ctx context.Context, wait time.Duration, text string, seq core.Seq, p
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		// Not ctx.Err(): the library takes a context.Canceled for the end of
-		// the whole server.
+		// Not ctx.Err(): to the library, context.Canceled means the end of the
+		// whole server.
 		return nil
 	case <-timer.C:
 	}
@@ -111,7 +111,7 @@ func (r Result1) LastOne() bool { return true }
 // Result2 answers a Cmd2.
 type Result2 struct{ Y string }
 
-// LastOne is false for the results of a stream but the last.
+// LastOne is false for all results of a stream except the last.
 func (r Result2) LastOne() bool { return !strings.HasPrefix(r.Y, "+") }
 
 // CalcResult answers an AddCmd or a SubCmd.

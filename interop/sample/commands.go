@@ -69,8 +69,8 @@ func (c DelayCmd) Exec(ctx context.Context, seq core.Seq, _ time.Time, _ Receive
 	defer delay.Stop()
 	select {
 	case <-ctx.Done():
-		// Not ctx.Err(): the library takes a context.Canceled for the end of
-		// the whole server.
+		// Not ctx.Err(): to the library, context.Canceled means the end of the
+		// whole server.
 		return nil
 	case <-delay.C:
 	}

@@ -28,7 +28,7 @@ const (
 	// maxString leaves the other fields some room below the limit of package
 	// format, 4 MiB.
 	maxString = 4<<20 - 64
-	// maxCarrier is more than any tracer has to say.
+	// maxCarrier is more than any tracer sends.
 	maxCarrier = 64
 )
 

@@ -13,8 +13,8 @@ type EchoResult struct {
 // LastOne is true: an echo is one result.
 func (r EchoResult) LastOne() bool { return true }
 
-// Equal compares the fields with those of the command; the bits of the floats, so
-// that NaN is equal to itself and 0 is not -0.
+// Equal compares the fields with those of the command. It compares the bits of
+// floats, so that NaN is equal to itself and 0 is not -0.
 func (r EchoResult) Equal(c EchoCmd) bool {
 	return r.Bool == c.Bool && r.Int64 == c.Int64 && r.String == c.String &&
 		math.Float64bits(r.Float64) == math.Float64bits(c.Float64)

@@ -3,7 +3,7 @@ package tagged
 import "sync"
 
 // Keep is the largest buffer worth keeping for the next value, in bytes. One
-// huge value should not hold its memory for ever.
+// huge value should not hold its memory forever.
 const Keep = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}

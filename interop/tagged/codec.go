@@ -64,8 +64,8 @@ func (c *Codec[E, D]) Encode(value E, w transport.Writer) (n int, err error) {
 	return n + m, err
 }
 
-// Decode reads a value. What it refuses, it refuses as early as it can: an
-// unknown tag before the length, a length before the body.
+// Decode reads a value. It refuses bad input as early as it can: an unknown tag
+// before the length, and a length before the body.
 func (c *Codec[E, D]) Decode(r transport.Reader) (value D, n int, err error) {
 	tag, n, err := varint.PositiveInt.Unmarshal(r)
 	if err != nil {

@@ -1,12 +1,12 @@
-// Package tagged is the codec that formats with a body of known length have in
-// common. A value travels as
+// Package tagged is the codec for formats with a body of known length. A value
+// travels as
 //
 //	tag, length, body
 //
 // where tag and length are varint.PositiveInt. The tag is the index of the
 // value's type in a list that both sides share; commands and results have a list
-// each, numbered from 0. The library puts the seq in front. What a body looks
-// like is for the types to say.
+// each, numbered from 0. The library puts the seq in front. The types define the
+// bodies.
 package tagged
 
 import (
@@ -19,10 +19,10 @@ import (
 type Type interface {
 	// Of is the type of the values.
 	Of() reflect.Type
-	// Append appends the body of a value to buf. When it fails, what it returns
-	// is of no use.
+	// Append appends the body of a value to buf. When it fails, the returned
+	// bytes have no meaning.
 	Append(buf []byte, value any) ([]byte, error)
-	// Decode makes a value of a body, of which it keeps nothing.
+	// Decode makes a value of a body. It does not keep the body.
 	Decode(body []byte) (any, error)
 }
 
@@ -34,7 +34,7 @@ type UnknownTagError struct {
 	Tag int
 }
 
-// Error tells the tag.
+// Error names the tag.
 func (e *UnknownTagError) Error() string { return fmt.Sprintf("unknown tag %d", e.Tag) }
 
 // BodyError is the failure to decode a body that has arrived whole.
@@ -43,7 +43,7 @@ type BodyError struct {
 	Cause error
 }
 
-// Error tells the type and the cause.
+// Error names the type and the cause.
 func (e *BodyError) Error() string { return fmt.Sprintf("decode %v: %v", e.Type, e.Cause) }
 
 // Unwrap returns the cause.

@@ -1,6 +1,6 @@
-// Package values is a service that sends back the kinds of values that the
-// sample service has none of: what encoding/json makes of them, another
-// implementation has to take, and the other way round.
+// Package values is a service that echoes kinds of values that the sample service
+// lacks. Another implementation must read what encoding/json writes for them, and
+// the other way round.
 package values
 
 import (

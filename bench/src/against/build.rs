@@ -1,5 +1,5 @@
-//! Two programs that are built alike: the `bench` of this tree, and that of another revision. Knows git and Cargo, and not
-//! what is measured.
+//! Builds two programs alike: the `bench` of this tree, and that of another revision. Knows git and Cargo, but not what is
+//! measured.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ const PROFILE: [&str; 8] = [
     "profile.release.panic=\"unwind\"",
 ];
 
-/// One of the two that are compared.
+/// One of the two sides that are compared.
 pub(crate) struct Side {
-    /// What it is called in tables and errors.
+    /// Its name in tables and errors.
     pub(crate) name: String,
-    /// Its `bench`.
+    /// Its `bench` program.
     pub(crate) program: PathBuf,
 }
 
@@ -34,11 +34,11 @@ pub(crate) struct Side {
 pub(crate) struct Built {
     /// This tree first.
     pub(crate) sides: [Side; 2],
-    /// Where it lies, and other things may.
+    /// The folder of the programs, which may hold other things.
     pub(crate) folder: PathBuf,
 }
 
-/// Builds this tree as it is, changes that are not committed included, and the revision, in a git worktree.
+/// Builds this tree, uncommitted changes included, and the revision, in a git worktree.
 pub(crate) fn both(revision: &str) -> Result<Built, String> {
     let root = Path::new(ROOT).canonicalize().map_err(|error| format!("{ROOT}: {error}"))?;
     let commit = commit(&root, revision)?;
@@ -50,8 +50,8 @@ pub(crate) fn both(revision: &str) -> Result<Built, String> {
     let that = build(&tree, Some(&folder.join("build"))).map_err(|error| format!("{revision}: {error}"))?;
     eprintln!("building this tree");
     let this = build(&root, None).map_err(|error| format!("this tree: {error}"))?;
-    // Copies, as a build during the run would replace the program. Their paths are equally long: a program has its path
-    // on its stack, and what lies there next moves with it.
+    // Copies, because a build during the run would replace the program. Their paths have the same length: a program's path is on
+    // its stack, and its length moves what comes next.
     let side = |name: &str, built: &Path, copy: &str| {
         let program = folder.join(copy);
         fs::copy(built, &program).map_err(|error| format!("{}: {error}", program.display()))?;
@@ -61,7 +61,7 @@ pub(crate) fn both(revision: &str) -> Result<Built, String> {
     Ok(Built { sides, folder })
 }
 
-/// The full name of the commit that a revision is.
+/// The full name of a revision's commit.
 fn commit(root: &Path, revision: &str) -> Result<String, String> {
     let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options"];
     git(root, &[&arguments[..], &[&format!("{revision}^{{commit}}")]].concat()).map_err(|error| {
@@ -72,8 +72,8 @@ fn commit(root: &Path, revision: &str) -> Result<String, String> {
     })
 }
 
-/// Makes `tree` a git worktree at that commit. One that is left of an earlier run is used again, so that Cargo builds only
-/// what has changed.
+/// Makes `tree` a git worktree at that commit. The worktree of an earlier run is used again, so that Cargo builds only what has
+/// changed.
 fn check_out(root: &Path, tree: &Path, commit: &str) -> Result<(), String> {
     if is_worktree(root, tree) {
         return git(tree, &["checkout", "--quiet", "--force", "--detach", commit]).map(drop);
@@ -82,13 +82,13 @@ fn check_out(root: &Path, tree: &Path, commit: &str) -> Result<(), String> {
         fs::remove_dir_all(tree).map_err(|error| format!("{}: {error}", tree.display()))?;
     }
     let path = tree.to_str().ok_or_else(|| format!("{}: not UTF-8", tree.display()))?;
-    // One whose folder is gone is still registered.
+    // A worktree whose folder is gone is still registered.
     git(root, &["worktree", "prune"])?;
     git(root, &["worktree", "add", "--quiet", "--detach", path, commit]).map(drop)
 }
 
-/// Whether `tree` is a worktree of the same repository. A folder that is none belongs, for git, to the tree around it,
-/// which is ours: nothing may be checked out there.
+/// Whether `tree` is a worktree of the same repository. If a folder is not a worktree, git takes it for a part of the tree around
+/// it, which is ours: nothing may be checked out there.
 fn is_worktree(root: &Path, tree: &Path) -> bool {
     let is = |at: &Path, question: &[&str]| {
         git(at, &[&["rev-parse"], question].concat())
@@ -101,11 +101,11 @@ fn is_worktree(root: &Path, tree: &Path) -> bool {
         && is(tree, &repository) == is(root, &repository)
 }
 
-/// What git prints, without the end of the line.
+/// The output of git, without the end of the line.
 fn git(at: &Path, arguments: &[&str]) -> Result<String, String> {
     let mut git = Command::new("git");
     git.arg("-C").arg(at).args(arguments);
-    // A hook of git sets them, and they go before `-C`.
+    // A git hook sets these variables, and they override `-C`.
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
         git.env_remove(variable);
     }
@@ -119,7 +119,7 @@ fn git(at: &Path, arguments: &[&str]) -> Result<String, String> {
     }
 }
 
-/// Where Cargo builds this tree.
+/// The folder in which Cargo builds this tree.
 fn target_directory(root: &Path) -> Result<PathBuf, String> {
     #[derive(Deserialize)]
     struct Metadata {
@@ -131,7 +131,7 @@ fn target_directory(root: &Path) -> Result<PathBuf, String> {
     Ok(metadata.target_directory)
 }
 
-/// Builds the `bench` of a tree; the answer is where it lies.
+/// Builds the `bench` of a tree, and returns its path.
 fn build(tree: &Path, target: Option<&Path>) -> Result<PathBuf, String> {
     let mut cargo = cargo(tree);
     cargo.args(["build", "--release", "--locked", "--package=bench", "--bin=bench"]);
@@ -150,7 +150,7 @@ fn cargo(at: &Path) -> Command {
     cargo
 }
 
-/// What a command prints, its complaints going to ours.
+/// The output of a command. What it writes to stderr goes to our stderr.
 fn told(command: &mut Command) -> Result<String, String> {
     let program = command.get_program().to_owned();
     let output = command
@@ -164,7 +164,7 @@ fn told(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// The program among Cargo's messages, which are one object a line.
+/// The program's path among Cargo's messages, which are one object per line.
 fn executable(messages: &str) -> Option<PathBuf> {
     #[derive(Deserialize)]
     struct Artifact {
@@ -192,7 +192,7 @@ mod tests {
         let commits = ["one", "two"].map(|text| {
             fs::write(root.join("file"), text).unwrap();
             git(&root, &["add", "file"]).unwrap();
-            // Whatever the one who runs the tests has set up.
+            // Independent of the settings of whoever runs the tests.
             let own = ["user.name=bench", "user.email=bench@localhost", "core.hooksPath=/dev/null"];
             let own: Vec<_> = own.into_iter().flat_map(|setting| ["-c", setting]).collect();
             git(&root, &[&own[..], &["commit", "--quiet", "--no-gpg-sign", "--message", text]].concat())

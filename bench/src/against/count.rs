@@ -1,4 +1,4 @@
-//! What a side's program counts of itself, and what valgrind counts of it. Asks only what older revisions answer, too:
+//! What a side's program counts itself, and what valgrind counts of it. Uses only commands that older revisions have, too:
 //! `--allocations --json` and `participant cmd-stream`.
 
 use std::io::Write;
@@ -11,12 +11,12 @@ use super::clock::Clock;
 use crate::participant::{Answer, Format, Request};
 use crate::runner::Plan;
 
-/// Commands in flight while instructions are counted, and connections. Found by trying: runs of the same program differ by
+/// Commands in flight while instructions are counted, and connections. Found by experiment: runs of the same program differ by
 /// less than 0.1 %, also on a busy machine.
 pub(crate) const IN_FLIGHT: u32 = 64;
 pub(crate) const CONNECTIONS: u32 = 2;
 
-/// A line of `--allocations --json`, as far as it is used here.
+/// A line of `--allocations --json`: the fields that are used here.
 #[derive(Debug, Deserialize, PartialEq)]
 pub(crate) struct Counted {
     format: String,
@@ -25,7 +25,7 @@ pub(crate) struct Counted {
     net_allocations: f64,
 }
 
-/// Allocations of a round trip beyond the user's own values, in each setting of the plan, in its order.
+/// Allocations per round trip beyond the user's own values, for each setting of the plan, in its order.
 pub(crate) fn allocations(side: &Side, clock: &Clock, plan: &Plan) -> Result<Vec<f64>, String> {
     let list = |items: Vec<String>| items.join(",");
     let formats = list(plan.formats.iter().map(|format| format.name().to_owned()).collect());
@@ -43,14 +43,14 @@ pub(crate) fn allocations(side: &Side, clock: &Clock, plan: &Plan) -> Result<Vec
     plan.settings().map(of_setting).collect()
 }
 
-/// Instructions of a round trip, client and server together: the difference of two runs, which make different numbers of them, so
-/// that what is done once does not count.
+/// Instructions per round trip, client and server together: the difference between two runs with different numbers of round
+/// trips, so that the start-up does not count.
 ///
-/// The longer run counts allocations, and so has besides, for each round trip, one decoding of the value by itself.
+/// The longer run also counts allocations. For that it decodes one more value per round trip.
 pub(crate) fn instructions(side: &Side, clock: &Clock, format: Format) -> Result<f64, String> {
     let (in_flight, connections) = (IN_FLIGHT.to_string(), CONNECTIONS.to_string());
     let many = in_valgrind(side, clock, &arguments(format.name(), &in_flight, &connections), "")?;
-    // It makes as many to warm up as it counts.
+    // It makes as many round trips to warm up as it counts.
     let counted: u64 = parse(&many.stdout)?.iter().map(|count| 2 * count.round_trips).sum();
     let request =
         Request { format, in_flight: IN_FLIGHT, connections: CONNECTIONS, duration_ms: 1, warmup_ms: 0 };
@@ -69,7 +69,7 @@ fn arguments<'a>(formats: &'a str, in_flight: &'a str, connections: &'a str) -> 
     ["--allocations", "--json", "--formats", formats, "--in-flight", in_flight, "--connections", connections]
 }
 
-/// Of two runs, with their instructions and round trips, what a round trip takes.
+/// The instructions per round trip, from the instructions and round trips of two runs.
 fn each(many: (u64, u64), few: (u64, u64)) -> Option<f64> {
     let (instructions, round_trips) = (many.0.checked_sub(few.0)?, many.1.checked_sub(few.1)?);
     (round_trips > 0).then(|| instructions as f64 / round_trips as f64)
@@ -80,8 +80,8 @@ fn parse(lines: &str) -> Result<Vec<Counted>, String> {
     lines.lines().map(parse).collect()
 }
 
-/// Runs the program in valgrind's cachegrind, which without a cache to simulate counts instructions, as callgrind does, but
-/// takes half the time. All on one processor, where threads take turns at the same places.
+/// Runs the program in valgrind's cachegrind. Without a simulated cache, it counts the same instructions as callgrind in half
+/// the time. All threads run on one processor, where they take turns at the same places.
 fn in_valgrind(side: &Side, clock: &Clock, arguments: &[&str], input: &str) -> Result<Output, String> {
     let mut program = Command::new("taskset");
     program.args(["--cpu-list", &processor()?, "valgrind"]);
@@ -102,7 +102,7 @@ fn first_processor(status: &str) -> Option<String> {
     first.parse::<u32>().ok().map(|number| number.to_string())
 }
 
-/// The number behind `I refs:`.
+/// The number after `I refs:`.
 fn read(told: &str) -> Result<u64, String> {
     let number = |line: &str| {
         let digits: String = line.split_once("refs:")?.1.chars().filter(|char| *char != ',').collect();
@@ -113,7 +113,7 @@ fn read(told: &str) -> Result<u64, String> {
     counts.find_map(number).ok_or_else(|| format!("valgrind does not say how much it has counted: {told}"))
 }
 
-/// What a program has printed.
+/// The output of a program.
 struct Output {
     stdout: String,
     stderr: String,
@@ -125,7 +125,7 @@ fn run(program: &mut Command, input: &str) -> Result<Output, String> {
     let spawned = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut process = spawned.map_err(|error| format!("cannot start {name}: {error}"))?;
     let mut stdin = process.stdin.take().expect("stdin is piped");
-    // A program that fails at once does not read it; then its end says more.
+    // A program that fails at once does not read its input; its exit status says more.
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     let output = process.wait_with_output().map_err(|error| format!("{name}: {error}"))?;

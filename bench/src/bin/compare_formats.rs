@@ -8,20 +8,20 @@ use bench::formats::{self, Case, Operation, Shape};
 use bench::spread::Spread;
 use clap::Parser;
 
-/// Whom the others are compared with: the first format.
+/// The format that the others are compared with: the first one.
 const BASELINE: usize = 0;
 
-/// How long a case runs in a round, about.
+/// How long a case runs in a round, approximately.
 const SLICE: Duration = Duration::from_millis(20);
 
 /// Encodes and decodes the same values in every format and prints what that takes: bytes, nanoseconds, instructions.
 #[derive(Parser)]
 struct Args {
-    /// Rounds of time; each figure is a median over them. 0: no times.
+    /// Timed rounds; each figure is a median over them. 0: measure no time.
     #[arg(long, default_value_t = 15)]
     rounds: u32,
 
-    /// Count instructions too, with valgrind; that takes some minutes.
+    /// Also count instructions, with valgrind. That takes some minutes.
     #[arg(long)]
     instructions: bool,
 
@@ -29,7 +29,7 @@ struct Args {
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 
-    /// Do one case so many times and end: what runs in valgrind.
+    /// Run one case this many times, and exit. This is what runs in valgrind.
     #[arg(long, hide = true, num_args = 2)]
     once: Vec<usize>,
 }
@@ -84,7 +84,7 @@ fn run(args: &Args) -> Result<(), String> {
     Ok(())
 }
 
-/// For each case, the nanoseconds that a value took in each round. Each round begins with another case.
+/// For each case, the nanoseconds per value in each round. Each round starts with a different case.
 fn measure(cases: &mut [(usize, &mut Case)], rounds: u32) -> Vec<Vec<f64>> {
     let passes: Vec<u32> = cases.iter_mut().map(|(_, case)| passes_in(case, SLICE)).collect();
     let mut times = vec![Vec::new(); cases.len()];
@@ -101,7 +101,7 @@ fn measure(cases: &mut [(usize, &mut Case)], rounds: u32) -> Vec<Vec<f64>> {
     times
 }
 
-/// How many passes take so long, about.
+/// The number of passes that take about this long.
 fn passes_in(case: &mut Case, time: Duration) -> u32 {
     case.pass();
     let began = Instant::now();
@@ -109,8 +109,8 @@ fn passes_in(case: &mut Case, time: Duration) -> u32 {
     (time.as_nanos() / began.elapsed().as_nanos().max(1)).clamp(1, 1 << 20) as u32
 }
 
-/// Instructions for each value of a case: the difference of two runs, so that neither the making of the values nor the
-/// growing of the buffer in the first pass counts.
+/// Instructions per value of a case: the difference between two runs, so that neither making the values nor growing the
+/// buffer in the first pass counts.
 fn instructions(case: usize, values: usize) -> Result<u64, String> {
     const PASSES: [usize; 2] = [1, 3];
     let [few, many] =

@@ -1,6 +1,6 @@
-//! What it costs that a Command arrives in pieces: decoding it so beside decoding the same bytes whole, without sockets
-//! and buffers. As the connection does it: the frame reader says how many bytes must be there before another attempt
-//! is worth making, and one is made at the first piece that brings them.
+//! Measures what it costs that a Command arrives in pieces: decoding it in pieces beside decoding the same bytes as a whole,
+//! without sockets and buffers. It does what the connection does: the frame reader says how many bytes another attempt
+//! needs, and the next attempt is made with the first piece that brings them.
 
 use std::hint::black_box;
 use std::mem::forget;
@@ -16,7 +16,7 @@ use cmd_stream::format::{Decode, Encode, Format};
 use cmd_stream::proto::Decoded;
 use cmd_stream::proto::frame::{Frame, FrameReader};
 
-/// The two ways to arrive: the size of a piece, and of all that is decoded.
+/// The two ways to arrive: the size of a piece, and the size of everything that is decoded.
 const WAYS: [Way; 2] = [
     Way { name: "64 MiB in pieces of 16 KiB", piece: 16 << 10, size: 64 << 20 },
     Way { name: "4 MiB byte by byte", piece: 1, size: 4 << 20 },
@@ -25,20 +25,20 @@ const WAYS: [Way; 2] = [
 /// Compares decoding in pieces with decoding the same whole, in MUS.
 #[derive(Parser)]
 struct Args {
-    /// Rounds of time; each ratio is a median over them. 0: no times.
+    /// Timed rounds; each ratio is a median over them. 0: measure no time.
     #[arg(long, default_value_t = 9)]
     rounds: u32,
 
-    /// Count instructions, with valgrind, and fail if in pieces it takes more than so many times those of the whole: the
-    /// first for 16 KiB, the second for single bytes.
+    /// Count instructions with valgrind, and fail if decoding in pieces takes more than this many times those of the whole: the
+    /// first value is for pieces of 16 KiB, the second for single bytes.
     #[arg(long, value_delimiter = ',')]
     at_most: Vec<f64>,
 
-    /// Decode only a part of so many of the sizes, for a count that is soon done.
+    /// Divide the sizes by this number, to count sooner.
     #[arg(long, default_value_t = 1)]
     smaller: usize,
 
-    /// Decode one case in one way so many times and end: what runs in valgrind.
+    /// Decode one case in one way this many times, and exit. This is what runs in valgrind.
     #[arg(long, hide = true, num_args = 4)]
     once: Vec<usize>,
 }
@@ -55,7 +55,7 @@ struct Way {
 struct Case {
     name: &'static str,
     make: fn(usize) -> Vec<u8>,
-    /// Decodes a frame that arrives in pieces of that size; how long that took, dropping the value not included.
+    /// Decodes a frame that arrives in pieces of that size. Returns how long that took, without dropping the value.
     decode: fn(&[u8], usize) -> Duration,
 }
 
@@ -124,7 +124,7 @@ fn times(case: &Case, way: Way, rounds: u32) -> Option<Spread> {
     Spread::of_ratios(&in_pieces, &whole)
 }
 
-/// The ratio of instructions: differences of runs, so that making the value does not count.
+/// The ratio of instructions. They are differences between runs, so that making the value does not count.
 fn counted(case: usize, way: usize, smaller: usize, name: &str, most: f64) -> Result<String, String> {
     let instructions = |whole: usize, times: usize| {
         let once = [case, way, whole, times].map(|number| number.to_string());
@@ -150,7 +150,7 @@ where
     bytes
 }
 
-/// Orders of a thousand lines each, of so many bytes together, about.
+/// Orders of a thousand lines each, of about this many bytes in total.
 fn orders(size: usize) -> Vec<values::Order> {
     let few = values::orders(values::ORDERS, LINES);
     let each = frame(&few).len() / few.len();

@@ -1,4 +1,4 @@
-//! The formats, each used as its documentation says is fast. Knows no values.
+//! The formats, each used as its documentation recommends for speed. Knows no values.
 
 use bincode::enc::write::Writer;
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator, to_bytes_in};
@@ -16,7 +16,7 @@ pub(super) trait Access<T>: Peer<T> {
     /// Whatever the value is read from.
     type View;
 
-    /// Makes sure that the bytes are those of a value.
+    /// Validates the bytes.
     fn access(bytes: &Self::Bytes) -> &Self::View;
 }
 
@@ -44,7 +44,7 @@ impl<T: mus_format::Encode + mus_format::DecodeOwned> Peer<T> for Mus {
 /// With its standard configuration: varints, little-endian, no limit.
 pub(super) struct Bincode;
 
-/// A buffer that is used again, which the crate has no writer for (only for `std::io::Write`, which is slower).
+/// A buffer that is used again. The crate has no writer for it (only for `std::io::Write`, which is slower).
 struct Again<'a>(&'a mut Vec<u8>);
 
 impl Writer for Again<'_> {
@@ -139,7 +139,7 @@ impl<T: prost::Message + Default> Peer<T> for Prost {
     }
 }
 
-/// With validation, as bytes from elsewhere need it.
+/// With validation, which bytes from the network need.
 pub(super) struct Rkyv;
 
 impl<T> Peer<T> for Rkyv

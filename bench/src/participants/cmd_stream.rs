@@ -1,4 +1,4 @@
-//! This library: one server, and one Client a connection, over TCP on the loopback interface.
+//! This library: one server, and one Client per connection, over TCP on the loopback interface.
 
 use cmd_stream::format::{Decode, Encode};
 use cmd_stream::server::{Handle, Served};
@@ -32,7 +32,7 @@ protocol! {
     }
 }
 
-/// What the client sends: a value, by reference. The server knows it as a [`Value`].
+/// What the client sends: a value, by reference. The server receives it as a [`Value`].
 #[derive(Debug, Serialize)]
 struct Sent(&'static Value);
 
@@ -73,7 +73,7 @@ protocol! {
     }
 }
 
-/// A Format that all of that can stand in.
+/// A Format that can encode and decode all of these types.
 trait EchoFormat: Encode<Sent> + Encode<Value> + Decode<Value> + Copy {}
 impl<F: Encode<Sent> + Encode<Value> + Decode<Value> + Copy> EchoFormat for F {}
 
@@ -87,7 +87,7 @@ struct Session<F: EchoFormat> {
 /// One connection's client, as tasks share it.
 struct Client<F: EchoFormat>(cmd_stream::Client<SendProtocol, F>);
 
-/// One round: both ends are started for it, and stopped after it.
+/// Runs one round. Both ends are started for it, and stopped after it.
 pub(crate) async fn measure(request: &Request) -> Result<Measured, String> {
     match request.format {
         Format::Json => measure_in(Json, request).await,
@@ -144,12 +144,12 @@ impl<F: EchoFormat> Session<F> {
         Ok(Self { clients, server: handle, serving })
     }
 
-    /// The clients, one a connection, ready to send.
+    /// The clients, one per connection, ready to send.
     fn clients(&self) -> &[Client<F>] {
         &self.clients
     }
 
-    /// Ends both sides, and waits for it: the next round must not share the machine with this one.
+    /// Ends both sides, and waits until they have ended: the next round must not share the machine with this one.
     async fn stop(self) -> Result<(), String> {
         drop(self.clients);
         self.server.close();

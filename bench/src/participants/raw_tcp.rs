@@ -1,8 +1,8 @@
 //! The ceiling: the bytes of the same frames, echoed by plain sockets that decode nothing.
 //!
-//! With at most one command in flight a connection it is a ping-pong of single frames. With more it is a pump: as
-//! many bytes are kept under way as that many frames have on average, in pieces of up to 64 KiB, and single frames
-//! are not timed. What comes back is compared with what was sent either way.
+//! With at most one command in flight per connection, it is a ping-pong of single frames. With more, it is a pump: it keeps
+//! as many bytes under way as that many frames have on average, in pieces of up to 64 KiB, and does not time single
+//! frames. Either way, what comes back is compared with what was sent.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -39,14 +39,14 @@ pub(crate) async fn measure(request: &Request) -> Result<Measured, String> {
     window.join(tasks, Tally::new(request)).await
 }
 
-/// All frames of the pool behind one another.
+/// All frames of the pool, one after another.
 struct Frames {
     bytes: Vec<u8>,
     ranges: Vec<Range<usize>>,
 }
 
 impl Frames {
-    /// SPEC, Frames and Codecs: seq, tag, and where the Format has it the length, as varints; then the body. The tag is 0,
+    /// SPEC, Frames and Codecs: seq, tag and, if the Format has one, the length, as varints; then the body. The tag is 0,
     /// seq counts from 1.
     fn of(format: Format) -> Self {
         let (mut bytes, mut ranges) = (Vec::new(), Vec::new());
@@ -69,14 +69,14 @@ impl Frames {
         in_flight * self.bytes.len() / self.ranges.len()
     }
 
-    /// How many frames these bytes are worth.
+    /// The number of frames of mean size in these bytes.
     fn worth(&self, bytes: u64) -> u64 {
         let frames = u128::from(bytes) * self.ranges.len() as u128 / self.bytes.len() as u128;
         u64::try_from(frames).expect("a frame has more than one byte")
     }
 }
 
-/// Connections of which the other ends echo what they read.
+/// Connections whose other ends echo what they read.
 async fn connect(connections: usize) -> std::io::Result<Vec<TcpStream>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut clients = Vec::new();
@@ -91,7 +91,7 @@ async fn connect(connections: usize) -> std::io::Result<Vec<TcpStream>> {
     Ok(clients)
 }
 
-/// Ends with its client, which may hang up while bytes are on their way to it.
+/// Ends when its client does. The client may hang up while bytes are on their way to it.
 async fn echo(mut stream: TcpStream) {
     let mut buf = vec![0; PIECE];
     while let Ok(n @ 1..) = stream.read(&mut buf).await {
@@ -134,7 +134,7 @@ async fn bounce(
 
 /// Keeps the bytes of `share` frames under way.
 ///
-/// One task reads and writes. It never waits for a write alone: an echo that can't be written back stops reading.
+/// One task reads and writes. It never waits only for a write, because an echo that cannot write back stops reading.
 async fn pump(
     mut stream: TcpStream,
     frames: &Frames,
@@ -178,7 +178,7 @@ async fn pump(
     Ok(tally)
 }
 
-/// Compares what came back with `all`, read round and round from `at`; gives the place after it.
+/// Compares what came back with `all`, starting at `at` and wrapping around. Returns the place after it.
 fn compare_round(all: &[u8], mut at: usize, mut reply: &[u8]) -> Result<usize, String> {
     while !reply.is_empty() {
         let (head, tail) = reply.split_at(reply.len().min(all.len() - at));
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(first[..5], [1, 0, 0x94, 0x03, b'{']);
         assert_eq!(first.len(), 4 + 404);
         assert_eq!(frames.ranges.last().unwrap().end, frames.bytes.len());
-        // In MUS there is no length: behind seq and tag stands the bool, then the number.
+        // MUS has no length: after seq and tag come the bool and the number.
         let frames = Frames::of(Format::Mus);
         assert_eq!(frames.bytes[..3], [1, 0, 1]);
         assert_eq!(frames.ranges[0], 0..2 + 1 + 10 + 2 + 322 + 8);

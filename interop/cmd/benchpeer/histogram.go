@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// A power of two of nanoseconds is cut into this many parts, so that a
-	// recorded time is at most 1/128, less than 1 %, away from what it was.
+	// Each power of two of nanoseconds is divided into this many parts, so that
+	// a recorded time is off by at most 1/128, which is less than 1 %.
 	partBits = 6
 	parts    = 1 << partBits
-	// Times from 2^topBits ns on, 18 minutes, count as if they were below.
+	// Times of 2^topBits ns (18 minutes) or more count in the last bucket.
 	topBits = 40
 	buckets = (topBits - partBits + 1) * parts
 )
@@ -27,8 +27,8 @@ func (h *histogram) add(other *histogram) {
 	}
 }
 
-// percentile returns the time that a fraction of the recorded ones, rounded up,
-// does not exceed, and 0 if there are none.
+// percentile returns the time that this fraction of the recorded times does not
+// exceed, rounded up. It returns 0 if there are none.
 func (h *histogram) percentile(fraction float64) time.Duration {
 	var total, seen uint64
 	for _, count := range h {
@@ -43,8 +43,8 @@ func (h *histogram) percentile(fraction float64) time.Duration {
 	return 0
 }
 
-// bucketOf gives each of the first nanoseconds a bucket, then each power of two
-// as many buckets as there are parts.
+// bucketOf returns the bucket of a time. Each of the first nanoseconds has a bucket
+// of its own; each power of two above them has as many buckets as parts.
 func bucketOf(t time.Duration) int {
 	ns := uint64(min(max(t, 0), 1<<topBits-1))
 	if ns < parts {

@@ -1,12 +1,12 @@
 // Command benchpeer measures cmd-stream-go: a server and its clients in one
-// process, over loopback TCP. It reads a request a line and writes an answer a
-// line, both JSON, until its input ends:
+// process, over loopback TCP. It reads one request per line and writes one answer
+// per line, both JSON, until its input ends:
 //
 //	{"format":"json","in_flight":64,"connections":2,"duration_ms":1000,"warmup_ms":200}
 //	{"commands":70000,"elapsed_ns":1000000000,"verified":70000,"p50_ns":...,"p99_ns":...,"p999_ns":...,"error":""}
 //
-// Everything is as the library has it by default, except for the number of
-// connections that the server may serve.
+// All settings are the library's defaults, except the number of connections that
+// the server may serve.
 package main
 
 import (
@@ -26,17 +26,17 @@ type request struct {
 	InFlight int `json:"in_flight"`
 	// Connections of the clients, all to one server.
 	Connections int `json:"connections"`
-	// DurationMS is the time measured.
+	// DurationMS is the measured time.
 	DurationMS int64 `json:"duration_ms"`
-	// WarmupMS is the time before, which does not count.
+	// WarmupMS is the time before it, which does not count.
 	WarmupMS int64 `json:"warmup_ms"`
 }
 
-// answer tells what was measured.
+// answer is the result of a round.
 type answer struct {
-	// Commands that were completed in the time measured.
+	// Commands that were completed in the measured time.
 	Commands uint64 `json:"commands"`
-	// ElapsedNS is the time measured.
+	// ElapsedNS is the measured time.
 	ElapsedNS int64 `json:"elapsed_ns"`
 	// Verified is how many replies were compared with what was sent.
 	Verified uint64 `json:"verified"`
@@ -90,7 +90,7 @@ func respond(stands stands, line []byte) answer {
 	a, err := stand.round(r)
 	if err != nil {
 		a.Error = err.Error()
-		// Whatever went wrong, the next round begins afresh.
+		// Whatever went wrong, the next round starts with a new server.
 		stands.drop(r.Format)
 	}
 	return a

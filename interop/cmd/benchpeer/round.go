@@ -13,7 +13,7 @@ import (
 	"interop/workload"
 )
 
-// patience is how much longer than asked a round may take.
+// patience is how much longer than requested a round may take.
 const patience = 30 * time.Second
 
 var (
@@ -26,7 +26,7 @@ var (
 	boxed  = workload.Boxed()
 )
 
-// window is the time measured, as durations since the begin of the round.
+// window is the measured time, as durations since the start of the round.
 type window struct {
 	start, end time.Duration
 }
@@ -41,8 +41,8 @@ type task struct {
 	results  chan core.AsyncResult
 	next     int
 	commands uint64
-	// stride tells which commands are timed: every stride-th. With many tasks
-	// a histogram has left the cache when it is used again.
+	// Every stride-th command is timed. With many tasks, a histogram has left
+	// the cache when it is used again.
 	stride uint64
 	times  histogram
 }
@@ -96,8 +96,8 @@ func (s *stand) round(r request) (a answer, err error) {
 	}
 }
 
-// run sends commands until the window is over. Of those, it counts the ones
-// whose reply has come, and has been compared, inside of the window.
+// run sends commands until the window is over. It counts those whose reply has
+// arrived and been compared within the window.
 func (t *task) run(begin time.Time, window window) error {
 	before := time.Since(begin)
 	for before < window.end {
@@ -140,7 +140,7 @@ func (s *stand) giveUp() {
 	}
 }
 
-// failure keeps the first error; the others only follow from it.
+// failure keeps the first error; later ones only follow from it.
 type failure struct {
 	once sync.Once
 	err  error
@@ -148,7 +148,7 @@ type failure struct {
 
 func (f *failure) set(err error) { f.once.Do(func() { f.err = err }) }
 
-// sum joins what the tasks found.
+// sum adds up the results of the tasks.
 func sum(tasks []*task, window window) (a answer) {
 	var times histogram
 	for _, t := range tasks {

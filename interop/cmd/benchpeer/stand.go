@@ -24,7 +24,7 @@ type stand struct {
 	clients []*ccln.Client[sample.Receiver]
 }
 
-// stands holds a stand for each format asked for so far.
+// stands holds a stand for each format requested so far.
 type stands map[string]*stand
 
 func (s stands) find(formatName string) (found *stand, err error) {
@@ -66,8 +66,8 @@ func newStand(formatName string) (*stand, error) {
 	return &stand{codecs: codecs, server: srv, addr: listener.Addr().String()}, nil
 }
 
-// connect leaves the stand with that many connections. Those of the round before
-// are used again if their number is right.
+// connect makes sure that there are this many connections. Those of the previous
+// round are used again if their number is right.
 func (s *stand) connect(connections int) error {
 	if len(s.clients) == connections {
 		return nil

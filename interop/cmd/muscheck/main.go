@@ -1,6 +1,6 @@
-// Command muscheck is what another implementation of MUS is compared with. It
-// reads a value a line, decodes it with the serializers of mus-stream-go, encodes
-// what it got, and writes a line about it:
+// Command muscheck is the program that another implementation of MUS is compared
+// with. It reads one value per line, decodes it with the serializers of
+// mus-stream-go, encodes the result, and writes one line about it:
 //
 //	TYPE HEX               hex of the bytes, or - for none
 //	HEX CONSUMED           hex of what was encoded, and how many bytes were decoded
@@ -12,8 +12,8 @@
 //
 // muscheck generate FOLDER writes those files of wire/vectors that it makes.
 //
-// Decoding trusts lengths, as the library does: one that no bytes back can end
-// the process.
+// Decoding trusts lengths, as the library does: a length without bytes behind it
+// can end the process.
 package main
 
 import (
@@ -39,7 +39,7 @@ func main() {
 // maxLine is how long a line may be: more than any value that is worth checking.
 const maxLine = 64 << 20
 
-// run answers each line, or fails with a line that makes no sense.
+// run answers each line. It fails if a line makes no sense.
 func run(in io.Reader, out io.Writer) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)

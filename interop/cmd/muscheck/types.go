@@ -18,7 +18,7 @@ import (
 	"interop/muscodec"
 )
 
-// types are what can be checked, by name.
+// types are the types that can be checked, by name.
 var types = map[string]check{
 	"varint.uint64":         of(varint.Uint64),
 	"varint.uint32":         of(varint.Uint32),
@@ -160,7 +160,7 @@ func notNegative(value int) error {
 	return nil
 }
 
-// mapped is a serializer of pointers, of which equal ones come back equal.
+// mapped is a serializer of pointers. Equal pointers come back equal.
 func mapped[T any](s mus.Serializer[T]) mus.Serializer[[]*T] {
 	ids, pointers := com.NewPtrMap(), com.NewReversePtrMap()
 	return pm.Wrap[[]*T](ids, pointers, ord.NewSliceSer[*T](pm.NewPtrSer(ids, pointers, s)))

@@ -12,11 +12,11 @@ import (
 )
 
 // The types below have the serializers that mus-gen makes in its mode "unsafe":
-// package unsafe for every number, time, bool and string, wherever it stands;
-// the lengths of everything and the tags stay varints, and byte slices are those
-// of package ord as the stream version of package unsafe has none.
+// package unsafe for every number, time, bool and string, at all places. All
+// lengths and tags are varints. Byte slices are those of package ord, because the
+// stream version of package unsafe has none.
 
-// Wide has integers of all widths, in whatever may hold them.
+// Wide has integers of all widths, in all kinds of types that can hold them.
 type Wide struct {
 	B    bool
 	U8   uint8
@@ -165,8 +165,8 @@ func showWidth(v Width) any {
 	}
 }
 
-// showWide is how a vector shows a Wide: nothing is null that is empty, bytes are
-// hex, times are text.
+// showWide is how a vector shows a Wide. What is empty is not null, bytes are hex,
+// and times are text.
 func showWide(v Wide) any {
 	shown := map[string]any{
 		"B": v.B, "U8": v.U8, "I8": v.I8, "U16": v.U16, "I16": v.I16, "U32": v.U32, "I32": v.I32, "U64": v.U64, "I64": v.I64,

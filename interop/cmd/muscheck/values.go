@@ -33,7 +33,7 @@ type Inner struct {
 	Tags []string
 }
 
-// Outer nests whatever there is.
+// Outer nests all other kinds of types.
 type Outer struct {
 	Base
 	Foo Foo
@@ -111,8 +111,8 @@ func durationMUS(s mus.Serializer[int64]) mus.Serializer[time.Duration] {
 		func(n int64) time.Duration { return time.Duration(n) })
 }
 
-// treeMUS makes the serializer of each level when it gets there: a variable
-// could not refer to itself.
+// treeMUS makes the serializer of a level when it reaches it, because a variable
+// cannot refer to itself.
 type treeMUS struct{}
 
 func (treeMUS) fields() structOf[Tree] {

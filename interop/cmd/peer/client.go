@@ -21,7 +21,7 @@ import (
 const (
 	// connectTime is how long a server may take to start.
 	connectTime = 5 * time.Second
-	// callTime is how long a call may take that does not wait on purpose.
+	// callTime is how long a call may take, unless it waits on purpose.
 	callTime = 10 * time.Second
 )
 

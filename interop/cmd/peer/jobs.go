@@ -13,7 +13,7 @@ import (
 	"interop/jobs"
 )
 
-// jobDialer and jobLink spare the scenarios the type parameter.
+// jobDialer and jobLink save the scenarios the type parameter.
 type (
 	jobDialer = dialer[*jobs.Receiver]
 	jobLink   = link[*jobs.Receiver]
@@ -55,7 +55,7 @@ func oneWay(d jobDialer) error {
 				l.client.Forget(seq)
 			}
 		}
-		// It fails, of which nothing is heard either.
+		// This one fails, which is not answered either.
 		if _, _, err := l.client.Send(jobs.LogCmd{}, results); err != nil {
 			return fmt.Errorf("the failing command: %w", err)
 		}
@@ -119,7 +119,7 @@ func runJobs(l jobLink, together int64, countOf func(job int64) int64) error {
 	return nil
 }
 
-// checkJob wants the results of a job in order, and nothing more.
+// checkJob checks that the results of a job come in order, and nothing else.
 func checkJob(results <-chan core.AsyncResult, job, count int64) error {
 	var want []core.Result
 	for number := range count {
@@ -143,7 +143,7 @@ func checkJob(results <-chan core.AsyncResult, job, count int64) error {
 	return nil
 }
 
-// problems makes calls that fail. To the library a problem is a result as any
+// problems makes calls that fail. To the library a problem is a result like any
 // other, so the connection goes on.
 func problems(d jobDialer) error {
 	return d.with(func(l jobLink) error {

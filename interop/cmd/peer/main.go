@@ -1,5 +1,5 @@
-// Command peer is a server or a client built on cmd-stream-go, for tests of
-// another implementation to talk to.
+// Command peer is a server or a client built on cmd-stream-go. Tests of another
+// implementation talk to it.
 //
 //	peer server --service NAME [--listen ADDR] [--until-stdin-closes]
 //	peer client --service NAME --connect ADDR [--scenario NAME]
@@ -23,8 +23,8 @@ func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the program without the process around it. The end of ctx stops a
-// server, as a signal does.
+// run is the program without its process. The end of ctx stops a server, as a
+// signal does.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (exit int) {
 	err := errors.New("usage: peer server|client --service NAME ...")
 	switch {

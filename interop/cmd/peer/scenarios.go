@@ -14,7 +14,7 @@ import (
 	"interop/sample"
 )
 
-// sampleDialer and sampleLink spare the scenarios the type parameter.
+// sampleDialer and sampleLink save the scenarios the type parameter.
 type (
 	sampleDialer = dialer[sample.Receiver]
 	sampleLink   = link[sample.Receiver]
@@ -68,7 +68,7 @@ func sendEchoWithDeadline(l sampleLink, cmd sample.EchoCmd) error {
 	return compare(cmd)(l.sender.SendWithDeadline(ctx, time.Now().Add(callTime), cmd))
 }
 
-// compare takes what a call gave.
+// compare checks the result of a call.
 func compare(cmd sample.EchoCmd) func(core.Result, error) error {
 	return func(result core.Result, err error) error {
 		if err != nil {
@@ -81,7 +81,7 @@ func compare(cmd sample.EchoCmd) func(core.Result, error) error {
 	}
 }
 
-// errNoReply is the end of a wait for a reply or a failure.
+// errNoReply means that neither a reply nor a failure came in time.
 var errNoReply = errors.New("neither a reply nor a failure in time")
 
 // receive waits for a result of a command sent through the client.
@@ -98,8 +98,8 @@ func receiveFor(limit time.Duration, results <-chan core.AsyncResult) (core.Asyn
 	}
 }
 
-// failed wants err to be a failure of the connection, and not the lack of any
-// answer at all.
+// failed checks that err is a failure of the connection, and not a missing
+// answer.
 func failed(err error) error {
 	switch {
 	case err == nil:

@@ -41,12 +41,12 @@ var edges = []sample.EchoCmd{
 	{Float64: -1e-7},
 }
 
-// edgesOf adds what JSON has no spelling for.
+// edgesOf adds values that JSON cannot express.
 func edgesOf(formatName string) []sample.EchoCmd {
 	all := slices.Clone(edges)
 	switch formatName {
 	case format.MUS:
-		// Not in Protobuf, where implementations leave -0 out as they do 0.
+		// Not in Protobuf, where some implementations leave -0 out, like 0.
 		all = append(all, sample.EchoCmd{Float64: math.Copysign(0, -1)})
 		fallthrough
 	case format.Protobuf:
@@ -196,8 +196,8 @@ func keepalive(d sampleDialer) error {
 			}
 			time.Sleep(interval / 5)
 		}
-		// A ping leaves its write deadline on the connection, where it can hit a
-		// plain Send; this one brings its own.
+		// A ping leaves its write deadline on the connection, which can make a
+		// plain Send fail; this call sets its own.
 		return sendEchoWithDeadline(l, sample.EchoCmd{String: "after"})
 	}, client.WithKeepalive(dcln.WithKeepaliveTime(interval), dcln.WithKeepaliveIntvl(interval)))
 }

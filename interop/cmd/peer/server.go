@@ -28,7 +28,7 @@ type serverOptions struct {
 }
 
 func runServer(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	// A logger writes whole lines, also when connections are lost together.
+	// A logger writes whole lines, even when connections are lost at the same time.
 	o := serverOptions{out: log.New(stdout, "", 0)}
 	flags := flag.NewFlagSet("peer server", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -57,7 +57,7 @@ func runServer(ctx context.Context, args []string, stdin io.Reader, stdout, stde
 	return found.serve(ctx, o)
 }
 
-// serve serves until ctx ends; only another end is an error.
+// serve serves until ctx ends. Any other end is an error.
 func serve[T any](ctx context.Context, receiver T, codec server.Codec[T], o serverOptions) error {
 	s, err := cmdstream.NewServer(receiver, codec,
 		server.WithServerInfo([]byte(o.info)),
@@ -91,8 +91,8 @@ func serve[T any](ctx context.Context, receiver T, codec server.Codec[T], o serv
 	return nil
 }
 
-// closeServer also closes a server that is about to serve: until then, the
-// library refuses.
+// closeServer also closes a server that has not started to serve yet, which the
+// library refuses to do.
 func closeServer(s *csrv.Server) (err error) {
 	for range 1000 {
 		if err = s.Close(); !errors.Is(err, csrv.ErrNotServing) {

@@ -43,8 +43,8 @@ var services = map[string]service{
 	"values":           newService(values.Receiver{}, codecsOf(format.JSON, values.Formats()), callValues),
 }
 
-// codecs finds the codecs of a service. No name of a format stands for the
-// service's usual one.
+// codecs finds the codecs of a service. An empty name of a format stands for the
+// service's default.
 type codecs[T any] func(formatName string) (format.Codecs[T], error)
 
 func newService[T any](receiver T, find codecs[T], call func(dialer[T]) error) service {
@@ -75,7 +75,7 @@ func codecsOf[T any](usual string, formats format.Service[T]) codecs[T] {
 	}
 }
 
-// echoCodecs takes any format: the service has one of its own.
+// echoCodecs accepts any format, because the service has a format of its own.
 func echoCodecs(string) (found format.Codecs[echo.Receiver], err error) {
 	found.Client = echo.NewClientCodec(format.Limit)
 	found.Server = echo.NewServerCodec(format.Limit)

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// traffic tells what a connection has carried.
+// traffic counts the bytes of a connection.
 type traffic interface {
 	bytesSent() int64
 	bytesReceived() int64

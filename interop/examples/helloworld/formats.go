@@ -29,9 +29,9 @@ const (
 )
 
 var (
-	// nameMUS is of those who are greeted.
+	// nameMUS is for the name of who is greeted.
 	nameMUS = muscodec.StringAtMost(1000)
-	// greetingMUS has room for a name and what is said of it.
+	// greetingMUS has room for a name and the words around it.
 	greetingMUS = muscodec.StringAtMost(1100)
 )
 

@@ -15,7 +15,7 @@ type Greeter struct{}
 // Greetings returns what to say to name, in order.
 func (Greeter) Greetings(name string) []string { return []string{"Hello", "incredible", name} }
 
-// SayFancyHelloMultiCmd asks to greet somebody, one word a result.
+// SayFancyHelloMultiCmd asks to greet somebody, one word per result.
 type SayFancyHelloMultiCmd string
 
 // Exec sends the words, the final one marked as the last.

@@ -14,10 +14,10 @@ use testkit::sample::{
 
 use crate::protobuf;
 
-/// The Formats that are tested, each a line: its name in the Go peer, and the Format. Every test of the matrix and the
-/// `sample_server` take them from here.
+/// The Formats that are tested, one per line: its name in the Go peer, and the Format. All tests of the matrix and the
+/// `sample_server` use this list.
 ///
-/// It hands the list to another macro.
+/// Passes the list to another macro.
 #[macro_export]
 macro_rules! for_each_format {
     ($then:ident) => {
@@ -29,8 +29,8 @@ macro_rules! for_each_format {
     };
 }
 
-/// A Format that both ends of the sample service can use, with the types that it has for the service. Tests make their
-/// Commands from those of [`testkit::sample`], and turn Replies into those of it.
+/// A Format that both ends of the sample service can use, with its types for the service. Tests convert Commands and Replies
+/// from and to those of [`testkit::sample`].
 pub trait SampleFormat:
     Format
     + Copy
@@ -56,7 +56,7 @@ pub trait SampleFormat:
     /// [`TraceCmd`].
     type Trace: From<TraceCmd<EchoCmd>> + Call<Self::Protocol, EchoResult>;
 
-    /// Floats that some Formats refuse or change, and this one carries.
+    /// Floats that some Formats refuse or change, but this one keeps.
     const SPECIAL_FLOATS: &'static [f64];
 }
 

@@ -5,11 +5,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Builds the Go program `cmd/NAME` with the command `go`, and says where it is.
+/// Builds the Go program `cmd/NAME` with the command `go`, and returns its path.
 ///
 /// # Errors
 ///
-/// Why there is no program, for a reader of the tests' output.
+/// If the program cannot be built. The error is for readers of the tests' output.
 pub fn build(go: &str, name: &str, into: &Path) -> Result<PathBuf, String> {
     let program = into.join(format!("{name}{EXE_SUFFIX}"));
     let mut build = Command::new(go);

@@ -1,11 +1,11 @@
-//! What the interoperability tests stand on: the Go programs, and the Formats that both sides know. `tests/matrix/` has
-//! both sides talk to each other, `tests/mus_random/` compares what they make of values in MUS.
+//! What the interoperability tests share: the Go programs, and the Formats that both sides have. In `tests/matrix/` the two
+//! sides talk to each other. `tests/mus_random/` compares how they encode and decode values in MUS.
 //!
 //! ```text
 //! cargo test -p interop
 //! ```
 //!
-//! needs Go. See the README of the folder above for what the Go peer does.
+//! requires Go. The README of the parent folder says what the Go peer does.
 
 mod formats;
 pub mod go;

@@ -60,7 +60,7 @@ messages! {
 /// An echo, with what a tracer wrote.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct TraceCmd {
-    /// A message, as a map by itself cannot be absent.
+    /// A message, because a map by itself cannot be absent.
     #[prost(message, optional, tag = "1")]
     pub map_carrier: Option<Carrier>,
     /// What is executed.

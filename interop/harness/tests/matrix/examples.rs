@@ -1,4 +1,4 @@
-//! The examples, with either end in Go: what the clients print is the same, whatever the other end is.
+//! The examples, with either end in Go. The clients print the same, whatever the other end is.
 
 use testkit::process::Process;
 
@@ -32,7 +32,7 @@ async fn server_streaming_prints_the_same_with_either_end_in_go() {
     either_end_in_go(env!("CARGO_BIN_EXE_server_streaming"), "server_streaming", "mus", &prints).await;
 }
 
-/// `ours` is the example, `theirs` the service of the Go peer, in which there are several formats.
+/// `ours` is the example, and `theirs` is the service of the Go peer, which has several formats.
 async fn either_end_in_go(ours: &str, theirs: &str, format: &str, prints: &[&str]) {
     let args = ["--format", format];
     let (mut go, address) = go_server(theirs, &args).await;

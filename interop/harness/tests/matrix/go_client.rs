@@ -1,4 +1,4 @@
-//! The Go client and our server. What the client does and checks is said by its scenario, in `interop/README.md`.
+//! The Go client and our server. `interop/README.md` says what the client does and checks in each scenario.
 
 use std::time::Duration;
 

@@ -27,7 +27,7 @@ use crate::support::{Wire, expect_echo};
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(60);
 
-/// What the Go server accepts of a body; in MUS a little less, of a string.
+/// The longest body that the Go server accepts. In MUS it is the longest string, which is a little shorter.
 const GO_LIMIT: usize = 4 << 20;
 
 pub(crate) async fn edge_values_come_back_equal<F: SampleFormat>(wire: Wire<F>) {
@@ -127,7 +127,7 @@ fn different(n: u64) -> EchoCmd {
 
 pub(crate) async fn a_stream_ends_at_its_last_reply<F: SampleFormat>(wire: Wire<F>) {
     let (_server, address) = wire.go_server(&[]).await;
-    // The Go server knows no back-pressure within a stream.
+    // The Go server has no back-pressure within a stream.
     let limits = Limits::default().stream_replies(10_000, Overflow::Fail);
     let client = within(wire.client_builder().limits(limits).connect(&address)).await.expect("it listens");
     for count in [1, 5, 10_000] {
@@ -251,7 +251,7 @@ pub(crate) async fn server_that_waits_no_longer_ends_the_connection<F: SampleFor
     assert!(line.starts_with("lost: ") && line.contains("timeout"), "{line}");
 }
 
-/// Sends a Command; it is on its way when this returns, and its call still pending.
+/// Sends a Command. When this returns, it is on its way, and its call is still pending.
 async fn start(call: &mut (impl Future + Unpin)) {
     poll_fn(|cx| {
         assert!(Pin::new(&mut *call).poll(cx).is_pending(), "the reply is not there yet");
@@ -260,7 +260,7 @@ async fn start(call: &mut (impl Future + Unpin)) {
     .await;
 }
 
-/// What a call fails with. The Protocol declares no failure, so there is nothing else than an [`Error`].
+/// The error of a failed call. The Protocol declares no failure, so it can only be an [`Error`].
 async fn error_of<R: Debug>(
     call: impl Future<Output = Result<R, CallError<Infallible>>>,
     why: &str,
@@ -276,7 +276,7 @@ fn echo_of<F: SampleFormat>(len: usize) -> F::Echo {
     EchoCmd { string: "x".repeat(len), ..EchoCmd::default() }.into()
 }
 
-/// Whether it is an end or a reset depends on what the other end had not read yet.
+/// Either an end or a reset: it depends on whether the other end had unread bytes.
 fn assert_lost(error: &Error) {
     let (kind, origin) = (error.kind(), error.origin());
     assert!(

@@ -1,4 +1,4 @@
-//! The service `jobs`, in both directions: Commands that are never answered, Replies that come when `execute` has
+//! The service `jobs`, in both directions: Commands that are never answered, Replies that come after `execute` has
 //! returned, failures as [`Problem`]s, and greetings by [`ServerInfo::of`].
 
 use std::collections::VecDeque;
@@ -42,9 +42,9 @@ macro_rules! types {
 types! {
     /// Logs its text, or fails if that is empty. It is not answered.
     struct LogCmd { text: String = string "1", }
-    /// Answered with so many of the logged texts, once there are as many.
+    /// Answered with this many of the logged texts, once there are as many.
     struct LogsCmd { count: i64 = int64 "1", }
-    /// Starts a job, which sends so many Replies when so many jobs have been started. One without Replies fails.
+    /// Starts a job. It sends `results` Replies once `together` jobs have been started. A job without Replies fails.
     struct JobCmd { job: i64 = int64 "1", results: i64 = int64 "2", together: i64 = int64 "3", }
     /// Answered with a Problem.
     struct RefuseCmd { code: u32 = uint32 "1", message: String = string "2", }
@@ -68,7 +68,7 @@ protocol! {
     }
 }
 
-/// The version before, which could refuse nothing.
+/// The previous version, which could not refuse anything.
 mod before {
     use super::{JobCmd, JobResult, LogCmd, LogsCmd, LogsResult, Problem};
 
@@ -108,7 +108,7 @@ impl<F> JobsFormat for F where
 {
 }
 
-/// A Format that knows all of a type.
+/// A Format that has all these types.
 pub(crate) trait Carries<T>: Encode<T> + Decode<T> + Describe<T> {}
 
 impl<T, F: Encode<T> + Decode<T> + Describe<T>> Carries<T> for F {}
@@ -200,14 +200,14 @@ impl Answer<Service> for RefuseCmd {
     }
 }
 
-/// Tells how each Command ended.
+/// Reports how each Command ended.
 struct Watch(UnboundedSender<(&'static str, Ended)>);
 
 impl<P: Protocol> Invoker<P> for Watch {
     async fn invoke(&self, invocation: impl Invocation<P>) -> Result<Ended, Failed> {
         let name = invocation.entry().name;
         let ended = invocation.run().await?;
-        // Nobody listens any more when the test is over.
+        // Nobody listens once the test is over.
         let _ = self.0.send((name, ended));
         Ok(ended)
     }
@@ -231,7 +231,7 @@ impl OurServer {
         let server = settings
             .invoker(Watch(tell_ended))
             .on_connection_lost(move |lost| {
-                // Nobody listens any more when the test is over.
+                // Nobody listens once the test is over.
                 let _ = tell_lost.send(lost.into());
             })
             .bind("127.0.0.1:0")
@@ -249,7 +249,7 @@ impl OurServer {
         assert_eq!(self.handle.counters().failed_after_last_reply, 0);
     }
 
-    /// So many Commands of this name end so.
+    /// Waits until `count` Commands of this name have ended like this.
     async fn expect_ended(&mut self, name: &str, expected: Ended, count: usize) {
         for _ in 0..count {
             let ended = loop {
@@ -279,20 +279,20 @@ fn their_client<F>(wire: Wire<F>, address: &str, scenario: &str, args: &[&str]) 
     go_client("jobs", address, &[&["--format", wire.name, "--scenario", scenario], args].concat())
 }
 
-/// A client of ours, and the seqs of the Replies that nobody waits for.
+/// A client of ours, and the seqs of Replies that nobody waits for.
 async fn our_client<F: JobsFormat>(
     settings: client::Builder<Jobs, F>,
     address: &str,
 ) -> (Client<Jobs, F>, UnboundedReceiver<i64>) {
     let (sender, unexpected) = unbounded_channel();
     let settings = settings.on_unexpected_reply(move |seq, _| {
-        // Nobody listens any more when the test is over.
+        // Nobody listens once the test is over.
         let _ = sender.send(seq.get());
     });
     (within(settings.connect(address)).await.expect("a server listens there"), unexpected)
 }
 
-/// The texts that were logged, from the server that has this client.
+/// The logged texts, from the server of this client.
 async fn logged<F: JobsFormat>(client: &Client<Jobs, F>, count: i64) -> LogsResult {
     within(client.send(LogsCmd { count })).await.expect("it is answered")
 }
@@ -340,7 +340,7 @@ pub(crate) async fn commands_of_a_go_client_that_waits_for_no_answer_are_execute
 /// How many jobs of the scenario `late` send no Reply: the numbers 0, 5, 10 and 15. They fail.
 const LATE_FAILURES: u64 = 4;
 
-/// How many Replies there are to all 16 jobs: 0 to 4 to each, thrice, and the failures.
+/// The number of Replies of all 16 jobs: 0 to 4 each, three times, and the failures.
 const LATE_REPLIES: u64 = 3 * (1 + 2 + 3 + 4) + LATE_FAILURES;
 
 pub(crate) async fn late_replies_of_owned_proxies_reach_a_go_client<F: JobsFormat>(wire: Wire<F>) {
@@ -398,7 +398,7 @@ pub(crate) async fn shutdown_waits_for_the_late_replies_of_a_go_client<F: JobsFo
     within(start.wait()).await;
     client.expect_success(&["ok"]).await; // it has had all results
     let Lost { reason, .. } = within(server.lost.recv()).await.expect("it tells");
-    // The client has left as soon as it had the last one; or the server was first.
+    // Either the client left as soon as it had the last Reply, or the server was first.
     assert_eq!(reason.kind(), ErrorKind::Closed, "{reason:#}");
     let counters = server.handle.counters();
     assert_eq!((counters.replies, counters.failed), (LATE_REPLIES, LATE_FAILURES));
@@ -453,7 +453,7 @@ pub(crate) async fn go_server_with_our_fingerprint_is_accepted_and_with_another_
         assert!(error.to_string().contains(named), "{error}");
     }
     server.expect_line("lost: EOF").await;
-    // While a deploy rolls.
+    // During a rolling deploy.
     let (client, _) = our_client(settings().also_accept(older.clone()), &address).await;
     assert_eq!(logged(&client, 0).await.texts, "");
 }

@@ -1,5 +1,5 @@
-//! What Go's JSON makes of the values that the sample service has none of: unsigned and short numbers, nil and empty
-//! slices, maps, pointers, structs within structs; in both directions.
+//! Go's JSON for kinds of values that the sample service lacks: unsigned and short numbers, nil and empty slices, maps,
+//! pointers, and structs within structs. In both directions.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ struct Values {
     int8: i8,
     float32: f32,
     float64: f64,
-    /// Nil from Go is `null`, and comes back empty.
+    /// Go's nil is `null`, and comes back empty.
     #[serde(deserialize_with = "null_as_default")]
     words: Vec<String>,
     #[serde(deserialize_with = "null_as_default")]

@@ -1,9 +1,8 @@
-//! The matrix: every scenario with our client and the Go server ([`go_server`]), and with the Go client and our server
-//! ([`go_client`]), each in every Format; Commands that are answered in other ways ([`jobs`]), in both directions and
-//! every Format; the examples with either end swapped; what JSON of Go looks like; and the service of the Protobuf
-//! vectors.
+//! The matrix: every scenario in every Format, with our client and the Go server ([`go_server`]), and with the Go client and
+//! our server ([`go_client`]). Also: Commands that are answered in other ways ([`jobs`]), in both directions and every
+//! Format; the examples with either end swapped; Go's JSON; and the service of the Protobuf vectors.
 //!
-//! A claim is a function, generic over the Format; it is a test once it is listed here.
+//! A claim is a function that is generic over the Format. It becomes a test when it is listed here.
 
 use interop::for_each_format;
 

@@ -43,7 +43,7 @@ async fn commands_sent_to_a_go_server_are_answered_as_we_expect() {
     server.expect_line("lost: the command failed, as it was asked to").await;
 }
 
-/// What a text is answered with.
+/// The answer to a text.
 async fn text(client: &Client<Sample, Protobuf>, y: &str) -> String {
     within(client.send(Cmd2 { y: y.into() })).await.expect("it is answered").y
 }

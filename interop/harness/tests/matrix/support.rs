@@ -1,4 +1,4 @@
-//! Starts either end, on either side.
+//! Starts a client or a server, of ours or in Go.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use testkit::sample::{EchoCmd, EchoResult, Service};
 use testkit::wait::within;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// A Format, and what the Go peer calls it.
+/// A Format, and its name in the Go peer.
 #[derive(Clone, Copy)]
 pub(crate) struct Wire<F> {
     pub(crate) name: &'static str,
@@ -45,7 +45,7 @@ impl<F: SampleFormat> Wire<F> {
     }
 }
 
-/// A server of the Go peer, and its address. It ends when this process does, however it does.
+/// A server of the Go peer, and its address. It ends with this process, even if the process is killed.
 pub(crate) async fn go_server(service: &str, args: &[&str]) -> (Process, String) {
     let args = [&["server", "--service", service, "--until-stdin-closes"], args].concat();
     Process::start_server(go_peer(), &args).await
@@ -88,7 +88,7 @@ impl OurServer {
     pub(crate) async fn start<F: SampleFormat>(settings: Builder<F::Protocol, F, Service>) -> Self {
         let (sender, lost) = unbounded_channel();
         let settings = settings.on_connection_lost(move |lost| {
-            // Nobody listens any more when the test is over.
+            // Nobody listens once the test is over.
             let _ = sender.send(lost.into());
         });
         let server = settings.bind("127.0.0.1:0").await.expect("a free port");
@@ -97,7 +97,7 @@ impl OurServer {
         Self { address: handle.local_addr().to_string(), handle, lost }
     }
 
-    /// The next connection that is lost.
+    /// Waits for the next lost connection.
     pub(crate) async fn lost(&mut self) -> Lost {
         within(self.lost.recv()).await.expect("the server serves")
     }

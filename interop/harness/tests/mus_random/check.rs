@@ -1,4 +1,4 @@
-//! Holds the two sides against each other, for one type at a time.
+//! Compares the two sides, one type at a time.
 
 use std::env;
 use std::hash::{BuildHasher, RandomState};
@@ -16,19 +16,19 @@ use crate::random::{Any, Random};
 /// Values of each type.
 const VALUES: usize = 10_000;
 
-/// Damaged values of each type, some of which Go is spared.
+/// Damaged values of each type. Some of them are not given to Go.
 const DAMAGED: usize = 3_000;
 
-/// Whether both sides write the entries of a value in one order.
+/// Whether both sides write the entries of a value in the same order.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Order {
     /// They do.
     Fixed,
-    /// We do, and Go writes the entries of maps in any.
+    /// Only we have a fixed order; Go writes the entries of maps in any order.
     OursAlone,
 }
 
-/// Both sides make the same of values of type `T` in the encoding `E`, which Go knows by that name.
+/// Checks that both sides treat values of type `T` in the encoding `E` alike. `name` is its name in Go.
 pub(crate) fn agree<T: Any, E>(name: &str)
 where
     As<T, E>: Encode + DecodeOwned,
@@ -36,7 +36,7 @@ where
     agree_on::<T, E>(name, Order::Fixed, Random::any);
 }
 
-/// The same where there are maps in the values.
+/// The same for values that contain maps.
 pub(crate) fn agree_in_any_order<T: Any, E>(name: &str)
 where
     As<T, E>: Encode + DecodeOwned,
@@ -44,7 +44,7 @@ where
     agree_on::<T, E>(name, Order::OursAlone, Random::any);
 }
 
-/// The same of the values that `make` makes.
+/// The same for the values that `make` returns.
 pub(crate) fn agree_on<T, E>(name: &str, order: Order, make: impl Fn(&mut Random) -> T)
 where
     As<T, E>: Encode + DecodeOwned,
@@ -81,13 +81,13 @@ fn agree_on_value<T: Encode + DecodeOwned>(
     Ok(())
 }
 
-/// What we make of a value that Go has encoded.
+/// Decodes and encodes a value that Go has encoded.
 fn encoded_again<T: Encode + DecodeOwned>(theirs: &[u8]) -> Result<Vec<u8>, String> {
     let value = from_slice::<T>(theirs).map_err(|error| format!("of Go's {} we say {error}", hex(theirs)))?;
     to_vec(&value).map_err(|error| error.to_string())
 }
 
-/// What one side makes of bytes that are damaged, or not whole, the other makes of them too.
+/// Checks that both sides treat damaged or incomplete bytes alike.
 fn agree_on_damaged<T: Encode + DecodeOwned>(
     name: &str,
     order: Order,
@@ -131,10 +131,10 @@ fn damage(random: &mut Random, mut bytes: Vec<u8>) -> Vec<u8> {
 fn is_for_go<T>(name: &str, ours: &Decoded<T>) -> bool {
     match ours {
         Decoded::Value(..) => true,
-        // A count of more than there is stops us at once.
+        // We stop at once if a count is larger than the bytes that are left.
         Decoded::Incomplete(_) => false,
         Decoded::Invalid(error) => match error.fault {
-            // It reads 8-bit varints of any length.
+            // Go reads 8-bit varints of any length.
             Fault::Overflow => !is_8_bit_varint(name),
             Fault::NegativeLength(_)
             | Fault::TooLong { .. }
@@ -143,7 +143,7 @@ fn is_for_go<T>(name: &str, ours: &Decoded<T>) -> bool {
             | Fault::UnexpectedTag(_)
             | Fault::WrongTag { .. }
             | Fault::Validation(_) => true,
-            // It accepts text that is not UTF-8, arrays that are too short (with what happens to be in memory), pointers
+            // Go accepts text that is not UTF-8, arrays that are too short (with what happens to be in memory), pointers
             // in any order, negative durations.
             _ => false,
         },
@@ -180,10 +180,10 @@ fn fail(name: &str, bytes: &[u8], difference: String) -> ! {
     panic!("{name} {}: {difference}\nrepeat it with {SEED}={}", hex(bytes), seed());
 }
 
-/// What sets the seed.
+/// The variable that sets the seed.
 const SEED: &str = "MUS_RANDOM_SEED";
 
-/// That of this run: another one each time.
+/// The seed of this run: a new one each time.
 fn seed() -> u64 {
     static CHOSEN: OnceLock<u64> = OnceLock::new();
     *CHOSEN.get_or_init(|| match env::var(SEED) {
@@ -192,7 +192,7 @@ fn seed() -> u64 {
     })
 }
 
-/// A value that is encoded as `E` says.
+/// A value in the encoding `E`.
 pub(crate) struct As<T, E> {
     value: T,
     encoding: PhantomData<E>,

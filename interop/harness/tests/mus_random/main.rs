@@ -1,8 +1,8 @@
-//! Random values of each type that `mus-format` and mus-stream-go have in common, 10,000 a type: encoded here, decoded and
-//! encoded again by Go (`interop/cmd/muscheck`), decoded here. The bytes are the same each time. And values that are then
-//! damaged, of which both sides make the same, but for differences that are listed.
+//! Random values of each type that `mus-format` and mus-stream-go have in common, 10,000 per type. They are encoded here, decoded
+//! and encoded again by Go (`interop/cmd/muscheck`), and decoded here. The bytes must be the same each time. Then values are
+//! damaged, and both sides must accept or refuse the same bytes, except for differences that are listed.
 //!
-//! Each run has another seed. A failure prints it, and `MUS_RANDOM_SEED` sets it.
+//! Each run has a new seed. A failure prints it, and `MUS_RANDOM_SEED` sets it.
 
 mod check;
 mod muscheck;
@@ -161,7 +161,7 @@ fn maps_and_sets() {
         "ord.map<raw.uint16,ord.slice<raw.float32>>",
     );
     agree_in_any_order::<BTreeSet<String>, Plain>("ord.map<ord.string,struct.Empty>");
-    // With one entry at most there is one order.
+    // With at most one entry there is only one order.
     agree_on::<HashMap<String, String>, Plain>("ord.map<ord.string,ord.string>", Order::Fixed, |random| {
         let length = random.below(2);
         random.collect(length)

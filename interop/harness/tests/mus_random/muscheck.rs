@@ -1,4 +1,4 @@
-//! The other side: the Go program `muscheck`, asked about many values at once.
+//! The other side: the Go program `muscheck`, which is asked about many values at once.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use std::thread;
 
 use interop::go;
 
-/// What Go makes of some bytes.
+/// How Go decodes some bytes.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// It decoded so many of them, and encoded the value again.
+    /// It decoded this many of them, and encoded the value again.
     Value { bytes: Vec<u8>, consumed: usize },
-    /// It refused them after so many.
+    /// It refused them after this many.
     Refused { consumed: usize, why: String },
 }
 
-/// Asks about values of the type of that name, and gives an answer to each.
+/// Asks about values of the type with that name, and returns one answer for each.
 pub(crate) fn ask(type_name: &str, values: &[Vec<u8>]) -> Vec<Answer> {
     let mut process = Command::new(muscheck())
         .stdin(Stdio::piped())
@@ -27,7 +27,7 @@ pub(crate) fn ask(type_name: &str, values: &[Vec<u8>]) -> Vec<Answer> {
     let mut stdin = process.stdin.take().expect("it is piped");
     let stdout = BufReader::new(process.stdout.take().expect("it is piped"));
     let answers: Vec<_> = thread::scope(|scope| {
-        // It answers while it reads: whoever writes cannot wait for it.
+        // It answers while it reads, so the writer cannot wait for it.
         scope.spawn(move || {
             let lines: String = values.iter().map(|bytes| format!("{type_name} {}\n", hex(bytes))).collect();
             // If it has ended, its answers are missing.
@@ -58,7 +58,7 @@ fn parse(line: &str) -> Answer {
     }
 }
 
-/// Hex of the bytes; a dash if there are none.
+/// The hex of the bytes, or a dash if there are none.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     if bytes.is_empty() {

@@ -1,4 +1,4 @@
-//! Random values, all of a seed. Numbers have all sizes alike, and the edges of each size more often.
+//! Random values from a seed. Numbers have all sizes equally often, and the edges of each size more often.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -36,17 +36,17 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    /// How many elements something has: mostly few, and now and then so many that the length takes two bytes.
+    /// A number of elements: mostly small, and sometimes so large that the length takes two bytes.
     pub(crate) fn length(&mut self) -> usize {
         if self.one_in(100) { 120 + self.below(20) } else { self.below(6) }
     }
 
-    /// Values of so many elements.
+    /// Values for this many elements.
     pub(crate) fn collect<T: Any, C: FromIterator<T>>(&mut self, length: usize) -> C {
         (0..length).map(|_| self.any()).collect()
     }
 
-    /// Up to 64 bits: any number of them alike, and one in eight numbers all ones or a power of two.
+    /// Up to 64 bits: every number of bits is equally likely, and one number in eight is all ones or a power of two.
     fn sized_bits(&mut self) -> u64 {
         let ones = u64::MAX.checked_shr(self.below(65) as u32).unwrap_or(0);
         match self.below(16) {
@@ -89,7 +89,7 @@ signed! { i8 i16 i32 i64 isize }
 
 macro_rules! floats {
     ($($type:ty: $bits:ty)*) => { $(
-        /// All bit patterns, those of NaN included, and simple numbers.
+        /// All bit patterns, including those of NaN, and simple numbers.
         impl Any for $type {
             fn any(random: &mut Random) -> Self {
                 const SPECIAL: [$type; 8] =
@@ -166,7 +166,7 @@ impl<T: Any + Ord> Any for BTreeSet<T> {
     }
 }
 
-/// What Go's type can hold.
+/// The range of Go's type.
 impl Any for Duration {
     fn any(random: &mut Random) -> Self {
         Self::from_nanos(random.any::<u64>() >> 1)

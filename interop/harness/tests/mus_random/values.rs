@@ -1,4 +1,4 @@
-//! The types of the Go program `muscheck` that a derive would be used for.
+//! The types of the Go program `muscheck` for which users would use the derive.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -17,7 +17,7 @@ pub(crate) struct Foo {
     c: String,
 }
 
-/// `Foo` with another length of its string.
+/// `Foo` with a different encoding of its string's length.
 #[derive(Mus)]
 pub(crate) struct ZigzagFoo {
     a: isize,
@@ -26,7 +26,7 @@ pub(crate) struct ZigzagFoo {
     c: String,
 }
 
-/// A field of its own in Go, by embedding.
+/// In Go this is an embedded field.
 #[derive(Mus)]
 struct Base {
     n: i8,
@@ -78,7 +78,7 @@ pub(crate) struct FooOfTag7 {
     foo: Foo,
 }
 
-/// What Go writes with its package unsafe throughout.
+/// What Go writes with only its package unsafe.
 #[derive(Mus)]
 #[mus(raw)]
 pub(crate) struct Wide {
@@ -184,7 +184,7 @@ impl Any for Width {
     }
 }
 
-/// Two children at most and some levels, or it would have no end.
+/// At most two children and some levels, or it would never end.
 impl Any for Tree {
     fn any(random: &mut Random) -> Self {
         tree(random, 6)
