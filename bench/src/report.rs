@@ -1,17 +1,18 @@
-//! What the samples say: medians with their spread, ratios of the same round, as tables or as lines of JSON.
+//! Shows the samples: medians with their spread, and ratios of the same round, as tables or as lines of JSON.
 
 use std::fmt::Write;
 
+use bench::spread::{Spread, thousands};
 use serde::Serialize;
 
 use crate::participant::{Answer, Format};
 use crate::participants::Participant;
 use crate::runner::{Plan, Sample};
 
-/// Whom the others are compared with.
+/// The participants that the others are compared with.
 const BASELINES: [Participant; 2] = [Participant::CmdStreamGo, Participant::RawTcp];
 
-/// Prints where nothing was measured.
+/// Printed where nothing was measured.
 const NOTHING: &str = "-";
 
 /// One participant in one setting, over all rounds.
@@ -29,17 +30,13 @@ struct Row {
     p99_us: Option<f64>,
     p999_us: Option<f64>,
     verified: u64,
+    /// Of each round, in their order.
+    rates: Vec<f64>,
+    /// Of each round, in their order; empty if single commands are not timed.
+    p50s_us: Vec<f64>,
 }
 
-/// The middle, and how far the rounds lie apart.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
-    median: f64,
-    min: f64,
-    max: f64,
-}
-
-/// One object a line, each a participant in a setting.
+/// One object per line, each a participant in a setting.
 pub(crate) fn json_lines(plan: &Plan, samples: &[Sample]) -> String {
     let mut text = String::new();
     for (format, in_flight) in plan.settings() {
@@ -51,7 +48,7 @@ pub(crate) fn json_lines(plan: &Plan, samples: &[Sample]) -> String {
     text
 }
 
-/// For people: a table a setting, and the ratios below it.
+/// For people: one table per setting, with the ratios below it.
 pub(crate) fn tables(plan: &Plan, samples: &[Sample]) -> String {
     let mut text = String::from(
         "Echo of {bool, i64, string of 0 to 1000 bytes, f64}: each participant's client and server in one process, over\n\
@@ -94,8 +91,8 @@ fn table(
     }
     for Comparison { of, to, rate, p50 } in compared {
         let names = format!("{} / {}", of.name(), to.name());
-        let rate = rate.to_string();
-        let p50 = p50.map_or_else(|| NOTHING.to_owned(), |p50| p50.to_string());
+        let rate = rate.times();
+        let p50 = p50.map_or_else(|| NOTHING.to_owned(), Spread::times);
         writeln!(text, "{names:<32}{rate:<28}{p50}")?;
     }
     Ok(())
@@ -104,11 +101,13 @@ fn table(
 fn rows(plan: &Plan, samples: &[Sample], format: Format, in_flight: u32) -> impl Iterator<Item = Row> {
     plan.participants.iter().map(move |participant| {
         let samples = select(samples, *participant, format, in_flight);
-        let rate = spread(samples.iter().map(|sample| sample.rate())).expect("a plan has at least one round");
-        let median_us = |nanos: fn(&Answer) -> u64| {
-            let timed = samples.iter().map(|sample| nanos(&sample.answer)).filter(|nanos| *nanos > 0);
-            spread(timed.map(|nanos| nanos as f64 / 1e3)).map(|spread| rounded(spread.median, 100.0))
+        let rates: Vec<f64> = samples.iter().map(|sample| sample.rate()).collect();
+        let rate = Spread::of(rates.iter().copied()).expect("a plan has at least one round");
+        let timed_us = |nanos: fn(&Answer) -> u64| {
+            let timed = samples.iter().map(move |sample| nanos(&sample.answer)).filter(|nanos| *nanos > 0);
+            timed.map(|nanos| nanos as f64 / 1e3)
         };
+        let median_us = |nanos| Spread::of(timed_us(nanos)).map(|spread| rounded(spread.median, 100.0));
         Row {
             participant: participant.name(),
             format: format.name(),
@@ -122,20 +121,22 @@ fn rows(plan: &Plan, samples: &[Sample], format: Format, in_flight: u32) -> impl
             p99_us: median_us(|answer| answer.p99_ns),
             p999_us: median_us(|answer| answer.p999_ns),
             verified: samples.iter().map(|sample| sample.answer.verified).sum(),
+            rates: rates.iter().map(|rate| rounded(*rate, 10.0)).collect(),
+            p50s_us: timed_us(|answer| answer.p50_ns).map(|us| rounded(us, 100.0)).collect(),
         }
     })
 }
 
-/// How one participant stands to a baseline.
+/// One participant compared with a baseline.
 struct Comparison {
     of: Participant,
     to: Participant,
     rate: Spread,
-    /// Nothing if either does not time single commands.
+    /// `None` if either does not time single commands.
     p50: Option<Spread>,
 }
 
-/// Each participant against each baseline. The ceiling itself is compared with nothing.
+/// Each participant against each baseline. Raw TCP itself is compared with nothing.
 fn comparisons(
     plan: &Plan,
     samples: &[Sample],
@@ -158,10 +159,10 @@ fn comparisons(
     })
 }
 
-/// The ratios of same rounds. A round in which either has nothing says nothing.
+/// The ratios of figures of the same round. Rounds in which either has no figure are left out.
 fn ratios(ours: &[&Sample], theirs: &[&Sample], figure: fn(&Sample) -> f64) -> Option<Spread> {
     let same_round = |sample: &&&Sample, round| sample.round == round;
-    spread(ours.iter().filter_map(|our| {
+    Spread::of(ours.iter().filter_map(|our| {
         let their = theirs.iter().find(|their| same_round(their, our.round))?;
         let (our, their) = (figure(our), figure(their));
         (our > 0.0 && their > 0.0).then(|| our / their)
@@ -172,26 +173,9 @@ fn select(samples: &[Sample], participant: Participant, format: Format, in_fligh
     let of_setting = |sample: &&Sample| {
         sample.participant == participant && sample.format == format && sample.in_flight == in_flight
     };
-    samples.iter().filter(of_setting).collect()
-}
-
-/// Nothing of nothing.
-fn spread(values: impl Iterator<Item = f64>) -> Option<Spread> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let (min, max) = (*values.first()?, *values.last()?);
-    let upper = values.len() / 2;
-    let lower = (values.len() - 1) / 2;
-    Some(Spread { median: f64::midpoint(values[lower], values[upper]), min, max })
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { median, min, max } = self;
-        // A ratio to the ceiling may be small: two digits of it, at least.
-        let digits = if *median < 1.0 { 3 } else { 2 };
-        write!(f, "{median:.digits$}x ({min:.digits$} to {max:.digits$})")
-    }
+    let mut found: Vec<_> = samples.iter().filter(of_setting).collect();
+    found.sort_by_key(|sample| sample.round);
+    found
 }
 
 fn rounded(value: f64, steps: f64) -> f64 {
@@ -200,19 +184,6 @@ fn rounded(value: f64, steps: f64) -> f64 {
 
 fn micros(value: Option<f64>) -> String {
     value.map_or_else(|| NOTHING.to_owned(), |micros| format!("{micros:.1}"))
-}
-
-/// A whole number with commas: 1,234,567.
-pub(crate) fn thousands(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -258,18 +229,6 @@ mod tests {
     }
 
     #[test]
-    fn median_of_an_odd_number_is_the_middle_one() {
-        let spread = spread([3.0, 1.0, 2.0].into_iter()).unwrap();
-        assert_eq!(spread, Spread { median: 2.0, min: 1.0, max: 3.0 });
-    }
-
-    #[test]
-    fn median_of_an_even_number_lies_between_the_middle_two() {
-        assert_eq!(spread([8.0, 1.0, 2.0, 4.0].into_iter()).unwrap().median, 3.0);
-        assert_eq!(spread(std::iter::empty()), None);
-    }
-
-    #[test]
     fn rows_hold_medians_per_second_and_the_sum_of_what_was_verified() {
         let row = rows(&plan(2), &samples(), Format::Json, 64).next().unwrap();
         assert_eq!((row.rate, row.rate_min, row.rate_max), (1800.0, 1600.0, 2000.0));
@@ -285,7 +244,7 @@ mod tests {
             concat!(
                 r#"{"participant":"raw-tcp","format":"json","in_flight":64,"connections":2,"rounds":2,"#,
                 r#""rate":3600.0,"rate_min":3200.0,"rate_max":4000.0,"p50_us":null,"p99_us":null,"#,
-                r#""p999_us":null,"verified":3602}"#,
+                r#""p999_us":null,"verified":3602,"rates":[4000.0,3200.0],"p50s_us":[]}"#,
                 "\n"
             )
         );
@@ -310,10 +269,5 @@ mod tests {
         assert!(text.contains("raw-tcp                3,600 (3,200 to 4,000)"), "{text}");
         assert!(text.contains("cmd-stream / cmd-stream-go      13.00x (10.00 to 16.00)"), "{text}");
         assert!(text.contains("cmd-stream-go / raw-tcp         0.041x (0.031 to 0.050)"), "{text}");
-    }
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!([0.4, 999.0, 1e3, 1_234_567.0].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -1,11 +1,11 @@
-//! The middle of some figures, and how far they lie apart.
+//! The median of some figures, and their range.
 
 use std::fmt;
 
-/// The middle, and how far the rounds lie apart.
+/// The median of some figures, and their range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// As many figures are below it as above.
+    /// The middle figure, or the mean of the middle two.
     pub median: f64,
     /// The least figure.
     pub min: f64,
@@ -14,7 +14,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Nothing of nothing.
+    /// Returns `None` if there are no figures.
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut figures: Vec<f64> = figures.into_iter().collect();
         figures.sort_by(f64::total_cmp);
@@ -24,9 +24,16 @@ impl Spread {
         Some(Self { median: f64::midpoint(figures[lower], figures[upper]), min, max })
     }
 
-    /// The ratios of figures of the same round, ours over theirs.
+    /// The ratios, ours over theirs, of figures at the same place.
     pub fn of_ratios(ours: &[f64], theirs: &[f64]) -> Option<Self> {
         Self::of(ours.iter().zip(theirs).map(|(our, their)| our / their))
+    }
+
+    /// The text of ratios: `18.80x (14.91 to 21.00)`, or `0.312x (0.227 to 0.343)` where two digits would say little.
+    pub fn times(self) -> String {
+        let Self { median, min, max } = self;
+        let digits = if median < 1.0 { 3 } else { 2 };
+        format!("{median:.digits$}x ({min:.digits$} to {max:.digits$})")
     }
 }
 
@@ -36,6 +43,19 @@ impl fmt::Display for Spread {
         let Self { median, min, max } = self;
         write!(f, "{median:.2} ({min:.2} to {max:.2})")
     }
+}
+
+/// A whole number with commas: 1,234,567.
+pub fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -57,5 +77,10 @@ mod tests {
     fn ratios_are_those_of_the_same_round() {
         let spread = Spread::of_ratios(&[10.0, 80.0, 3.0], &[5.0, 10.0, 1.0]).unwrap();
         assert_eq!(spread.to_string(), "3.00 (2.00 to 8.00)");
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!([0.4, 999.0, 1e3, 1_234_567.0].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 }

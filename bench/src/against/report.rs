@@ -1,11 +1,9 @@
-//! How two sides stand to each other: the ratio first, then what each has. Knows figures, and not where they come from.
+//! Shows how two sides compare: the ratio first, then the figures of each. Knows figures, but not where they come from.
 
 use std::fmt::Write;
 
-use bench::spread::Spread;
+use bench::spread::{Spread, thousands};
 use serde::Serialize;
-
-use crate::report::thousands;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -24,13 +22,13 @@ pub(crate) struct Row {
     pub(crate) format: &'static str,
     pub(crate) in_flight: u32,
     pub(crate) connections: u32,
-    /// This tree's over the other's. Nothing where there is nothing to divide by.
+    /// This tree's figure over the other's. `None` if the other's is 0.
     pub(crate) ratio: Option<Range>,
     pub(crate) this: Range,
     pub(crate) against: Range,
 }
 
-/// What stands for some figures, and the least and the greatest of them.
+/// A value that represents some figures, and the lowest and the highest of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Range {
     pub(crate) value: f64,
@@ -54,8 +52,8 @@ impl Figure {
         }
     }
 
-    /// For figures that the machine's mood moves up and down, their median. Counts are only ever disturbed upwards (a thread
-    /// wakes once more), so the least of them is the truest.
+    /// The median of figures that vary in both directions. Disturbances only increase counts (a thread wakes once more), so the
+    /// lowest count is the best.
     fn of(self, figures: &[f64]) -> Option<Range> {
         let range = Range::from(Spread::of(figures.iter().copied())?);
         Some(if self.is_count() { Range { value: range.min, ..range } } else { range })
@@ -89,7 +87,7 @@ impl Figure {
 }
 
 impl Row {
-    /// Nothing if either side has no figures. Figures at the same place are of the same round.
+    /// Returns `None` if either side has no figures. Figures at the same place are of the same round.
     pub(crate) fn new(
         figure: Figure,
         (format, in_flight, connections): (&'static str, u32, u32),
@@ -119,7 +117,7 @@ impl Row {
     }
 }
 
-/// An error if this tree takes more than `at_most` times the other's instructions, in any Format.
+/// Fails if this tree takes more than `at_most` times the other's instructions, in any Format.
 pub(crate) fn hold(rows: &[Row], at_most: f64) -> Result<(), String> {
     let ratio =
         |row: &Row| Some((row.format, row.ratio.filter(|_| row.figure == Figure::Instructions)?.value));
