@@ -1,8 +1,9 @@
-//! What the programs of this folder share: how values are drawn, the serialization formats that are compared, and how
-//! instructions are counted. Knows no connections and no participants: those are the program `bench`'s alone.
+//! What the programs of this folder share: how values are drawn, the serialization formats that are compared, how
+//! instructions are counted, and what is published. Connections and participants belong to the program `bench` alone.
 
 pub mod callgrind;
 pub mod formats;
+pub mod published;
 pub mod random;
 pub mod spread;
 pub mod values;
