@@ -7,33 +7,35 @@
 //!
 //! # Wake-ups
 //!
-//! **The connection's task** sleeps when there is nothing to read, nothing to write, or when a limit is reached. What
-//! comes from the socket wakes it as usual. For what comes from elsewhere it leaves its waker under the lock, as
-//! `State::task`:
+//! **The connection's task** sleeps when there is nothing to read and nothing to write, and while a limit keeps it from
+//! reading. Its socket and its timers wake it as usual. For everything else it leaves its waker under the lock, in
+//! `State::task`. Nobody else sets it. Whoever has something for the task takes the waker out and wakes it: a caller that
+//! adds a Command, a Command that adds a Reply, whoever ends the connection or removes what kept it from being read.
+//! Because the waker is taken out, a thousand Commands that are added while the task sleeps wake it once.
 //!
-//! - It sets the waker in the same critical section in which it found nothing to do. So nothing can be added between the
-//!   look and the sleep without the waker being there.
-//! - Whoever adds output, ends the connection, or takes a limit away, *takes* the waker out under the lock, and wakes when
-//!   the lock is released. So a sleeping task is woken once, however many have something for it. A waker is the
-//!   executor's code, and it may run anything.
-//! - While the task runs, the server keeps no waker there: what is added is seen before it sleeps.
+//! **Others** leave their wakers under the same lock. A caller waits for its Reply, for the next Reply of its stream, or
+//! until its one-way Command is written. Whoever waits for room in the output stands in the [`Outbox`]; all of them are
+//! woken when a write has brought it below its limit, and each looks again for itself.
+//!
+//! **No wake-up is lost**, because to look for something and to leave a waker for it happens under one lock, and whoever
+//! provides it holds the same lock. Wakers are woken when the lock has been released, because a waker may run any code.
 //!
 //! **Who yields, and why.** The task wakes itself and returns, so that others run before it goes on:
 //!
-//! - On the client before it writes, if several calls are in flight: the callers that it has just woken are about to send
-//!   their next Commands, which then go out in the same write. It does so once for a batch (`yielded`).
-//! - On the server before it writes Replies of Commands with tasks of their own: more of these are about to come. Replies
-//!   of Commands that were polled in place are all there when the read has been handled, and are written at once.
+//! - On the client before it writes. The callers whose Replies it has just handed on can then add their next Commands to
+//!   the same write. It does so once per batch. With at most one call in flight there is nobody to wait for, and it writes
+//!   at once.
+//! - On the server before it writes Replies of Commands with tasks of their own, because more of these are about to come.
+//!   Replies of Commands that were polled in place are all there when the read has been handled. They are written at once.
 //! - After [`ROUNDS`] rounds in a row, so that a busy connection leaves its thread to others.
-//! - A Command that has sent a Reply and is not known to be quick yields, too (`server/running.rs`, `must_yield`). The
-//!   task that it woke may stand behind it on the same thread, where no other thread can take it.
 //!
-//! **What is put off, and until when.** On the server, the wake-up for a Reply of a Command with a task of its own: until
-//! the poll of the Command is over (`server/polling.rs`). On the client, the wake-ups of callers: until all Replies of a
-//! read have been handed on under one lock. Nothing else is.
+//! A Command of the server also yields when it has sent a Reply, unless its type is known to be quick. The connection's
+//! task, which it woke, may stand behind it in the queue of the same thread, where no other thread can take it
+//! (`server/running.rs`, `must_yield`).
 //!
-//! **Those who wait for room** in the output stand in the [`Outbox`]. All of them are woken when a write has brought it
-//! below its limit, or when the connection ends; each looks again for itself.
+//! **What is put off, and until when.** On the client, the wake-ups of callers: until all Replies of one read have been
+//! handed on, under one lock. On the server, the wake-up for a Reply of a Command with a task of its own: until the poll of
+//! the Command is over (`server/polling.rs`).
 
 use std::time::Duration;
 

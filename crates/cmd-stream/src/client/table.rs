@@ -1,27 +1,7 @@
 //! The table of one client connection: which calls wait, what is to be written, and why the connection ended. The callers
 //! and the connection's task share it under one lock. It knows Replies, but no Protocol, no Format and no socket.
 //!
-//! # Who wakes whom
-//!
-//! **The connection's task** leaves its waker in `State::task` when it has nothing to do: when the output is empty
-//! ([`Table::next_batch`]), when the server takes no more of it for now ([`Table::book_unwritten`]), and when a full
-//! stream keeps the connection from being read ([`Table::may_read`]). Nobody else sets it. Whoever has work for the task
-//! takes the waker out and wakes it: a caller that adds a Command, a reader that makes room in the last full stream, and
-//! whoever ends the connection. Because it is taken out, a thousand Commands that are added while the task sleeps wake it
-//! once. The socket and the alarm wake the task directly.
-//!
-//! **A caller** leaves its waker in its entry while it waits for its Reply, for the next Reply of a stream, or for its
-//! one-way Command to be written. The task wakes it when that has happened. Callers that wait for room in the output leave
-//! their wakers in the outbox, and all of them are woken when there is room.
-//!
-//! **What is deferred, and until when.** All Replies of one read are handed on under one lock. Their callers are woken
-//! only after the lock is released. Then the task yields once before it writes: it wakes itself and returns, so that these
-//! callers can add their next Commands to the same write. With at most one call in flight there is nobody to wait for, and
-//! it writes at once. A Command is always written by the task, never by its caller.
-//!
-//! **No wake-up is lost**, because looking for something and leaving a waker for it happen under one lock, and whoever
-//! provides it holds the same lock. Wakers are woken after the lock is released, because a waker may run any code.
-//! `models.rs` tests both.
+//! `connection.rs` explains who wakes whom, and why no wake-up is lost. `models.rs` tests it.
 //!
 //! # How a connection ends
 //!

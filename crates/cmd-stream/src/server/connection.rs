@@ -69,7 +69,7 @@ impl Connection {
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
         let (id, value) = (TypeId::of::<T>(), Arc::new(value));
         let before = self.change(|values| match values.iter_mut().find(|(other, _)| *other == id) {
-            Some((_, place)) => Some(std::mem::replace(place, value)),
+            Some((_, there)) => Some(std::mem::replace(there, value)),
             None => {
                 values.push((id, value));
                 None
