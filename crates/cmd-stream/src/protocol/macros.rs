@@ -1,5 +1,5 @@
 //! `protocol!`, which turns a list of tags and types into implementations of the traits of
-//! [`protocol`](crate::protocol).
+//! [`protocol`](mod@crate::protocol).
 //!
 //! The expansion must mean the same whatever a user calls a type. Therefore it uses full paths everywhere, for
 //! primitive types too, and its own names (type parameters, arguments, local variables, items) are `__cmd_stream_*` or
