@@ -157,7 +157,7 @@ impl Run {
         };
         let (go, raw) = (of("cmd-stream-go")?, of("raw-tcp")?);
         let ratios = |ours: &[f64], theirs: &[f64]| match ours.len() == theirs.len() {
-            true => Spread::of_ratios(ours, theirs).ok_or("there are no rounds".to_owned()),
+            true => Spread::of_ratios(ours, theirs).ok_or_else(|| "there are no rounds".to_owned()),
             false => Err(format!("{format}, {in_flight} in flight: the rounds differ in number")),
         };
         let pumps = raw.p50s_us.is_empty();

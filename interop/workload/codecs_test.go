@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"os"
 	"testing"
 
 	"github.com/mus-format/mus-stream-go/ord"
@@ -36,7 +37,14 @@ func BenchmarkDecode(b *testing.B) {
 	run(b, format.Protobuf, decodeProtobuf, decode(format.Protobuf))
 }
 
+// run measures the two ways right after each other, so that both meet the same
+// load of the machine. With CODEC_FIRST set, their order is reversed.
 func run(b *testing.B, name string, bare, codec func(*testing.B)) {
+	if os.Getenv("CODEC_FIRST") != "" {
+		b.Run(name+"/codec", codec)
+		b.Run(name+"/bare", bare)
+		return
+	}
 	b.Run(name+"/bare", bare)
 	b.Run(name+"/codec", codec)
 }
