@@ -176,7 +176,8 @@ where
     /// Sends a one-way Command (`5 => Note -> ()`), which is never answered.
     ///
     /// Nothing happens until the call is polled. It completes when the Command has been written to the transport. That does
-    /// not mean that it has arrived, or that it will be executed.
+    /// not mean that it has arrived, or that it will be executed. Commands that are sent after it may be executed before it,
+    /// because the server executes Commands concurrently.
     ///
     /// # Errors
     ///

@@ -96,6 +96,13 @@ impl Error {
     ///
     /// Meant for code that takes the place of this library: a fake [`SendCommand`](crate::sender::SendCommand) in a
     /// test, or a layer over a [`Client`](crate::Client).
+    ///
+    /// ```
+    /// use cmd_stream::{Error, ErrorKind, Origin};
+    ///
+    /// let error = Error::new(ErrorKind::Io, Origin::System, "connection reset");
+    /// assert!(!error.was_sent());
+    /// ```
     pub fn new(kind: ErrorKind, origin: Origin, message: impl Into<String>) -> Self {
         Self {
             inner: Arc::new(Inner { kind, origin, message: message.into(), source: None }),

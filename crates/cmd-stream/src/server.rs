@@ -235,6 +235,8 @@ where
     /// Adds an Invoker, through which every Command passes. The default is [`Direct`].
     ///
     /// The first one added is the outermost: it is the first to see a Command, and the last to see how it ended.
+    ///
+    /// A function that returns the server need not name the Invokers: `Server<P, F, R, impl Invoker<P>>`.
     #[doc(alias = "middleware")]
     #[must_use]
     pub fn invoker<J: Invoker<P>>(self, invoker: J) -> Builder<P, F, R, Stack<I, J>> {

@@ -199,6 +199,7 @@ impl<R> Table<R> {
     /// # Errors
     ///
     /// The connection has ended, or the frame is over its limit. Nothing is sent.
+    #[inline(always)] // every call passes here
     pub(super) fn poll_send(
         &self,
         encoded: &mut Scratch,
@@ -246,6 +247,7 @@ impl<R> Table<R> {
     }
 
     /// Takes the Reply of a call for one, and the call with it. When that fails, the call is out of the table, too.
+    #[inline(always)] // every call passes here
     pub(super) fn poll_reply(&self, seq: Seq, cx: &Context<'_>) -> Poll<Result<R, Error>> {
         let mut state = self.lock();
         let failure = state.failure(seq);

@@ -14,7 +14,8 @@ use crate::transport::Peer;
 /// A connection of a server. It keeps values of the application, at most one of each type, for all its Commands.
 ///
 /// So a client need log in only once. The Command that checks its password, or the Invoker, inserts who the client is;
-/// every later Command on this connection finds that.
+/// every later Command on this connection finds that. The client must wait for the Reply of the log-in before it sends
+/// more, because the server executes Commands concurrently.
 ///
 /// The values are dropped when the connection has ended and the lost-connection callback has returned. From then on there
 /// are none, also for Commands that are still running, and whatever is inserted is dropped.

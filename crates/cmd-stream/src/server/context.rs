@@ -74,7 +74,8 @@ impl<'a> Context<'a> {
         &self.link.line().connection
     }
 
-    /// Waits until the connection is gone, so that a long Command can stop.
+    /// Waits until the connection is gone, so that a long Command can stop. It may then return any error: only the Invokers
+    /// see it.
     ///
     /// # Cancel safety
     ///

@@ -30,7 +30,7 @@ pub enum Served {
     Closed(Cut),
 }
 
-/// What was cut when a server ended.
+/// What was cut when a server ended. It equals `Cut::default()` if nothing was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Cut {
@@ -88,6 +88,16 @@ impl Handle {
     /// cut.
     ///
     /// Calling it again has no effect. If the server does not serve yet, `serve` will return at once.
+    ///
+    /// ```no_run
+    /// # async fn example(handle: cmd_stream::server::Handle) {
+    /// tokio::spawn(async move {
+    ///     if tokio::signal::ctrl_c().await.is_ok() {
+    ///         handle.shutdown();
+    ///     }
+    /// });
+    /// # }
+    /// ```
     pub fn shutdown(&self) {
         self.control.set_life(Life::Draining);
     }

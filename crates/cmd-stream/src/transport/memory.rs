@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{Accept, Connect, Peer};
 
-/// Creates a listener, and a connector for it.
+/// Creates a connector, and the listener that it connects to.
 ///
 /// ```
 /// use cmd_stream::transport::memory;
