@@ -352,6 +352,7 @@ where
             let message = format!("{peer} sent no server info in time (`Limits::handshake`)");
             Error::new(ErrorKind::Timeout, Origin::Remote, message)
         })??;
+        // Checked before anything is sent: a server of another version might take the Commands for others.
         if info != self.info && !self.also.contains(&info) {
             let expected: Vec<_> =
                 [&self.info].into_iter().chain(&self.also).map(ToString::to_string).collect();
@@ -365,6 +366,7 @@ where
         let table = Table::new(self.limits, peer);
         let shared = Arc::new(Shared { format: self.format, on_unexpected: self.on_unexpected, table });
         let driver = Driver::new(Arc::clone(&shared), io, inbox);
+        // The task holds `Shared` but not the handle: so the last client that is dropped ends it.
         tokio::spawn(tracing::Instrument::instrument(driver.run(), span));
         Ok(Client { handle: Arc::new(ClosesWhenDropped { shared }) })
     }

@@ -141,6 +141,7 @@ where
         if read.map_err(|error| Error::io("reading failed", error))? == 0 {
             return Ok(());
         }
+        // All Commands of a read are answered in one write, as a server does.
         while !inbox.is_empty() {
             let frame = reader.read(
                 inbox.bytes(),

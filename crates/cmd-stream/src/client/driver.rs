@@ -90,6 +90,7 @@ where
                 return self.wait(cx);
             }
         }
+        // There may be more to do, so this task must not sleep; but it lets others run in between.
         cx.waker().wake_by_ref();
         Ok(())
     }

@@ -39,6 +39,7 @@ impl Inbox {
     ) -> Poll<io::Result<usize>> {
         self.make_room();
         let answer = pin!(io.read_buf(&mut self.buffer)).poll(cx);
+        // Nothing came, so the buffer goes back: an idle connection holds none.
         if self.buffer.is_empty() {
             buffers::give_back(std::mem::take(&mut self.buffer));
         }
@@ -64,6 +65,7 @@ impl Inbox {
             let rest = std::mem::replace(&mut self.buffer, buffers::take());
             self.buffer.extend_from_slice(&rest);
         }
+        // Moved once per read, not once per frame.
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.start = 0;

@@ -44,7 +44,7 @@ impl Chunks {
         while self.chunks.front().is_some_and(|chunk| chunk.len() <= self.written)
             && let Some(chunk) = self.chunks.pop_front()
         {
-            self.written -= chunk.len();
+            self.written -= chunk.len(); // what is left of it belongs to the next chunk
             buffers::give_back(chunk);
         }
         if self.chunks.is_empty() && self.chunks.capacity() > 64 {
@@ -113,6 +113,7 @@ impl Outbox {
     /// Appends a frame: what `head` writes, then what has been encoded.
     #[inline(always)] // every frame passes here, and the compiler does not inline what is called twice
     pub(crate) fn append(&mut self, head: impl FnOnce(&mut Vec<u8>), scratch: &mut Scratch) {
+        // Small frames share a chunk, so that a batch of them is one piece of the write.
         let tail = self.queued.tail();
         let before = tail.len();
         head(tail);
@@ -135,6 +136,7 @@ impl Outbox {
     pub(crate) fn take(&mut self, chunks: &mut Chunks) {
         debug_assert!(chunks.is_empty() && chunks.chunks.is_empty(), "the last batch was written to its end");
         mem::swap(&mut self.queued, chunks);
+        // Still counted: otherwise a peer that reads slowly would let this side hold twice the limit.
         self.in_writing = chunks.len();
     }
 
@@ -145,7 +147,7 @@ impl Outbox {
         if self.is_full() || self.waiting.is_empty() {
             return Vec::new();
         }
-        self.turn += 1;
+        self.turn += 1; // whoever waits again must leave a waker again
         mem::take(&mut self.waiting)
     }
 
@@ -183,6 +185,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        // A buffer that a large value has grown is freed. Otherwise each thread would keep one for ever.
         if self.0.capacity() <= buffers::SIZE {
             self.0.clear();
             let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.0)));

@@ -49,12 +49,14 @@ impl Writer {
             let mut pieces = [IoSlice::new(&[]); PIECES];
             let count = self.chunks.front(&mut pieces);
             let write = match &pieces[..count] {
+                // A transport without vectored writes would copy, or write only the first piece, of several.
                 [piece] => Pin::new(&mut *io).poll_write(cx, piece),
                 pieces => Pin::new(&mut *io).poll_write_vectored(cx, pieces),
             };
             match write {
                 Poll::Ready(Ok(0)) => return Err(failed(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
+                    // Any progress counts: a slow peer is not a stalled one.
                     self.stalled = None;
                     self.chunks.advance(written);
                 }

@@ -151,6 +151,7 @@ impl<P: Default> FrameReader<P> {
         read_tag: impl FnOnce(&[u8]) -> Decoded<Tag>,
         read_body: impl FnOnce(Head, &[u8], &mut P) -> Decoded<T>,
     ) -> Decoded<Frame<T>> {
+        // Most attempts on a frame that comes in small pieces end here, without asking the Format.
         if bytes.len() < self.needed {
             return Decoded::incomplete(self.needed - bytes.len());
         }
@@ -166,6 +167,7 @@ impl<P: Default> FrameReader<P> {
             }
             Decoded::Incomplete(missing) => {
                 self.needed = visible.len().saturating_add(missing.get());
+                // Refused as soon as it is certain that it will be too long, and not when so many bytes have arrived.
                 if self.needed > self.limit {
                     let length = self.needed as u64;
                     // Report the start of the unfinished part, and not the end of the bytes: that depends on how they
@@ -185,6 +187,7 @@ impl<P: Default> FrameReader<P> {
         read_tag: impl FnOnce(&[u8]) -> Decoded<Tag>,
         read_body: impl FnOnce(Head, &[u8], &mut P) -> Decoded<T>,
     ) -> Decoded<Frame<T>> {
+        // What was read of the head before is not read again.
         let (seq, start) = match self.known {
             Known::Head(head) => return self.attempt_body(head, bytes, read_body),
             Known::Seq(seq, len) => (seq, len),

@@ -35,6 +35,7 @@ impl<W> Pending<W> {
     #[inline]
     pub fn insert(&mut self, waiter: W) -> Seq {
         let seq = self.next_seq();
+        // The seq is that of the new slot, so no caller can have the seq of another one.
         self.ring.push_back(Some(waiter));
         self.in_ring += 1;
         if self.ring.len() > self.in_ring * SLOTS_PER_CALLER + SLACK {
@@ -57,6 +58,7 @@ impl<W> Pending<W> {
     #[inline]
     pub fn remove(&mut self, seq: Seq) -> Option<W> {
         let Some(slot) = self.slot(seq) else { return self.stragglers.remove(&seq) };
+        // The slot stays, empty, until all those before it are gone: the others are found by their distance to the first.
         let waiter = self.ring.get_mut(slot)?.take()?;
         self.in_ring -= 1;
         self.drop_empty_front();

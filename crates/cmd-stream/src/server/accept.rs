@@ -57,12 +57,14 @@ where
         let _ends = EndsWhenDropped(Arc::clone(&self.control));
         let mut connections = JoinSet::new();
         self.accept_all(&mut connections).await;
+        // Closed before the connections drain: a new client is refused at once, and can go to another server.
         let Self { listener, control, .. } = self;
         drop(listener);
 
         let deadline = Instant::now() + control.limits.drain;
         let drained = async {
             while connections.join_next().await.is_some() {}
+            // A Command may outlive its connection, and is waited for as well.
             control.no_commands().await;
         };
         let closed = match race(control.reached(Life::Closed), timeout_at(deadline, drained)).await {
@@ -70,6 +72,7 @@ where
             First::Right(Ok(())) => return Served::Shutdown(Cut::default()),
             First::Right(Err(_)) => false,
         };
+        // Counted before the tasks are cut, which takes them out.
         let cut = Cut { connections: connections.len(), commands: control.commands() };
         add(&control.counts.cut, cut.connections as u64);
         tracing::warn!(server = %control.address, ?cut, "server ends before its connections");
@@ -83,6 +86,7 @@ where
         let limits = &control.limits;
         let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let waiting_places = Arc::new(Semaphore::new(limits.waiting.min(Semaphore::MAX_PERMITS)));
+        // One future for the whole loop: a new one for each connection would subscribe each time.
         let mut ending = pin!(control.reached(Life::Draining));
         let (mut id, mut pause) = (0, FIRST_PAUSE);
         loop {
@@ -111,6 +115,7 @@ where
             };
             (id, pause) = (id + 1, FIRST_PAUSE);
             one(&self.control.counts.accepted);
+            // A place is taken here, not in the connection's task: so the tasks are bounded, too.
             let place = match Arc::clone(&places).try_acquire_owned() {
                 Ok(place) => Place::Free(place),
                 Err(_) => match Arc::clone(&waiting_places).try_acquire_owned() {
@@ -152,6 +157,7 @@ where
             tracing::debug!("connection opened");
 
             let session = Arc::new(Session::new(service, Arc::clone(&control), Connection::new(id, peer)));
+            // Called before `end` exists: the lost-connection callback is called for exactly those that this one has seen.
             callbacks.connected(&session.line.connection);
             let end = Lost { session: Some(Arc::clone(&session)), callbacks };
             let weak: Weak<dyn EndSession> = Arc::downgrade(&(Arc::clone(&session) as Arc<dyn EndSession>));
@@ -165,7 +171,9 @@ where
                     Error::new(ErrorKind::Timeout, Origin::Remote, message)
                 }
             };
+            // Read before the report, which sets it.
             let at_once = matches!(session.line.lock().ending, Some(Ending::Now(_)));
+            // After the report nothing of the session is needed, and lingering need not keep its memory.
             drop(session);
             end.report(&reason);
             if !at_once {
@@ -209,9 +217,11 @@ async fn establish<V: Incoming>(
         tracing::debug!("connection refused: no place became free in time");
         return None;
     };
+    // No longer counted as waiting, and not yet as open, for a moment; never as both.
     drop(waiting);
     let open = Gauge::new(&counts.open);
     let handshake_ends = after(limits.handshake);
+    // In an `async` block, so that a panic in making the future is contained like one in polling it.
     let mut handshake = pin!(async { incoming.establish().await });
     let contained = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handshake.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
@@ -278,6 +288,7 @@ async fn reap(connections: &mut JoinSet<()>) -> Infallible {
 /// Lets the client read what was written last: closes this direction, and reads until the client has closed the other.
 async fn linger<IO: Io>(mut io: IO, reason: &Error) {
     if matches!(reason.kind(), ErrorKind::Io | ErrorKind::Timeout) {
+        // The transport is broken, or the client does not react: it would not read, and only take time.
         return;
     }
     if !matches!(timeout(GOODBYE, io.shutdown()).await, Ok(Ok(()))) {
@@ -349,6 +360,7 @@ impl<S: Service> Lost<S> {
     }
 
     fn report_once(&mut self, reason: &Error) {
+        // Taken out, as the destructor comes here, too.
         let Some(session) = self.session.take() else { return };
         let commands_left = session.line.close(reason);
         // What an error of a Format says is the user's code.
@@ -358,6 +370,7 @@ impl<S: Service> Lost<S> {
         let _ = catch_unwind(AssertUnwindSafe(report));
         let (connection, reason) = (&session.line.connection, reason.clone());
         self.callbacks.lost(&LostConnection { connection, reason, commands_left });
+        // After the callback, which may still ask for them.
         connection.drop_values();
     }
 }

@@ -146,6 +146,8 @@ impl Control {
         });
         if changed {
             tracing::debug!(server = %self.address, ?to, "server ends");
+            // Collected first: to end a session wakes its task, which must not happen under the lock. And a session that is
+            // registered from here on sees the new phase itself.
             let sessions: Vec<_> = self.sessions().values().filter_map(Weak::upgrade).collect();
             sessions.iter().for_each(|session| session.end_session(ending(to)));
         }
@@ -199,6 +201,7 @@ impl Control {
     pub(crate) async fn no_commands(&self) {
         loop {
             let mut notified = pin!(self.no_commands.notified());
+            // Registered before the check. Otherwise the end of the last Command between the two would be missed.
             notified.as_mut().enable();
             if self.commands() == 0 {
                 return;

@@ -74,8 +74,10 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
 
     fn poll_rounds(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         for _ in 0..ROUNDS {
+            // Reading comes first: what the Commands of one read answer in place goes out in one write.
             let took = self.take_in(cx);
             let resumed = match self.give_out(cx)? {
+                // Writing may have made the room that reading waited for. Nobody else would wake this task for that.
                 Written::All | Written::Blocked => {
                     self.paused && !self.input_ended && !self.session.line.lock().is_paused()
                 }
@@ -85,6 +87,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 return self.wait(cx);
             }
         }
+        // There is still something to do, so this task must not sleep; but it lets others run in between.
         cx.waker().wake_by_ref();
         Ok(())
     }
@@ -111,8 +114,10 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             if is_paused {
                 return false;
             }
+            // The client is not to blame for the pause, so its idle time starts anew.
             let now = Instant::now();
             (self.paused, self.last_frame) = (false, now);
+            // What had been read already comes before the next read, which would append to it for ever.
             self.start_commands(now);
             if self.paused || self.input_ended {
                 return true;
@@ -146,6 +151,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         // panics.
         let loop_ended =
             catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut slots, now, &mut started)));
+        // In any case, also after a panic: the slots hold the boxes of this thread, and the counts what was started.
         slots.give_back(&service.parts().paces);
         add(&self.session.line.counts().commands, started);
         match loop_ended {
@@ -154,6 +160,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             Err(payload) => self.end_input(Error::panic("decoding a command", &*payload)),
         }
         self.frame_began = match (self.inbox.is_empty() || self.paused, self.frame_began) {
+            // While this side does not read, a frame cannot go on, and its time does not count.
             (true, _) => None,
             (false, began) => began.or(Some(now)),
         };
@@ -165,6 +172,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 return Ok(());
             }
             let has_in_flight = {
+                // Asked before each Command, because the one before it may have ended the connection, or filled it.
                 let state = self.session.line.lock();
                 if state.is_ending() {
                     return Ok(());
@@ -199,6 +207,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                     self.inbox.consume(taken);
                     self.session.line.answer_ping();
                 }
+                // A client that uses a seq twice could take one Reply for the other. Its connection is of no use.
                 Decoded::Value(Frame::Body(_, Err(refused)), _) => {
                     one(&self.session.line.counts().invalid);
                     return Err(Error::with_source(
@@ -225,6 +234,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     /// Writes the output, and ends the connection if it is to end then.
     fn give_out(&mut self, cx: &mut Context<'_>) -> Result<Written, Error> {
         loop {
+            // The next batch is taken when the last one is written. What comes meanwhile is then one batch.
             if self.writer.is_idle() && self.next_batch(cx)? {
                 return Ok(if self.yielded { Written::Yielding } else { Written::All });
             }
@@ -276,6 +286,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             if let Some(Ending::Now(reason)) = &state.ending {
                 return Err(reason.clone());
             }
+            // The socket wakes this task when it takes more. The waker is for an end of the connection, and for output:
+            // a Command must be able to wake it while the rest of the batch is blocked.
             state.task = Some(cx.waker().clone());
             state.outbox.settle(self.writer.left())
         };
@@ -344,6 +356,7 @@ impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
         C: CommandOf<S::Protocol> + Execute<S::Receiver>,
     {
         let Head { seq, len, .. } = self.head;
+        // Without Commands in flight no seq is in use, and the lock need not be taken again.
         if self.has_in_flight || seq.get() < 0 {
             self.session.line.admit(seq)?;
         }

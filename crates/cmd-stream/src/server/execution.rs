@@ -54,6 +54,7 @@ where
             session.service.parts().invoker.invoke(arrived).await
         });
         poll_fn(|cx| {
+            // `run` contains the panics of the Command. Without an Invoker of the user's there is nothing else to contain.
             if S::Invoker::IS_DIRECT {
                 return run.as_mut().poll(cx);
             }
@@ -64,6 +65,7 @@ where
         })
         .await
     };
+    // The Invoker's future is gone here, and with it the Command. The failure is sent after that.
     match result {
         // An Invoker may say so of a Command that it has not run.
         Ok(_) if S::Invoker::IS_DIRECT || running.ended().is_some() => {}
@@ -85,6 +87,7 @@ fn go_on_alone<S, C>(
     let booked = Booked::new(session, &arrival);
     let task = async move {
         let pace = &booked.session.service.parts().paces[C::INDEX];
+        // Whether the Command has only let others run so far. If it ends now, it counts as one that ended at once.
         let mut first = true;
         poll_fn(|cx| {
             let started = (C::SCHEDULING == Scheduling::Adaptive).then(Instant::now);
@@ -104,5 +107,6 @@ fn go_on_alone<S, C>(
         drop(future);
         drop(booked);
     };
+    // In the span of the connection, so that what the Command logs says where it came from.
     tokio::spawn(task.in_current_span());
 }

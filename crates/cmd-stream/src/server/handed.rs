@@ -39,6 +39,7 @@ impl<S: Service> Handed<S> {
 
 impl<S: Service> Drop for Handed<S> {
     fn drop(&mut self) {
+        // The last holder is gone, so nobody sends any more, and the flag need not be asked under the lock.
         if !self.has_ended.load(Relaxed) && !self.arrival.is_one_way {
             self.end(Failed::no_last_reply());
         }

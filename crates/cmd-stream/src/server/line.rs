@@ -115,6 +115,7 @@ impl Line {
             if ending.replaces(state.ending.as_ref()) {
                 state.ending = Some(ending);
             }
+            // Woken in any case: the task looks at the ending before it sleeps again.
             state.task.take()
         };
         wake_now(task);
@@ -263,6 +264,7 @@ impl Line {
     ) -> Poll<Result<(), Error>> {
         let task = {
             let mut state = self.lock();
+            // All is asked anew: while it waited, the connection may have ended, or another thread sent the last Reply.
             ready!(state.poll_room(&mut reply.turn, last_is_sent, cx))?;
             if reply.is_last {
                 last_is_sent.store(true, Relaxed);

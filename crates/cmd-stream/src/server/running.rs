@@ -110,6 +110,7 @@ impl<S: Service> Link for Running<'_, S> {
 
 impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<'_, S> {
     fn send(&self, reply: Reply) -> Result<Sent, Failed> {
+        // Handed over, it is no longer this one that knows whether the last Reply was sent.
         if let Some(handed) = self.handed.get() {
             return handed.send(reply);
         }
@@ -120,6 +121,7 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<'_, S
 
 impl<Reply: ReplyOf<S::Protocol>, S: Service> RunningLink<Reply> for Running<'_, S> {
     fn hand_over(&self) -> Arc<dyn HandedLink<Reply>> {
+        // Once for all copies of the Proxy: there is one answer to whether the last Reply was sent.
         let handed = self.handed.get_or_init(|| {
             let last_is_sent = self.last_is_sent.load(Relaxed);
             Arc::new(Handed::new(Booked::new(self.session, &self.arrival), self.arrival, last_is_sent))

@@ -52,6 +52,7 @@ impl<S: Service> Session<S> {
             }
             Err(payload) => return Err(Error::panic("encoding a reply", &*payload)),
         };
+        // The whole frame counts, as it does for the one who reads it.
         let (len, limit) = (bytes.len(), self.line.limits().frame);
         if len > limit {
             let message = format!("reply of {len} bytes is over the limit of {limit} (`Limits::frame`)");

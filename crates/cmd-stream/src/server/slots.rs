@@ -43,6 +43,7 @@ impl Slots {
             let found = kept.iter().position(|slots| slots.server == server)?;
             Some(kept.swap_remove(found))
         });
+        // Taken out of the thread while they are used: a Command may run another server's work on this thread.
         let mut slots = kept.ok().flatten().unwrap_or_default();
         slots.server = server;
         slots.slots.resize_with(commands, Slot::default);
@@ -60,6 +61,7 @@ impl Slots {
         }
         let _ = KEPT.try_with(|kept| {
             let mut kept = kept.borrow_mut();
+            // The oldest one goes. Otherwise a thread would keep the slots of servers that are long gone.
             if kept.len() == SERVERS_KEPT {
                 kept.swap_remove(0);
             }

@@ -22,6 +22,7 @@ impl Connect for Tcp {
 
     async fn connect(&self) -> io::Result<(TcpStream, Peer)> {
         let stream = TcpStream::connect(&*self.0.resolve().await?).await?;
+        // Batches are made before the write. The system need not wait for more.
         stream.set_nodelay(true)?;
         let peer = stream.peer_addr()?;
         Ok((stream, peer.into()))
