@@ -13,6 +13,7 @@ use crate::sync::Arc;
 use crate::transport::{Accept, Address};
 
 pub(crate) mod accept;
+mod boxes;
 mod connection;
 mod context;
 mod control;
@@ -33,7 +34,6 @@ mod proxy;
 mod running;
 mod service;
 mod session;
-mod slots;
 
 pub use connection::Connection;
 pub use context::Context;

@@ -61,7 +61,7 @@ where
         let Self { listener, control, .. } = self;
         drop(listener);
 
-        let deadline = Instant::now() + control.limits.drain;
+        let deadline = after(control.limits.drain);
         let drained = async {
             while connections.join_next().await.is_some() {}
             // A Command may outlive its connection, and is waited for as well.

@@ -11,22 +11,22 @@ use std::time::Instant;
 use super::pace::{self, GROUP, Pace};
 use super::polling::{Current, Polling};
 
-/// A slot for each type of a server's Commands, in which they are polled in place. A Command that stays pending takes
+/// A pinned box for each type of a server's Commands, in which they are polled in place. A Command that stays pending takes
 /// its box along.
 ///
-/// The slots wait with the thread, not with the connection, so that an idle connection holds none.
+/// The boxes wait with the thread, not with the connection, so that an idle connection holds none.
 #[derive(Default)]
-pub(super) struct Slots {
+pub(super) struct Boxes {
     /// Of which server.
     server: u64,
-    slots: Vec<Slot>,
+    types: Vec<OfType>,
     /// Polls since the clock was looked at.
     in_group: u32,
     group_started: Option<Instant>,
 }
 
 #[derive(Default)]
-struct Slot {
+struct OfType {
     /// An `Option<Pin<Box<Option<Fut>>>>`, with the type of the future of this type of Commands.
     spare: Option<Box<dyn Any + Send>>,
     /// Since the numbers were last booked.
@@ -35,35 +35,35 @@ struct Slot {
     in_group: bool,
 }
 
-impl Slots {
-    /// The slots of this thread for a server with so many types of Commands.
+impl Boxes {
+    /// The boxes of this thread for a server with so many types of Commands.
     pub(super) fn of(server: u64, commands: usize) -> Self {
         let kept = KEPT.try_with(|kept| {
             let mut kept = kept.borrow_mut();
-            let found = kept.iter().position(|slots| slots.server == server)?;
-            Some(kept.swap_remove(found))
+            let found = kept.iter().position(|boxes| boxes.server == server)?;
+            Some(kept.remove(found))
         });
         // Taken out of the thread while they are used: a Command may run another server's work on this thread.
-        let mut slots = kept.ok().flatten().unwrap_or_default();
-        slots.server = server;
-        slots.slots.resize_with(commands, Slot::default);
-        slots
+        let mut boxes = kept.ok().flatten().unwrap_or_default();
+        boxes.server = server;
+        boxes.types.resize_with(commands, OfType::default);
+        boxes
     }
 
-    /// Books how long the polls took, and gives the slots back to the thread.
+    /// Books how long the polls took, and gives the boxes back to the thread.
     pub(super) fn give_back(mut self, paces: &[Pace]) {
         self.end_group(paces);
-        for (slot, pace) in self.slots.iter_mut().zip(paces) {
-            if slot.polls > 0 {
-                pace.polled_in_place(slot.polls, slot.pending);
-                (slot.polls, slot.pending) = (0, 0);
+        for (of_type, pace) in self.types.iter_mut().zip(paces) {
+            if of_type.polls > 0 {
+                pace.polled_in_place(of_type.polls, of_type.pending);
+                (of_type.polls, of_type.pending) = (0, 0);
             }
         }
         let _ = KEPT.try_with(|kept| {
             let mut kept = kept.borrow_mut();
-            // The oldest one goes. Otherwise a thread would keep the slots of servers that are long gone.
+            // The one that was used least recently goes: servers that have ended never use theirs again.
             if kept.len() == SERVERS_KEPT {
-                kept.swap_remove(0);
+                kept.remove(0);
             }
             kept.push(self);
         });
@@ -81,8 +81,8 @@ impl Slots {
         let polls = std::mem::take(&mut self.in_group);
         let time = started.elapsed();
         let is_long = pace::is_long(polls, time);
-        for (slot, pace) in self.slots.iter_mut().zip(paces) {
-            if std::mem::take(&mut slot.in_group) && is_long {
+        for (of_type, pace) in self.types.iter_mut().zip(paces) {
+            if std::mem::take(&mut of_type.in_group) && is_long {
                 pace.was_long(time);
             }
         }
@@ -103,14 +103,15 @@ impl Slots {
     {
         self.group_started.get_or_insert_with(Instant::now);
         self.in_group += 1;
-        let slot = &mut self.slots[index];
-        slot.polls += 1;
-        slot.in_group = true;
+        let of_type = &mut self.types[index];
+        of_type.polls += 1;
+        of_type.in_group = true;
 
-        let spare = slot.spare.get_or_insert_with(|| Box::new(None::<Pin<Box<Option<Fut>>>>));
+        let spare = of_type.spare.get_or_insert_with(|| Box::new(None::<Pin<Box<Option<Fut>>>>));
         let spare = spare.downcast_mut::<Option<Pin<Box<Option<Fut>>>>>();
-        let spare = spare.expect("the number of a server is never used again, so neither is a slot of its");
-        // Taken out while it is polled: the user's code may panic, and a slot must not keep half a future.
+        let spare = spare
+            .expect("the number of a server is never used again, so its boxes only ever hold one type each");
+        // Taken out while it is polled: the user's code may panic, and a future that has panicked must not stay.
         let mut boxed = spare.take().unwrap_or_else(|| Box::pin(None));
         boxed.set(Some(future()));
         let poll = {
@@ -119,7 +120,7 @@ impl Slots {
         };
         match poll {
             Some(Poll::Pending) => {
-                slot.pending += 1;
+                of_type.pending += 1;
                 Some(boxed)
             }
             _ => {
@@ -131,9 +132,38 @@ impl Slots {
     }
 }
 
-/// For how many servers a thread keeps slots.
+/// For how many servers a thread keeps boxes.
 const SERVERS_KEPT: usize = 4;
 
 thread_local! {
-    static KEPT: RefCell<Vec<Slots>> = const { RefCell::new(Vec::new()) };
+    static KEPT: RefCell<Vec<Boxes>> = const { RefCell::new(Vec::new()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Polls a Command of a server. Returns whether its box was there.
+    fn poll(server: u64) -> bool {
+        let mut boxes = Boxes::of(server, 1);
+        let was_there = boxes.types[0].spare.is_some();
+        assert!(boxes.poll(0, || std::future::ready(())).is_none());
+        boxes.give_back(&[Pace::default()]);
+        was_there
+    }
+
+    #[test]
+    fn a_thread_keeps_the_boxes_of_the_servers_that_it_used_last() {
+        for ended in 1..=8 {
+            assert!(!poll(ended));
+        }
+        for live in [11, 12, 13, 14] {
+            assert!(!poll(live));
+        }
+        for live in [13, 11, 14, 12] {
+            assert!(poll(live), "{live}");
+        }
+        assert!(!poll(15));
+        assert!(!poll(13), "it was the one that was used least recently");
+    }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
+use super::boxes::Boxes;
 use super::counters::{add, one};
 use super::ending::Ending;
 use super::execute::{CommandVisitor, Execute, ServerProtocol};
@@ -14,7 +15,6 @@ use super::execution;
 use super::line::Arrival;
 use super::service::Service;
 use super::session::Session;
-use super::slots::Slots;
 use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timer, Timers, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
@@ -145,14 +145,14 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     /// Decodes all frames in the inbox and starts their Commands, until a limit is reached.
     fn start_commands(&mut self, now: Instant) {
         let service = Arc::clone(&self.session.service);
-        let mut slots = Slots::of(service.parts().id, service.parts().paces.len());
+        let mut boxes = Boxes::of(service.parts().id, service.parts().paces.len());
         let mut started = 0;
         // The user's code runs in here: decoding, and the destructors of what was decoded. Commands contain their own
         // panics.
         let loop_ended =
-            catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut slots, now, &mut started)));
-        // In any case, also after a panic: the slots hold the boxes of this thread, and the counts what was started.
-        slots.give_back(&service.parts().paces);
+            catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut boxes, now, &mut started)));
+        // In any case, also after a panic: the boxes hold the boxes of this thread, and the counts what was started.
+        boxes.give_back(&service.parts().paces);
         add(&self.session.line.counts().commands, started);
         match loop_ended {
             Ok(Ok(())) => {}
@@ -166,7 +166,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         };
     }
 
-    fn start_commands_in(&mut self, slots: &mut Slots, now: Instant, started: &mut u64) -> Result<(), Error> {
+    fn start_commands_in(&mut self, boxes: &mut Boxes, now: Instant, started: &mut u64) -> Result<(), Error> {
         loop {
             if self.inbox.is_empty() {
                 return Ok(());
@@ -194,7 +194,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 self.inbox.bytes(),
                 |bytes| format.decode_tag(bytes),
                 |head, body, progress| {
-                    let start = Start { session, slots, head, has_in_flight, received_at: now };
+                    let start = Start { session, boxes, head, has_in_flight, received_at: now };
                     S::Protocol::decode_command(format, head.tag, body, progress, start)
                 },
             );
@@ -227,7 +227,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             }
             self.last_frame = now;
             self.frame_began = None;
-            slots.look_at_clock(&self.session.service.parts().paces);
+            boxes.look_at_clock(&self.session.service.parts().paces);
         }
     }
 
@@ -342,7 +342,7 @@ enum Written {
 /// Starts a Command when its type is known.
 struct Start<'a, S: Service> {
     session: &'a Arc<Session<S>>,
-    slots: &'a mut Slots,
+    boxes: &'a mut Boxes,
     head: Head,
     has_in_flight: bool,
     received_at: Instant,
@@ -367,7 +367,7 @@ impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
             received_at: self.received_at,
             size: len + body_len,
         };
-        execution::start(self.session, self.slots, arrival, command);
+        execution::start(self.session, self.boxes, arrival, command);
         Ok(())
     }
 }

@@ -7,11 +7,14 @@
 //! | --- | --- |
 //! | [`Handle::shutdown`](super::Handle::shutdown) | [`Ending::WhenIdle`] |
 //! | [`Handle::close`](super::Handle::close) | [`Ending::Now`] |
-//! | the driver: the client has left, or its bytes do not decode | [`Ending::AfterOutput`] |
+//! | the driver: the client has left, reading failed, its bytes do not decode, its seq may not be used, decoding panicked | [`Ending::AfterOutput`] |
 //! | a Command that failed, if its Protocol says `close_connection` | [`Ending::AfterOutput`] |
 //!
-//! Only the connection's task carries it out, before it takes a batch of output: then nothing is half taken when it
-//! stops. A time-out and an error of the transport end the driver directly, as nothing can be written any more.
+//! Only the connection's task carries it out. It looks before it takes a batch of output; for [`Ending::Now`] also when a
+//! write is blocked, so that a client that does not read cannot put off a close. What had been taken is then lost.
+//!
+//! Two things end the driver without being asked for, and without the rest of the output: a write that fails, and a
+//! time-out.
 //!
 //! What follows is always the same, and always in this order (`accept.rs`):
 //!
@@ -20,8 +23,9 @@
 //!    Commands that run continue; [`Context::closed`](crate::Context::closed) tells them.
 //! 3. The log, and the lost-connection callback. The values of the connection are still there for it.
 //! 4. The values are dropped. One of them may hold a Command of this connection, which would keep the values.
-//! 5. Unless it was closed at once, what the client still sends is read and discarded for a moment. Closing a socket with
-//!    unread bytes resets it, and the client would lose its last Replies.
+//! 5. What the client still sends is read and discarded for a moment. Closing a socket with unread bytes resets it, and the
+//!    client would lose its last Replies. This is left out if the connection was closed at once, if the transport failed or
+//!    a time was over, and if the client left first.
 //!
 //! If its task is dropped before (the server was closed, the runtime ends), 2 to 4 are done by the destructor of `Lost`.
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use tracing::Instrument;
 
+use super::boxes::Boxes;
 use super::execute::{Execute, Scheduling};
 use super::extensions::Extensions;
 use super::invoker::Invoker;
@@ -17,12 +18,11 @@ use super::polling::{Current, Polling};
 use super::running::{Arrived, Running};
 use super::service::Service;
 use super::session::{Booked, Session};
-use super::slots::Slots;
 use crate::protocol::{CommandOf, Failed};
 use crate::sync::Arc;
 
 /// Starts a Command: polls it in place or in a task of its own, as its type deserves.
-pub(super) fn start<S, C>(session: &Arc<Session<S>>, slots: &mut Slots, arrival: Arrival, command: C)
+pub(super) fn start<S, C>(session: &Arc<Session<S>>, boxes: &mut Boxes, arrival: Arrival, command: C)
 where
     S: Service,
     C: CommandOf<S::Protocol> + Execute<S::Receiver>,
@@ -35,7 +35,7 @@ where
     let future = || execute(Arc::clone(session), arrival, command);
     if !in_place {
         go_on_alone::<S, C>(session, arrival, Box::pin(Some(future())));
-    } else if let Some(future) = slots.poll(C::INDEX, future) {
+    } else if let Some(future) = boxes.poll(C::INDEX, future) {
         go_on_alone::<S, C>(session, arrival, future);
     }
 }
@@ -92,7 +92,7 @@ fn go_on_alone<S, C>(
         poll_fn(|cx| {
             let started = (C::SCHEDULING == Scheduling::Adaptive).then(Instant::now);
             let current = Current::enter(Polling::Alone);
-            let future = future.as_mut().as_pin_mut().expect("a slot that is given away holds a future");
+            let future = future.as_mut().as_pin_mut().expect("a box that is given away holds a future");
             let poll = future.poll(cx);
             if let Some(started) = started {
                 pace.polled_alone(started.elapsed(), first && poll.is_ready());

@@ -48,15 +48,17 @@ fn here<T>(ask: impl FnOnce(&Here) -> T) -> Option<T> {
 }
 
 /// A poll of a Command, for as long as it is held. Dropping it does what was put off.
-pub(super) struct Current;
+///
+/// It remembers what the thread was doing before: a Command may block on a runtime of its own, which polls others.
+pub(super) struct Current(Polling);
 
 impl Current {
     pub(super) fn enter(polling: Polling) -> Self {
-        here(|here| {
-            here.polling.set(polling);
+        let before = here(|here| {
             here.yields.set(false);
+            here.polling.replace(polling)
         });
-        Self
+        Self(before.unwrap_or(Polling::Nothing))
     }
 
     /// Whether the Command only let others run, if it is pending.
@@ -68,7 +70,7 @@ impl Current {
 impl Drop for Current {
     fn drop(&mut self) {
         let task = here(|here| {
-            here.polling.set(Polling::Nothing);
+            here.polling.set(self.0);
             here.to_wake.take()
         });
         // After the cell was emptied: whoever is woken may poll something right here.
@@ -122,5 +124,21 @@ impl Undisturbed {
 impl Drop for Undisturbed {
     fn drop(&mut self) {
         here(|here| here.polling.set(self.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_inside_another_one_leaves_that_one_as_it_was() {
+        let outer = Current::enter(Polling::InPlace);
+        drop(Current::enter(Polling::Alone));
+        assert!(!is_late());
+        drop(Undisturbed::enter());
+        assert!(!is_late());
+        drop(outer);
+        assert!(is_late());
     }
 }

@@ -137,3 +137,17 @@ async fn shutdown_past_its_time_says_how_much_was_cut() {
     lab.open_gate(3);
     lab.until(|seen| seen.ended == 3).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_without_a_bound_waits_for_the_last_command() {
+    let (world, connector) = in_memory(Limits::default().drain(Duration::MAX));
+    let client = client_by(&connector).await;
+    let held = call!(client.send(hold("a")));
+    world.lab.until(|seen| seen.running == 1).await;
+    world.handle.shutdown();
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    assert!(!world.serving.is_finished());
+    world.lab.open_gate(1);
+    held.await.expect("no panic").expect("it was waited for");
+    assert_shutdown(world.served().await, 0, 0);
+}
