@@ -29,9 +29,10 @@
 //!   Replies of Commands that were polled in place are all there when the read has been handled. They are written at once.
 //! - After [`ROUNDS`] rounds in a row, so that a busy connection leaves its thread to others.
 //!
-//! A Command of the server also yields when it has sent a Reply, unless its type is known to be quick. The connection's
-//! task, which it woke, may stand behind it in the queue of the same thread, where no other thread can take it
-//! (`server/running.rs`, `must_yield`).
+//! A Command of the server that has a task of its own also yields when it has sent a Reply, unless its type is known to be
+//! quick. The connection's task, which it woke, may stand behind it in the queue of the same thread, where no other thread
+//! can take it. An owned Proxy always yields, as nothing is known of the task that uses it (`must_yield` in
+//! `server/running.rs` and `server/handed.rs`).
 //!
 //! **What is put off, and until when.** On the client, the wake-ups of callers: until all Replies of one read have been
 //! handed on, under one lock. On the server, the wake-up for a Reply of a Command with a task of its own: until the poll of

@@ -2,7 +2,7 @@
 //! next Commands, and writes once. While a write is blocked it continues to read: otherwise two busy ends could each wait
 //! for the other to read.
 //!
-//! `client/table.rs` explains who wakes this task and how the connection ends.
+//! `connection.rs` explains who wakes this task, `client/table.rs` how the connection ends.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,7 +1,7 @@
 //! The table of one client connection: which calls wait, what is to be written, and why the connection ended. The callers
 //! and the connection's task share it under one lock. It knows Replies, but no Protocol, no Format and no socket.
 //!
-//! `connection.rs` explains who wakes whom, and why no wake-up is lost. `models.rs` tests it.
+//! `connection.rs` explains who wakes whom, and why no wake-up is lost. `models.rs` runs that in every order of the threads.
 //!
 //! # How a connection ends
 //!
@@ -131,8 +131,7 @@ impl<R> Table<R> {
     }
 
     /// The lock is held for a few instructions. The code of a Protocol or of a Format never runs under it. Wakers are
-    /// cloned under it, and a caller may have brought one that panics; the state is whole at those points, so that the
-    /// others go on.
+    /// cloned under it, and one that a caller brought may panic; nothing has been changed at those points.
     fn lock(&self) -> MutexGuard<'_, State<R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,7 +177,10 @@ impl<R> Table<R> {
             wakers.extend(state.task.take());
             // The entries stay: each call takes its own out, and with it the Replies that have arrived.
             wakers.extend(state.pending.iter_mut().filter_map(|waiter| match waiter {
-                Waiter::Reply { waker, .. } | Waiter::Posted(waker) => Some(waker.clone()),
+                // Taken, not cloned: a clone may panic, and nobody would be woken.
+                Waiter::Reply { waker, .. } | Waiter::Posted(waker) => {
+                    Some(std::mem::replace(waker, Waker::noop().clone()))
+                }
                 Waiter::Stream(queue) => queue.waker.take(),
                 Waiter::Arrived(_) => None,
             }));
@@ -231,11 +233,12 @@ impl<R> Table<R> {
                 waker: None,
                 state: QueueState::Open,
             })),
-            Expects::Nothing => {
-                state.posted.push(seq);
-                Waiter::Posted(cx.waker().clone())
-            }
+            Expects::Nothing => Waiter::Posted(cx.waker().clone()),
         };
+        // From here on nothing panics. Cloning a waker may, as it is the caller's: then nothing was changed.
+        if let Waiter::Posted(_) = waiter {
+            state.posted.push(seq);
+        }
         state.pending.insert(waiter);
         state.outbox.append(|out| seq.encode(out), encoded);
         let task = state.task.take();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What a connection can wait for. Where several are due, the first one here counts.
+/// What a connection can wait for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Timer {
     /// The peer must read some of the output.
@@ -23,9 +23,14 @@ pub(crate) enum Timer {
     Shrink,
 }
 
+impl Timer {
+    /// In the order in which they count if several are due.
+    const ALL: [Self; 4] = [Self::Stall, Self::Frame, Self::Idle, Self::Shrink];
+}
+
 /// When each [`Timer`] is due; those that are not set never are.
 #[derive(Debug, Default)]
-pub(crate) struct Deadlines([Option<Instant>; 4]);
+pub(crate) struct Deadlines([Option<Instant>; Timer::ALL.len()]);
 
 impl Deadlines {
     /// Sets a timer, unless there is no instant from which its time counts. A time that no instant can hold is never over.
@@ -38,8 +43,7 @@ impl Deadlines {
     }
 
     fn due_at(&self, now: Instant) -> Option<Timer> {
-        let timers = [Timer::Stall, Timer::Frame, Timer::Idle, Timer::Shrink];
-        timers.into_iter().find(|timer| self.0[*timer as usize].is_some_and(|deadline| deadline <= now))
+        Timer::ALL.into_iter().find(|timer| self.0[*timer as usize].is_some_and(|deadline| deadline <= now))
     }
 }
 

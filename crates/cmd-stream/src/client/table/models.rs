@@ -292,3 +292,67 @@ fn a_command_that_is_sent_while_the_task_goes_to_sleep_is_written() {
         assert_eq!(table.in_flight(), 0);
     });
 }
+
+#[test]
+fn callers_that_wait_for_room_are_woken_when_it_is_there() {
+    loom::model(|| {
+        // Full with one Command. The task writes until all of them are written.
+        let table = Arc::new(Table::<Reply>::new(Limits::default().output(1), Peer::other("model")));
+        let caller = thread::spawn({
+            let table = Arc::clone(&table);
+            move || {
+                let (task, mut turn) = (Task::default(), None);
+                for _ in 0..2 {
+                    let mut encoded = Scratch::new();
+                    encoded.buffer().push(1);
+                    task.block_on(|cx| {
+                        table.poll_send(&mut encoded, &mut turn, Expects::Reply(|_| true), cx)
+                    })
+                    .expect("it is open");
+                }
+            }
+        });
+        let (task, mut yielded, mut bytes) = (Task::default(), false, 0);
+        while bytes < 4 {
+            bytes += task.block_on(|cx| {
+                let mut writer = Writer::default();
+                match table.next_batch(&mut writer, &mut yielded, cx) {
+                    Ok(Batch::Taken) => Poll::Ready(writer.left()),
+                    Ok(Batch::Nothing | Batch::Later) => Poll::Pending,
+                    Err(error) => panic!("it is open: {error}"),
+                }
+            });
+        }
+        caller.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_connection_that_ends_while_a_write_is_blocked_wakes_its_task() {
+    loom::model(|| {
+        let table = table(Overflow::Pause);
+        assert!(send(&table, Expects::Nothing, &Context::from_waker(Waker::noop())).is_ready());
+        let closer = thread::spawn({
+            let table = Arc::clone(&table);
+            move || table.close("the model ends")
+        });
+        let (task, mut writer) = (Task::default(), Writer::default());
+        let mut taken = false;
+        let reason = task.block_on(|cx| {
+            if !taken {
+                match table.next_batch(&mut writer, &mut true, cx) {
+                    Ok(batch) => assert!(matches!(batch, Batch::Taken)),
+                    Err(reason) => return Poll::Ready(reason),
+                }
+                taken = true;
+            }
+            // The server takes nothing.
+            match table.book_unwritten(writer.left(), cx) {
+                Ok(()) => Poll::Pending,
+                Err(reason) => Poll::Ready(reason),
+            }
+        });
+        assert_eq!(reason.kind(), ErrorKind::Closed);
+        closer.join().expect("no panic");
+    });
+}
