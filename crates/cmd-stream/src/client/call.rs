@@ -39,6 +39,7 @@ where
     C: CommandOf<P>,
     F: Encode<C>,
 {
+    // What was encoded before a panic or an error is dropped with the buffer. The output never sees it.
     let mut bytes = Scratch::new();
     let encoding = AssertUnwindSafe(|| {
         shared.format.encode_tag(C::TAG, bytes.buffer());
@@ -80,6 +81,7 @@ where
         Stage::Sent(_) | Stage::Done => panic!("a call was polled after it was done"),
     };
     let sent = shared.table.poll_send(&mut bytes, &mut turn, expects, cx);
+    // Kept encoded while it waits for room, so that it is encoded once.
     match &sent {
         Poll::Pending => stage.advance(Stage::Encoded(Box::new((bytes, turn)))),
         Poll::Ready(Ok(seq)) => stage.advance(Stage::Sent(*seq)),

@@ -99,6 +99,7 @@ where
         let table = this.client.table();
         let next = ready!(table.poll_next(seq, cx));
         let item = next.map(|reply| reply.map_err(CallError::Other).and_then(unwrap_reply::<P, C>));
+        // After an error nothing more is read, so the call is forgotten, and not left to fill up.
         if !matches!(item, Some(Ok(_))) {
             table.forget(seq);
             this.seq = None;

@@ -14,6 +14,7 @@ pub(crate) fn give_back(mut buffer: Vec<u8>) {
     if !(SIZE..=LARGEST_KEPT).contains(&buffer.capacity()) {
         return;
     }
+    // Cleared, but not overwritten: only as many bytes are ever read from a buffer as were written to it.
     buffer.clear();
     // An error means that the thread is ending. Then the buffer is freed.
     let _ = POOL.try_with(|pool| {

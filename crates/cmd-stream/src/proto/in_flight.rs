@@ -39,6 +39,7 @@ impl InFlight {
         if seq.get() < 0 {
             return Err(SeqRefused::Negative(seq));
         }
+        // Most connections have nothing in flight when a Command arrives: then nothing is hashed.
         if !self.commands.is_empty() && self.commands.contains_key(&seq) {
             return Err(SeqRefused::InUse(seq));
         }
@@ -59,6 +60,7 @@ impl InFlight {
 
     /// Books that one holder of a Command has finished with it.
     pub fn remove(&mut self, seq: Seq) -> Removed {
+        // Asked before: only whoever makes the first room need wake the one that reads.
         let was_full = self.is_full();
         let Some(running) = self.commands.get_mut(&seq) else {
             return Removed { has_ended: false, was_full };

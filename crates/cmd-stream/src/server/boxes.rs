@@ -77,6 +77,7 @@ impl Boxes {
     }
 
     fn end_group(&mut self, paces: &[Pace]) {
+        // Which Command of a group was long is not known, so all its types are booked. Quick ones soon pay that off.
         let Some(started) = self.group_started.take() else { return };
         let polls = std::mem::take(&mut self.in_group);
         let time = started.elapsed();

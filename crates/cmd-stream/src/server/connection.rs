@@ -125,6 +125,7 @@ impl Connection {
 
     /// Drops the values for good. One of them may hold a Command of this very connection, which would keep it for ever.
     pub(super) fn drop_values(&self) {
+        // Taken out first: a destructor may ask this connection for another value.
         let values = self.values().take();
         for value in values.into_iter().flatten() {
             // A destructor of the user's must not harm the one who drops the connection.
@@ -147,6 +148,7 @@ impl Connection {
 
     /// Tells its Commands that it has ended.
     pub(super) fn end(&self) {
+        // In this order: whoever is notified, or registers later, finds it gone.
         self.gone.store(true, Ordering::Release);
         self.on_gone.notify_waiters();
     }

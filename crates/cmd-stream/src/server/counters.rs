@@ -70,6 +70,7 @@ counters! {
 
 /// Adds to a number that only grows.
 pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    // All connections share the counters: an addition of nothing would still move the cache line.
     if n > 0 {
         counter.fetch_add(n, Relaxed);
     }

@@ -13,7 +13,7 @@ use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 pub(super) struct Handed<S: Service> {
     booked: Booked<S>,
     arrival: Arrival,
-    /// Whether its last Reply was sent, or it failed.
+    /// Whether its last Reply was sent, or it failed. Decided under the lock of the line, as in `Running`.
     has_ended: AtomicBool,
 }
 
@@ -86,6 +86,7 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> HandedLink<Reply> for Handed<S> {
     }
 
     fn fail(&self, failed: Failed) {
+        // Only saves the work: `end` asks again, under the lock.
         if !self.has_ended.load(Relaxed) {
             self.end(failed);
         }

@@ -190,6 +190,7 @@ where
     Fut: Future<Output = Result<T, Failed>> + Send,
     Then: Fn(T) -> Result<Ended, Failed> + Send,
 {
+    // A future of our own and not an `async` block, which would hold the other future twice while it is moved in.
     match future {
         Ok(future) => Contained::Runs { future, then },
         Err(payload) => Contained::Panicked { failed: Some(Failed::panic(&*payload)) },

@@ -43,6 +43,7 @@ impl Pace {
         if time > SHORT {
             self.was_long(time);
         } else if ended_at_first {
+            // Not a read-modify-write: that costs more, and a unit that is lost in a race does not matter.
             let debt = self.debt.load(Relaxed);
             if debt > 0 {
                 self.debt.store(debt - 1, Relaxed);
@@ -59,6 +60,7 @@ impl Pace {
 
     /// Books polls in place, and how many of them stayed pending.
     pub(crate) fn polled_in_place(&self, polls: u32, pending: u32) {
+        // In place it was polled for nothing, and then again by its task.
         if pending * PENDING_SHARE > polls {
             self.debt.store(DEBT_FIRST, Relaxed);
         }

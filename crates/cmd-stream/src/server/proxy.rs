@@ -209,6 +209,7 @@ async fn send<R>(link: &(impl ReplyLink<R> + ?Sized), reply: R) -> Result<(), Fa
     if let Sent::Full(mut encoded) = link.send(reply)? {
         poll_fn(|cx| link.poll_append(&mut encoded, cx)).await?;
     }
+    // After the Reply is in the output: its wake-up is what others are let run for.
     if link.must_yield() {
         yield_once().await;
     }

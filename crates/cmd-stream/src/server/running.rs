@@ -27,6 +27,8 @@ pub(super) struct Running<'a, S: Service> {
     arrival: Arrival,
     pace: &'a Pace,
     scheduling: Scheduling,
+    /// Decided under the lock of the line, which orders it; so the atomic itself can be relaxed. Read without the lock, it
+    /// can only be too old, as it never goes back.
     last_is_sent: AtomicBool,
     /// The same Command, once its Proxy has been made an owned one; that knows then what was sent.
     handed: OnceLock<Arc<Handed<S>>>,
@@ -49,6 +51,7 @@ impl<'a, S: Service> Running<'a, S> {
 
     /// How it has ended, if it has.
     pub(super) fn ended(&self) -> Option<Ended> {
+        // In this order: a Command that was handed over may have replied before that.
         if self.last_is_sent.load(Relaxed) {
             Some(Ended::Replied)
         } else if self.handed.get().is_some() {
