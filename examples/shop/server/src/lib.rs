@@ -16,9 +16,12 @@ use shop_api::{Product, Shop, server_info};
 
 /// The server with all its settings. What remains to be said is where it listens: `bind` or `listen`.
 pub fn shop(store: Store) -> Builder<Shop, Mus, Store, impl Invoker<Shop>> {
-    // Everything that a client can cause is bounded by default. A shop has small Commands, so it bounds them closer.
+    // Everything that a client can cause is bounded by default. A shop has small Commands and people as its customers, so
+    // it sets tighter limits. Commands in flight count most: each one that runs may hold a list of what it will send.
     let limits = Limits::default()
         .frame(64 << 10)
+        .in_flight(256)
+        .connections(1_000)
         .drain(Duration::from_secs(10));
     // begin unary
     Server::builder(Shop, Mus, store)

@@ -1,7 +1,7 @@
 //! The whole service, Invokers and Format included, over connections in memory: no socket, no port.
 
 use cmd_stream::protocol::Protocol;
-use cmd_stream::server::{Cut, Ended, Handle, Invocation, Served};
+use cmd_stream::server::{Counters, Cut, Ended, Handle, Invocation, Served};
 use cmd_stream::transport::memory::{self, Connector};
 use cmd_stream::{CallError, Client, ErrorKind, Failed, Invoker, Mus, ServerInfo};
 use shop_api::{
@@ -53,6 +53,16 @@ impl Opened {
     async fn connect(&self) -> ShopSender {
         let connected = within(connect_by(self.connector.clone())).await;
         connected.expect("both are of the same version")
+    }
+
+    /// Waits until what the server counts is as it should be.
+    async fn until(&self, arrived: impl Fn(Counters) -> bool) {
+        within(async {
+            while !arrived(self.handle.counters()) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     /// Each test ends with the shop: nothing is left running.
@@ -253,6 +263,47 @@ async fn a_shutdown_ends_the_streams_and_cuts_nothing() {
         );
         assert!(within(stream.next()).await.is_none());
     }
+}
+
+#[tokio::test]
+async fn a_connection_is_not_read_further_while_256_of_its_commands_run() {
+    let opened = Opened::new();
+    let watcher = opened.connect().await;
+    let mut streams = Vec::new();
+    for _ in 0..256 {
+        let stream = watcher.stream(WatchStock("pot-001".into())).await;
+        streams.push(stream.expect("it is sent"));
+    }
+    for stream in &mut streams {
+        let first = within(stream.next()).await.expect("it goes on");
+        assert_eq!(first.expect("it is watched"), Stock::Level(3));
+    }
+    let counters = opened.handle.counters();
+    assert_eq!((counters.commands, counters.in_flight_pauses), (256, 0));
+
+    let one_more = watcher.stream(WatchStock("pot-001".into())).await;
+    let _one_more = one_more.expect("it is sent");
+    opened.until(|now| now.in_flight_pauses == 1).await;
+    assert_eq!(opened.handle.counters().commands, 256);
+    opened.shut_down().await;
+}
+
+#[tokio::test]
+async fn connections_beyond_1000_wait() {
+    let opened = Opened::new();
+    let mut clients = Vec::new();
+    for _ in 0..1_000 {
+        clients.push(opened.connect().await);
+    }
+    opened.until(|now| now.open == 1_000).await;
+    assert_eq!(opened.handle.counters().waiting, 0);
+
+    let one_more = tokio::spawn(connect_by(opened.connector.clone()));
+    opened.until(|now| now.waiting == 1).await;
+    clients.pop();
+    let connected = within(one_more).await.expect("it does not panic");
+    let _connected = connected.expect("there is a place");
+    opened.shut_down().await;
 }
 
 #[tokio::test]
