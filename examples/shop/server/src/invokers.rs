@@ -19,7 +19,11 @@ impl<P: Protocol> Invoker<P> for Log {
         let took = received_at.elapsed();
         match &ended {
             Ok(ended) => tracing::info!(connection, %peer, command, ?took, ?ended),
-            Err(failed) => tracing::info!(connection, %peer, command, ?took, "failed: {failed:#}"),
+            // The text may contain what the client has sent. `?` escapes it, so that it stays on one line.
+            Err(failed) => {
+                let failed = format!("{failed:#}");
+                tracing::info!(connection, %peer, command, ?took, ?failed);
+            }
         }
         ended
     }

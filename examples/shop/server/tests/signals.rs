@@ -1,7 +1,8 @@
-//! The program itself: a signal in the middle of a stream, and what becomes of it.
+//! The program itself: a signal in the middle of a stream, what becomes of it, and what the log says.
 #![cfg(unix)]
 
-use shop_api::{Stock, WatchStock};
+use cmd_stream::CallError;
+use shop_api::{FindProduct, Reason, Stock, WatchStock};
 use shop_client::connect;
 use testkit::process::Process;
 use testkit::wait::within;
@@ -32,6 +33,33 @@ async fn a_signal_in_mid_stream_ends_the_stream_and_then_the_server_with_0() {
             .expect_success(&["closed: every Command has ended"])
             .await;
     }
+}
+
+#[tokio::test]
+async fn a_client_cannot_forge_a_line_of_the_log() {
+    let args = ["--listen", "127.0.0.1:0"];
+    let (server, address) = Process::start_server(env!("CARGO_BIN_EXE_shop-server"), &args).await;
+    let shop = within(connect(&address)).await.expect("it listens");
+    let found = within(shop.send(FindProduct("x\nINFO forged".into()))).await;
+    match found {
+        Err(CallError::Failed(refusal)) => assert_eq!(refusal.reason, Reason::NoSuchProduct),
+        other => panic!("{other:?}"),
+    }
+    server.signal("TERM");
+    let ended = server.end().await;
+    let log: Vec<_> = ended.complaints.lines().collect();
+    let [failed] = log
+        .iter()
+        .filter(|line| line.contains("forged"))
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("{log:#?}");
+    };
+    assert!(
+        failed.contains("command=\"FindProduct\"")
+            && failed.ends_with(r#"failed="there is no x\nINFO forged""#),
+        "{log:#?}"
+    );
 }
 
 #[tokio::test]
