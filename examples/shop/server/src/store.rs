@@ -115,16 +115,19 @@ impl Store {
         self.state().cart(customer)
     }
 
-    /// Puts something into the customer's cart.
+    /// Puts something into the customer's cart. On an error the cart stays as it was.
     ///
     /// # Errors
     ///
-    /// [`Reason::NoSuchProduct`], [`Reason::OutOfStock`], or the sum is too large.
+    /// [`Reason::NoSuchProduct`], [`Reason::OutOfStock`], the quantity is 0, or the sum is too large.
     pub fn add_to_cart(&self, customer: &str, item: Item) -> Result<Cart, ShopError> {
         let mut state = self.state();
         let left = *state.shelf(&item.sku)?.stock.borrow();
-        let cart = state.carts.entry(customer.into()).or_default();
-        match cart.iter_mut().find(|other| other.sku == item.sku) {
+        if item.quantity == 0 {
+            return Err(ShopError::new(Reason::Other, "the quantity is 0"));
+        }
+        let mut items = state.items(customer);
+        match items.iter_mut().find(|other| other.sku == item.sku) {
             Some(other) => {
                 let wanted = other.quantity.saturating_add(item.quantity);
                 enough(&item.sku, wanted, left)?;
@@ -132,10 +135,12 @@ impl Store {
             }
             None => {
                 enough(&item.sku, item.quantity, left)?;
-                cart.push(item);
+                items.push(item);
             }
         }
-        state.cart(customer)
+        let cart = state.priced(items)?;
+        state.carts.insert(customer.into(), cart.items.clone());
+        Ok(cart)
     }
 
     /// Orders what is in the customer's cart. Either all of it is taken from the shelves, or nothing.
@@ -178,7 +183,14 @@ impl State {
     }
 
     fn cart(&self, customer: &str) -> Result<Cart, ShopError> {
-        let items = self.carts.get(customer).cloned().unwrap_or_default();
+        self.priced(self.items(customer))
+    }
+
+    fn items(&self, customer: &str) -> Vec<Item> {
+        self.carts.get(customer).cloned().unwrap_or_default()
+    }
+
+    fn priced(&self, items: Vec<Item>) -> Result<Cart, ShopError> {
         let mut cents = 0u64;
         for item in &items {
             let price = self.shelf(&item.sku)?.cents;
@@ -271,5 +283,33 @@ mod tests {
     fn a_sum_that_is_too_large_is_an_error() {
         let refused = store().add_to_cart("ann", item("pot", 2));
         assert_eq!(refused.expect_err("it overflows").reason, Reason::Other);
+    }
+
+    #[test]
+    fn what_is_refused_does_not_change_the_cart() {
+        let store = store();
+        let before = store.add_to_cart("ann", item("pot", 1));
+        let before = before.expect("it is just small enough");
+        for refused in [
+            item("pot", 1),
+            item("cup", 1),
+            item("cup", 5),
+            item("cup", 0),
+        ] {
+            store.add_to_cart("ann", refused).expect_err("it is wrong");
+            assert_eq!(store.cart("ann").expect("as before"), before);
+        }
+    }
+
+    #[test]
+    fn nothing_cannot_be_ordered() {
+        let store = store();
+        let refused = store.add_to_cart("ann", item("cup", 0));
+        assert_eq!(refused.expect_err("it is nothing").reason, Reason::Other);
+        let refused = store.place_order("ann");
+        assert_eq!(
+            refused.expect_err("nothing is in it").reason,
+            Reason::EmptyCart
+        );
     }
 }
