@@ -34,7 +34,8 @@ fn builder() -> Builder<Shop, Mus> {
     Client::builder(Shop, Mus).server_info(server_info())
 }
 
-/// One customer's visit, which prints what happens. Every kind of call is made.
+/// One customer's visit, which prints what happens. Every kind of call is made. At the end the clerk puts back what was
+/// ordered, so that the next visit finds the same shop.
 ///
 /// # Errors
 ///
@@ -85,7 +86,12 @@ pub async fn visit(shop: &ShopSender) -> Result<(), Box<dyn Error>> {
     let after = stock.next().await.ok_or("the stream has ended")??;
     println!("order {}: {} cents", order.number, order.cents);
     println!("the shelf: {before:?}, then {after:?}");
-    // Whoever has seen enough drops the stream.
+    drop(stock); // whoever has seen enough drops the stream
+
+    // Signing in again replaces who has signed in before.
+    shop.send(SignIn("the clerk's key".into())).await?;
+    let pot = shop.send(Restock(pots(2))).await?;
+    println!("restocked: {} are there", pot.stock);
     Ok(())
 }
 

@@ -69,10 +69,8 @@ async fn an_unknown_command_line_is_answered_with_the_usage() {
             .end()
             .await;
         assert_eq!(ended.code, Some(1), "{ended:?}");
-        assert!(
-            ended
-                .complaints
-                .contains("usage: shop-server --listen ADDRESS"),
+        assert_eq!(
+            ended.complaints, "usage: shop-server --listen ADDRESS\n",
             "{ended:?}"
         );
     }
