@@ -95,11 +95,8 @@ pub enum Reason {
     NotAllowed,
     /// There is no product with this SKU.
     NoSuchProduct,
-    /// There are fewer pieces than were asked for.
-    OutOfStock {
-        /// How many there are.
-        left: u32,
-    },
+    /// There are fewer pieces than were asked for. This is how many there are.
+    OutOfStock(u32),
     /// There is nothing to order.
     EmptyCart,
     /// Anything else. `Failure` makes a `ShopError` of any error, and takes the default here.

@@ -69,7 +69,7 @@ pub async fn visit(shop: &ShopSender) -> Result<(), Box<dyn Error>> {
     shop.send(SignIn("ann's key".into())).await?;
     match refusal(shop.send(AddToCart(pots(5))).await)? {
         ShopError {
-            reason: Reason::OutOfStock { left },
+            reason: Reason::OutOfStock(left),
             ..
         } => println!("refused: only {left} are left"),
         other => return Err(other.into()),

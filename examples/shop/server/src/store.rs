@@ -219,7 +219,7 @@ fn enough(sku: &str, wanted: u32, left: u32) -> Result<(), ShopError> {
         return Ok(());
     }
     let message = format!("there are {left} of {sku} left, and not {wanted}");
-    Err(ShopError::new(Reason::OutOfStock { left }, message))
+    Err(ShopError::new(Reason::OutOfStock(left), message))
 }
 
 #[cfg(test)]
@@ -255,7 +255,7 @@ mod tests {
         let order = store.place_order("ann").expect("there are 4");
         assert_eq!((order.number, order.cents), (1, 900));
         let refused = store.place_order("bob").expect_err("one is left");
-        assert_eq!(refused.reason, Reason::OutOfStock { left: 1 });
+        assert_eq!(refused.reason, Reason::OutOfStock(1));
         assert_eq!(store.find("cup").expect("it is there").stock, 1);
         assert_eq!(
             store.cart("bob").expect("a small sum").items,
@@ -272,7 +272,7 @@ mod tests {
         let refused = store
             .add_to_cart("ann", item("cup", 2))
             .expect_err("there are 4");
-        assert_eq!(refused.reason, Reason::OutOfStock { left: 4 });
+        assert_eq!(refused.reason, Reason::OutOfStock(4));
         let cart = store
             .add_to_cart("ann", item("cup", 1))
             .expect("there are 4");

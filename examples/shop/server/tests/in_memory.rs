@@ -163,7 +163,7 @@ async fn a_refusal_says_how_many_are_left() {
     assert_eq!(reason(ann.send(PlaceOrder).await), Reason::EmptyCart);
     assert_eq!(
         reason(ann.send(AddToCart(pots(4))).await),
-        Reason::OutOfStock { left: 3 }
+        Reason::OutOfStock(3)
     );
     opened.shut_down().await;
 }

@@ -36,15 +36,16 @@ fn the_readme_says_how_many_lines_a_unary_command_takes() {
     }
 }
 
+/// With calls that take `Item` itself, tonic takes fewer: the README says so.
 #[test]
-fn a_unary_command_takes_at_most_the_lines_that_it_takes_in_tonic() {
+fn a_unary_command_takes_fewer_lines_than_in_tonic_with_a_request_message_for_each_call() {
     let [ours, tonics, _] = SOURCES.map(|(_, files)| {
         files
             .iter()
             .map(|file| counted(&read(file)).len())
             .sum::<usize>()
     });
-    assert!(ours <= tonics, "{ours} lines, and in tonic {tonics}");
+    assert!(ours < tonics, "{ours} lines, and in tonic {tonics}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub enum Reason {
     NotSignedIn,
     NotAllowed,
     NoSuchProduct,
-    OutOfStock { left: u32 },
+    OutOfStock(u32),
     EmptyCart,
     Other,
 }
@@ -136,7 +136,7 @@ impl Shop for Service {
         let mut state = self.state();
         let left = state.shelf(&item.sku)?.stock;
         if item.quantity > left {
-            return Err(error(Reason::OutOfStock { left }, "there are not so many"));
+            return Err(error(Reason::OutOfStock(left), "there are not so many"));
         }
         state.carts.entry(name.into()).or_default().push(item);
         Ok(state.cart(name))
@@ -152,7 +152,7 @@ impl Shop for Service {
         for item in &items {
             let left = state.shelf(&item.sku)?.stock;
             if item.quantity > left {
-                return Err(error(Reason::OutOfStock { left }, "there are not so many"));
+                return Err(error(Reason::OutOfStock(left), "there are not so many"));
             }
         }
         for item in &items {
