@@ -1,4 +1,4 @@
-//! What the examples share: their command line. Not a part of any lesson.
+//! What the examples share: their command line. Nothing to learn here.
 //!
 //! Without arguments an example starts both ends on a free port and ends by itself. With `--listen ADDRESS` it is only
 //! the server, until SIGINT or SIGTERM; with `--connect ADDRESS` only the client. So either end can be swapped for the
@@ -21,7 +21,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// # Errors
 ///
-/// Those of either end, and the usage, if the command line says anything else than what the examples know.
+/// Those of either end, and the usage, if the arguments are not recognised.
 pub async fn run<P, F, R, I>(
     server: impl AsyncFnOnce(String) -> Result<Server<P, F, R, I>, cmd_stream::Error>,
     client: impl AsyncFnOnce(String) -> Result<(), BoxError>,

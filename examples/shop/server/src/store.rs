@@ -218,7 +218,7 @@ fn enough(sku: &str, wanted: u32, left: u32) -> Result<(), ShopError> {
     if wanted <= left {
         return Ok(());
     }
-    let message = format!("there are {left} of {sku} left, and not {wanted}");
+    let message = format!("only {left} of {sku} are left, {wanted} were asked for");
     Err(ShopError::new(Reason::OutOfStock(left), message))
 }
 
