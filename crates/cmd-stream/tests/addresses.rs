@@ -1,5 +1,7 @@
 //! What may be written where an address is asked for, and errors that name it.
 
+use std::error::Error as StdError;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use cmd_stream::client::Limits;
@@ -86,6 +88,33 @@ async fn errors_name_the_address_they_are_about() {
         tokio::join!(Client::connect(address, Sample, Json), async { drop(taken.accept().await) }).0;
     let hangs_up = hangs_up.expect_err("it hangs up");
     assert!(hangs_up.to_string().contains(&address.to_string()), "{hangs_up}");
+}
+
+#[tokio::test]
+async fn text_that_is_no_host_and_port_is_refused_with_what_is_wrong() {
+    for (address, expected) in [
+        ("", "an empty address: the address has no port"),
+        ("localhost", "localhost: the address has no port"),
+        ("localhost:", "localhost:: the address has no port"),
+        ("127.0.0.1", "127.0.0.1: the address has no port"),
+        ("[::1]", "[::1]: the address has no port"),
+        ("localhost:http", "localhost:http: the address is not HOST:PORT"),
+        ("localhost:65536", "localhost:65536: the address is not HOST:PORT"),
+        ("http://127.0.0.1:80", "http://127.0.0.1:80: the address is not HOST:PORT"),
+        ("http://localhost", "http://localhost: the address is not HOST:PORT"),
+        ("127.0.0.1:80/", "127.0.0.1:80/: the address is not HOST:PORT"),
+        ("/run/shop.sock", "/run/shop.sock: the address is not HOST:PORT"),
+        (":80", ":80: the address is not HOST:PORT"),
+    ] {
+        let connecting = within(Client::connect(address, Sample, Json)).await.expect_err("no such address");
+        let binding =
+            within(Server::bind(address, Sample, Json, Service)).await.expect_err("no such address");
+        for (error, what) in [(connecting, "connect to"), (binding, "listen on")] {
+            let io: Option<&io::Error> = error.source().and_then(<dyn StdError>::downcast_ref);
+            assert_eq!(io.map(io::Error::kind), Some(io::ErrorKind::InvalidInput), "{error:#}");
+            assert_eq!((error.kind(), text(error)), (ErrorKind::Io, format!("cannot {what} {expected}")));
+        }
+    }
 }
 
 #[cfg(unix)]

@@ -11,6 +11,9 @@ use super::Peer;
 /// A TCP address in any form: `"localhost:9000"`, `("localhost", 9000)`, a [`SocketAddr`], or the [`Peer`] that a
 /// server listens on. Names are resolved on each use.
 ///
+/// Text is a host and a port. There is no default port, and a URL is not an address. Text of another form fails when
+/// it is used, with an error of kind [`Io`](crate::ErrorKind::Io) that says what is wrong with it.
+///
 /// ```
 /// use cmd_stream::transport::Address;
 /// use std::net::{Ipv6Addr, SocketAddr};
@@ -38,7 +41,10 @@ impl Address {
     pub(crate) async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let found: Vec<_> = match &self.0 {
             Form::Socket(address) => vec![*address],
-            Form::Text(text) => lookup_host(text).await?.collect(),
+            Form::Text(text) => {
+                check(text).map_err(|wrong| io::Error::new(io::ErrorKind::InvalidInput, wrong))?;
+                lookup_host(text).await?.collect()
+            }
             // An IPv6 address may be in brackets, as before a port.
             Form::Host(host, port) => lookup_host((unbracketed(host), *port)).await?.collect(),
             Form::Other(_) => {
@@ -71,6 +77,21 @@ impl fmt::Display for Address {
             Form::Socket(address) => address.fmt(f),
             Form::Other(peer) => peer.fmt(f),
         }
+    }
+}
+
+/// Checks that it has the form of a host and a port, so that an error says what is wrong with it.
+fn check(text: &str) -> Result<(), &'static str> {
+    const FORM: &str = "the address is not HOST:PORT";
+    const NO_PORT: &str = "the address has no port";
+    if text.contains('/') {
+        return Err(FORM); // a URL or a path
+    }
+    match text.rsplit_once(':') {
+        None | Some((_, "")) => Err(NO_PORT),
+        Some(_) if text.ends_with(']') => Err(NO_PORT), // an IPv6 address in brackets, and nothing else
+        Some(("", _)) => Err(FORM),
+        Some((_, port)) => port.parse().map(|_: u16| ()).map_err(|_| FORM),
     }
 }
 
