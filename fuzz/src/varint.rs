@@ -19,7 +19,7 @@ pub enum Number {
     Overflow(usize),
 }
 
-/// Reads a number of `bits` bits, by the table of the wire's specification.
+/// Reads a number of `bits` bits, by the table of how many bytes each width may have on the wire.
 pub fn reference(bits: u32, bytes: &[u8]) -> Number {
     let (most, last) = match bits {
         64 => (10, 0x01),

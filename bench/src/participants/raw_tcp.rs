@@ -46,8 +46,8 @@ struct Frames {
 }
 
 impl Frames {
-    /// SPEC, Frames and Codecs: seq, tag and, if the Format has one, the length, as varints; then the body. The tag is 0,
-    /// seq counts from 1.
+    /// On the wire a frame is seq, tag and, if the Format has one, the length, as varints; then the body. The tag is 0,
+    /// and seq counts from 1.
     fn of(format: Format) -> Self {
         let (mut bytes, mut ranges) = (Vec::new(), Vec::new());
         for (seq, value) in (1_u64..).zip(workload::pool()) {

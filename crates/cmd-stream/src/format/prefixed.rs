@@ -1,4 +1,4 @@
-//! Shared by the Formats whose bodies follow their length (SPEC 4): reads the length, checks it, and waits for the
+//! Shared by the Formats whose bodies follow their length on the wire: reads the length, checks it, and waits for the
 //! body. Knows nothing of the content of a body.
 
 use crate::format::EncodeError;

@@ -192,7 +192,7 @@ impl<P: Default> FrameReader<P> {
             Known::Head(head) => return self.attempt_body(head, bytes, read_body),
             Known::Seq(seq, len) => (seq, len),
             Known::Nothing => match varint::decode::<u64>(bytes) {
-                Decoded::Value(0, taken) => return Decoded::Value(Frame::Ping, taken), // SPEC 2: seq 0 has no body
+                Decoded::Value(0, taken) => return Decoded::Value(Frame::Ping, taken), // on the wire, seq 0 has no body
                 Decoded::Value(seq, taken) => (Seq(seq.cast_signed()), taken),
                 Decoded::Incomplete(missing) => return Decoded::Incomplete(missing),
                 Decoded::Invalid(error) => return Decoded::Invalid(error),
