@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::getters::getters;
 
-/// The limits of a [`Client`](crate::Client). They bound every queue, buffer and wait that a peer can cause.
+/// The limits of a [`Client`](crate::Client). They bound its buffers, its streams, and how long a peer may stall it.
+///
+/// Two things have no limit. A call waits until its Reply arrives or the connection is lost: for a shorter wait, use
+/// `tokio::time::timeout`, which drops the call. How many calls wait at the same time is up to the application.
 ///
 /// ```
 /// use std::time::Duration;

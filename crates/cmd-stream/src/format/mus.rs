@@ -81,7 +81,7 @@ impl Mus {
     /// Sets how deep values may be nested. The default is 128.
     ///
     /// Each sequence and map counts as a level, and so does the content of each `Option`, `Box`, `Rc` and `Arc`. Each
-    /// level takes stack, how much depends on the types.
+    /// level takes stack; how much depends on the types.
     #[must_use]
     pub const fn depth(self, levels: usize) -> Self {
         Self { limits: self.limits.depth(levels) }

@@ -10,9 +10,9 @@ use crate::error::{CallError, Error};
 /// A Protocol that declares one, by `failure CalcError`, answers each failed Command with it, and the connection stays
 /// open.
 ///
-/// It is always a last Reply, and may answer every Command. One-way Commands are never answered: if one fails, the server
-/// counts and logs it, and the connection stays open. The client receives it as
-/// [`CallError::Failed`](crate::CallError::Failed).
+/// It can answer any Command, and is always its last Reply. The client receives it as
+/// [`CallError::Failed`](crate::CallError::Failed). One-way Commands are never answered: if one fails, the server
+/// counts and logs it, and the connection stays open.
 ///
 /// `#[derive(Failure)]` implements it for a struct with one text. [`Problem`](crate::Problem) is a ready-made failure.
 /// By hand:

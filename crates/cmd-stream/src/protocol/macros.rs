@@ -43,11 +43,11 @@ pub mod support;
 /// - Tags are integer literals from 0. Commands and Replies are numbered separately. The Go library's JSON and Protobuf codecs
 ///   number types by their order of registration, from 0.
 /// - `-> Sum` states the Reply of a Command, and implements [`Command`](crate::Command) for it. `-> ()` makes it
-///   one-way. A type that implements `Command` already is listed without an arrow: a generic one, or one that has its
+///   one-way. A type that already implements `Command` is listed without an arrow: a generic one, or one that has its
 ///   arrow in another Protocol.
 /// - `as` names an entry whose type is a path or generic: `5 => shop::Add as Add -> Sum`.
-/// - `enum NAME { VARIANT(REPLY), .. }` states which Replies the variants of your enum hold. Such an enum follows the
-///   arrow of a Command that is answered with several types. `From` is implemented for each variant, so the types must
+/// - `enum NAME { VARIANT(REPLY), .. }` states which Replies the variants of your enum hold. Write the enum after the
+///   arrow of a Command whose Replies have several types. `From` is implemented for each variant, so the types must
 ///   be in scope under the names of their entries. `use enum NAME { .. }` does the same without `From`, for a second
 ///   Protocol over the same types.
 /// - Every Protocol states what happens when a Command fails. `failure NAME` answers with one of the Replies, whose
@@ -57,7 +57,7 @@ pub mod support;
 ///
 /// The macro defines the unit struct `Calculator`, the enum `CalculatorCommand<'_>` of references to its Commands
 /// (which an [`Invoker`](crate::Invoker) sees), and the enum `CalculatorReply` of its Replies. The enums are [`Debug`]
-/// if all their types are. It takes no names but these three.
+/// if all their types are. It defines no other names.
 #[macro_export]
 macro_rules! protocol {
     (
