@@ -1,12 +1,15 @@
 package vectors_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"testing"
 
 	"github.com/cmd-stream/cmd-stream-go/client"
+	"github.com/cmd-stream/cmd-stream-go/core"
 	"github.com/cmd-stream/cmd-stream-go/server"
 
 	"interop/jsoncodec"
@@ -16,24 +19,65 @@ import (
 	"interop/protobufcodec"
 	"interop/protosample"
 	"interop/sample"
+	"interop/tagged"
 	"interop/vectors"
 )
 
-func TestJSONIsThatOfTheGoldenVectors(t *testing.T) {
-	check(t, vectors.Subject[sample.Receiver]{Codecs: jsonCodecs, Value: jsonValue}, "json")
+func TestCodecsAreThoseOfTheGoldenVectors(t *testing.T) {
+	checkFiles(t, vectors.FrameFiles(t), checkFrames)
 }
 
-func TestMUSIsThatOfTheGoldenVectors(t *testing.T) {
-	check(t, vectors.Subject[sample.Receiver]{Codecs: musCodecs, Value: sampleValue}, "mus")
+func TestCodecsAreThoseOfTheRecordedSessions(t *testing.T) {
+	checkFiles(t, vectors.SessionFiles(t), checkSessions)
 }
 
-func TestProtobufIsThatOfTheGoldenVectors(t *testing.T) {
-	check(t, vectors.Subject[protosample.Receiver]{Codecs: protobufCodecs, Value: protobufValue}, "protobuf")
+// checkFiles runs a subtest for each file. Each codec must have one, and each
+// file a codec.
+func checkFiles(t *testing.T, files map[string][]string, check map[string]func(*testing.T, string)) {
+	for codec := range check {
+		if len(files[codec]) == 0 {
+			t.Errorf("no file of the codec %s", codec)
+		}
+	}
+	for codec, names := range files {
+		for _, name := range names {
+			t.Run(name, func(t *testing.T) {
+				if check[codec] == nil {
+					t.Fatalf("unknown codec %q", codec)
+				}
+				check[codec](t, name)
+			})
+		}
+	}
 }
 
-func check[T any](t *testing.T, subject vectors.Subject[T], format string) {
-	t.Run("values", func(t *testing.T) { subject.Check(t, "codec_"+format+".json") })
-	t.Run("sessions", func(t *testing.T) { subject.CheckFrames(t, "session_"+format+".json") })
+var (
+	jsonSubject     = vectors.Subject[sample.Receiver]{Codecs: jsonCodecs, Value: jsonValue}
+	musSubject      = vectors.Subject[sample.Receiver]{Codecs: musCodecs, Value: sampleValue}
+	protobufSubject = vectors.Subject[protosample.Receiver]{Codecs: protobufCodecs, Value: protobufValue}
+)
+
+var checkFrames = map[string]func(*testing.T, string){
+	"json": jsonSubject.Check, "mus": musSubject.Check, "protobuf": protobufSubject.Check,
+}
+
+var checkSessions = map[string]func(*testing.T, string){
+	"json": jsonSubject.CheckFrames, "mus": musSubject.CheckFrames, "protobuf": protobufSubject.CheckFrames,
+}
+
+func TestATypeThatIsNotOnTheListIsRefusedAndNothingIsWritten(t *testing.T) {
+	jsonClient, _ := jsonCodecs(0)
+	protobufClient, _ := protobufCodecs(0)
+	t.Run("json", func(t *testing.T) { checkUnknownType(t, jsonClient, unregistered{}) })
+	t.Run("protobuf", func(t *testing.T) { checkUnknownType(t, protobufClient, struct{ protosample.Cmd1 }{}) })
+}
+
+func checkUnknownType[T any](t *testing.T, codec client.Codec[T], cmd core.Cmd[T]) {
+	w := bufio.NewWriter(io.Discard)
+	n, err := codec.Encode(cmd, w)
+	if !errors.Is(err, tagged.ErrUnknownType) || n != 0 || w.Buffered() != 0 {
+		t.Errorf("counted %d bytes, wrote %d, error %v", n, w.Buffered(), err)
+	}
 }
 
 // A robust server closes the connection or waits. With a limit, these codecs

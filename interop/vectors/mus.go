@@ -3,7 +3,6 @@ package vectors
 import (
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -29,29 +28,24 @@ var ofConnections = []string{"server_info", "seq"}
 
 // MUSFiles returns the names of all files of values in MUS. A file that is
 // dropped into the folder is among them.
-func MUSFiles(t *testing.T) (files []string) {
+func MUSFiles(t *testing.T) (found []string) {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(base(), folder, "*.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range paths {
+	for _, file := range files(t) {
 		var content struct {
 			Vectors []Vector `json:"vectors"`
 		}
-		file := filepath.Base(path)
 		load(t, file, &content)
 		isOfMUS := func(v Vector) bool {
 			return v.Type != "" && v.Kind != "" && v.Direction == "" && !slices.Contains(ofConnections, v.Type)
 		}
 		if slices.ContainsFunc(content.Vectors, isOfMUS) {
-			files = append(files, file)
+			found = append(found, file)
 		}
 	}
-	if len(files) == 0 {
+	if len(found) == 0 {
 		t.Fatal("no files of values")
 	}
-	return files
+	return found
 }
 
 // MUSValues returns the values of a file that are in MUS.

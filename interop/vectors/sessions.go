@@ -16,6 +16,28 @@ type frame struct {
 	Value json.RawMessage `json:"value"`
 }
 
+// SessionFiles returns the files of recorded sessions, by the codec that each of
+// them says. A file that is dropped into the folder is among them.
+func SessionFiles(t *testing.T) map[string][]string {
+	t.Helper()
+	found := make(map[string][]string)
+	for _, file := range files(t) {
+		var content struct {
+			Codec    string            `json:"codec"`
+			Sessions []json.RawMessage `json:"sessions"`
+		}
+		load(t, file, &content)
+		if len(content.Sessions) == 0 {
+			continue // about something else
+		}
+		if content.Codec == "" {
+			t.Fatalf("%s does not say its codec", file)
+		}
+		found[content.Codec] = append(found[content.Codec], file)
+	}
+	return found
+}
+
 // CheckFrames runs a subtest for each connection of each session in the file:
 // its frames decode to what they were recorded as, and encode to their bytes.
 func (s Subject[T]) CheckFrames(t *testing.T, file string) {

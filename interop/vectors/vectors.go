@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/cmd-stream/cmd-stream-go/client"
@@ -52,7 +53,31 @@ const (
 	results  = "server_to_client"
 )
 
-// Check runs a subtest for each vector of a codec's file.
+// FrameFiles returns the files of whole frames, by the name of their codec:
+// codec_json.json and codec_json_more.json are files of json. A file that is
+// dropped into the folder is among them.
+func FrameFiles(t *testing.T) map[string][]string {
+	t.Helper()
+	found := make(map[string][]string)
+	for _, file := range files(t) {
+		var content struct {
+			Vectors []Vector `json:"vectors"`
+		}
+		load(t, file, &content)
+		if len(content.Vectors) == 0 || content.Vectors[0].Kind == "" || content.Vectors[0].Direction == "" {
+			continue // about something else
+		}
+		name, isNamed := strings.CutPrefix(file, "codec_")
+		if !isNamed {
+			t.Fatalf("%s: frames of a codec that its name does not say", file)
+		}
+		codec := name[:strings.IndexAny(name, "_.")]
+		found[codec] = append(found[codec], file)
+	}
+	return found
+}
+
+// Check runs a subtest for each vector of a file of frames.
 func (s Subject[T]) Check(t *testing.T, file string) {
 	var content struct {
 		Vectors []Vector `json:"vectors"`
@@ -100,6 +125,22 @@ func Hostile(t *testing.T, codec string) map[string][]byte {
 		t.Fatalf("no hostile vectors for %s", codec)
 	}
 	return found
+}
+
+// files returns the names of all files of the folder.
+func files(t *testing.T) (names []string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(base(), folder, "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		names = append(names, filepath.Base(path))
+	}
+	if len(names) == 0 {
+		t.Fatal("no vectors in the folder")
+	}
+	return names
 }
 
 func load(t *testing.T, file string, content any) {
