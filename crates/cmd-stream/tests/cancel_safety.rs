@@ -90,7 +90,7 @@ async fn late_reply_goes_to_the_unexpected_callback() {
     let (builder, unexpected) = unexpected(Client::builder(Sample, Json));
     let (client, mut peer) = client_and_bytes(builder, 1 << 16).await;
     timeout(Duration::from_millis(10), client.send(echo(1))).await.expect_err("no reply yet");
-    assert_eq!(client.in_flight(), 0, "its slot is free at once");
+    assert_eq!(client.in_flight(), 0, "its entry is gone at once");
     peer.expect(&echo_frame(1, 1)).await;
     peer.send(&echo_frame(1, 1)).await;
     until(|| seen(&unexpected) == [(1, 1)]).await;
@@ -114,7 +114,7 @@ async fn late_replies_of_a_dropped_stream_go_to_the_unexpected_callback() {
     peer.send(&[stream_frame(1, 0, false), stream_frame(1, 1, false)].concat()).await;
     assert_eq!(within(stream.next()).await.expect("a reply").expect("a reply").value, 0);
     drop(stream); // with a Reply in it
-    assert_eq!(client.in_flight(), 0, "its slot is free at once");
+    assert_eq!(client.in_flight(), 0, "its entry is gone at once");
     peer.send(&[stream_frame(1, 2, false), stream_frame(1, 3, true)].concat()).await;
     until(|| seen(&unexpected) == [(1, 2), (1, 3)]).await;
 }
