@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use crate::lab::{Lab, Plain, client_by, hold, quiet};
+use crate::lab::{Lab, Plain, World, client_by, hold, quiet};
 use crate::{assert_closed, assert_error, assert_shutdown, call, in_memory};
 use cmd_stream::client::Client;
 use cmd_stream::server::Limits;
 use cmd_stream::transport::memory;
 use cmd_stream::{Error, ErrorKind, Json, Origin, Server};
+use testkit::peer::BytePeer;
+use testkit::wait::within;
+use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
 #[tokio::test(start_paused = true)]
@@ -105,4 +108,22 @@ async fn dropping_serve_closes_everything() {
     assert_eq!(refused.kind(), ErrorKind::Io);
     world.lab.open_gate(1);
     world.lab.until(|seen| seen.ended == 1).await;
+}
+
+#[tokio::test]
+async fn dropping_serve_over_tcp_frees_the_port_and_ends_the_connections() {
+    let world = World::tcp(Limits::default()).await;
+    let (address, client) = (world.address(), world.client().await);
+    let call = call!(client.send(hold("a")));
+    world.lab.until(|seen| seen.running == 1).await;
+    let mut idle = BytePeer::greeted(&address).await;
+    assert!(TcpListener::bind(&address).await.is_err(), "the port is taken while the server is there");
+
+    world.serving.abort();
+    assert!(within(world.serving).await.unwrap_err().is_cancelled());
+    TcpListener::bind(&address).await.expect("the port is free");
+    idle.expect_end().await;
+    let failure = Error::from(within(call).await.unwrap().unwrap_err());
+    assert_error(&failure, ErrorKind::Closed, Origin::Remote, "the server closed the connection");
+    assert_eq!(within(client.closed()).await.kind(), ErrorKind::Closed);
 }
