@@ -1,5 +1,8 @@
 //! Vectors of whole frames.
 
+use cmd_stream::Client;
+
+use super::live::How;
 use super::*;
 
 #[derive(Deserialize)]
@@ -8,7 +11,7 @@ pub(super) struct Vector {
     pub(super) name: String,
     #[serde(rename = "description")]
     _description: Option<String>,
-    direction: Direction,
+    pub(super) direction: Direction,
     pub(super) kind: String,
     seq: Option<String>,
     r#type: Option<String>,
@@ -23,9 +26,9 @@ pub(super) struct Vector {
     _buffered_before_error: Option<String>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Direction {
+pub(super) enum Direction {
     ClientToServer,
     ServerToClient,
 }
@@ -36,7 +39,7 @@ impl Vector {
     }
 
     /// The Format of the receiver, with its maximum length.
-    fn format<C: Frames>(&self) -> C::Format {
+    pub(super) fn format<C: Frames>(&self) -> C::Format {
         self.max_len.map_or(C::FORMAT, |bytes| C::FORMAT.with_max_len(bytes))
     }
 
@@ -69,6 +72,12 @@ pub(super) trait Frames: Codec<Format: MaxLen> {
     fn of_reply(reply: <Self::Protocol as Protocol>::Reply) -> Self::Body;
     /// Appends tag and body, as a client or a server does.
     fn encode(format: &Self::Format, body: Self::Body, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+    /// Calls a Command, for one Reply or for a stream of them, and waits for the first Reply.
+    async fn call(
+        client: &Client<Self::Protocol, Self::Format>,
+        command: Self::Body,
+        how: How,
+    ) -> Result<(), cmd_stream::Error>;
 }
 
 /// A Format that has a maximum length.
@@ -125,6 +134,17 @@ macro_rules! frames {
                         $( Body::$reply(reply) => SampleReply::$reply(reply), )+
                     };
                     <Sample as ServedIn<$format>>::encode_reply(format, &reply, out)
+                }
+
+                async fn call(
+                    client: &Client<Sample, $format>,
+                    command: Body,
+                    how: How,
+                ) -> Result<(), cmd_stream::Error> {
+                    match command {
+                        $( Body::$command_name(command) => live::call(client, command, how).await, )+
+                        reply => panic!("no command: {reply:?}"),
+                    }
                 }
             }
         };

@@ -21,6 +21,7 @@ use testkit::{hex, unhex};
 #[path = "../support/bodies.rs"]
 mod bodies;
 mod frames;
+mod live;
 mod values;
 
 use bodies::{Body as _, Codec, for_each_codec, is_same_json, with_codec};
