@@ -112,9 +112,12 @@ async fn length_that_no_bytes_back_allocates_nothing() {
         Origin::Remote,
         "`Limits::frame_time`",
     );
-    // Far below what was announced, and above what the other tests of this file need.
-    assert!(largest_allocation() < 256 << 20, "{} bytes were allocated", largest_allocation());
+    assert!(largest_allocation() <= ALLOCATION, "{} bytes were allocated", largest_allocation());
 }
+
+/// Far below what was announced, and just what the test with the most Commands takes, which runs at the same time. The
+/// one with the lengths takes 64 KiB.
+const ALLOCATION: usize = 1 << 20;
 
 // There, a slow reader of one stream of results blocks all other calls of its connection.
 
