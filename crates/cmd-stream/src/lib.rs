@@ -1,6 +1,7 @@
-//! The Distributed Command Pattern: a client sends *Commands*, which are first-class values, over one long-lived
-//! multiplexed connection. The server executes each on a *Receiver* and streams *Replies* back. The wire format is
-//! byte-compatible with the Go library cmd-stream-go.
+//! A library for calls between services: a client sends *Commands*, which are plain Rust values, over one long-lived
+//! multiplexed connection. The server executes each on a *Receiver* and sends one or more typed *Replies* back. The
+//! library implements the Distributed Command Pattern, and its bytes on the wire are those of the Go library
+//! cmd-stream-go.
 //!
 //! ```
 //! use cmd_stream::{Answer, CallError, Context, Failed, Failure, Json, Sender, Server, protocol};
@@ -63,7 +64,9 @@
 //! - Receiver: your service, any type that is `Send + Sync + 'static`. To share one, use an `Arc<Service>`. [`Answer`]
 //!   executes a Command with one Reply on it; [`Execute`] executes any Command, which sends its Replies through a
 //!   [`Proxy`].
-//! - [`Server`] executes Commands; an [`Invoker`] sees each one before it runs. [`Sender`] and [`Client`] send them.
+//! - [`Server`] executes Commands; an [`Invoker`] sees each one before it runs.
+//! - [`Client`] is one connection; use it for settings, and to see the state of the connection. [`Sender`] sends through
+//!   a Client and does no more; use it where the default settings do, or in code that only sends.
 //! - [`Failure`]: the Reply that reports why a Command failed. [`CallError`]: the error that the caller receives.
 //! - [`Format`](format::Format): how values are serialized. [`Json`](struct@Json), `Mus`, `Protobuf`, or
 //!   [one of your own](mod@format).
