@@ -1,7 +1,6 @@
 //! What an attacker sends: lengths that nothing backs, nesting without end, elements without bytes. Memory is counted.
 
-// The allocator that counts is the system's, with a counter before it.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "the allocator that counts is the system's, with a counter before it")]
 
 #[path = "support/memory.rs"]
 mod memory;

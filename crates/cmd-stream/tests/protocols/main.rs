@@ -151,7 +151,7 @@ impl Answer<Calc> for Either {
 protocol! {
     /// Has documentation and derives.
     #[derive(PartialOrd, Ord, Hash)]
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "an attribute that the macro has to pass on")]
     pub(crate) struct Calculator {
         commands {
             0 => Add -> Sum,

@@ -157,20 +157,20 @@ fn limits_and_checks_are_no_part_of_it() {
 macro_rules! described {
     ({ $($body:tt)* }) => {{
         #[derive(Mus)]
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "it is described, and never made")]
         struct Type { $($body)* }
         description::<Type>()
     }};
     ($(#[$attribute:meta])* enum { $($body:tt)* }) => {{
         #[derive(Mus)]
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "it is described, and never made")]
         $(#[$attribute])*
         enum Type { $($body)* }
         description::<Type>()
     }};
     ($(#[$attribute:meta])* ( $($body:tt)* )) => {{
         #[derive(Mus)]
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "it is described, and never made")]
         $(#[$attribute])*
         struct Type($($body)*);
         description::<Type>()
