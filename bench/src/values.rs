@@ -2,15 +2,6 @@
 
 use crate::random::XorShift;
 
-/// The number of structs that the participants echo.
-pub const ECHOES: usize = 1024;
-
-/// The number of orders: several, so that a branch predictor cannot learn all their lines.
-pub const ORDERS: usize = 4;
-
-/// The number of lines of an order.
-pub const LINES: usize = 1000;
-
 /// Declares a type that implements all formats that are compared.
 macro_rules! value {
     ($($item:tt)*) => {
@@ -100,11 +91,20 @@ pub fn echoes() -> Vec<Echo> {
     (0..ECHOES).map(echo).collect()
 }
 
+/// The number of structs that the participants echo.
+pub const ECHOES: usize = 1024;
+
 /// Makes `count` orders of `lines` lines each.
 pub fn orders(count: usize, lines: usize) -> Vec<Order> {
     let mut random = XorShift::new();
     (0..count).map(|_| order(&mut random, lines)).collect()
 }
+
+/// The number of orders: several, so that a branch predictor cannot learn all their lines.
+pub const ORDERS: usize = 4;
+
+/// The number of lines of an order.
+pub const LINES: usize = 1000;
 
 fn order(random: &mut XorShift, lines: usize) -> Order {
     Order {

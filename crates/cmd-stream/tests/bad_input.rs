@@ -21,10 +21,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use wire::{ENDLESS, announce, echo_frame, frame, head, hold_frame, nested, number, tag, text_frame};
 
-/// Far more than these tests send in one piece, less than what they announce. (No test here may panic on purpose: to
-/// print a backtrace takes more.)
-const ALLOCATION: usize = 2 << 20;
-
 /// Plays a script to a server: two Commands, then the bytes, all in one write. The two are answered; then the
 /// connection ends, for the reason that this gives back. Another connection, with a Command in flight, goes on.
 async fn server_gets(bytes: &[u8], counted: fn(&Counters) -> u64) -> Error {
@@ -48,6 +44,10 @@ async fn server_gets(bytes: &[u8], counted: fn(&Counters) -> u64) -> Error {
     assert!(largest_allocation() < ALLOCATION, "{} bytes were allocated", largest_allocation());
     lost.reason
 }
+
+/// Far more than these tests send in one piece, less than what they announce. (No test here may panic on purpose: to
+/// print a backtrace takes more.)
+const ALLOCATION: usize = 2 << 20;
 
 /// The bytes are no Command.
 async fn server_refuses(bytes: &[u8], kind: ErrorKind, says: &str) {

@@ -24,17 +24,6 @@ struct Fail {
     way: u32,
 }
 
-const NOT_AT_ALL: u32 = 0;
-const ERROR: u32 = 1;
-const PANIC: u32 = 2;
-const NO_LAST_REPLY: u32 = 3;
-const OVERLOADED: u32 = 4;
-const PROBLEM: u32 = 5;
-const OVERLOADED_PROBLEM: u32 = 6;
-const TASK_PANICS: u32 = 7;
-const TASK_IS_CANCELLED: u32 = 8;
-const INVOKER_REFUSES: u32 = 9;
-
 #[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize, mus_format::Mus)]
 struct Done {}
 
@@ -61,6 +50,17 @@ impl Execute<Clumsy> for Fail {
         }
     }
 }
+
+const NOT_AT_ALL: u32 = 0;
+const ERROR: u32 = 1;
+const PANIC: u32 = 2;
+const NO_LAST_REPLY: u32 = 3;
+const OVERLOADED: u32 = 4;
+const PROBLEM: u32 = 5;
+const OVERLOADED_PROBLEM: u32 = 6;
+const TASK_PANICS: u32 = 7;
+const TASK_IS_CANCELLED: u32 = 8;
+const INVOKER_REFUSES: u32 = 9;
 
 struct Bouncer;
 

@@ -22,21 +22,6 @@ use testkit::wait::{until, within};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
-/// For how long a Command burns.
-const BURN: Duration = Duration::from_millis(200);
-/// What the 99th of 100 quick Commands beside it may take, and the Reply of one that burns when it has sent it.
-const LIMIT: Duration = Duration::from_millis(5);
-/// Where even the machine alone needs longer, it may take twice that, but never as long as half of what is burnt.
-const HIGHEST_LIMIT: Duration = Duration::from_millis(100);
-/// Of so many repetitions so many must hold the limit; on a busy machine the same share of more of them.
-const REPETITIONS: usize = 5;
-const MUST_HOLD: usize = 3;
-const MOST_REPETITIONS: usize = 20;
-
-const ADAPTIVE: u8 = 0;
-const IN_PLACE: u8 = 1;
-const SPAWNED: u8 = 2;
-
 const fn scheduling(how: u8) -> Scheduling {
     match how {
         IN_PLACE => Scheduling::InPlace,
@@ -44,6 +29,10 @@ const fn scheduling(how: u8) -> Scheduling {
         _ => Scheduling::Adaptive,
     }
 }
+
+const ADAPTIVE: u8 = 0;
+const IN_PLACE: u8 = 1;
+const SPAWNED: u8 = 2;
 
 /// Computes, and never lets anybody else run.
 fn burn(time: Duration) {
@@ -118,6 +107,9 @@ impl Furnace {
         self.0.0.load(Ordering::SeqCst) > 0
     }
 }
+
+/// For how long a Command burns.
+const BURN: Duration = Duration::from_millis(200);
 
 impl<const HOW: u8> Execute<Furnace> for Burn<HOW> {
     const SCHEDULING: Scheduling = scheduling(HOW);
@@ -224,6 +216,11 @@ async fn limit(client: &Cook) -> Duration {
     (beside_a_task * 2).clamp(LIMIT, HIGHEST_LIMIT)
 }
 
+/// What the 99th of 100 quick Commands beside one that burns may take, and the Reply of one that burns after it.
+const LIMIT: Duration = Duration::from_millis(5);
+/// Where even the machine alone needs longer, it may take twice that, but never as long as half of what is burnt.
+const HIGHEST_LIMIT: Duration = Duration::from_millis(100);
+
 /// Quick Commands beside one that burns: what they take, and what they may take.
 async fn quick_ones_beside_one_that_burns<C>(command: fn() -> C) -> (Duration, Duration)
 where
@@ -278,6 +275,11 @@ fn assert_held<F: Future<Output = (Duration, Duration)>>(measure: impl Fn() -> F
     }
     panic!("took, limit: {measured:?}");
 }
+
+/// Of so many repetitions so many must hold the limit; on a busy machine the same share of more of them.
+const REPETITIONS: usize = 5;
+const MUST_HOLD: usize = 3;
+const MOST_REPETITIONS: usize = 20;
 
 #[test]
 fn a_command_that_burns_does_not_delay_the_quick_ones_of_its_connection() {

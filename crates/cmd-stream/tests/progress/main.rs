@@ -18,12 +18,6 @@ use cmd_stream::proto::frame::{Frame, FrameReader, Seq, Tag};
 use cmd_stream::{Json, Mus, Protobuf};
 use serde::{Deserialize, Serialize};
 
-const MIB: usize = 1 << 20;
-/// The least that one read of a connection returns while more is available.
-const PIECE: usize = 16 << 10;
-/// How many times more work single bytes may cost than pieces.
-const MOST: f64 = 3.0;
-
 /// Counts the work: decoding attempts plus bytes that were looked at.
 #[derive(Debug, Default)]
 struct Work(Cell<u64>);
@@ -100,6 +94,9 @@ fn ratio_of_work<F: Encode<T> + Decode<T>, T: PartialEq + Debug>(format: &F, val
     many as f64 / few as f64
 }
 
+/// The least that one read of a connection returns while more is available.
+const PIECE: usize = 16 << 10;
+
 /// A text of about this many bytes.
 fn text(bytes: usize) -> String {
     "0123456789abcdef".repeat(bytes / 16)
@@ -163,6 +160,11 @@ fn four_mib_byte_by_byte_cost_at_most_three_times_the_same_in_pieces() {
         println!("{name}: {ratio:.2} times the work");
     }
 }
+
+const MIB: usize = 1 << 20;
+
+/// How many times more work single bytes may cost than pieces.
+const MOST: f64 = 3.0;
 
 /// Shows that the test above can fail: a Format that starts again at each attempt does far more work for far fewer
 /// bytes.
