@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::getters::getters;
 use crate::proto::handshake::ServerInfo;
 
-/// The limits of a [`Server`](crate::Server): one for every queue, buffer and wait that a peer can cause.
+/// The limits of a [`Server`](crate::Server). They bound its buffers per connection, its connections, and how long a peer may
+/// stall it. [`idle`](Self::idle) is off by default.
 ///
 /// ```
 /// use std::time::Duration;
