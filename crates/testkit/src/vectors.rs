@@ -22,7 +22,7 @@ pub enum Layout {
     Sessions,
     /// What an attacker sends; `tests/hostile.rs` of `cmd-stream`.
     Hostile,
-    /// Scenarios of a capability that is not here yet. No test reads them, so only the files in [`WAITING`] may be such.
+    /// Scenarios of a capability that is not here yet. No test reads them, so only the files that `WAITING` names may be such.
     Scenarios,
 }
 
