@@ -1,5 +1,5 @@
 //! What the programs of this folder share: how values are drawn, the serialization formats that are compared, how
-//! instructions are counted, and what is published. Connections and participants belong to the program `bench` alone.
+//! instructions are counted, and what is published. Only the program `bench` has connections and participants.
 
 pub mod callgrind;
 pub mod formats;

@@ -99,7 +99,7 @@ async fn dropping_serve_closes_everything() {
     let call = call!(client.send(hold("a")));
     world.lab.until(|seen| seen.running == 1).await;
     world.serving.abort();
-    let failure = Error::from(call.await.unwrap().unwrap_err());
+    let failure = Error::from(within(call).await.unwrap().unwrap_err());
     assert_error(&failure, ErrorKind::Closed, Origin::Remote, "the server closed the connection");
     let lost = world.lost().await;
     assert_error(&lost.reason, ErrorKind::Closed, Origin::Local, "the server ended");

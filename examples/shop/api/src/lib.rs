@@ -1,7 +1,7 @@
 //! What the clients and the server of the shop share: the Commands, their Replies, the failure, and the Protocol that
 //! gives each its tag on the wire.
 //!
-//! A client needs nothing else. How the Commands are executed is known to the server alone.
+//! A client needs nothing else. Only the server knows how the Commands are executed.
 
 use cmd_stream::mus::Mus;
 use cmd_stream::{Failure, Mus, Reply, ServerInfo, protocol};

@@ -360,7 +360,7 @@ mod tests {
         ]
     }
 
-    /// The output of `Json` without the length, or its error; and the output of `serde_json` alone.
+    /// The output of `Json` without the length, or its error; and the output of plain `serde_json`.
     type Encoded = (Result<String, String>, String);
     type Encoding = Box<dyn Fn() -> Encoded>;
 
