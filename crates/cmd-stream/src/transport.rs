@@ -26,7 +26,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
 /// A source of connections for a server.
 pub trait Accept: Send + 'static {
     /// An accepted connection: a stream with its [`Peer`], or something that becomes one.
-    type Incoming: Incoming;
+    type Incoming: Establish;
 
     /// Waits for the next connection. It must be cancel safe: if it is dropped before it completes, no connection is
     /// lost.
@@ -44,28 +44,28 @@ pub trait Accept: Send + 'static {
     fn local_addr(&self) -> io::Result<Peer>;
 }
 
-/// An accepted connection that may need a handshake, as in TLS.
+/// A connection that may need a handshake before it can be used, as in TLS.
 ///
-/// The connection's own task does the handshake, so that a slow or idle client does not delay others.
+/// On a server, the connection's own task does the handshake, so that a slow or idle client does not delay others.
 ///
 /// A stream with its [`Peer`] needs none.
-pub trait Incoming: Send + 'static {
+pub trait Establish: Send + 'static {
     /// The stream of the connection.
     type Io: Io;
 
     /// Returns the peer, as far as it is known.
     fn peer(&self) -> &Peer;
 
-    /// Performs the transport's handshake. The server limits its time to
-    /// [`Limits::handshake`](crate::server::Limits::handshake).
+    /// Performs the transport's handshake, within [`server::Limits::handshake`](crate::server::Limits::handshake) or
+    /// [`client::Limits::handshake`](crate::client::Limits::handshake).
     ///
     /// # Errors
     ///
-    /// An error ends this connection and is counted.
+    /// An error ends this connection. A server counts it, and a client fails the attempt to connect with it.
     fn establish(self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
 }
 
-impl<IO: Io> Incoming for (IO, Peer) {
+impl<IO: Io> Establish for (IO, Peer) {
     type Io = IO;
 
     fn peer(&self) -> &Peer {
@@ -79,15 +79,15 @@ impl<IO: Io> Incoming for (IO, Peer) {
 
 /// A source of connections for a client.
 pub trait Connect: Send + Sync + 'static {
-    /// The stream of a connection.
-    type Io: Io;
+    /// A connection: a stream with its [`Peer`], or something that becomes one.
+    type Outgoing: Establish;
 
-    /// Connects.
+    /// Connects, within [`client::Limits::connect`](crate::client::Limits::connect).
     ///
     /// # Errors
     ///
     /// Returns the errors of the operating system.
-    fn connect(&self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
+    fn connect(&self) -> impl Future<Output = io::Result<Self::Outgoing>> + Send;
 
     /// Returns the address it connects to, for messages.
     fn address(&self) -> String;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cmd_stream::server::{Connection, Ended, Invocation, Limits, Served};
-use cmd_stream::transport::{Accept, Incoming, Peer};
+use cmd_stream::transport::{Accept, Establish, Peer};
 use cmd_stream::{Answer, CallError, Client, Context, Failed, Invoker, Json, Problem, Server, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::ends::{both, serve_in_memory};
@@ -216,7 +216,7 @@ impl Accept for Slow {
     }
 }
 
-impl Incoming for Shaking {
+impl Establish for Shaking {
     type Io = DuplexStream;
 
     fn peer(&self) -> &Peer {

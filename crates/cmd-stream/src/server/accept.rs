@@ -33,7 +33,7 @@ use crate::error::{Error, ErrorKind, Origin, panic_message};
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
 use crate::sync::{Arc, Weak};
-use crate::transport::{Accept, Incoming, Io, Peer};
+use crate::transport::{Accept, Establish, Io, Peer};
 
 impl<P, F, R, I, L> Server<P, F, R, I, L>
 where
@@ -205,7 +205,7 @@ struct Established<IO> {
 
 /// Waits for a place, then for the transport's handshake. This runs in the connection's own task, so that a slow client
 /// delays nobody else. If there is a connection in the end, it is counted as open.
-async fn establish<V: Incoming>(
+async fn establish<V: Establish>(
     incoming: V,
     place: Place,
     control: Arc<Control>,

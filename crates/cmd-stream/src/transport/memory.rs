@@ -37,7 +37,7 @@ fn peer() -> Peer {
 }
 
 impl Connect for Connector {
-    type Io = DuplexStream;
+    type Outgoing = (DuplexStream, Peer);
 
     async fn connect(&self) -> io::Result<(DuplexStream, Peer)> {
         let (ours, theirs) = tokio::io::duplex(BUFFER);

@@ -18,7 +18,7 @@ impl Tcp {
 }
 
 impl Connect for Tcp {
-    type Io = TcpStream;
+    type Outgoing = (TcpStream, Peer);
 
     async fn connect(&self) -> io::Result<(TcpStream, Peer)> {
         let stream = TcpStream::connect(&*self.0.resolve().await?).await?;

@@ -20,7 +20,7 @@ impl Unix {
 }
 
 impl Connect for Unix {
-    type Io = UnixStream;
+    type Outgoing = (UnixStream, Peer);
 
     async fn connect(&self) -> io::Result<(UnixStream, Peer)> {
         Ok((UnixStream::connect(&self.0).await?, Peer::unix(Some(self.0.clone()))))

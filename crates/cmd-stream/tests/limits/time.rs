@@ -68,7 +68,7 @@ async fn server_that_does_not_greet_in_time_is_left() {
 struct Slow(Option<Duration>);
 
 impl Connect for Slow {
-    type Io = DuplexStream;
+    type Outgoing = (DuplexStream, Peer);
 
     async fn connect(&self) -> io::Result<(DuplexStream, Peer)> {
         match self.0 {
