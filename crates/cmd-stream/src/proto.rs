@@ -4,6 +4,9 @@
 //! waiting.
 
 // Parts without documentation are for the library's own fuzzing and tests, and may change at any time.
+#[cfg_attr(not(test), expect(dead_code, reason = "the task of the client uses it next"))]
+#[expect(unreachable_pub, reason = "`client::Backoff` is its path, as soon as the client uses it")]
+pub(crate) mod backoff;
 #[doc(hidden)]
 pub mod decode;
 #[doc(hidden)]
