@@ -11,6 +11,9 @@ use super::Peer;
 /// A TCP address in any form: `"localhost:9000"`, `("localhost", 9000)`, a [`SocketAddr`], or the [`Peer`] that a
 /// server listens on. Names are resolved on each use.
 ///
+/// A name may have several addresses. A client tries them as [`Tcp`](super::Tcp) says. A server listens on the first one
+/// that it can listen on.
+///
 /// Text is a host and a port. There is no default port, and a URL is not an address. Text of another form fails when
 /// it is used, with an error of kind [`Io`](crate::ErrorKind::Io) that says what is wrong with it.
 ///
