@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
@@ -22,28 +23,75 @@ mod attempts;
 ///   attempts together. If it is under 250 ms, an address that does not answer uses it up.
 /// - If all fail, the error names each address with its reason. Its kind is that of the last one to fail.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Tcp(Address);
+pub struct Tcp {
+    address: Address,
+    /// Always `None` where the system has none.
+    user_timeout: Option<Duration>,
+}
 
 impl Tcp {
     /// Creates a connector to this address.
     pub fn new(address: impl Into<Address>) -> Self {
-        Self(address.into())
+        Self { address: address.into(), user_timeout: None }
     }
+
+    /// Limits how long data may stay unacknowledged by the peer's system (`TCP_USER_TIMEOUT`). In whole milliseconds, at
+    /// least 1 ms and at most 24 days; not set by default, so that the system decides: with Linux's defaults after
+    /// about 15 minutes.
+    ///
+    /// After that, the system closes the connection, and what waits for it fails with an error of kind
+    /// [`Io`](crate::ErrorKind::Io). While nothing is to be written, it has no effect: only a ping can show that an idle
+    /// connection is dead. The time also runs while the peer's system takes no more data because the peer does not read.
+    /// Set it to more than the longest such pause.
+    ///
+    /// Exists on Android, Fuchsia and Linux only. If it cannot be set, connecting fails.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cmd_stream::transport::Tcp;
+    ///
+    /// let transport = Tcp::new("shop.example:9000").user_timeout(Duration::from_secs(20));
+    /// // client::Builder::connect_by(transport)
+    /// # let _ = transport;
+    /// ```
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    #[must_use]
+    pub fn user_timeout(self, time: Duration) -> Self {
+        // The system would take 0 for its default, and it refuses what is over 2^31 - 1.
+        let time = time.clamp(Duration::from_millis(1), Duration::from_secs(24 * 24 * 60 * 60));
+        Self { user_timeout: Some(time), ..self }
+    }
+
+    fn set_options(&self, stream: &TcpStream) -> io::Result<()> {
+        // Batches are made before the write. The system need not wait for more.
+        stream.set_nodelay(true)?;
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        if let Some(time) = self.user_timeout {
+            set_user_timeout(stream, time)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+fn set_user_timeout(stream: &TcpStream, time: Duration) -> io::Result<()> {
+    socket2::SockRef::from(stream)
+        .set_tcp_user_timeout(Some(time))
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot set the TCP user timeout: {error}")))
 }
 
 impl Connect for Tcp {
     type Outgoing = (TcpStream, Peer);
 
     async fn connect(&self) -> io::Result<(TcpStream, Peer)> {
-        let stream = connect_to_one_of(self.0.resolve().await?).await?;
-        // Batches are made before the write. The system need not wait for more.
-        stream.set_nodelay(true)?;
+        let stream = connect_to_one_of(self.address.resolve().await?).await?;
+        self.set_options(&stream)?;
         let peer = stream.peer_addr()?;
         Ok((stream, peer.into()))
     }
 
     fn address(&self) -> String {
-        self.0.to_string()
+        self.address.to_string()
     }
 }
 
@@ -118,5 +166,41 @@ mod tests {
         let both = within(connect_to_one_of(vec![one, other])).await.expect_err("nobody listens");
         assert_eq!(both.kind(), io::ErrorKind::ConnectionRefused);
         assert_eq!(both.to_string(), format!("2 addresses failed: {one}: {alone}; {other}: {alone}"));
+    }
+
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    #[tokio::test]
+    async fn options_reach_the_socket() {
+        let (_living, address) = listener().await;
+        let connect = async |tcp: Tcp| {
+            let (stream, _) = within(tcp.connect()).await.expect("it listens");
+            let user_timeout = socket2::SockRef::from(&stream).tcp_user_timeout().expect("it can be read");
+            (stream.nodelay().expect("it can be read"), user_timeout)
+        };
+        let tcp = Tcp::new(address);
+        assert_eq!(connect(tcp.clone()).await, (true, None));
+        let milliseconds = Duration::from_millis;
+        let day = milliseconds(24 * 60 * 60 * 1000);
+        for (given, taken) in [
+            (milliseconds(20_001), milliseconds(20_001)),
+            (Duration::ZERO, milliseconds(1)),
+            (Duration::from_nanos(1_999_999), milliseconds(1)),
+            (24 * day, 24 * day),
+            (24 * day + milliseconds(1), 24 * day),
+            (Duration::MAX, 24 * day),
+        ] {
+            assert_eq!(connect(tcp.clone().user_timeout(given)).await, (true, Some(taken)), "{given:?}");
+        }
+    }
+
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    #[tokio::test]
+    async fn a_system_that_refuses_the_user_timeout_is_an_error() {
+        let (socket, _other) = std::os::unix::net::UnixStream::pair().expect("two sockets");
+        socket.set_nonblocking(true).expect("it is open");
+        let no_tcp = std::net::TcpStream::from(std::os::fd::OwnedFd::from(socket));
+        let no_tcp = TcpStream::from_std(no_tcp).expect("it is a socket");
+        let error = set_user_timeout(&no_tcp, Duration::from_secs(1)).expect_err("only TCP has it");
+        assert!(error.to_string().starts_with("cannot set the TCP user timeout: "), "{error}");
     }
 }
