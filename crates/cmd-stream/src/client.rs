@@ -12,15 +12,23 @@ use crate::transport::{Address, Peer};
 
 mod builder;
 mod call;
+mod counters;
 mod dial;
 mod driver;
+mod keepalive;
 mod limits;
+mod link;
+mod reconnect;
 mod stream;
 mod table;
 
+pub use crate::proto::backoff::Backoff;
 pub use builder::Builder;
 pub use call::{Call, Post};
+pub use counters::Counters;
+pub use keepalive::Keepalive;
 pub use limits::{Limits, Overflow};
+pub use link::{Link, Links};
 pub use stream::{OpenStream, ReplyStream};
 
 use table::Table;
@@ -31,8 +39,13 @@ type OnUnexpected<R> = Box<dyn Fn(Seq, R) + Send + Sync>;
 /// A client of the Protocol `P` in the Format `F`, on one connection that all its callers share.
 ///
 /// Clones share the connection. It ends with [`close`](Self::close), or when the last clone and the last stream are
-/// dropped. A client does not reconnect: once the connection is lost, all pending calls and all later ones fail with the
-/// reason.
+/// dropped.
+///
+/// When the connection is lost, the client makes another one, with pauses between its attempts ([`Backoff`]). Calls whose
+/// Commands may have reached the server fail at once with the reason, and [`Error::was_sent`] is true. Calls whose Commands
+/// were not written yet, and new calls, wait for the next connection, at most for [`Limits::connection_wait`]. A connection
+/// that is dead without having been closed is noticed by [`Keepalive`]. [`link`](Self::link) and [`links`](Self::links) tell
+/// how the connection is.
 ///
 /// ```
 /// # use cmd_stream::{protocol, Command, Execute, Failed, Json, Proxy, Reply, Server};
@@ -83,9 +96,10 @@ pub struct Client<P: Protocol, F> {
     handle: Arc<ClosesWhenDropped<P, F>>,
 }
 
-/// What the callers and the task of one connection share: the table, and what depends on the Protocol and the Format.
+/// What the callers and the task of one client share: the table, and what depends on the Protocol and the Format.
 struct Shared<P: Protocol, F> {
     format: F,
+    keepalive: Keepalive,
     on_unexpected: Option<OnUnexpected<P::Reply>>,
     table: Table<P::Reply>,
 }
@@ -139,7 +153,8 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropping the call forgets the Command: a Reply that arrives for it later is unexpected. The server is not told.
+    /// Dropping the call forgets the Command. If it was not written yet, it is never sent. If it was, a Reply that arrives
+    /// for it later is unexpected; the server is not told.
     #[doc(alias = "call")]
     #[doc(alias = "request")]
     #[doc(alias = "rpc")]
@@ -162,7 +177,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropping the call or the stream forgets the Command.
+    /// Dropping the call or the stream forgets the Command, as for [`send`](Self::send).
     pub fn stream<C>(&self, command: C) -> OpenStream<'_, P, F, C>
     where
         C: CommandOf<P, Kind: HasReply>,
@@ -183,7 +198,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// If the call is dropped early, the Command is sent whole or not at all.
+    /// If the call is dropped before the Command is written, it is never sent.
     #[doc(alias = "fire_and_forget")]
     #[doc(alias = "notify")]
     pub fn post<C>(&self, command: C) -> Post<'_, P, F, C>
@@ -204,25 +219,43 @@ impl<P: Protocol, F> Client<P, F> {
         &self.shared().table
     }
 
-    /// Closes the connection immediately. All pending calls and all later ones fail with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Commands
+    /// Closes the client and its connection immediately. All pending calls and all later ones fail with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Commands
     /// that have not been written are not sent.
     pub fn close(&self) {
         self.table().close("the client was closed");
     }
 
-    /// Waits until the connection has ended, and returns the reason.
+    /// Waits until the client has ended for good, and returns the reason. A client that reconnects ends only when it is
+    /// closed.
     ///
     /// # Cancel safety
     ///
     /// It can be dropped and called again.
     pub async fn closed(&self) -> Error {
-        self.table().closed().await
+        self.table().link.closed().await
     }
 
-    /// Returns the server at the other end, or `None` once the connection has ended.
+    /// Returns how the connection is.
+    pub fn link(&self) -> Link {
+        self.table().link.link()
+    }
+
+    /// Watches how the connection is.
+    pub fn links(&self) -> Links {
+        Links::new(Arc::clone(&self.table().link))
+    }
+
+    /// Returns the server at the other end, or `None` while there is no connection.
     pub fn peer(&self) -> Option<Peer> {
-        let table = self.table();
-        (!table.is_closed()).then(|| table.peer.clone())
+        match self.link() {
+            Link::Up(peer) => Some(peer),
+            _ => None,
+        }
+    }
+
+    /// Returns what the client has counted.
+    pub fn counters(&self) -> Counters {
+        self.table().counts.snapshot()
     }
 
     /// Returns the number of Commands that have been sent and not yet forgotten: calls that have not taken their Reply,
@@ -240,6 +273,6 @@ impl<P: Protocol, F> Clone for Client<P, F> {
 
 impl<P: Protocol, F> fmt::Debug for Client<P, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("peer", &self.peer()).field("in_flight", &self.in_flight()).finish()
+        f.debug_struct("Client").field("link", &self.link()).field("in_flight", &self.in_flight()).finish()
     }
 }

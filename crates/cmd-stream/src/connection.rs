@@ -53,7 +53,7 @@ pub(crate) mod writer;
 
 pub(crate) use inbox::Inbox;
 pub(crate) use outbox::Outbox;
-pub(crate) use timers::{Deadlines, Timer, Timers};
+pub(crate) use timers::{Deadlines, Timers};
 pub(crate) use writer::Writer;
 
 /// After this many rounds in a row the task of a connection lets others have their turn.

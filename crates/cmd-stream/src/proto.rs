@@ -4,8 +4,6 @@
 //! waiting.
 
 // Parts without documentation are for the library's own fuzzing and tests, and may change at any time.
-#[cfg_attr(not(test), expect(dead_code, reason = "the task of the client uses it next"))]
-#[expect(unreachable_pub, reason = "`client::Backoff` is its path, as soon as the client uses it")]
 pub(crate) mod backoff;
 #[doc(hidden)]
 pub mod decode;
@@ -15,6 +13,8 @@ pub mod frame;
 pub mod handshake;
 #[doc(hidden)]
 pub mod in_flight;
+pub(crate) mod keep_alive;
+pub(crate) mod minima;
 #[doc(hidden)]
 pub mod pending;
 pub mod varint;

@@ -86,7 +86,7 @@ async fn client_refuses(bytes: &[u8], kind: ErrorKind, says: &str) {
 }
 
 async fn connected() -> (Client<Plain, Json>, BytePeer<TcpStream>) {
-    connected_by(Client::builder(Plain, Json)).await
+    connected_by(Client::builder(Plain, Json).reconnect(false)).await
 }
 
 async fn connected_by(builder: client::Builder<Plain, Json>) -> (Client<Plain, Json>, BytePeer<TcpStream>) {

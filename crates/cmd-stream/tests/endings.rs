@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use cmd_stream::client::Keepalive;
 use cmd_stream::server::{self, Scheduling, Served};
 use cmd_stream::transport::{Connect, Peer, memory};
 use cmd_stream::{Client, Error, ErrorKind, Execute, Failed, Json, Origin, Proxy, Reply, Server, protocol};
@@ -194,7 +195,7 @@ async fn flush_that_is_not_ready_at_first_is_asked_for_again() {
     let mut peer = BytePeer::over(theirs);
     peer.send(GREETING).await;
     let io = FlushesLate { io: ours, buffer: Vec::new(), asked: false };
-    let connecting = Client::builder(Endings, Json).over(io, Peer::other("late"));
+    let connecting = Client::builder(Endings, Json).keepalive(Keepalive::OFF).over(io, Peer::other("late"));
     let client = within(connecting).await.expect("greeted");
     let caller = client.clone();
     let call = tokio::spawn(async move { caller.send(FailLate {}).await.map(|Text(text)| text) });

@@ -105,7 +105,7 @@ async fn length_that_no_bytes_back_allocates_nothing() {
     let client = Client::builder(Plain, Json).limits(limits).over(ours, pipes::peer()).await.unwrap();
     let call = call!(client.send(echo("a")));
     quiet().await;
-    peer.send(&announce(1, tag::TEXT, 1 << 40)).await;
+    peer.send(&announce(1, tag::TEXT, 1 << 31)).await;
     assert_error(
         &call.await.unwrap().unwrap_err().into(),
         ErrorKind::Timeout,

@@ -131,7 +131,7 @@ where
 {
     let (desk, _kept) = desk();
     let (client, handle): (_, Handle) =
-        both(Server::builder(protocol, Json, desk), Client::builder(protocol, Json)).await;
+        both(Server::builder(protocol, Json, desk), Client::builder(protocol, Json).reconnect(false)).await;
     within(client.post(Note(text.into()))).await.expect("it was written");
     let goes_on = within(client.send(Ping)).await.is_ok();
     until(|| handle.counters().failed == 1).await;
@@ -233,10 +233,7 @@ async fn dropped_before_it_is_done_it_leaves_nothing_behind() {
         assert_eq!(client.in_flight(), 0);
     }
     within(client.post(Note("b".into()))).await.expect("it is written");
-    for seq in 1..=10 {
-        server.expect(&json_frame(seq, 0, "\"a\"")).await;
-    }
-    server.expect(&json_frame(11, 0, "\"b\"")).await;
+    server.expect(&json_frame(11, 0, "\"b\"")).await; // the others were not written yet, so they are not sent
 }
 
 #[tokio::test]

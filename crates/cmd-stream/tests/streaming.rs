@@ -234,5 +234,5 @@ async fn a_stream_and_its_calls_say_what_they_are() {
     assert_eq!(format!("{:?}", client.stream(count(0, 1))), "OpenStream { .. }");
     let stream = client.stream(count(0, 1)).await.expect("sent");
     assert_eq!(format!("{stream:?}"), "ReplyStream { seq: Some(1), .. }");
-    assert_eq!(format!("{client:?}"), r#"Client { peer: Some(Peer(bytes)), in_flight: 1 }"#);
+    assert_eq!(format!("{client:?}"), r#"Client { link: Up(Peer(bytes)), in_flight: 1 }"#);
 }

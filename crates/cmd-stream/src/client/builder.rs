@@ -2,27 +2,33 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use super::dial::{Accepted, Dialed, dial, establish};
-use super::driver::Driver;
+use super::dial::{Accepted, dial, establish};
+use super::reconnect::{self, Redial};
 use super::table::Table;
-use super::{Client, ClosesWhenDropped, Limits, OnUnexpected, Shared};
+use super::{Backoff, Client, ClosesWhenDropped, Keepalive, Limits, Link, OnUnexpected, Shared};
 use crate::error::Error;
 use crate::format::Format;
+use crate::proto::backoff::{self, Attempts};
 use crate::proto::frame::Seq;
 use crate::proto::handshake::ServerInfo;
 use crate::protocol::{ClientProtocol, Protocol};
 use crate::sync::Arc;
 use crate::transport::{Address, Connect, Io, Peer, Tcp};
 
-/// Counts the connections of all clients in this process. The log numbers them.
-static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+/// Counts the clients of this process. The log numbers them.
+static CLIENTS: AtomicU64 = AtomicU64::new(0);
 
 /// The settings of a [`Client`], made by [`Client::builder`]. Every default is safe in production.
 pub struct Builder<P: Protocol, F> {
     format: F,
     limits: Limits,
     accepted: Accepted,
+    timeout: Duration,
+    keepalive: Keepalive,
+    reconnect: bool,
+    backoff: Backoff,
     on_unexpected: Option<OnUnexpected<P::Reply>>,
 }
 
@@ -32,7 +38,16 @@ where
     F: Format,
 {
     pub(super) fn new(format: F) -> Self {
-        Self { format, limits: Limits::default(), accepted: Accepted::default(), on_unexpected: None }
+        Self {
+            format,
+            limits: Limits::default(),
+            accepted: Accepted::default(),
+            timeout: Duration::MAX,
+            keepalive: Keepalive::default(),
+            reconnect: true,
+            backoff: Backoff::default(),
+            on_unexpected: None,
+        }
     }
 
     /// Sets the limits. The default is [`Limits::default`].
@@ -65,17 +80,51 @@ where
         Self { on_unexpected: Some(Box::new(callback)), ..self }
     }
 
+    /// Sets how long a call may take that does not say so itself. None by default: a call waits until it is answered or its
+    /// connection is lost.
+    ///
+    /// For a [`stream`](Client::stream), this is the time to its first Reply; for a [`post`](Client::post), the time until it
+    /// is written. [`Call::timeout`](super::Call::timeout) says what is bounded, and sets another time for one call.
+    #[must_use]
+    pub fn timeout(self, time: Duration) -> Self {
+        Self { timeout: time, ..self }
+    }
+
+    /// Sets when the server is pinged, and when it is taken for dead. The default is [`Keepalive::default`]; it can be
+    /// turned [off](Keepalive::OFF).
+    #[must_use]
+    pub fn keepalive(self, keepalive: Keepalive) -> Self {
+        Self { keepalive, ..self }
+    }
+
+    /// Sets whether the client makes another connection when it has lost one. It does by default.
+    ///
+    /// Without, the client ends with its connection: all pending calls and all later ones fail with the reason.
+    #[must_use]
+    pub fn reconnect(self, reconnect: bool) -> Self {
+        Self { reconnect, ..self }
+    }
+
+    /// Sets the pauses between attempts to connect. The default is [`Backoff::default`].
+    #[must_use]
+    pub fn backoff(self, backoff: Backoff) -> Self {
+        Self { backoff, ..self }
+    }
+
     /// Connects to a TCP address: text such as `"localhost:9000"`, `("localhost", 9000)`, a
     /// [`SocketAddr`](std::net::SocketAddr), or what
     /// [`Handle::local_addr`](crate::server::Handle::local_addr) says.
     ///
+    /// It tries once. [`connect_lazy`](Self::connect_lazy) waits for a server that is not there yet.
+    ///
     /// # Errors
     ///
-    /// - [`Io`](crate::ErrorKind::Io): no connection can be made.
+    /// - [`Io`](crate::ErrorKind::Io): no connection can be made, or its handshake fails.
     /// - [`Timeout`](crate::ErrorKind::Timeout): connecting or the handshake took longer than [`Limits`] allow.
     /// - [`ServerInfoMismatch`](crate::ErrorKind::ServerInfoMismatch): the server greets with another ServerInfo.
     /// - [`Decode`](crate::ErrorKind::Decode), [`Limit`](crate::ErrorKind::Limit), [`UnexpectedEof`](crate::ErrorKind::UnexpectedEof),
     ///   [`Closed`](crate::ErrorKind::Closed): the peer does not greet as a server does, or it hung up.
+    /// - [`Panic`](crate::ErrorKind::Panic): a transport of your own panicked.
     ///
     /// # Cancel safety
     ///
@@ -95,10 +144,56 @@ where
     /// Dropping it closes the connection.
     pub async fn connect_by(self, transport: impl Connect) -> Result<Client<P, F>, Error> {
         let dialed = dial(&transport, &self.limits, &self.accepted).await?;
-        Ok(self.start(dialed))
+        tracing::debug!(peer = %dialed.peer, protocol = P::NAME, format = F::NAME, "connected");
+        let (address, reconnect) = (transport.address(), self.reconnect);
+        let redial = self.redial(transport);
+        let (shared, client) = self.start(Link::Up(dialed.peer.clone()));
+        if reconnect {
+            spawn::<P>(reconnect::run(shared, redial, Some(dialed)), &address);
+        } else {
+            spawn::<P>(reconnect::run_once(shared, dialed), &address);
+        }
+        Ok(client)
     }
 
-    /// Uses a stream that the caller has connected to a server.
+    /// Returns a client at once, which connects to a TCP address in the background, and goes on trying until it is closed.
+    ///
+    /// Calls wait for the connection, at most for [`Limits::connection_wait`]. Whatever goes wrong, also another ServerInfo,
+    /// shows in [`Client::link`] and in the errors of the calls.
+    ///
+    /// ```
+    /// # use cmd_stream::{client::Link, Client, Json, protocol};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
+    /// # #[derive(Serialize, Deserialize)] struct Sum(i64);
+    /// # protocol! { struct Calculator { commands { 0 => Add -> Sum } replies { 0 => Sum } failure close_connection } }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let client = Client::builder(Calculator, Json).connect_lazy("calculator.internal:9000");
+    /// assert!(matches!(client.link(), Link::Connecting));
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If called outside of a tokio runtime.
+    pub fn connect_lazy(self, address: impl Into<Address>) -> Client<P, F> {
+        self.connect_lazy_by(Tcp::new(address))
+    }
+
+    /// Returns a client at once, which connects through another transport; see [`connect_lazy`](Self::connect_lazy).
+    ///
+    /// # Panics
+    ///
+    /// If called outside of a tokio runtime.
+    pub fn connect_lazy_by(self, transport: impl Connect) -> Client<P, F> {
+        let address = transport.address();
+        let redial = self.redial(transport);
+        let (shared, client) = self.start(Link::Connecting);
+        spawn::<P>(reconnect::run(shared, redial, None), &address);
+        client
+    }
+
+    /// Uses a stream that the caller has connected to a server. Such a client cannot reconnect: it ends with its connection.
     ///
     /// # Errors
     ///
@@ -110,21 +205,32 @@ where
     pub async fn over(self, io: impl Io, peer: Peer) -> Result<Client<P, F>, Error> {
         let address = peer.to_string();
         let dialed = establish((io, peer), &address, &self.limits, &self.accepted).await?;
-        Ok(self.start(dialed))
+        tracing::debug!(peer = %dialed.peer, protocol = P::NAME, format = F::NAME, "connected");
+        let (shared, client) = self.start(Link::Up(dialed.peer.clone()));
+        spawn::<P>(reconnect::run_once(shared, dialed), &address);
+        Ok(client)
     }
 
-    /// Starts the task of a client that is connected.
-    fn start<IO: Io>(self, Dialed { io, peer, inbox }: Dialed<IO>) -> Client<P, F> {
-        tracing::debug!(%peer, protocol = P::NAME, format = F::NAME, "connected");
-        let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
-        let span = tracing::debug_span!("client", %peer, id);
-        let table = Table::new(self.limits, peer);
-        let shared = Arc::new(Shared { format: self.format, on_unexpected: self.on_unexpected, table });
-        let driver = Driver::new(Arc::clone(&shared), io, inbox);
+    /// What the callers and the task of the client share, and the handle of the callers.
+    fn start(self, link: Link) -> (Arc<Shared<P, F>>, Client<P, F>) {
+        let Self { format, limits, timeout, keepalive, on_unexpected, .. } = self;
+        let table = Table::new(limits, timeout, link);
+        let shared = Arc::new(Shared { format, keepalive, on_unexpected, table });
         // The task holds `Shared` but not the handle: so the last client that is dropped ends it.
-        tokio::spawn(tracing::Instrument::instrument(driver.run(), span));
-        Client { handle: Arc::new(ClosesWhenDropped { shared }) }
+        (Arc::clone(&shared), Client { handle: Arc::new(ClosesWhenDropped { shared }) })
     }
+
+    fn redial<T: Connect>(&self, transport: T) -> Redial<T> {
+        let attempts = Attempts::new(self.backoff, backoff::seed());
+        Redial { transport, accepted: self.accepted.clone(), attempts }
+    }
+}
+
+/// Logs with a number for each client, which stays the same on all its connections.
+fn spawn<P: Protocol>(task: impl Future<Output = ()> + Send + 'static, address: &str) {
+    let id = CLIENTS.fetch_add(1, Ordering::Relaxed) + 1;
+    let span = tracing::debug_span!("client", address, protocol = P::NAME, id);
+    tokio::spawn(tracing::Instrument::instrument(task, span));
 }
 
 impl<P: Protocol, F> fmt::Debug for Builder<P, F> {
@@ -134,6 +240,10 @@ impl<P: Protocol, F> fmt::Debug for Builder<P, F> {
             .field("server_info", &self.accepted.info)
             .field("also_accept", &self.accepted.also)
             .field("limits", &self.limits)
+            .field("timeout", &self.timeout)
+            .field("keepalive", &self.keepalive)
+            .field("reconnect", &self.reconnect)
+            .field("backoff", &self.backoff)
             .finish_non_exhaustive()
     }
 }

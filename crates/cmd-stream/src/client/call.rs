@@ -6,6 +6,9 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::table::Expects;
 use super::{Client, Shared};
@@ -32,6 +35,40 @@ impl<C> Stage<C> {
     }
 }
 
+/// Until when a call may take.
+#[derive(Clone, Copy)]
+pub(super) enum Bound {
+    Never,
+    /// From the first poll on.
+    Timeout(Duration),
+    At(Instant),
+}
+
+impl Bound {
+    pub(super) fn new(timeout: Duration) -> Self {
+        if timeout == Duration::MAX { Self::Never } else { Self::Timeout(timeout) }
+    }
+
+    /// Whether it is over. A timeout that has not begun is not, so a call that has one need not look at the clock here.
+    pub(super) fn is_over(self) -> bool {
+        matches!(self, Self::At(deadline) if deadline <= Instant::now())
+    }
+
+    /// The instant, from the first time that it is asked for.
+    #[inline]
+    pub(super) fn deadline(&mut self) -> Option<Instant> {
+        match *self {
+            Self::Never => None,
+            Self::At(deadline) => Some(deadline),
+            Self::Timeout(timeout) => {
+                // A time that no instant can hold is never over.
+                *self = Instant::now().checked_add(timeout).map_or(Self::Never, Self::At);
+                self.deadline()
+            }
+        }
+    }
+}
+
 /// Encodes a Command without holding a lock. Returns the frame without its seq, which the table assigns later.
 fn encode<P, F, C>(shared: &Shared<P, F>, command: &C) -> Result<Scratch, Error>
 where
@@ -54,10 +91,16 @@ where
     }
 }
 
-/// Encodes the Command at the first poll, then sends it once there is room in the output.
+/// Encodes the Command at the first poll, then sends it once there is room.
+///
+/// # Errors
+///
+/// It cannot be sent, or it `is_over` because its deadline is.
 pub(super) fn poll_send<P, F, C>(
     shared: &Shared<P, F>,
     stage: &mut Stage<C>,
+    is_over: bool,
+    deadline: Option<Instant>,
     cx: &Context<'_>,
     expects: Expects<P::Reply>,
 ) -> Poll<Result<Seq, Error>>
@@ -66,6 +109,11 @@ where
     C: CommandOf<P>,
     F: Encode<C>,
 {
+    if is_over {
+        forget(shared, stage);
+        *stage = Stage::Done;
+        return Poll::Ready(Err(shared.table.timed_out(None)));
+    }
     let (mut bytes, mut turn) = match stage {
         // By reference: moving a Command costs as much as encoding a small one.
         Stage::Unsent(command) => {
@@ -80,7 +128,7 @@ where
         }
         Stage::Sent(_) | Stage::Done => panic!("a call was polled after it was done"),
     };
-    let sent = shared.table.poll_send(&mut bytes, &mut turn, expects, cx);
+    let sent = shared.table.poll_send(&mut bytes, &mut turn, expects, deadline, cx);
     // Kept encoded while it waits for room, so that it is encoded once.
     match &sent {
         Poll::Pending => stage.advance(Stage::Encoded(Box::new((bytes, turn)))),
@@ -88,6 +136,15 @@ where
         Poll::Ready(Err(_)) => {}
     }
     sent
+}
+
+/// The call is dropped: its Command is forgotten, or its place among those who wait for room.
+pub(super) fn forget<P: Protocol, F, C>(shared: &Shared<P, F>, stage: &Stage<C>) {
+    match stage {
+        Stage::Sent(seq) => shared.table.forget(*seq),
+        Stage::Encoded(encoded) => encoded.1.into_iter().for_each(|turn| shared.table.leave(turn)),
+        Stage::Unsent(_) | Stage::Done => {}
+    }
 }
 
 /// Whether a Reply answers the Command: it is of a type that the Command declares, or the Protocol's failure.
@@ -137,17 +194,47 @@ where
 /// # let _ = (spawned.await?, in_time, both);
 /// # Ok(()) }
 /// ```
-#[doc(alias = "timeout")]
-#[doc(alias = "deadline")]
 #[must_use = "a call sends nothing until it is awaited"]
 pub struct Call<'a, P: Protocol, F, C> {
     shared: &'a Shared<P, F>,
     stage: Stage<C>,
+    bound: Bound,
 }
 
 impl<'a, P: Protocol, F, C> Call<'a, P, F, C> {
     pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
-        Self { shared: client.shared(), stage: Stage::Unsent(command) }
+        let shared = client.shared();
+        Self { shared, stage: Stage::Unsent(command), bound: Bound::new(shared.table.timeout) }
+    }
+
+    /// Limits how long the call takes, from its first poll on: waiting for a connection and for room, writing, and waiting
+    /// for the Reply. It replaces what was set before, and the client's [default](super::Builder::timeout).
+    /// [`Duration::MAX`] means never.
+    ///
+    /// When the time is over, the call fails with an error of kind [`Timeout`](ErrorKind::Timeout) and origin
+    /// [`Local`](Origin::Local). A Command that was not written by then is never sent, and [`Error::was_sent`] is false.
+    /// One that was written may be executed all the same: the server is not told.
+    ///
+    /// ```
+    /// # use cmd_stream::{CallError, Client, Json, protocol};
+    /// # use serde::{Deserialize, Serialize};
+    /// # use std::time::Duration;
+    /// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
+    /// # #[derive(Serialize, Deserialize)] struct Sum(i64);
+    /// # protocol! { struct Calculator { commands { 0 => Add -> Sum } replies { 0 => Sum } failure close_connection } }
+    /// # async fn example(client: Client<Calculator, Json>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let sum = client.send(Add { a: 2, b: 3 }).timeout(Duration::from_millis(200)).await?;
+    /// # let _ = sum; Ok(()) }
+    /// ```
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.bound = Bound::new(time);
+        self
+    }
+
+    /// Limits the call as [`timeout`](Self::timeout) does, by an instant.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.bound = Bound::At(deadline);
+        self
     }
 }
 
@@ -164,12 +251,14 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let Stage::Sent(seq) = this.stage else {
-            return match poll_send(this.shared, &mut this.stage, cx, Expects::Reply(accepts::<P, C>)) {
+            let (is_over, deadline) = (this.bound.is_over(), this.bound.deadline());
+            let expects = Expects::Reply(accepts::<P, C>);
+            return match poll_send(this.shared, &mut this.stage, is_over, deadline, cx, expects) {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
                 Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
             };
         };
-        let reply = ready!(this.shared.table.poll_reply(seq, cx));
+        let reply = ready!(this.shared.table.poll_reply(seq, this.bound.deadline(), cx));
         this.stage.advance(Stage::Done); // the call is out of the table
         Poll::Ready(reply.map_err(CallError::Other).and_then(unwrap_reply::<P, C>))
     }
@@ -177,9 +266,7 @@ where
 
 impl<P: Protocol, F, C> Drop for Call<'_, P, F, C> {
     fn drop(&mut self) {
-        if let Stage::Sent(seq) = self.stage {
-            self.shared.table.forget(seq);
-        }
+        forget(self.shared, &self.stage);
     }
 }
 
@@ -188,11 +275,25 @@ impl<P: Protocol, F, C> Drop for Call<'_, P, F, C> {
 pub struct Post<'a, P: Protocol, F, C> {
     shared: &'a Shared<P, F>,
     stage: Stage<C>,
+    bound: Bound,
 }
 
 impl<'a, P: Protocol, F, C> Post<'a, P, F, C> {
     pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
-        Self { shared: client.shared(), stage: Stage::Unsent(command) }
+        let shared = client.shared();
+        Self { shared, stage: Stage::Unsent(command), bound: Bound::new(shared.table.timeout) }
+    }
+
+    /// Limits how long it may take until the Command is written; see [`Call::timeout`].
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.bound = Bound::new(time);
+        self
+    }
+
+    /// Limits the call as [`timeout`](Self::timeout) does, by an instant.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.bound = Bound::At(deadline);
+        self
     }
 }
 
@@ -209,12 +310,14 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let Stage::Sent(seq) = this.stage else {
-            return match poll_send(this.shared, &mut this.stage, cx, Expects::Nothing) {
+            let (is_over, deadline) = (this.bound.is_over(), this.bound.deadline());
+            let expects = Expects::Nothing;
+            return match poll_send(this.shared, &mut this.stage, is_over, deadline, cx, expects) {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
             };
         };
-        let written = ready!(this.shared.table.poll_written(seq, cx));
+        let written = ready!(this.shared.table.poll_written(seq, this.bound.deadline(), cx));
         this.stage.advance(Stage::Done); // the call is out of the table
         Poll::Ready(written)
     }
@@ -222,9 +325,7 @@ where
 
 impl<P: Protocol, F, C> Drop for Post<'_, P, F, C> {
     fn drop(&mut self) {
-        if let Stage::Sent(seq) = self.stage {
-            self.shared.table.forget(seq);
-        }
+        forget(self.shared, &self.stage);
     }
 }
 

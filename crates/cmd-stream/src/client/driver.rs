@@ -1,31 +1,32 @@
-//! The task of one client connection. In each round it reads once, hands on all Replies, lets their callers send their
+//! One connection of a client, until it is lost. In each round the client's task reads once, hands on all Replies, lets their callers send their
 //! next Commands, and writes once. While a write is blocked it continues to read: otherwise two busy ends could each wait
 //! for the other to read.
 //!
-//! `connection.rs` explains who wakes this task, `client/table.rs` how the connection ends.
+//! `connection.rs` explains who wakes the task, `client/table.rs` how a connection ends, `client/reconnect.rs` what follows.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::Shared;
+use super::counters::one;
+use super::keepalive::Keepalive;
 use super::table::{Arrived, Batch};
-use crate::connection::{Deadlines, GOODBYE, Inbox, ROUNDS, SHRINK_AFTER, Timer, Timers, Writer};
+use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timers, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
 use crate::proto::frame::{Frame, FrameReader, Seq};
+use crate::proto::keep_alive::{Act, KeepAlive};
 use crate::protocol::{ClientProtocol, Protocol};
-use crate::sync::Arc;
 use crate::transport::Io;
 
 /// Moves the bytes of one connection.
-pub(super) struct Driver<IO, P: Protocol, F: Format> {
-    shared: Arc<Shared<P, F>>,
-    io: IO,
+pub(super) struct Driver<'a, IO, P: Protocol, F: Format> {
+    shared: &'a Shared<P, F>,
+    io: &'a mut IO,
     inbox: Inbox,
     reader: FrameReader<F::Progress>,
     writer: Writer,
@@ -35,18 +36,25 @@ pub(super) struct Driver<IO, P: Protocol, F: Format> {
     /// Whether the callers have had their turn since the output was last written.
     yielded: bool,
     frame_began: Option<Instant>,
+    keep_alive: KeepAlive<Instant>,
+    /// Whether something has been read, or written, since the clock was last looked at. It is not looked at more often than
+    /// the task sleeps.
+    heard: bool,
+    sent: bool,
+    /// When the first caller has waited long enough.
+    alarm: Option<Instant>,
     arrived: Vec<Arrived<P::Reply>>,
     unexpected: Vec<(Seq, P::Reply)>,
     wakers: Vec<Waker>,
 }
 
-impl<IO: Io, P, F> Driver<IO, P, F>
+impl<'a, IO: Io, P, F> Driver<'a, IO, P, F>
 where
     P: ClientProtocol<F>,
     F: Format,
 {
-    /// Creates the task. The inbox may hold bytes that arrived with the ServerInfo.
-    pub(super) fn new(shared: Arc<Shared<P, F>>, io: IO, inbox: Inbox) -> Self {
+    /// The inbox may hold bytes that arrived with the ServerInfo.
+    pub(super) fn new(shared: &'a Shared<P, F>, io: &'a mut IO, inbox: Inbox) -> Self {
         Self {
             io,
             inbox,
@@ -56,6 +64,10 @@ where
             paused: false,
             yielded: false,
             frame_began: None,
+            keep_alive: KeepAlive::new(Instant::now()),
+            heard: false,
+            sent: false,
+            alarm: None,
             arrived: Vec::new(),
             unexpected: Vec::new(),
             wakers: Vec::new(),
@@ -63,21 +75,15 @@ where
         }
     }
 
-    /// Runs until the connection ends, then fails all calls with the reason. They also fail if the task is dropped earlier,
-    /// as when the runtime ends.
-    pub(super) async fn run(mut self) {
-        let _fails = FailsWhenDropped(Arc::clone(&self.shared));
+    /// Runs until the connection is lost, or the client ends. Returns why.
+    pub(super) async fn run(mut self) -> Error {
         // Frames that arrived with the ServerInfo. No read announces them, so they are decoded before the first one.
         let mut first = self.decode().err();
-        let reason = poll_fn(|cx| match first.take().map_or_else(|| self.poll(cx), Err) {
+        poll_fn(|cx| match first.take().map_or_else(|| self.poll(cx), Err) {
             Ok(()) => Poll::Pending,
             Err(reason) => Poll::Ready(reason),
         })
-        .await;
-        self.shared.table.fail(reason);
-        // The calls have failed already. Whether the goodbye arrives does not matter, only that it does not take long.
-        let goodbye = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx));
-        let _ = timeout(GOODBYE, goodbye).await;
+        .await
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
@@ -86,8 +92,8 @@ where
             if self.give_out(cx)? {
                 return Ok(());
             }
-            if !self.take_in(cx)? {
-                return self.wait(cx);
+            if !self.take_in(cx)? && !self.wait(cx)? {
+                return Ok(());
             }
         }
         // There may be more to do, so this task must not sleep; but it lets others run in between.
@@ -102,9 +108,11 @@ where
                 return Ok(false);
             }
             self.paused = false;
-            self.frame_began = self.frame_began.map(|_| Instant::now()); // the pause was ours, not the server's
+            // The pause was ours, not the server's.
+            self.frame_began = self.frame_began.map(|_| Instant::now());
+            self.heard = true;
         }
-        match self.inbox.poll_read(&mut self.io, cx) {
+        match self.inbox.poll_read(self.io, cx) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) if self.inbox.is_empty() => {
                 Err(Error::new(ErrorKind::Closed, Origin::Remote, "the server closed the connection"))
@@ -113,7 +121,10 @@ where
                 let message = "the connection ended in the middle of a frame";
                 Err(Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message))
             }
-            Poll::Ready(Ok(_)) => self.decode().map(|()| true),
+            Poll::Ready(Ok(_)) => {
+                self.heard = true;
+                self.decode().map(|()| true)
+            }
             Poll::Ready(Err(error)) => Err(Error::io("reading failed", error)),
         }
     }
@@ -132,6 +143,7 @@ where
             self.wakers.drain(..).for_each(Waker::wake);
         }
         for (seq, reply) in self.unexpected.drain(..) {
+            one(&self.shared.table.counts.unexpected);
             tracing::trace!(%seq, "unexpected reply");
             // Both are the user's code: the callback, and the destructor of the Reply.
             let call = AssertUnwindSafe(|| match &self.shared.on_unexpected {
@@ -180,27 +192,53 @@ where
     fn give_out(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
         loop {
             if self.writer.is_idle() {
-                match self.shared.table.next_batch(&mut self.writer, &mut self.yielded, cx)? {
-                    Batch::Taken => {}
+                let (writer, yielded, alarm) = (&mut self.writer, &mut self.yielded, &mut self.alarm);
+                match self.shared.table.next_batch(writer, yielded, alarm, cx)? {
+                    Batch::Taken => self.sent = true,
                     Batch::Nothing => return Ok(false),
                     Batch::Later => return Ok(true),
                 }
             }
-            if self.writer.poll(&mut self.io, cx)?.is_pending() {
-                self.shared.table.book_unwritten(self.writer.left(), cx)?;
+            if self.writer.poll(self.io, cx)?.is_pending() {
+                self.alarm = self.shared.table.book_unwritten(self.writer.left(), cx)?;
                 return Ok(false);
             }
         }
     }
 
-    /// Nothing can be done now: waits for the timers.
-    fn wait(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+    /// Nothing can be read or written now: waits for the timers. Returns true if there is something to write after all.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
+        if self.heard || self.sent {
+            let now = Instant::now();
+            if std::mem::take(&mut self.heard) {
+                self.keep_alive.heard(now);
+            }
+            if std::mem::take(&mut self.sent) {
+                self.keep_alive.sent(now);
+            }
+        }
         loop {
-            let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), cx) else { return Ok(()) };
+            let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), cx) else { return Ok(false) };
             let message = match timer {
                 Timer::Stall => "the server takes no output (`Limits::output_stall`)",
                 Timer::Frame => "a reply did not arrive whole in time (`Limits::frame_time`)",
-                Timer::Idle => unreachable!("a client does not set it"),
+                Timer::Keepalive(Act::GiveUp) => {
+                    one(&self.shared.table.counts.keepalive_lost);
+                    "the server has sent nothing since it was pinged (`Keepalive`)"
+                }
+                Timer::Keepalive(Act::Ping) => {
+                    one(&self.shared.table.counts.pings);
+                    self.keep_alive.pinged(Instant::now());
+                    self.shared.table.ping();
+                    if self.writer.is_idle() {
+                        return Ok(true);
+                    }
+                    continue; // it follows what the server has not taken yet
+                }
+                Timer::Call => {
+                    self.shared.table.expire(Instant::now());
+                    return Ok(true); // the next look at the output finds the next deadline
+                }
                 Timer::Shrink => {
                     self.inbox.shrink();
                     continue;
@@ -210,21 +248,31 @@ where
         }
     }
 
-    fn deadlines(&self) -> Deadlines {
+    fn deadlines(&self) -> Deadlines<Timer> {
         let limits = &self.shared.table.limits;
-        let mut deadlines = Deadlines::default();
+        let Keepalive { idle, timeout } = self.shared.keepalive;
+        let (act, since, time) = self.keep_alive.next(idle, timeout, !self.paused);
+        let mut deadlines = Deadlines::new();
         deadlines.set(Timer::Stall, self.writer.stalled_since(), limits.output_stall);
         deadlines.set(Timer::Frame, self.frame_began.filter(|_| !self.paused), limits.frame_time);
+        deadlines.set(Timer::Keepalive(act), Some(since), time);
+        deadlines.set_at(Timer::Call, self.alarm);
         deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
         deadlines
     }
 }
 
-/// Ends the connection if its task is dropped before the connection has ended.
-struct FailsWhenDropped<P: Protocol, F>(Arc<Shared<P, F>>);
-
-impl<P: Protocol, F> Drop for FailsWhenDropped<P, F> {
-    fn drop(&mut self) {
-        self.0.table.close("the runtime of the client ended");
-    }
+/// What a connection can wait for.
+#[derive(Clone, Copy)]
+enum Timer {
+    /// The server must read some of the output.
+    Stall,
+    /// The Reply that has begun must be whole.
+    Frame,
+    /// Nothing was heard or sent for a time.
+    Keepalive(Act),
+    /// Callers have waited long enough.
+    Call,
+    /// The room in the read buffer is given back.
+    Shrink,
 }

@@ -6,8 +6,8 @@ use crate::getters::getters;
 
 /// The limits of a [`Client`](crate::Client). They bound its buffers, its streams, and how long a peer may stall it.
 ///
-/// Two things have no limit. A call waits until its Reply arrives or the connection is lost: for a shorter wait, use
-/// `tokio::time::timeout`, which drops the call. How many calls wait at the same time is up to the application.
+/// One thing has no limit unless you set one: how long a call takes. See [`Builder::timeout`](super::Builder::timeout) and
+/// [`Call::timeout`](super::Call::timeout).
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,12 +19,15 @@ use crate::getters::getters;
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub(crate) frame: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) in_flight_bytes: usize,
     pub(crate) output: usize,
     pub(crate) output_stall: Duration,
     pub(crate) stream_replies: usize,
     pub(crate) stream_overflow: Overflow,
     pub(crate) connect: Duration,
     pub(crate) handshake: Duration,
+    pub(crate) connection_wait: Duration,
     pub(crate) frame_time: Duration,
 }
 
@@ -44,25 +47,50 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             frame: 4 << 20,
+            in_flight: 32_768,
+            in_flight_bytes: 32 << 20,
             output: 1 << 20,
             output_stall: Duration::from_secs(30),
             stream_replies: 1024,
             stream_overflow: Overflow::Fail,
             connect: Duration::from_secs(5),
             handshake: Duration::from_secs(10),
+            connection_wait: Duration::from_secs(5),
             frame_time: Duration::from_secs(30),
         }
     }
 }
 
 impl Limits {
-    /// Limits one Command or Reply on the wire, including seq and tag. In bytes; 4 MiB by default, at least 16.
+    /// Limits one Command or Reply on the wire, including seq and tag. In bytes; 4 MiB by default, at least 16, at most
+    /// 4 GiB less one.
     ///
     /// A larger Command fails its call before anything is sent. A larger Reply closes the connection as soon as its length
     /// is known.
     #[must_use]
     pub fn frame(self, bytes: usize) -> Self {
-        Self { frame: bytes.max(16), ..self }
+        Self { frame: bytes.clamp(16, u32::MAX as usize), ..self }
+    }
+
+    /// Limits the calls in flight. 32,768 by default, at least 1.
+    ///
+    /// At the limit, `send` and `stream` wait, in the order in which they came. The default is half of what a server of this
+    /// library takes from one connection. Past its limit a server does not read, so it would not see a ping, and the client
+    /// would take it for dead.
+    ///
+    /// A call is in flight until its last Reply has come or the connection is lost. A call that was dropped, or has timed
+    /// out, counts until then as well, because the server still has its Command. One-way Commands do not count, because
+    /// nothing says when the server has executed them.
+    #[must_use]
+    pub fn in_flight(self, calls: usize) -> Self {
+        Self { in_flight: calls.max(1), ..self }
+    }
+
+    /// Limits the bytes of the Commands of the calls [in flight](Self::in_flight). 32 MiB by default, half of what a server
+    /// of this library takes. One Command always fits, whatever its size.
+    #[must_use]
+    pub fn in_flight_bytes(self, bytes: usize) -> Self {
+        Self { in_flight_bytes: bytes, ..self }
     }
 
     /// Limits the Commands that are encoded and not yet written. In bytes; 1 MiB by default, at least 1.
@@ -92,18 +120,28 @@ impl Limits {
 
     /// Limits how long connecting may take, without the handshake. 5 s by default.
     ///
-    /// After that, `connect` fails.
+    /// After that, the attempt to connect fails.
     #[must_use]
     pub fn connect(self, time: Duration) -> Self {
         Self { connect: time, ..self }
     }
 
-    /// Limits how long the server may take to send its ServerInfo. 10 s by default.
+    /// Limits how long the handshake may take: that of the transport, if it has one, and the server's greeting with its
+    /// ServerInfo. 10 s by default.
     ///
-    /// After that, `connect` fails.
+    /// After that, the attempt to connect fails.
     #[must_use]
     pub fn handshake(self, time: Duration) -> Self {
         Self { handshake: time, ..self }
+    }
+
+    /// Limits how long calls wait for a connection: 5 s by default, counted from the loss of the last one.
+    ///
+    /// After that, the calls that wait fail, and new calls fail at once, until there is a connection again. The error is that
+    /// of the last attempt, and says that the Command was not sent. With [`Duration::ZERO`] no call waits.
+    #[must_use]
+    pub fn connection_wait(self, time: Duration) -> Self {
+        Self { connection_wait: time, ..self }
     }
 
     /// Limits how long a Reply may take from its first byte to its last. 30 s by default. Time during which the client
@@ -118,11 +156,14 @@ impl Limits {
 
 getters! {
     get_frame = frame: usize, frame;
+    get_in_flight = in_flight: usize, in_flight;
+    get_in_flight_bytes = in_flight_bytes: usize, in_flight_bytes;
     get_output = output: usize, output;
     get_output_stall = output_stall: Duration, output_stall;
     get_stream_replies = stream_replies: usize, stream_replies;
     get_stream_overflow = stream_overflow: Overflow, stream_replies;
     get_connect = connect: Duration, connect;
     get_handshake = handshake: Duration, handshake;
+    get_connection_wait = connection_wait: Duration, connection_wait;
     get_frame_time = frame_time: Duration, frame_time;
 }

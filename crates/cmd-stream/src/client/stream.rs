@@ -5,11 +5,13 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_core::Stream;
+use tokio::time::Instant;
 
 use super::Client;
-use super::call::{Stage, accepts, poll_send, unwrap_reply};
+use super::call::{Bound, Stage, accepts, forget, poll_send, unwrap_reply};
 use super::table::Expects;
 use crate::error::{CallError, Error};
 use crate::format::{Encode, Format};
@@ -21,12 +23,86 @@ use crate::protocol::{ClientProtocol, Command, CommandOf, Protocol};
 pub struct OpenStream<'a, P: Protocol, F, C> {
     client: &'a Client<P, F>,
     stage: Stage<C>,
+    bounds: Bounds,
+}
+
+/// Until when the parts of a stream may take. The nearest counts.
+#[derive(Clone, Copy)]
+struct Bounds {
+    first: Bound,
+    /// For each Reply after the first one.
+    next: Option<Duration>,
+    whole: Bound,
 }
 
 impl<'a, P: Protocol, F, C> OpenStream<'a, P, F, C> {
     pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
-        Self { client, stage: Stage::Unsent(command) }
+        let first = Bound::new(client.table().timeout);
+        let bounds = Bounds { first, next: None, whole: Bound::Never };
+        Self { client, stage: Stage::Unsent(command), bounds }
     }
+
+    /// Limits how long the whole stream takes, from the first poll of this call to the last Reply. [`Duration::MAX`] means
+    /// never.
+    ///
+    /// When the time is over, the stream gives the Replies that have arrived, and then an error of kind
+    /// [`Timeout`](crate::ErrorKind::Timeout) and origin [`Local`](crate::Origin::Local). A Command that was not written by
+    /// then is never sent. The server is not told.
+    ///
+    /// The three limits of a stream can be combined; the nearest counts.
+    ///
+    /// ```
+    /// # use cmd_stream::{Client, Command, Json, Reply, protocol};
+    /// # use serde::{Deserialize, Serialize};
+    /// # use std::time::Duration;
+    /// # #[derive(Serialize, Deserialize)] struct Watch;
+    /// # #[derive(Serialize, Deserialize)] struct Event(String);
+    /// # protocol! { struct Events { commands { 0 => Watch -> Event } replies { 0 => Event } failure close_connection } }
+    /// # async fn example(client: Client<Events, Json>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut events = client
+    ///     .stream(Watch)
+    ///     .first_reply_timeout(Duration::from_secs(2))
+    ///     .next_reply_timeout(Duration::from_secs(60))
+    ///     .await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.0);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.bounds.whole = Bound::new(time);
+        self
+    }
+
+    /// Limits the whole stream as [`timeout`](Self::timeout) does, by an instant.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.bounds.whole = Bound::At(deadline);
+        self
+    }
+
+    /// Limits how long the first Reply takes, from the first poll of this call on: waiting for a connection and for room,
+    /// writing, and waiting for the Reply. It replaces the client's [default](super::Builder::timeout).
+    pub fn first_reply_timeout(mut self, time: Duration) -> Self {
+        self.bounds.first = Bound::new(time);
+        self
+    }
+
+    /// Limits how long each Reply after the first one takes, from the moment when [`ReplyStream::next`] waits for it.
+    pub fn next_reply_timeout(mut self, time: Duration) -> Self {
+        self.bounds.next = Some(time);
+        self
+    }
+}
+
+impl Bounds {
+    /// Until when the first Reply must be here.
+    fn until_first(&mut self) -> Option<Instant> {
+        nearer(self.first.deadline(), self.whole.deadline())
+    }
+}
+
+fn nearer(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }
 
 impl<P: Protocol, F, C> Unpin for OpenStream<'_, P, F, C> {}
@@ -41,10 +117,26 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let expects = Expects::Stream(accepts::<P, C>);
-        let seq = ready!(poll_send(this.client.shared(), &mut this.stage, cx, expects))?;
+        let Bounds { first, whole, .. } = this.bounds;
+        let is_over = first.is_over() || whole.is_over();
+        let (expects, until) = (Expects::Stream(accepts::<P, C>), this.bounds.until_first());
+        let seq = ready!(poll_send(this.client.shared(), &mut this.stage, is_over, until, cx, expects))?;
         this.stage.advance(Stage::Done); // from here on, dropping the stream forgets the Command
-        Poll::Ready(Ok(ReplyStream { client: this.client.clone(), seq: Some(seq), command: PhantomData }))
+        let (client, bounds) = (this.client.clone(), this.bounds);
+        Poll::Ready(Ok(ReplyStream {
+            client,
+            seq: Some(seq),
+            bounds,
+            is_first: true,
+            until,
+            command: PhantomData,
+        }))
+    }
+}
+
+impl<P: Protocol, F, C> Drop for OpenStream<'_, P, F, C> {
+    fn drop(&mut self) {
+        forget(self.client.shared(), &self.stage);
     }
 }
 
@@ -58,6 +150,10 @@ pub struct ReplyStream<P: Protocol, F, C> {
     client: Client<P, F>,
     /// `None` after the end.
     seq: Option<Seq>,
+    bounds: Bounds,
+    is_first: bool,
+    /// Until when the next Reply must be here. After the first one it is set when somebody waits.
+    until: Option<Instant>,
     command: PhantomData<fn() -> C>,
 }
 
@@ -72,7 +168,8 @@ where
     /// # Errors
     ///
     /// The stream ends with an error if the server answers with the Protocol's failure, if the stream overflows (see
-    /// [`Limits::stream_replies`](super::Limits::stream_replies)), or with the reason why the connection ended.
+    /// [`Limits::stream_replies`](super::Limits::stream_replies)), if it times out, or with the reason why the connection
+    /// was lost.
     /// Replies that arrived before the error come first.
     ///
     /// # Cancel safety
@@ -97,7 +194,12 @@ where
         let this = &mut *self;
         let Some(seq) = this.seq else { return Poll::Ready(None) };
         let table = this.client.table();
-        let next = ready!(table.poll_next(seq, cx));
+        if this.until.is_none() && !this.is_first {
+            let next = this.bounds.next.and_then(|time| Instant::now().checked_add(time));
+            this.until = nearer(next, this.bounds.whole.deadline());
+        }
+        let next = ready!(table.poll_next(seq, this.until, cx));
+        (this.is_first, this.until) = (false, None);
         let item = next.map(|reply| reply.map_err(CallError::Other).and_then(unwrap_reply::<P, C>));
         // After an error nothing more is read, so the call is forgotten, and not left to fill up.
         if !matches!(item, Some(Ok(_))) {

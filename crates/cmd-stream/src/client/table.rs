@@ -1,60 +1,89 @@
-//! The table of one client connection: which calls wait, what is to be written, and why the connection ended. The callers
-//! and the connection's task share it under one lock. It knows Replies, but no Protocol, no Format and no socket.
+//! The table of a client: which calls wait, what is to be written, and whether there is a connection. The callers and the
+//! client's task share it under one lock. It knows Replies, but no Protocol, no Format and no socket. It outlives
+//! connections: seqs go on counting.
 //!
 //! `connection.rs` explains who wakes whom, and why no wake-up is lost. `models.rs` runs that in every order of the threads.
 //!
-//! # How a connection ends
+//! # How a connection ends, and how a client does
 //!
-//! [`Table::fail`] ends it. Only the first call has an effect, so the first reason stays. The task calls it when the
-//! connection is lost, or breaks a rule or a limit. [`Client::close`](crate::Client::close) calls it, and so does dropping
-//! the last client, or the task when the runtime ends. It drops the output that the task has not taken, and wakes
-//! everybody. Each call first gets the Replies that have arrived, and then the reason. The error says that the Command was
-//! sent if the task had taken it for writing. The task sees the reason when it next looks for output, and then closes the
-//! transport.
+//! [`Table::lose`] ends a connection, if there may be another one. Calls whose Commands the task had taken for writing fail
+//! with the reason, as sent. What was half written counts as written. The others stay in the table, and their frames in the
+//! output, for the next connection. If there is none in time, [`Table::give_up`] fails them as not sent, and all new calls
+//! at once, until [`Table::up`].
+//!
+//! [`Table::fail`] ends the client. Only the first call has an effect, so the first reason stays. The task calls it when
+//! the connection is lost and there is no other. [`Client::close`](crate::Client::close) calls it, and so does dropping the
+//! last client, or the task when the runtime ends.
+//!
+//! All of them wake everybody who is concerned. Each call first gets the Replies that have arrived, and then the reason. The
+//! task sees the reason when it next looks for output, and then closes the transport.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use super::limits::{Limits, Overflow};
+use super::counters::{Counts, one};
+use super::limits::Limits;
+use super::link::{Link, LinkCell};
 use crate::connection::outbox::Scratch;
 use crate::connection::{Outbox, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::frame::Seq;
+use crate::proto::minima::Minima;
 use crate::proto::pending::Pending;
-use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::transport::Peer;
 
+mod deadlines;
+mod ends;
 #[cfg(all(test, cmd_stream_model))]
 mod models;
+mod queue;
+mod room;
 
-/// What the callers and the task of one connection share. `R` is the type of the Replies.
+use queue::{Queue, QueueState};
+use room::{Room, Takes};
+
+/// What the callers and the task of one client share. `R` is the type of the Replies.
 pub(super) struct Table<R> {
     pub(super) limits: Limits,
-    pub(super) peer: Peer,
-    /// Notifies those who wait for the end of the connection. Models do not cover it: it is tokio's.
-    on_closed: Notify,
+    /// How long a call may take that does not say so itself.
+    pub(super) timeout: Duration,
+    pub(super) counts: Counts,
+    pub(super) link: Arc<LinkCell>,
     state: Mutex<State<R>>,
 }
 
 struct State<R> {
     pending: Pending<Waiter<R>>,
     outbox: Outbox,
-    /// Wakes the connection's task, if it sleeps.
+    room: Room,
+    /// Wakes the client's task, if it sleeps.
     task: Option<Waker>,
-    /// Commands with seqs below this one may have reached the server.
+    /// Commands with seqs below this one may have reached the server, or went down with an earlier connection.
     written_before: Seq,
-    /// Why the connection ended.
+    /// Why nothing can be sent: the client has ended, or there has been no connection for too long.
+    refuses: Option<Error>,
+    /// Why the client has ended.
     closed: Option<Error>,
-    /// How many streams are full, with [`Overflow::Pause`]. Nothing is read until there are none.
+    /// How many streams are full, with [`Overflow::Pause`](super::Overflow::Pause). Nothing is read until there are none.
     full_streams: usize,
     /// One-way Commands in the outbox. Their callers wait until they are written.
     posted: Vec<Seq>,
     /// One-way Commands that are being written.
     posting: Vec<Seq>,
+    /// A ping goes out with the next batch.
+    ping: bool,
+    /// Calls in the table that nobody waits for any more. The server still has their Commands, or would get them.
+    abandoned: usize,
+    /// The bytes of those that are not written yet. They are taken out of the outbox before it is written.
+    abandoned_bytes: usize,
+    /// When callers in the table have waited long enough, by their seqs.
+    deadlines: Minima<Instant>,
+    /// When the task wakes by itself for the earliest of all deadlines, at the latest.
+    alarm: Option<Instant>,
 }
 
 /// What a Command is answered with. The functions say whether a Reply may answer the Command: it is of a type that the
@@ -66,36 +95,20 @@ pub(super) enum Expects<R> {
     Nothing,
 }
 
-/// A caller.
+/// A caller. `len` is the length of its Command, `timed` says whether it has noted a deadline.
 enum Waiter<R> {
     /// It waits for one Reply.
-    Reply { accepts: fn(&R) -> bool, waker: Waker },
+    Reply { accepts: fn(&R) -> bool, waker: Waker, len: u32, timed: bool },
     /// Its Reply is here.
     Arrived(R),
     /// It reads a stream.
     Stream(Box<Queue<R>>),
     /// It waits until its one-way Command is written.
-    Posted(Waker),
-}
-
-/// The Replies of a stream that nobody has read yet.
-struct Queue<R> {
-    accepts: fn(&R) -> bool,
-    replies: VecDeque<R>,
-    waker: Option<Waker>,
-    state: QueueState,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum QueueState {
-    /// More Replies may come.
-    Open,
-    /// It is full, and the connection is not read. It is counted in [`State::full_streams`].
-    Pausing,
-    /// The last Reply is here.
-    Ended,
-    /// A Reply came when it was full.
-    Overflowed,
+    Posted { waker: Waker, len: u32, timed: bool },
+    /// It has failed, and has not been told yet.
+    Failed(Error),
+    /// Nobody waits any more. `is_call`: the Command will be answered.
+    Abandoned { len: u32, is_call: bool },
 }
 
 /// A Reply that has been decoded.
@@ -116,18 +129,29 @@ pub(super) enum Batch {
 }
 
 impl<R> Table<R> {
-    pub(super) fn new(limits: Limits, peer: Peer) -> Self {
+    pub(super) fn new(limits: Limits, timeout: Duration, link: Link) -> Self {
         let state = Mutex::new(State {
             pending: Pending::default(),
             outbox: Outbox::new(limits.output),
+            room: Room::new(limits.in_flight, limits.in_flight_bytes, limits.output),
             task: None,
             written_before: Seq::FIRST,
+            refuses: None,
             closed: None,
             full_streams: 0,
             posted: Vec::new(),
             posting: Vec::new(),
+            ping: false,
+            abandoned: 0,
+            abandoned_bytes: 0,
+            deadlines: Minima::default(),
+            alarm: None,
         });
-        Self { limits, peer, on_closed: Notify::new(), state }
+        let counts = Counts::default();
+        if let Link::Up(_) = link {
+            one(&counts.connected);
+        }
+        Self { limits, timeout, counts, link: Arc::new(LinkCell::new(link)), state }
     }
 
     /// The lock is held for a few instructions. The code of a Protocol or of a Format never runs under it. Wakers are
@@ -138,79 +162,31 @@ impl<R> Table<R> {
 
     /// Returns the number of callers in the table.
     pub(super) fn in_flight(&self) -> usize {
-        self.lock().pending.len()
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.lock().closed.is_some()
-    }
-
-    /// Waits until the connection has ended, and returns the reason.
-    pub(super) async fn closed(&self) -> Error {
-        loop {
-            let mut notified = pin!(self.on_closed.notified());
-            // Registered before the look, or an end between the two would be missed.
-            notified.as_mut().enable();
-            if let Some(reason) = self.lock().closed.clone() {
-                return reason;
-            }
-            notified.await;
-        }
-    }
-
-    /// Ends the connection on behalf of this side.
-    pub(super) fn close(&self, message: &str) {
-        self.fail(Error::new(ErrorKind::Closed, Origin::Local, message));
-    }
-
-    /// Ends the connection: all waiting calls and all later ones fail. The first reason stays.
-    pub(super) fn fail(&self, reason: Error) {
-        let (mut wakers, pending);
-        {
-            let mut state = self.lock();
-            if state.closed.is_some() {
-                return;
-            }
-            state.closed = Some(reason.clone());
-            pending = state.pending.len();
-            wakers = state.outbox.clear();
-            wakers.extend(state.task.take());
-            // The entries stay: each call takes its own out, and with it the Replies that have arrived.
-            wakers.extend(state.pending.iter_mut().filter_map(|waiter| match waiter {
-                // Taken, not cloned: a clone may panic, and nobody would be woken.
-                Waiter::Reply { waker, .. } | Waiter::Posted(waker) => {
-                    Some(std::mem::replace(waker, Waker::noop().clone()))
-                }
-                Waiter::Stream(queue) => queue.waker.take(),
-                Waiter::Arrived(_) => None,
-            }));
-        }
-        self.on_closed.notify_waiters();
-        wakers.into_iter().for_each(Waker::wake);
-        // Without the lock: what an error of a Format says is the user's code.
-        let report = || tracing::debug!(peer = %self.peer, reason = format_args!("{reason:#}"), pending, "connection ended");
-        let _ = catch_unwind(AssertUnwindSafe(report));
+        let state = self.lock();
+        state.pending.len() - state.abandoned
     }
 }
 
 /// For the callers.
 impl<R> Table<R> {
     /// Puts a Command into the output and its caller into the table, once there is room. `encoded` is its frame without
-    /// the seq; `turn` is what the outbox remembers of a caller that waits.
+    /// the seq; `turn` is what the table remembers of a caller that waits.
     ///
     /// # Errors
     ///
-    /// The connection has ended, or the frame is over its limit. Nothing is sent.
+    /// The client has ended, or has no connection, or the frame is over its limit. Nothing is sent.
     #[inline(always)] // every call passes here
     pub(super) fn poll_send(
         &self,
         encoded: &mut Scratch,
         turn: &mut Option<u64>,
         expects: Expects<R>,
+        deadline: Option<Instant>,
         cx: &Context<'_>,
     ) -> Poll<Result<Seq, Error>> {
-        let mut state = self.lock();
-        if let Some(error) = state.closed.clone() {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if let Some(error) = state.refuses.clone() {
             return Poll::Ready(Err(error));
         }
         let seq = state.pending.next_seq();
@@ -219,130 +195,151 @@ impl<R> Table<R> {
             let message = format!("command of {len} bytes is over the limit of {limit} (`Limits::frame`)");
             return Poll::Ready(Err(Error::new(ErrorKind::Limit, Origin::Local, message)));
         }
-        if state.outbox.is_full() {
-            state.outbox.wait_for_room(cx.waker(), turn);
+        let takes = Takes { bytes: len, is_call: !matches!(expects, Expects::Nothing) };
+        if !state.room.admits(takes, state.outbox.len(), turn, deadline, cx) {
+            let task = state.alarm_for(deadline);
+            drop(guard);
+            wake(task);
             return Poll::Pending;
         }
         // The entry and the frame come under one lock, so that no Reply can arrive before its caller is in the table, and
         // so that frames stand in the output in the order of their seqs: `written_before` relies on it.
+        let (len, timed) = (len as u32, deadline.is_some()); // `Limits::frame` is at most `u32::MAX`
         let waiter = match expects {
-            Expects::Reply(accepts) => Waiter::Reply { accepts, waker: cx.waker().clone() },
-            Expects::Stream(accepts) => Waiter::Stream(Box::new(Queue {
-                accepts,
-                replies: VecDeque::new(),
-                waker: None,
-                state: QueueState::Open,
-            })),
-            Expects::Nothing => Waiter::Posted(cx.waker().clone()),
+            Expects::Reply(accepts) => Waiter::Reply { accepts, waker: cx.waker().clone(), len, timed },
+            Expects::Stream(accepts) => Waiter::Stream(Box::new(Queue::new(accepts, len, deadline))),
+            Expects::Nothing => Waiter::Posted { waker: cx.waker().clone(), len, timed },
         };
         // From here on nothing panics. Cloning a waker may, as it is the caller's: then nothing was changed.
-        if let Waiter::Posted(_) = waiter {
+        if let Waiter::Posted { .. } = waiter {
             state.posted.push(seq);
         }
+        state.room.take(takes);
         state.pending.insert(waiter);
         state.outbox.append(|out| seq.encode(out), encoded);
-        let task = state.task.take();
-        drop(state);
-        if let Some(task) = task {
-            task.wake();
+        if let Some(deadline) = deadline {
+            state.note(seq, deadline);
         }
+        let task = state.task.take();
+        drop(guard);
+        wake(task);
         Poll::Ready(Ok(seq))
+    }
+
+    /// A caller that waits for room has gone.
+    pub(super) fn leave(&self, turn: u64) {
+        let mut wakers = Vec::new();
+        {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            state.room.leave(turn, state.outbox.len(), &mut wakers);
+        }
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Takes the Reply of a call for one, and the call with it. When that fails, the call is out of the table, too.
     #[inline(always)] // every call passes here
-    pub(super) fn poll_reply(&self, seq: Seq, cx: &Context<'_>) -> Poll<Result<R, Error>> {
+    pub(super) fn poll_reply(
+        &self,
+        seq: Seq,
+        deadline: Option<Instant>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<R, Error>> {
         let mut state = self.lock();
-        let failure = state.failure(seq);
-        if failure.is_none()
-            && let Some(Waiter::Reply { waker, .. }) = state.pending.get_mut(seq)
-        {
+        if let Some(Waiter::Reply { waker, timed, .. }) = state.pending.get_mut(seq) {
             waker.clone_from(cx.waker());
-            return Poll::Pending;
+            *timed = deadline.is_some();
+            return self.time_out_or_wait(state, seq, deadline).map(Err);
         }
-        // A Reply that arrived before the connection ended is given.
         Poll::Ready(match state.pending.remove(seq) {
             Some(Waiter::Arrived(reply)) => Ok(reply),
-            _ => Err(failure.unwrap_or_else(|| {
-                Error::new(ErrorKind::Closed, Origin::Local, "the call was forgotten").into_sent()
-            })),
+            Some(Waiter::Failed(error)) => Err(error),
+            _ => Err(Error::new(ErrorKind::Closed, Origin::Local, "the call was forgotten").into_sent()),
         })
     }
 
-    /// Ready when a one-way Command is written, or the connection has ended. Then the call is out of the table.
-    pub(super) fn poll_written(&self, seq: Seq, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+    /// Ready when a one-way Command is written, or cannot be any more. Then the call is out of the table.
+    pub(super) fn poll_written(
+        &self,
+        seq: Seq,
+        deadline: Option<Instant>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), Error>> {
         let mut state = self.lock();
-        let failure = state.failure(seq);
-        match (state.pending.get_mut(seq), failure) {
-            (Some(Waiter::Posted(waker)), None) => {
-                waker.clone_from(cx.waker());
-                Poll::Pending
-            }
-            (Some(_), Some(error)) => {
-                state.pending.remove(seq);
-                Poll::Ready(Err(error))
-            }
-            // The task has taken it out: it is written, whatever became of the connection afterwards.
-            _ => Poll::Ready(Ok(())),
+        if let Some(Waiter::Posted { waker, timed, .. }) = state.pending.get_mut(seq) {
+            waker.clone_from(cx.waker());
+            *timed = deadline.is_some();
+            return self.time_out_or_wait(state, seq, deadline).map(Err);
         }
+        Poll::Ready(match state.pending.remove(seq) {
+            Some(Waiter::Failed(error)) => Err(error),
+            // The task has taken it out: it is written, whatever became of the connection afterwards.
+            _ => Ok(()),
+        })
     }
 
     /// The next Reply of a stream; nothing after the last one. The stream stays in the table until it is
     /// [forgotten](Self::forget).
-    pub(super) fn poll_next(&self, seq: Seq, cx: &Context<'_>) -> Poll<Option<Result<R, Error>>> {
-        let mut state = self.lock();
-        let failure = state.failure(seq);
+    pub(super) fn poll_next(
+        &self,
+        seq: Seq,
+        deadline: Option<Instant>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Result<R, Error>>> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let limit = self.limits.stream_replies;
         let Some(Waiter::Stream(queue)) = state.pending.get_mut(seq) else { return Poll::Ready(None) };
         if let Some(reply) = queue.replies.pop_front() {
-            let has_room = queue.state == QueueState::Pausing && queue.replies.len() < limit;
+            let has_room = queue.is_pausing() && queue.replies.len() < limit;
             let task = if has_room {
                 queue.state = QueueState::Open;
                 state.resume()
             } else {
                 None
             };
-            drop(state);
-            if let Some(task) = task {
-                task.wake();
-            }
+            drop(guard);
+            wake(task);
             return Poll::Ready(Some(Ok(reply)));
         }
-        match (queue.state, failure) {
-            (QueueState::Ended, _) => Poll::Ready(None),
-            (QueueState::Overflowed, _) => {
+        match &queue.state {
+            QueueState::Ended => Poll::Ready(None),
+            QueueState::Overflowed { .. } => {
                 let message = format!("over {limit} replies wait in the stream (`Limits::stream_replies`)");
                 Poll::Ready(Some(Err(Error::new(ErrorKind::Limit, Origin::Local, message).into_sent())))
             }
-            (_, Some(error)) => Poll::Ready(Some(Err(error))),
-            (_, None) => {
+            QueueState::Failed(error) => Poll::Ready(Some(Err(error.clone()))),
+            QueueState::Open | QueueState::Pausing => {
                 // Under the lock of the look: a Reply that lands from here on finds this waker.
                 queue.waker = Some(cx.waker().clone());
-                Poll::Pending
+                queue.deadline = deadline;
+                self.time_out_or_wait(guard, seq, deadline).map(|error| Some(Err(error)))
             }
         }
     }
 
-    /// Takes a caller out. A Reply that comes for it later is unexpected.
+    /// Takes a caller out. A Reply that comes for it later is unexpected. A Command that is not written yet is not sent.
     pub(super) fn forget(&self, seq: Seq) {
-        let (waiter, task) = {
-            let mut state = self.lock();
-            let waiter = state.pending.remove(seq);
-            // A full stream that nobody will read must not keep the connection from being read.
-            let task = match &waiter {
-                Some(Waiter::Stream(queue)) if queue.state == QueueState::Pausing => state.resume(),
-                _ => None,
+        let mut wakers = Vec::new();
+        let waiter = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            let is_unanswered = match state.pending.get_mut(seq) {
+                Some(Waiter::Reply { .. } | Waiter::Posted { .. }) => true,
+                Some(Waiter::Stream(queue)) => queue.is_in_flight(),
+                _ => false,
             };
-            (waiter, task)
+            if is_unanswered {
+                one(&self.counts.cancelled);
+            }
+            state.abandon(seq, &mut wakers)
         };
-        if let Some(task) = task {
-            task.wake();
-        }
+        wakers.into_iter().for_each(Waker::wake);
         drop(waiter); // Replies in it are the user's, so their destructors run without the lock
     }
 }
 
-/// For the connection's task.
+/// For the client's task.
 impl<R> Table<R> {
     /// Hands Replies to their callers, all under one lock. Whom to wake is added to `wakers`, what nobody waits for to
     /// `unexpected`. Returns whether the connection is to be read on.
@@ -362,14 +359,25 @@ impl<R> Table<R> {
         let mut guard = self.lock();
         let state = &mut *guard;
         for Arrived { seq, reply, is_last } in arrived.by_ref() {
-            let Some(waiter) = state.pending.get_mut(seq) else {
+            // What was not written on this connection cannot be answered on it.
+            let waiter = if seq < state.written_before { state.pending.get_mut(seq) } else { None };
+            let Some(waiter) = waiter else {
                 unexpected.push((seq, reply));
                 continue;
             };
             let accepts = match &waiter {
                 Waiter::Reply { accepts, .. } => *accepts,
                 Waiter::Stream(queue) => queue.accepts,
-                Waiter::Arrived(_) | Waiter::Posted(_) => {
+                Waiter::Abandoned { len, is_call } => {
+                    unexpected.push((seq, reply));
+                    if is_last && *is_call {
+                        state.room.release(*len as usize);
+                        state.abandoned -= 1;
+                        state.pending.remove(seq);
+                    }
+                    continue;
+                }
+                Waiter::Arrived(_) | Waiter::Posted { .. } | Waiter::Failed(_) => {
                     unexpected.push((seq, reply));
                     continue;
                 }
@@ -381,14 +389,21 @@ impl<R> Table<R> {
                 return Err(Error::new(ErrorKind::Protocol, Origin::Remote, message));
             }
             if let Waiter::Stream(queue) = waiter {
+                let was_in_flight = queue.is_in_flight();
                 if let Err(reply) = queue.push(reply, is_last, &self.limits, &mut state.full_streams) {
                     unexpected.push((seq, reply));
                 }
+                if was_in_flight && !queue.is_in_flight() {
+                    state.room.release(queue.len as usize);
+                }
                 wakers.extend(queue.waker.take());
-            } else if let Waiter::Reply { waker, .. } = std::mem::replace(waiter, Waiter::Arrived(reply)) {
+            } else if let Waiter::Reply { waker, len, .. } = std::mem::replace(waiter, Waiter::Arrived(reply))
+            {
+                state.room.release(len as usize);
                 wakers.push(waker);
             }
         }
+        state.room.wake(state.outbox.len(), wakers);
         Ok(state.full_streams == 0)
     }
 
@@ -402,16 +417,17 @@ impl<R> Table<R> {
     }
 
     /// Loads what is to be written next into the writer, which is idle: all that was loaded before is written. If there
-    /// is nothing, the task is woken when there is. `yielded` says whether the callers have had their turn since the last
-    /// batch.
+    /// is nothing, the task is woken when there is, and `alarm` is set to when the first caller has waited long enough.
+    /// `yielded` says whether the callers have had their turn since the last batch.
     ///
     /// # Errors
     ///
-    /// Why the connection has ended.
+    /// Why the client has ended.
     pub(super) fn next_batch(
         &self,
         writer: &mut Writer,
         yielded: &mut bool,
+        alarm: &mut Option<Instant>,
         cx: &Context<'_>,
     ) -> Result<Batch, Error> {
         let mut guard = self.lock();
@@ -419,13 +435,21 @@ impl<R> Table<R> {
         if let Some(reason) = &state.closed {
             return Err(reason.clone());
         }
-        let mut wakers = state.outbox.settle(0);
+        let mut wakers = Vec::new();
+        state.outbox.book(0);
         state.written(&mut wakers);
-        let batch = if state.outbox.is_empty() {
-            state.task = Some(cx.waker().clone());
+        state.room.wake(state.outbox.len(), &mut wakers);
+        let batch = if state.outbox.is_empty() && !state.ping {
+            *alarm = state.sleep(cx);
             Batch::Nothing
         } else if *yielded || state.pending.len() <= 1 {
             // With one call in flight there is nobody else who could add to the output.
+            if state.abandoned_bytes > 0 {
+                state.drop_abandoned_frames();
+            }
+            if std::mem::take(&mut state.ping) {
+                state.outbox.append(|out| Seq::PING.encode(out), &mut Scratch::default());
+            }
             writer.load(&mut state.outbox);
             // Before the first byte is written: a connection that is lost in the middle must not pass for unsent.
             state.written_before = state.pending.next_seq();
@@ -445,30 +469,41 @@ impl<R> Table<R> {
     }
 
     /// Books how many bytes of the batch the server has not taken. The task is woken when there is something for it.
+    /// Returns when the first caller has waited long enough.
     ///
     /// # Errors
     ///
-    /// Why the connection has ended.
-    pub(super) fn book_unwritten(&self, bytes: usize, cx: &Context<'_>) -> Result<(), Error> {
-        let wakers = {
-            let mut state = self.lock();
+    /// Why the client has ended.
+    pub(super) fn book_unwritten(&self, bytes: usize, cx: &Context<'_>) -> Result<Option<Instant>, Error> {
+        let mut wakers = Vec::new();
+        let alarm = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
             if let Some(reason) = &state.closed {
                 return Err(reason.clone());
             }
-            // A blocked write ends when the connection does, so the task must hear of that.
-            state.task = Some(cx.waker().clone());
-            state.outbox.settle(bytes)
+            state.outbox.book(bytes);
+            state.room.wake(state.outbox.len(), &mut wakers);
+            // A blocked write ends when the client does, so the task must hear of that.
+            state.sleep(cx)
         };
         wakers.into_iter().for_each(Waker::wake);
-        Ok(())
+        Ok(alarm)
+    }
+
+    /// A ping goes out with what is written next.
+    pub(super) fn ping(&self) {
+        self.lock().ping = true;
     }
 }
 
 impl<R> State<R> {
-    /// Why a call that waits fails, if the connection has ended.
-    fn failure(&self, seq: Seq) -> Option<Error> {
-        let error = self.closed.clone()?;
-        Some(if seq < self.written_before { error.into_sent() } else { error })
+    /// The task is about to sleep. Returns when the first caller has waited long enough.
+    fn sleep(&mut self, cx: &Context<'_>) -> Option<Instant> {
+        self.task = Some(cx.waker().clone());
+        let earliest = [self.deadlines.earliest(), self.room.earliest()];
+        self.alarm = earliest.into_iter().flatten().min();
+        self.alarm
     }
 
     /// All that was taken is written. Adds the callers whose one-way Commands were in it to `wakers`.
@@ -478,7 +513,7 @@ impl<R> State<R> {
             return;
         }
         for seq in self.posting.drain(..) {
-            if let Some(Waiter::Posted(waker)) = self.pending.remove(seq) {
+            if let Some(Waiter::Posted { waker, .. }) = self.pending.remove(seq) {
                 wakers.push(waker);
             }
         }
@@ -490,36 +525,74 @@ impl<R> State<R> {
         self.full_streams -= 1;
         if self.full_streams == 0 { self.task.take() } else { None }
     }
+
+    /// Takes a caller out of the table, and leaves a mark of its Command as long as the server has it, or would get it.
+    fn abandon(&mut self, seq: Seq, wakers: &mut Vec<Waker>) -> Option<Waiter<R>> {
+        let is_written = seq < self.written_before;
+        let mark = match self.pending.get_mut(seq)? {
+            Waiter::Reply { len, .. } => Some((*len, true)),
+            Waiter::Stream(queue) => {
+                let mark = queue.is_in_flight().then_some((queue.len, true));
+                // A full stream that nobody will read must not keep the connection from being read.
+                if queue.is_pausing() {
+                    wakers.extend(self.resume());
+                }
+                mark
+            }
+            // Once it is written nothing comes any more.
+            Waiter::Posted { len, .. } => (!is_written).then_some((*len, false)),
+            Waiter::Arrived(_) | Waiter::Failed(_) => None,
+            Waiter::Abandoned { .. } => return None,
+        };
+        let Some((len, is_call)) = mark else { return self.pending.remove(seq) };
+        let waiter = std::mem::replace(self.pending.get_mut(seq)?, Waiter::Abandoned { len, is_call });
+        self.abandoned += 1;
+        if !is_written {
+            self.abandoned_bytes += len as usize;
+            // Not for each of them, which would take too long, but before they take most of the room.
+            if self.abandoned_bytes * 2 >= self.outbox.queued() {
+                self.drop_abandoned_frames();
+                self.room.wake(self.outbox.len(), wakers);
+            }
+        }
+        Some(waiter)
+    }
+
+    /// Takes Commands out of the outbox for which nobody waits any more.
+    #[cold]
+    fn drop_abandoned_frames(&mut self) {
+        let unwritten = self.written_before.get()..self.pending.next_seq().get();
+        let mut frames: Vec<(Seq, usize, bool)> = Vec::new();
+        for (seq, waiter) in self.pending.range_mut(unwritten) {
+            // Every entry that is not written stands in the outbox, and the other way round.
+            let (len, stays) = match waiter {
+                Waiter::Reply { len, .. } | Waiter::Posted { len, .. } => (*len, true),
+                Waiter::Stream(queue) => (queue.len, true),
+                Waiter::Abandoned { len, is_call } => {
+                    if *is_call {
+                        self.room.release(*len as usize);
+                    }
+                    self.abandoned -= 1;
+                    (*len, false)
+                }
+                Waiter::Arrived(_) | Waiter::Failed(_) => continue,
+            };
+            frames.push((seq, len as usize, stays));
+        }
+        frames.sort_unstable_by_key(|(seq, ..)| *seq); // those that were moved out of the ring come in no order
+        self.outbox.retain(frames.iter().map(|(_, len, stays)| (*len, *stays)));
+        for (seq, _, stays) in frames {
+            if !stays {
+                self.pending.remove(seq);
+            }
+        }
+        self.abandoned_bytes = 0;
+    }
 }
 
-impl<R> Queue<R> {
-    /// Adds a Reply, or gives it back if the stream takes no more.
-    fn push(&mut self, reply: R, is_last: bool, limits: &Limits, full_streams: &mut usize) -> Result<(), R> {
-        match self.state {
-            QueueState::Ended | QueueState::Overflowed => return Err(reply),
-            QueueState::Open if self.replies.len() >= limits.stream_replies => {
-                match limits.stream_overflow {
-                    Overflow::Fail => {
-                        self.state = QueueState::Overflowed;
-                        return Err(reply);
-                    }
-                    // It is kept all the same: it has been read already.
-                    Overflow::Pause => {
-                        self.state = QueueState::Pausing;
-                        *full_streams += 1;
-                    }
-                }
-            }
-            QueueState::Open | QueueState::Pausing => {}
-        }
-        if is_last {
-            // Nothing more comes for this stream, so it need not keep the others waiting.
-            if self.state == QueueState::Pausing {
-                *full_streams -= 1;
-            }
-            self.state = QueueState::Ended;
-        }
-        self.replies.push_back(reply);
-        Ok(())
+/// Wakes the client's task, if it sleeps.
+fn wake(task: Option<Waker>) {
+    if let Some(task) = task {
+        task.wake();
     }
 }

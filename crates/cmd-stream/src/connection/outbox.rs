@@ -132,6 +132,33 @@ impl Outbox {
         self.queued.len += added;
     }
 
+    /// How many bytes are queued, without those that are being written.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued.len()
+    }
+
+    /// Drops some of the frames that are queued. `frames` are the lengths of all of them in their order, and whether each
+    /// stays.
+    pub(crate) fn retain(&mut self, frames: impl Iterator<Item = (usize, bool)>) {
+        let mut before = mem::take(&mut self.queued);
+        for (mut len, stays) in frames {
+            while len > 0
+                && let Some(chunk) = before.chunks.front()
+            {
+                let piece = &chunk[before.written..];
+                let piece = &piece[..len.min(piece.len())];
+                if stays {
+                    self.queued.tail().extend_from_slice(piece);
+                    self.queued.len += piece.len();
+                }
+                let taken = piece.len();
+                before.advance(taken);
+                len -= taken;
+            }
+        }
+        debug_assert!(before.is_empty(), "every byte belongs to a frame");
+    }
+
     /// Moves all that is queued to `chunks`, which is empty.
     pub(crate) fn take(&mut self, chunks: &mut Chunks) {
         debug_assert!(chunks.is_empty() && chunks.chunks.is_empty(), "the last batch was written to its end");
@@ -140,15 +167,25 @@ impl Outbox {
         self.in_writing = chunks.len();
     }
 
+    /// Books how much of what was taken is not yet written.
+    pub(crate) fn book(&mut self, left: usize) {
+        self.in_writing = left;
+    }
+
     /// Books how much of what was taken is not yet written. If there is room now, returns the wakers of those who waited.
     #[must_use]
     pub(crate) fn settle(&mut self, left: usize) -> Vec<Waker> {
-        self.in_writing = left;
+        self.book(left);
         if self.is_full() || self.waiting.is_empty() {
             return Vec::new();
         }
         self.turn += 1; // whoever waits again must leave a waker again
         mem::take(&mut self.waiting)
+    }
+
+    /// Drops what is queued, but not the book of what is being written.
+    pub(crate) fn drop_queued(&mut self) {
+        self.queued = Chunks::default();
     }
 
     /// Drops all output. Returns the wakers of those who waited for room.
@@ -255,6 +292,26 @@ mod tests {
         outbox.take(&mut chunks);
         assert!(chunks.chunks.iter().all(|chunk| !chunk.is_empty()));
         assert_eq!(written(chunks).len(), 3 * (LARGE + 1) + 1);
+    }
+
+    #[test]
+    fn frames_that_are_dropped_leave_the_others_whole() {
+        let lens = [3, LARGE + 1, 5, 40_000, 70_000, 1, LARGE, 2, 30_000];
+        for dropped in 0_u32..1 << lens.len() {
+            let mut outbox = Outbox::new(usize::MAX);
+            let mut expected = Vec::new();
+            for (n, len) in lens.into_iter().enumerate() {
+                append(&mut outbox, &[n as u8], &vec![n as u8; len - 1]);
+                if dropped & 1 << n == 0 {
+                    expected.extend(vec![n as u8; len]);
+                }
+            }
+            outbox.retain(lens.into_iter().enumerate().map(|(n, len)| (len, dropped & 1 << n == 0)));
+            assert_eq!((outbox.queued(), outbox.is_empty()), (expected.len(), expected.is_empty()));
+            let mut chunks = Chunks::default();
+            outbox.take(&mut chunks);
+            assert!(written(chunks) == expected, "{dropped:b}");
+        }
     }
 
     #[test]

@@ -10,40 +10,42 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What a connection can wait for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Timer {
-    /// The peer must read some of the output.
-    Stall,
-    /// The frame that has begun must be whole.
-    Frame,
-    /// Another frame must be whole.
-    Idle,
-    /// The room in the read buffer is given back.
-    Shrink,
+/// When each timer is due. `T` names them. Each driver has names of its own.
+#[derive(Debug)]
+pub(crate) struct Deadlines<T> {
+    set: [Option<(T, Instant)>; MOST],
+    len: usize,
 }
 
-impl Timer {
-    /// In the order in which they count if several are due.
-    const ALL: [Self; 4] = [Self::Stall, Self::Frame, Self::Idle, Self::Shrink];
-}
+/// How many timers one connection has at most.
+const MOST: usize = 6;
 
-/// When each [`Timer`] is due; those that are not set never are.
-#[derive(Debug, Default)]
-pub(crate) struct Deadlines([Option<Instant>; Timer::ALL.len()]);
+impl<T: Copy> Deadlines<T> {
+    pub(crate) fn new() -> Self {
+        Self { set: [None; MOST], len: 0 }
+    }
 
-impl Deadlines {
-    /// Sets a timer, unless there is no instant from which its time counts. A time that no instant can hold is never over.
-    pub(crate) fn set(&mut self, timer: Timer, since: Option<Instant>, time: Duration) {
-        self.0[timer as usize] = since.and_then(|since| since.checked_add(time));
+    /// Sets a timer, unless there is no instant from which its time counts. A time that no instant can hold is never over. If
+    /// several are due, the one that was set first counts.
+    pub(crate) fn set(&mut self, timer: T, since: Option<Instant>, time: Duration) {
+        self.set_at(timer, since.and_then(|since| since.checked_add(time)));
+    }
+
+    /// Sets a timer to an instant, if there is one.
+    pub(crate) fn set_at(&mut self, timer: T, deadline: Option<Instant>) {
+        if let Some(deadline) = deadline {
+            self.set[self.len] = Some((timer, deadline));
+            self.len += 1;
+        }
     }
 
     fn earliest(&self) -> Option<Instant> {
-        self.0.iter().flatten().min().copied()
+        self.set[..self.len].iter().flatten().map(|(_, deadline)| *deadline).min()
     }
 
-    fn due_at(&self, now: Instant) -> Option<Timer> {
-        Timer::ALL.into_iter().find(|timer| self.0[*timer as usize].is_some_and(|deadline| deadline <= now))
+    fn due_at(&self, now: Instant) -> Option<T> {
+        let mut set = self.set[..self.len].iter().flatten();
+        set.find(|(_, deadline)| *deadline <= now).map(|(timer, _)| *timer)
     }
 }
 
@@ -56,7 +58,7 @@ pub(crate) struct Timers {
 
 impl Timers {
     /// Waits until a timer is due. Pending if none is: then the task is woken when one is, or before.
-    pub(crate) fn poll(&mut self, deadlines: &Deadlines, cx: &mut Context<'_>) -> Poll<Timer> {
+    pub(crate) fn poll<T: Copy>(&mut self, deadlines: &Deadlines<T>, cx: &mut Context<'_>) -> Poll<T> {
         let Some(earliest) = deadlines.earliest() else { return Poll::Pending };
         loop {
             if self.sleep.as_ref().is_none_or(|sleep| sleep.deadline() > earliest) {
@@ -101,61 +103,75 @@ mod tests {
         }
     }
 
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    enum Timer {
+        Stall,
+        Frame,
+        Idle,
+        Shrink,
+    }
+
+    /// Each of them as many seconds after the start.
+    fn deadlines(start: Instant, timers: &[(Timer, u32)]) -> Deadlines<Timer> {
+        let mut deadlines = Deadlines::new();
+        for (timer, seconds) in timers {
+            deadlines.set(*timer, Some(start), *seconds * SECOND);
+        }
+        deadlines
+    }
+
     const SECOND: Duration = Duration::from_secs(1);
 
-    async fn first_due(timers: &mut Timers, deadlines: &Deadlines) -> Timer {
+    async fn first_due(timers: &mut Timers, deadlines: &Deadlines<Timer>) -> Timer {
         poll_fn(|cx| timers.poll(deadlines, cx)).await
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_earliest_is_due_first_though_it_was_set_later() {
-        let (start, mut timers, mut deadlines) = (Instant::now(), Timers::default(), Deadlines::default());
-        deadlines.set(Timer::Idle, Some(start), 10 * SECOND);
-        assert!(poll_fn(|cx| Poll::Ready(timers.poll(&deadlines, cx))).await.is_pending());
-        deadlines.set(Timer::Shrink, Some(start), SECOND);
-        assert_eq!(first_due(&mut timers, &deadlines).await, Timer::Shrink);
+        let (start, mut timers) = (Instant::now(), Timers::default());
+        let idle = deadlines(start, &[(Timer::Idle, 10)]);
+        assert!(poll_fn(|cx| Poll::Ready(timers.poll(&idle, cx))).await.is_pending());
+        let both = deadlines(start, &[(Timer::Idle, 10), (Timer::Shrink, 1)]);
+        assert_eq!(first_due(&mut timers, &both).await, Timer::Shrink);
         assert_eq!(start.elapsed().as_secs(), 1);
-        deadlines.set(Timer::Shrink, None, SECOND);
-        assert_eq!(first_due(&mut timers, &deadlines).await, Timer::Idle);
+        assert_eq!(first_due(&mut timers, &idle).await, Timer::Idle);
         assert_eq!(start.elapsed().as_secs(), 10);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_that_has_moved_is_waited_for() {
-        let (start, mut timers, mut deadlines) = (Instant::now(), Timers::default(), Deadlines::default());
-        deadlines.set(Timer::Frame, Some(start), SECOND);
-        assert!(poll_fn(|cx| Poll::Ready(timers.poll(&deadlines, cx))).await.is_pending());
-        deadlines.set(Timer::Frame, Some(start + SECOND), SECOND);
-        assert_eq!(first_due(&mut timers, &deadlines).await, Timer::Frame);
+        let (start, mut timers) = (Instant::now(), Timers::default());
+        let first = deadlines(start, &[(Timer::Frame, 1)]);
+        assert!(poll_fn(|cx| Poll::Ready(timers.poll(&first, cx))).await.is_pending());
+        assert_eq!(first_due(&mut timers, &deadlines(start, &[(Timer::Frame, 2)])).await, Timer::Frame);
         assert_eq!(start.elapsed().as_secs(), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_several_that_are_due_the_first_by_name_counts() {
-        let (start, mut timers, mut deadlines) = (Instant::now(), Timers::default(), Deadlines::default());
-        deadlines.set(Timer::Shrink, Some(start), SECOND);
-        deadlines.set(Timer::Stall, Some(start), 2 * SECOND);
+    async fn of_several_that_are_due_the_one_that_was_set_first_counts() {
+        let (start, mut timers) = (Instant::now(), Timers::default());
+        let deadlines = deadlines(start, &[(Timer::Stall, 2), (Timer::Shrink, 1)]);
         tokio::time::advance(3 * SECOND).await;
         assert_eq!(first_due(&mut timers, &deadlines).await, Timer::Stall);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_timer_that_is_due_already_does_not_wake_the_task() {
-        let (start, mut timers, mut deadlines) = (Instant::now(), Timers::default(), Deadlines::default());
-        deadlines.set(Timer::Frame, Some(start), 10 * SECOND);
+        let (start, mut timers) = (Instant::now(), Timers::default());
+        let frame = deadlines(start, &[(Timer::Frame, 10)]);
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
-        assert!(timers.poll(&deadlines, &mut Context::from_waker(&waker)).is_pending());
+        assert!(timers.poll(&frame, &mut Context::from_waker(&waker)).is_pending());
         tokio::time::advance(2 * SECOND).await;
-        deadlines.set(Timer::Shrink, Some(start), SECOND);
-        let due = timers.poll(&deadlines, &mut Context::from_waker(&waker));
+        let shrink = deadlines(start, &[(Timer::Frame, 10), (Timer::Shrink, 1)]);
+        let due = timers.poll(&shrink, &mut Context::from_waker(&waker));
         assert_eq!(due, Poll::Ready(Timer::Shrink));
         assert!(!woken.0.load(Relaxed), "it would be polled and woken for ever");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_time_that_no_instant_can_hold_is_never_over() {
-        let (mut timers, mut deadlines) = (Timers::default(), Deadlines::default());
+        let (mut timers, mut deadlines) = (Timers::default(), Deadlines::new());
         deadlines.set(Timer::Frame, Some(Instant::now()), Duration::MAX);
         assert!(poll_fn(|cx| Poll::Ready(timers.poll(&deadlines, cx))).await.is_pending());
         assert!(timers.sleep.is_none());

@@ -86,7 +86,7 @@ impl Backoff {
 
 /// The attempts of one client: how far its pauses have grown, and what the next one is.
 #[derive(Clone, Debug)]
-pub struct Attempts {
+pub(crate) struct Attempts {
     backoff: Backoff,
     /// Of the next pause.
     ceiling: Duration,
@@ -96,13 +96,13 @@ pub struct Attempts {
 impl Attempts {
     /// Starts with a ceiling of [`Backoff::first`]. Two that have the same seed have the same pauses; [`seed`] makes one
     /// that no other client has.
-    pub fn new(backoff: Backoff, seed: u64) -> Self {
+    pub(crate) fn new(backoff: Backoff, seed: u64) -> Self {
         Self { backoff, ceiling: backoff.first.min(backoff.longest), random: SplitMix64(seed) }
     }
 
     /// Returns how long to wait before the next attempt, from 10 ms to [`Backoff::longest`]. The one after that has a
     /// higher ceiling.
-    pub fn next_delay(&mut self) -> Duration {
+    pub(crate) fn next_delay(&mut self) -> Duration {
         let ceiling = self.ceiling;
         self.ceiling = self.grown();
         self.random.between((ceiling / SMALLEST_SHARE).max(SHORTEST_PAUSE), ceiling)
@@ -110,7 +110,7 @@ impl Attempts {
 
     /// Books how long a connection was up that has been lost. If that was long enough, the next pause is a first one
     /// again.
-    pub fn connected_for(&mut self, time: Duration) {
+    pub(crate) fn connected_for(&mut self, time: Duration) {
         if time >= self.backoff.healthy_after {
             self.ceiling = self.backoff.first.min(self.backoff.longest);
         }
@@ -125,7 +125,7 @@ impl Attempts {
 }
 
 /// Makes a seed that differs between clients and between processes.
-pub fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     // The standard library has no other source of randomness. A hash of nothing depends on the random keys only.
     RandomState::new().build_hasher().finish()
 }

@@ -5,6 +5,7 @@
 //! stream, is moved out of the ring. So the ring is never much longer than the number of callers in it.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 
 use super::frame::Seq;
 
@@ -66,8 +67,42 @@ impl<W> Pending<W> {
     }
 
     /// Iterates over all callers in no particular order.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut W> {
-        self.stragglers.values_mut().chain(self.ring.iter_mut().flatten())
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Seq, &mut W)> {
+        let stragglers = self.stragglers.iter_mut().map(|(seq, waiter)| (*seq, waiter));
+        let ring = (self.first.get()..).map(Seq::new).zip(&mut self.ring);
+        stragglers.chain(ring.filter_map(|(seq, slot)| Some((seq, slot.as_mut()?))))
+    }
+
+    /// Iterates over the callers with these seqs in no particular order. It does not look at the others, except at callers
+    /// that were moved out of the ring.
+    pub fn range_mut(&mut self, seqs: Range<i64>) -> impl Iterator<Item = (Seq, &mut W)> {
+        let first = self.first.get();
+        let slot = |seq: i64| usize::try_from(seq.saturating_sub(first)).unwrap_or(0).min(self.ring.len());
+        let (from, to) = (slot(seqs.start), slot(seqs.end));
+        let to = to.max(from);
+        // Those before the ring were moved out of it, and only those.
+        let stragglers = (seqs.start < first).then_some(&mut self.stragglers).into_iter().flatten();
+        let stragglers =
+            stragglers.filter(move |(seq, _)| seqs.contains(&seq.get())).map(|(seq, waiter)| (*seq, waiter));
+        let ring = (first + from as i64..).map(Seq::new).zip(self.ring.range_mut(from..to));
+        stragglers.chain(ring.filter_map(|(seq, slot)| Some((seq, slot.as_mut()?))))
+    }
+
+    /// Removes the callers for which this says so.
+    pub fn retain(&mut self, mut stays: impl FnMut(Seq, &mut W) -> bool) {
+        self.stragglers.retain(|seq, waiter| stays(*seq, waiter));
+        for (seq, slot) in (self.first.get()..).map(Seq::new).zip(&mut self.ring) {
+            if slot.as_mut().is_some_and(|waiter| !stays(seq, waiter)) {
+                *slot = None;
+                self.in_ring -= 1;
+            }
+        }
+        self.drop_empty_front();
+    }
+
+    /// Returns the seq from which on callers stand in the ring, and whether some with smaller seqs still wait.
+    pub fn first(&self) -> (Seq, bool) {
+        (self.first, !self.stragglers.is_empty())
     }
 
     /// Returns the number of callers.
@@ -173,9 +208,23 @@ mod tests {
             for (seq, value) in &model {
                 prop_assert_eq!(pending.get_mut(*seq).copied(), Some(*value));
             }
-            let mut all: Vec<_> = pending.iter_mut().map(|value| value.get()).collect();
-            all.sort_unstable();
-            prop_assert_eq!(all, model.into_values().map(Seq::get).collect::<Vec<_>>());
+            let sorted = |all: &mut dyn Iterator<Item = (Seq, &mut Seq)>| {
+                let mut all: Vec<_> = all.map(|(seq, value)| (seq, *value)).collect();
+                all.sort_unstable();
+                all
+            };
+            let expected: Vec<_> = model.iter().map(|(seq, value)| (*seq, *value)).collect();
+            prop_assert_eq!(sorted(&mut pending.iter_mut()), expected.clone());
+            for (from, to) in [(i64::MIN, i64::MAX), (0, next / 2), (next / 3, next), (next / 2, next / 2), (5, 3)] {
+                let within = |(seq, _): &(Seq, Seq)| (from..to).contains(&seq.get());
+                let expected: Vec<_> = expected.iter().copied().filter(within).collect();
+                prop_assert_eq!(sorted(&mut pending.range_mut(from..to)), expected, "{} to {}", from, to);
+            }
+            prop_assert_eq!(pending.next_seq(), Seq::new(next));
+            pending.retain(|seq, _| seq.get() % 3 == 0);
+            model.retain(|seq, _| seq.get() % 3 == 0);
+            prop_assert_eq!(pending.len(), model.len());
+            prop_assert_eq!(sorted(&mut pending.iter_mut()), model.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(pending.next_seq(), Seq::new(next));
         }
     }

@@ -15,7 +15,7 @@ use super::execution;
 use super::line::Arrival;
 use super::service::Service;
 use super::session::Session;
-use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timer, Timers, Writer};
+use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timers, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::{Decoded, Fault};
@@ -319,10 +319,10 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         }
     }
 
-    fn deadlines(&self) -> Deadlines {
+    fn deadlines(&self) -> Deadlines<Timer> {
         let limits = self.session.line.limits();
         let reading = !self.paused && !self.input_ended;
-        let mut deadlines = Deadlines::default();
+        let mut deadlines = Deadlines::new();
         deadlines.set(Timer::Stall, self.writer.stalled_since(), limits.output_stall);
         deadlines.set(Timer::Frame, self.frame_began.filter(|_| reading), limits.frame_time);
         if let Some(idle) = limits.idle {
@@ -331,6 +331,19 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
         deadlines
     }
+}
+
+/// What a connection can wait for.
+#[derive(Clone, Copy)]
+enum Timer {
+    /// The client must read some of the output.
+    Stall,
+    /// The Command that has begun must be whole.
+    Frame,
+    /// Another Command must be whole.
+    Idle,
+    /// The room in the read buffer is given back.
+    Shrink,
 }
 
 enum Written {

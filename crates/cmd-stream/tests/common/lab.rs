@@ -332,9 +332,10 @@ impl World {
         self.handle.counters()
     }
 
-    /// A client over TCP.
+    /// A client over TCP, for one connection.
     pub(crate) async fn client(&self) -> Client<Plain, Json> {
-        within(Client::connect(self.address(), Plain, Json)).await.expect("the server is there")
+        let client = Client::builder(Plain, Json).reconnect(false);
+        within(client.connect(self.address())).await.expect("the server is there")
     }
 
     /// The next connection that it has lost.
@@ -348,9 +349,10 @@ impl World {
     }
 }
 
-/// A client by any transport.
+/// A client by any transport, for one connection.
 pub(crate) async fn client_by(transport: &(impl Connect + Clone)) -> Client<Plain, Json> {
-    within(Client::builder(Plain, Json).connect_by(transport.clone())).await.expect("the server is there")
+    let client = Client::builder(Plain, Json).reconnect(false);
+    within(client.connect_by(transport.clone())).await.expect("the server is there")
 }
 
 /// A call in a task of its own, so that it goes on while the test does something else. `$call` is `client.send(..)`.

@@ -18,7 +18,8 @@ async fn without_a_declared_failure_the_connection_closes_and_both_sides_know_wh
         for (steps, reason) in cases {
             let (server, mut losses) = bare();
             let (connector, server) = serve_in_memory(server);
-            let client = Client::builder(Bare, Json).connect_by(connector.clone()).await.expect("a client");
+            let client = Client::builder(Bare, Json).reconnect(false);
+            let client = client.connect_by(connector.clone()).await.expect("a client");
             let bystander = Client::builder(Bare, Json).connect_by(connector).await.expect("another client");
             send(&client, in_place, GOOD).await.expect("a connection");
 
@@ -81,7 +82,7 @@ async fn nothing_is_written_after_the_failure_that_closes_the_connection() {
 #[tokio::test(start_paused = true)]
 async fn all_calls_of_a_connection_that_a_failure_closes_are_told() {
     let (server, _losses) = bare();
-    let (client, _server) = both(server, Client::builder(Bare, Json)).await;
+    let (client, _server) = both(server, Client::builder(Bare, Json).reconnect(false)).await;
     let waiting = send(&client, false, &[Step::Wait]);
     let streaming = stream(&client, true, &[Step::Send(Fine), Step::Wait]);
     let failing = send(&client, false, &[Step::Error]);

@@ -13,8 +13,9 @@ fn defaults_are_those_of_the_documentation() {
                     output_stall: 30s, connections: 10000, waiting: 128, waiting_time: 5s, handshake: 10s, \
                     frame_time: 30s, idle: None, drain: 30s }";
     assert_eq!(server, expected);
-    let expected = "Limits { frame: 4194304, output: 1048576, output_stall: 30s, stream_replies: 1024, \
-                    stream_overflow: Fail, connect: 5s, handshake: 10s, frame_time: 30s }";
+    let expected = "Limits { frame: 4194304, in_flight: 32768, in_flight_bytes: 33554432, output: 1048576, \
+                    output_stall: 30s, stream_replies: 1024, stream_overflow: Fail, connect: 5s, handshake: 10s, \
+                    connection_wait: 5s, frame_time: 30s }";
     assert_eq!(client, expected);
     assert_eq!((Limits::SERVER_INFO, ServerInfo::MAX_LEN), (1024, 1024));
 }
@@ -49,11 +50,16 @@ fn getters_give_what_was_set() {
         .stream_replies(204, client::Overflow::Pause)
         .connect(time(205))
         .handshake(time(206))
-        .frame_time(time(207));
+        .frame_time(time(207))
+        .in_flight(208)
+        .in_flight_bytes(209)
+        .connection_wait(time(210));
     assert_eq!((client.get_frame(), client.get_output()), (201, 202));
     assert_eq!((client.get_stream_replies(), client.get_stream_overflow()), (204, client::Overflow::Pause));
     assert_eq!((client.get_output_stall(), client.get_connect()), (time(203), time(205)));
     assert_eq!((client.get_handshake(), client.get_frame_time()), (time(206), time(207)));
+    assert_eq!((client.get_in_flight(), client.get_in_flight_bytes()), (208, 209));
+    assert_eq!(client.get_connection_wait(), time(210));
 }
 
 #[test]

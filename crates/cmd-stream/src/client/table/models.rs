@@ -9,6 +9,7 @@ use loom::sync::Condvar;
 use loom::thread;
 
 use super::*;
+use crate::client::Overflow;
 use crate::sync::Arc;
 
 type Reply = u32;
@@ -63,13 +64,18 @@ impl Task {
 /// A table whose streams hold one Reply.
 fn table(overflow: Overflow) -> Arc<Table<Reply>> {
     let limits = Limits::default().stream_replies(1, overflow);
-    Arc::new(Table::new(limits, Peer::other("model")))
+    Arc::new(up(limits))
+}
+
+/// A table that has a connection.
+fn up(limits: Limits) -> Table<Reply> {
+    Table::new(limits, Duration::MAX, Link::Up(Peer::other("model")))
 }
 
 fn send(table: &Table<Reply>, expects: Expects<Reply>, cx: &Context<'_>) -> Poll<Result<Seq, Error>> {
     let mut encoded = Scratch::new();
     encoded.buffer().push(1);
-    table.poll_send(&mut encoded, &mut None, expects, cx)
+    table.poll_send(&mut encoded, &mut None, expects, None, cx)
 }
 
 /// Sends a Command that is answered with a stream.
@@ -113,7 +119,7 @@ fn consume(table: &Table<Reply>, seq: Seq) -> (Vec<Reply>, Option<ErrorKind>) {
     let task = Task::default();
     let mut replies = Vec::new();
     loop {
-        match task.block_on(|cx| table.poll_next(seq, cx)) {
+        match task.block_on(|cx| table.poll_next(seq, None, cx)) {
             Some(Ok(reply)) => replies.push(reply),
             Some(Err(error)) => break (replies, Some(error.kind())),
             None => break (replies, None),
@@ -165,7 +171,7 @@ fn of_two_full_streams_the_last_one_to_get_room_wakes_the_task() {
             let table = Arc::clone(&table);
             thread::spawn(move || {
                 for expected in 1..=2 {
-                    let reply = Task::default().block_on(|cx| table.poll_next(seq, cx));
+                    let reply = Task::default().block_on(|cx| table.poll_next(seq, None, cx));
                     assert!(matches!(reply, Some(Ok(reply)) if reply == expected), "{reply:?}");
                 }
             })
@@ -248,7 +254,7 @@ fn a_connection_that_ends_wakes_its_task() {
             move || table.close("the model ends")
         });
         let (task, mut writer) = (Task::default(), Writer::default());
-        let reason = task.block_on(|cx| match table.next_batch(&mut writer, &mut false, cx) {
+        let reason = task.block_on(|cx| match table.next_batch(&mut writer, &mut false, &mut None, cx) {
             Ok(_) => Poll::Pending,
             Err(reason) => Poll::Ready(reason),
         });
@@ -269,7 +275,7 @@ fn a_command_that_is_sent_while_the_task_goes_to_sleep_is_written() {
             move || {
                 let task = Task::default();
                 let seq = task.block_on(|cx| send(&table, Expects::Nothing, cx)).expect("it is open");
-                task.block_on(|cx| table.poll_written(seq, cx)).expect("it is open");
+                task.block_on(|cx| table.poll_written(seq, None, cx)).expect("it is open");
             }
         });
         let (task, mut yielded) = (Task::default(), false);
@@ -278,15 +284,19 @@ fn a_command_that_is_sent_while_the_task_goes_to_sleep_is_written() {
         while bytes < 4 {
             bytes += task.block_on(|cx| {
                 let mut writer = Writer::default();
-                match table.next_batch(&mut writer, &mut yielded, cx) {
+                match table.next_batch(&mut writer, &mut yielded, &mut None, cx) {
                     Ok(Batch::Taken) => Poll::Ready(writer.left()),
                     Ok(Batch::Nothing | Batch::Later) => Poll::Pending,
                     Err(error) => panic!("it is open: {error}"),
                 }
             });
         }
-        let look =
-            table.next_batch(&mut Writer::default(), &mut yielded, &Context::from_waker(Waker::noop()));
+        let look = table.next_batch(
+            &mut Writer::default(),
+            &mut yielded,
+            &mut None,
+            &Context::from_waker(Waker::noop()),
+        );
         assert!(matches!(look, Ok(Batch::Nothing)));
         caller.join().expect("no panic");
         assert_eq!(table.in_flight(), 0);
@@ -297,7 +307,7 @@ fn a_command_that_is_sent_while_the_task_goes_to_sleep_is_written() {
 fn callers_that_wait_for_room_are_woken_when_it_is_there() {
     loom::model(|| {
         // Full with one Command. The task writes until all of them are written.
-        let table = Arc::new(Table::<Reply>::new(Limits::default().output(1), Peer::other("model")));
+        let table = Arc::new(up(Limits::default().output(1)));
         let caller = thread::spawn({
             let table = Arc::clone(&table);
             move || {
@@ -306,7 +316,7 @@ fn callers_that_wait_for_room_are_woken_when_it_is_there() {
                     let mut encoded = Scratch::new();
                     encoded.buffer().push(1);
                     task.block_on(|cx| {
-                        table.poll_send(&mut encoded, &mut turn, Expects::Reply(|_| true), cx)
+                        table.poll_send(&mut encoded, &mut turn, Expects::Reply(|_| true), None, cx)
                     })
                     .expect("it is open");
                 }
@@ -316,7 +326,7 @@ fn callers_that_wait_for_room_are_woken_when_it_is_there() {
         while bytes < 4 {
             bytes += task.block_on(|cx| {
                 let mut writer = Writer::default();
-                match table.next_batch(&mut writer, &mut yielded, cx) {
+                match table.next_batch(&mut writer, &mut yielded, &mut None, cx) {
                     Ok(Batch::Taken) => Poll::Ready(writer.left()),
                     Ok(Batch::Nothing | Batch::Later) => Poll::Pending,
                     Err(error) => panic!("it is open: {error}"),
@@ -340,7 +350,7 @@ fn a_connection_that_ends_while_a_write_is_blocked_wakes_its_task() {
         let mut taken = false;
         let reason = task.block_on(|cx| {
             if !taken {
-                match table.next_batch(&mut writer, &mut true, cx) {
+                match table.next_batch(&mut writer, &mut true, &mut None, cx) {
                     Ok(batch) => assert!(matches!(batch, Batch::Taken)),
                     Err(reason) => return Poll::Ready(reason),
                 }
@@ -348,7 +358,7 @@ fn a_connection_that_ends_while_a_write_is_blocked_wakes_its_task() {
             }
             // The server takes nothing.
             match table.book_unwritten(writer.left(), cx) {
-                Ok(()) => Poll::Pending,
+                Ok(_) => Poll::Pending,
                 Err(reason) => Poll::Ready(reason),
             }
         });

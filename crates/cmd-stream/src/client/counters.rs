@@ -1,0 +1,49 @@
+//! What a client counts. All of it happens seldom, or costs more than counting it.
+
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a client has counted since it was created. All numbers only grow.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+        #[non_exhaustive]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        #[derive(Debug, Default)]
+        pub(super) struct Counts {
+            $(pub(super) $name: AtomicU64,)*
+        }
+
+        impl Counts {
+            pub(super) fn snapshot(&self) -> Counters {
+                Counters { $($name: self.$name.load(Relaxed),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections made, the first one included.
+    connected,
+    /// Attempts to connect that failed. A `connect` that returns an error leaves no client to count it.
+    attempts_failed,
+    /// Connections lost, for whatever reason but a close by this side.
+    lost,
+    /// Of the lost ones: those whose server had not sent a byte since a ping; see [`Keepalive`](super::Keepalive).
+    keepalive_lost,
+    /// Pings sent.
+    pings,
+    /// Calls that timed out: their own deadline was over.
+    timed_out,
+    /// Calls and streams that were dropped before their last Reply.
+    cancelled,
+    /// Replies that no call waited for.
+    unexpected,
+}
+
+/// Adds one.
+pub(super) fn one(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}

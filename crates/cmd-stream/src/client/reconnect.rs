@@ -1,0 +1,206 @@
+//! The task of a client, as long as the client lives: dial, drive, lose, back off, dial again.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Shared;
+use super::dial::{Accepted, Dialed, dial};
+use super::driver::Driver;
+use crate::connection::{Deadlines, GOODBYE, Timers};
+use crate::error::{Error, ErrorKind, Origin};
+use crate::format::Format;
+use crate::proto::backoff::Attempts;
+use crate::protocol::{ClientProtocol, Protocol};
+use crate::sync::Arc;
+use crate::transport::{Connect, Establish, Io};
+
+/// Where a client dials again.
+pub(super) struct Redial<T> {
+    pub(super) transport: T,
+    pub(super) accepted: Accepted,
+    pub(super) attempts: Attempts,
+}
+
+/// Ends the client if its task is dropped before it has ended.
+struct FailsWhenDropped<P: Protocol, F>(Arc<Shared<P, F>>);
+
+impl<P: Protocol, F> Drop for FailsWhenDropped<P, F> {
+    fn drop(&mut self) {
+        self.0.table.close("the runtime of the client ended");
+    }
+}
+
+/// Runs a client on a connection that nobody can make again.
+pub(super) async fn run_once<IO, P, F>(shared: Arc<Shared<P, F>>, mut dialed: Dialed<IO>)
+where
+    IO: Io,
+    P: ClientProtocol<F>,
+    F: Format,
+{
+    let _fails = FailsWhenDropped(Arc::clone(&shared));
+    let reason = Driver::new(&shared, &mut dialed.io, dialed.inbox).run().await;
+    shared.table.fail(reason);
+    say_goodbye(dialed.io).await;
+}
+
+/// Runs a client until it is closed. Without a connection it begins with an attempt to connect.
+pub(super) async fn run<T, P, F>(
+    shared: Arc<Shared<P, F>>,
+    mut redial: Redial<T>,
+    mut dialed: Option<Dialed<<T::Outgoing as Establish>::Io>>,
+) where
+    T: Connect,
+    P: ClientProtocol<F>,
+    F: Format,
+{
+    let _fails = FailsWhenDropped(Arc::clone(&shared));
+    let table = &shared.table;
+    let (mut lost, mut next_attempt) = (None, Instant::now());
+    loop {
+        let Dialed { mut io, inbox, .. } = match dialed.take() {
+            Some(dialed) => dialed,
+            // On the heap, so that the task of a connected client keeps no room for it.
+            None => match Box::pin(redial.until_connected(&shared, lost.take(), next_attempt)).await {
+                Some(dialed) => dialed,
+                None => return,
+            },
+        };
+        let began = Instant::now();
+        let reason = Driver::new(&shared, &mut io, inbox).run().await;
+        if table.is_closed() {
+            say_goodbye(io).await;
+            return;
+        }
+        redial.attempts.connected_for(began.elapsed());
+        let delay = redial.attempts.next_delay();
+        next_attempt = Instant::now() + delay; // at most a day
+        let failed = table.lose(&reason, next_attempt);
+        tracing::warn!(reason = %Contained(&reason), failed, ?delay, "connection lost");
+        match reason.kind() {
+            ErrorKind::Io | ErrorKind::Closed | ErrorKind::UnexpectedEof => {} // nobody is there any more
+            // In a task of its own: the next attempt need not wait for it.
+            _ => drop(tokio::spawn(say_goodbye(io))),
+        }
+        lost = Some(reason);
+    }
+}
+
+impl<T: Connect> Redial<T> {
+    /// Makes attempts to connect, the first one at this instant. `lost` says why the last connection was lost, if there was
+    /// one. `None` if the client was closed.
+    async fn until_connected<P, F>(
+        &mut self,
+        shared: &Shared<P, F>,
+        lost: Option<Error>,
+        mut next_attempt: Instant,
+    ) -> Option<Dialed<<T::Outgoing as Establish>::Io>>
+    where
+        P: Protocol,
+    {
+        let mut down = Down::new(shared, self.transport.address(), lost);
+        loop {
+            down.wait(sleep_until(next_attempt)).await?;
+            shared.table.connecting();
+            let limits = &shared.table.limits;
+            match down.wait(dial(&self.transport, limits, &self.accepted)).await? {
+                Ok(dialed) => {
+                    shared.table.up(dialed.peer.clone()).ok()?;
+                    tracing::info!(peer = %dialed.peer, "connected");
+                    return Some(dialed);
+                }
+                Err(reason) => {
+                    let delay = self.attempts.next_delay();
+                    next_attempt = Instant::now() + delay;
+                    tracing::debug!(reason = %Contained(&reason), ?delay, "attempt to connect failed");
+                    down.failed(&reason);
+                    shared.table.attempt_failed(reason, next_attempt);
+                }
+            }
+        }
+    }
+}
+
+/// A time without a connection. It looks after the calls that wait for one.
+struct Down<'a, P: Protocol, F> {
+    shared: &'a Shared<P, F>,
+    address: String,
+    since: Instant,
+    /// Why the last connection was lost, or the last attempt failed.
+    reason: Option<Error>,
+    has_given_up: bool,
+    timers: Timers,
+}
+
+impl<'a, P: Protocol, F> Down<'a, P, F> {
+    fn new(shared: &'a Shared<P, F>, address: String, reason: Option<Error>) -> Self {
+        let (since, timers) = (Instant::now(), Timers::default());
+        Self { shared, address, since, reason, has_given_up: false, timers }
+    }
+
+    /// Waits for something. `None` if the client was closed meanwhile.
+    async fn wait<V: Future>(&mut self, something: V) -> Option<V::Output> {
+        let mut something = pin!(something);
+        poll_fn(|cx| {
+            loop {
+                let Ok(alarm) = self.shared.table.poll_alarm(cx) else { return Poll::Ready(None) };
+                let mut deadlines = Deadlines::new();
+                deadlines.set_at(Timer::Call, alarm);
+                let waits_since = Some(self.since).filter(|_| !self.has_given_up);
+                deadlines.set(Timer::Connection, waits_since, self.shared.table.limits.connection_wait);
+                match self.timers.poll(&deadlines, cx) {
+                    Poll::Ready(Timer::Connection) => self.give_up(),
+                    Poll::Ready(Timer::Call) => self.shared.table.expire(Instant::now()),
+                    Poll::Pending => return something.as_mut().poll(cx).map(Some),
+                }
+            }
+        })
+        .await
+    }
+
+    fn failed(&mut self, reason: &Error) {
+        self.reason = Some(reason.clone());
+        if self.has_given_up {
+            self.give_up(); // calls are told the latest reason
+        }
+    }
+
+    /// The calls have waited long enough.
+    fn give_up(&mut self) {
+        self.has_given_up = true;
+        let message = format!("there is no connection to {} (`Limits::connection_wait`)", self.address);
+        self.shared.table.give_up(&match &self.reason {
+            Some(reason) => Error::with_source(reason.kind(), reason.origin(), message, reason.clone()),
+            None => Error::new(ErrorKind::Timeout, Origin::System, message),
+        });
+    }
+}
+
+/// What a client without a connection can wait for.
+#[derive(Clone, Copy)]
+enum Timer {
+    /// Callers have waited long enough.
+    Call,
+    /// Callers have waited long enough for a connection.
+    Connection,
+}
+
+/// Closes a connection. Whether that arrives does not matter, only that it does not take long.
+async fn say_goodbye(mut io: impl Io) {
+    let goodbye = poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx));
+    let _ = timeout(GOODBYE, goodbye).await;
+}
+
+/// An error for the log. What an error of a Format says is the user's code, which may panic.
+struct Contained<'a>(&'a Error);
+
+impl fmt::Display for Contained<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let written = catch_unwind(AssertUnwindSafe(|| format!("{:#}", self.0)));
+        f.write_str(written.as_deref().unwrap_or("(the message of the error panicked)"))
+    }
+}

@@ -1,0 +1,108 @@
+//! The deadlines of calls. A call compares its own instant; the table only knows when to wake it for that.
+
+use std::task::{Poll, Waker};
+
+use tokio::time::Instant;
+
+use super::{Error, ErrorKind, MutexGuard, Origin, Seq, State, Table, Waiter, one, wake};
+use crate::client::link::Link;
+
+impl<R> Table<R> {
+    /// A caller in the table waits on, unless its deadline is over. Then it is out of the table.
+    #[inline]
+    pub(super) fn time_out_or_wait(
+        &self,
+        mut state: MutexGuard<'_, State<R>>,
+        seq: Seq,
+        deadline: Option<Instant>,
+    ) -> Poll<Error> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        if Instant::now() < deadline {
+            state.note(seq, deadline);
+            let task = state.alarm_for(Some(deadline));
+            drop(state);
+            wake(task);
+            return Poll::Pending;
+        }
+        let was_sent = seq < state.written_before;
+        let mut wakers = Vec::new();
+        let waiter = state.abandon(seq, &mut wakers);
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        let waited_for = match waiter {
+            Some(Waiter::Posted { .. }) => "the call timed out while its command was being written",
+            _ => "the call timed out waiting for a reply",
+        };
+        Poll::Ready(self.timed_out(was_sent.then_some(waited_for)))
+    }
+
+    /// The error of a call whose deadline is over. Without a message it was not sent.
+    pub(in crate::client) fn timed_out(&self, sent: Option<&str>) -> Error {
+        one(&self.counts.timed_out);
+        if let Some(message) = sent {
+            return Error::new(ErrorKind::Timeout, Origin::Local, message).into_sent();
+        }
+        match self.link.link() {
+            Link::Up(_) => {
+                let message = "the call timed out before the command was written";
+                Error::new(ErrorKind::Timeout, Origin::Local, message)
+            }
+            Link::Down { reason, .. } => {
+                let message = "the call timed out waiting for a connection";
+                Error::with_source(ErrorKind::Timeout, Origin::Local, message, reason)
+            }
+            Link::Connecting | Link::Closed(_) => {
+                let message = "the call timed out waiting for a connection";
+                Error::new(ErrorKind::Timeout, Origin::Local, message)
+            }
+        }
+    }
+
+    /// Wakes the callers whose deadlines are over.
+    pub(in crate::client) fn expire(&self, now: Instant) {
+        let mut wakers = Vec::new();
+        self.lock().expire(now, &mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl<R> State<R> {
+    /// Notes until when a caller in the table waits.
+    #[inline]
+    pub(super) fn note(&mut self, seq: Seq, deadline: Instant) {
+        let number = seq.get().cast_unsigned();
+        self.deadlines.note(number, deadline);
+        if number % 256 == 0 {
+            let (first, stragglers) = self.pending.first();
+            self.deadlines.leave_behind(first.get().cast_unsigned(), stragglers);
+        }
+    }
+
+    /// Returns the task's waker if it sleeps longer than until this deadline.
+    pub(super) fn alarm_for(&mut self, deadline: Option<Instant>) -> Option<Waker> {
+        let deadline = deadline?;
+        if self.alarm.is_none_or(|alarm| deadline < alarm) { self.task.take() } else { None }
+    }
+
+    fn expire(&mut self, now: Instant, wakers: &mut Vec<Waker>) {
+        self.room.expire(now, wakers);
+        for range in self.deadlines.take_due(now) {
+            let range = range.start.cast_signed()..range.end.cast_signed();
+            for (seq, waiter) in self.pending.range_mut(range) {
+                match waiter {
+                    // They note their deadlines again if they are not over.
+                    Waiter::Reply { waker, timed: true, .. } | Waiter::Posted { waker, timed: true, .. } => {
+                        // Taken, not cloned: a clone may panic.
+                        wakers.push(std::mem::replace(waker, Waker::noop().clone()));
+                    }
+                    Waiter::Stream(queue) => match queue.deadline {
+                        Some(deadline) if deadline <= now => wakers.extend(queue.waker.take()),
+                        Some(deadline) => drop(self.deadlines.note(seq.get().cast_unsigned(), deadline)),
+                        None => {}
+                    },
+                    _ => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Connections come and go: what that means for the calls. `table.rs` tells the whole of it.
+
+use super::{
+    AssertUnwindSafe, Context, Error, ErrorKind, Instant, Link, Origin, Peer, QueueState, State, Table,
+    Waiter, Waker, catch_unwind, one,
+};
+
+/// Which callers fail.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Those whose Commands may have reached the server.
+    Sent,
+    All,
+}
+
+impl<R> Table<R> {
+    /// There is a connection: what waits goes out on it, and new calls are accepted.
+    ///
+    /// # Errors
+    ///
+    /// Why the client has ended.
+    pub(in crate::client) fn up(&self, peer: Peer) -> Result<(), Error> {
+        one(&self.counts.connected);
+        let _before = {
+            let mut state = self.lock();
+            if let Some(reason) = &state.closed {
+                return Err(reason.clone());
+            }
+            (state.refuses.take(), self.link.set(Link::Up(peer)))
+        };
+        self.link.tell();
+        Ok(())
+    }
+
+    /// Another attempt to connect begins.
+    pub(in crate::client) fn connecting(&self) {
+        self.set_link(Link::Connecting);
+    }
+
+    /// An attempt to connect has failed.
+    pub(in crate::client) fn attempt_failed(&self, reason: Error, next_attempt: Instant) {
+        one(&self.counts.attempts_failed);
+        self.set_link(Link::Down { reason, next_attempt });
+    }
+
+    fn set_link(&self, link: Link) {
+        let _before = {
+            let state = self.lock();
+            if state.closed.is_some() {
+                return;
+            }
+            self.link.set(link)
+        };
+        self.link.tell();
+    }
+
+    /// The connection is lost, and there may be another one: the calls fail whose Commands may have reached the server.
+    /// Returns how many there are.
+    pub(in crate::client) fn lose(&self, reason: &Error, next_attempt: Instant) -> usize {
+        one(&self.counts.lost);
+        let (mut wakers, failed);
+        let _before = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            if state.closed.is_some() {
+                return 0;
+            }
+            wakers = Vec::new();
+            state.outbox.book(0); // what was being written is lost
+            state.ping = false; // it was for that connection
+            failed = state.fail(Which::Sent, reason, &mut wakers);
+            state.room.wake(state.outbox.len(), &mut wakers);
+            self.link.set(Link::Down { reason: reason.clone(), next_attempt })
+        };
+        self.link.tell();
+        wakers.into_iter().for_each(Waker::wake);
+        failed
+    }
+
+    /// There has been no connection for too long: all calls fail, and new ones at once, until there is one.
+    pub(in crate::client) fn give_up(&self, reason: &Error) {
+        let mut wakers = Vec::new();
+        let _before = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            if state.closed.is_some() {
+                return;
+            }
+            state.fail(Which::All, reason, &mut wakers);
+            state.refuses.replace(reason.clone())
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    pub(in crate::client) fn is_closed(&self) -> bool {
+        self.lock().closed.is_some()
+    }
+
+    /// Ends the client on behalf of this side.
+    pub(in crate::client) fn close(&self, message: &str) {
+        self.fail(Error::new(ErrorKind::Closed, Origin::Local, message));
+    }
+
+    /// Ends the client: all waiting calls and all later ones fail. The first reason stays.
+    pub(in crate::client) fn fail(&self, reason: Error) {
+        let (mut wakers, mut failed) = (Vec::new(), 0);
+        let _before = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            if state.closed.is_some() {
+                return;
+            }
+            state.closed = Some(reason.clone());
+            failed += state.fail(Which::All, &reason, &mut wakers);
+            wakers.extend(state.task.take());
+            (state.refuses.replace(reason.clone()), self.link.set(Link::Closed(reason.clone())))
+        };
+        self.link.tell();
+        wakers.into_iter().for_each(Waker::wake);
+        // Without the lock: what an error of a Format says is the user's code.
+        let report = || tracing::debug!(reason = format_args!("{reason:#}"), failed, "client ended");
+        let _ = catch_unwind(AssertUnwindSafe(report));
+    }
+
+    /// Why the client has ended, if it has. If not, the task is woken when it does, and when a caller has a deadline
+    /// before the returned instant.
+    pub(in crate::client) fn poll_alarm(&self, cx: &Context<'_>) -> Result<Option<Instant>, Error> {
+        let mut state = self.lock();
+        match &state.closed {
+            Some(reason) => Err(reason.clone()),
+            None => Ok(state.sleep(cx)),
+        }
+    }
+}
+
+impl<R> State<R> {
+    /// Fails callers, and returns how many. Their entries stay: each takes its own out, and with it the Replies that have
+    /// arrived. Whom to wake is added to `wakers`.
+    fn fail(&mut self, which: Which, reason: &Error, wakers: &mut Vec<Waker>) -> usize {
+        let (written_before, mut failed) = (self.written_before, 0);
+        let (room, abandoned) = (&mut self.room, &mut self.abandoned);
+        self.pending.retain(|seq, waiter| {
+            let is_sent = seq < written_before;
+            if !is_sent && which == Which::Sent {
+                return true;
+            }
+            let error = || if is_sent { reason.clone().into_sent() } else { reason.clone() };
+            match waiter {
+                // Taken, not cloned: a clone may panic, and nobody would be woken.
+                Waiter::Reply { waker, len, .. } => {
+                    wakers.push(std::mem::replace(waker, Waker::noop().clone()));
+                    room.release(*len as usize);
+                    *waiter = Waiter::Failed(error());
+                }
+                Waiter::Posted { waker, .. } => {
+                    wakers.push(std::mem::replace(waker, Waker::noop().clone()));
+                    *waiter = Waiter::Failed(error());
+                }
+                Waiter::Stream(queue) => {
+                    if queue.is_in_flight() {
+                        room.release(queue.len as usize);
+                    }
+                    // One that has overflowed has failed already, and for another reason.
+                    match queue.state {
+                        QueueState::Open | QueueState::Pausing => queue.state = QueueState::Failed(error()),
+                        QueueState::Overflowed { .. } => {
+                            queue.state = QueueState::Overflowed { was_last: true }
+                        }
+                        QueueState::Ended | QueueState::Failed(_) => return true,
+                    }
+                    wakers.extend(queue.waker.take());
+                }
+                Waiter::Abandoned { len, is_call } => {
+                    if *is_call {
+                        room.release(*len as usize);
+                    }
+                    *abandoned -= 1;
+                    return false;
+                }
+                Waiter::Arrived(_) | Waiter::Failed(_) => return true,
+            }
+            failed += 1;
+            true
+        });
+        self.posting.clear();
+        self.full_streams = 0; // they were all of that connection
+        if which == Which::All {
+            self.posted.clear();
+            self.outbox.drop_queued();
+            self.abandoned_bytes = 0;
+            self.room.wake_all(wakers);
+        }
+        failed
+    }
+}

@@ -1,0 +1,104 @@
+//! Keepalive: when to ping, and when the peer is dead. Any byte from it is a sign of life. Knows no clock and no socket.
+
+use std::ops::Add;
+use std::time::Duration;
+
+/// When a connection was last used, and since when a ping has not been answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct KeepAlive<T> {
+    heard: T,
+    sent: T,
+    pinged: Option<T>,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Act {
+    /// A ping is to be sent.
+    Ping,
+    /// The peer is dead.
+    GiveUp,
+}
+
+impl<T: Copy + Ord + Add<Duration, Output = T>> KeepAlive<T> {
+    /// A connection that has just been made.
+    pub(crate) fn new(now: T) -> Self {
+        Self { heard: now, sent: now, pinged: None }
+    }
+
+    /// Something has arrived.
+    pub(crate) fn heard(&mut self, now: T) {
+        (self.heard, self.pinged) = (now, None);
+    }
+
+    /// Something has been sent.
+    pub(crate) fn sent(&mut self, now: T) {
+        self.sent = now;
+    }
+
+    /// A ping is on its way, or will be when the peer takes more.
+    pub(crate) fn pinged(&mut self, now: T) {
+        self.sent = now;
+        self.pinged.get_or_insert(now);
+    }
+
+    /// What is to be done next, and after how much time since when. A ping is due when nothing was heard for `idle`, or
+    /// nothing was sent: a server may count only what it receives.
+    ///
+    /// A connection that is not read hears nothing. Then only the pings go on, for the server's sake.
+    pub(crate) fn next(&self, idle: Duration, timeout: Duration, is_read: bool) -> (Act, T, Duration) {
+        match self.pinged {
+            _ if !is_read => (Act::Ping, self.sent, idle),
+            Some(pinged) => (Act::GiveUp, pinged, timeout),
+            None => (Act::Ping, self.heard.min(self.sent), idle),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(4);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// What is due, and when.
+    fn next(keep_alive: &KeepAlive<Duration>) -> (Act, Duration) {
+        let (act, since, time) = keep_alive.next(IDLE, TIMEOUT, true);
+        (act, since + time)
+    }
+
+    #[test]
+    fn a_ping_is_due_when_nothing_was_heard_or_nothing_sent() {
+        let mut keep_alive = KeepAlive::new(seconds(0));
+        assert_eq!(next(&keep_alive), (Act::Ping, seconds(10)));
+        keep_alive.heard(seconds(5));
+        assert_eq!(next(&keep_alive), (Act::Ping, seconds(10)), "nothing was sent");
+        keep_alive.sent(seconds(7));
+        assert_eq!(next(&keep_alive), (Act::Ping, seconds(15)), "nothing was heard since 5");
+    }
+
+    #[test]
+    fn any_byte_after_a_ping_is_a_sign_of_life() {
+        let mut keep_alive = KeepAlive::new(seconds(0));
+        keep_alive.pinged(seconds(10));
+        assert_eq!(next(&keep_alive), (Act::GiveUp, seconds(14)));
+        keep_alive.sent(seconds(12));
+        keep_alive.pinged(seconds(13));
+        assert_eq!(next(&keep_alive), (Act::GiveUp, seconds(14)), "the first ping counts");
+        keep_alive.heard(seconds(13));
+        assert_eq!(next(&keep_alive), (Act::Ping, seconds(23)));
+    }
+
+    #[test]
+    fn a_connection_that_is_not_read_is_pinged_and_not_given_up() {
+        let mut keep_alive = KeepAlive::new(seconds(0));
+        keep_alive.pinged(seconds(10));
+        let paused = keep_alive.next(IDLE, TIMEOUT, false);
+        assert_eq!(paused, (Act::Ping, seconds(10), IDLE));
+    }
+}
