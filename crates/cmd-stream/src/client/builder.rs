@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::dial::{Accepted, dial, establish};
-use super::reconnect::{self, Redial};
+use super::reconnect::{self, FailsWhenDropped, Redial};
 use super::table::Table;
 use super::{Backoff, Client, ClosesWhenDropped, Keepalive, Limits, Link, OnUnexpected, Shared};
 use crate::error::Error;
@@ -147,11 +147,11 @@ where
         tracing::debug!(peer = %dialed.peer, protocol = P::NAME, format = F::NAME, "connected");
         let (address, reconnect) = (transport.address(), self.reconnect);
         let redial = self.redial(transport);
-        let (shared, client) = self.start(Link::Up(dialed.peer.clone()));
+        let (fails, client) = self.start(Link::Up(dialed.peer.clone()));
         if reconnect {
-            spawn::<P>(reconnect::run(shared, redial, Some(dialed)), &address);
+            spawn::<P>(reconnect::run(fails, redial, Some(dialed)), &address);
         } else {
-            spawn::<P>(reconnect::run_once(shared, dialed), &address);
+            spawn::<P>(reconnect::run_once(fails, dialed), &address);
         }
         Ok(client)
     }
@@ -188,8 +188,8 @@ where
     pub fn connect_lazy_by(self, transport: impl Connect) -> Client<P, F> {
         let address = transport.address();
         let redial = self.redial(transport);
-        let (shared, client) = self.start(Link::Connecting);
-        spawn::<P>(reconnect::run(shared, redial, None), &address);
+        let (fails, client) = self.start(Link::Connecting);
+        spawn::<P>(reconnect::run(fails, redial, None), &address);
         client
     }
 
@@ -206,18 +206,18 @@ where
         let address = peer.to_string();
         let dialed = establish((io, peer), &address, &self.limits, &self.accepted).await?;
         tracing::debug!(peer = %dialed.peer, protocol = P::NAME, format = F::NAME, "connected");
-        let (shared, client) = self.start(Link::Up(dialed.peer.clone()));
-        spawn::<P>(reconnect::run_once(shared, dialed), &address);
+        let (fails, client) = self.start(Link::Up(dialed.peer.clone()));
+        spawn::<P>(reconnect::run_once(fails, dialed), &address);
         Ok(client)
     }
 
-    /// What the callers and the task of the client share, and the handle of the callers.
-    fn start(self, link: Link) -> (Arc<Shared<P, F>>, Client<P, F>) {
+    /// What the task of the client is given, and the handle of the callers.
+    fn start(self, link: Link) -> (FailsWhenDropped<P, F>, Client<P, F>) {
         let Self { format, limits, timeout, keepalive, on_unexpected, .. } = self;
         let table = Table::new(limits, timeout, link);
         let shared = Arc::new(Shared { format, keepalive, on_unexpected, table });
         // The task holds `Shared` but not the handle: so the last client that is dropped ends it.
-        (Arc::clone(&shared), Client { handle: Arc::new(ClosesWhenDropped { shared }) })
+        (FailsWhenDropped::new(&shared), Client { handle: Arc::new(ClosesWhenDropped { shared }) })
     }
 
     fn redial<T: Connect>(&self, transport: T) -> Redial<T> {

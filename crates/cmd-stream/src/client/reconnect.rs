@@ -26,8 +26,8 @@ pub(super) struct Redial<T> {
     pub(super) attempts: Attempts,
 }
 
-/// Ends the client if its task is dropped before it has ended.
-struct FailsWhenDropped<P: Protocol, F>(Arc<Shared<P, F>>);
+/// What the task of a client is given. It ends the client if the task is dropped, also before it has begun.
+pub(super) struct FailsWhenDropped<P: Protocol, F>(Arc<Shared<P, F>>);
 
 impl<P: Protocol, F> Drop for FailsWhenDropped<P, F> {
     fn drop(&mut self) {
@@ -35,22 +35,28 @@ impl<P: Protocol, F> Drop for FailsWhenDropped<P, F> {
     }
 }
 
+impl<P: Protocol, F> FailsWhenDropped<P, F> {
+    pub(super) fn new(shared: &Arc<Shared<P, F>>) -> Self {
+        Self(Arc::clone(shared))
+    }
+}
+
 /// Runs a client on a connection that nobody can make again.
-pub(super) async fn run_once<IO, P, F>(shared: Arc<Shared<P, F>>, mut dialed: Dialed<IO>)
+pub(super) async fn run_once<IO, P, F>(fails: FailsWhenDropped<P, F>, mut dialed: Dialed<IO>)
 where
     IO: Io,
     P: ClientProtocol<F>,
     F: Format,
 {
-    let _fails = FailsWhenDropped(Arc::clone(&shared));
-    let reason = Driver::new(&shared, &mut dialed.io, dialed.inbox).run().await;
+    let shared = &fails.0;
+    let reason = Driver::new(shared, &mut dialed.io, dialed.inbox).run().await;
     shared.table.fail(reason);
     say_goodbye(dialed.io).await;
 }
 
 /// Runs a client until it is closed. Without a connection it begins with an attempt to connect.
 pub(super) async fn run<T, P, F>(
-    shared: Arc<Shared<P, F>>,
+    fails: FailsWhenDropped<P, F>,
     mut redial: Redial<T>,
     mut dialed: Option<Dialed<<T::Outgoing as Establish>::Io>>,
 ) where
@@ -58,20 +64,20 @@ pub(super) async fn run<T, P, F>(
     P: ClientProtocol<F>,
     F: Format,
 {
-    let _fails = FailsWhenDropped(Arc::clone(&shared));
+    let shared = &*fails.0;
     let table = &shared.table;
     let (mut lost, mut next_attempt) = (None, Instant::now());
     loop {
         let Dialed { mut io, inbox, .. } = match dialed.take() {
             Some(dialed) => dialed,
             // On the heap, so that the task of a connected client keeps no room for it.
-            None => match Box::pin(redial.until_connected(&shared, lost.take(), next_attempt)).await {
+            None => match Box::pin(redial.until_connected(shared, lost.take(), next_attempt)).await {
                 Some(dialed) => dialed,
                 None => return,
             },
         };
         let began = Instant::now();
-        let reason = Driver::new(&shared, &mut io, inbox).run().await;
+        let reason = Driver::new(shared, &mut io, inbox).run().await;
         if table.is_closed() {
             say_goodbye(io).await;
             return;

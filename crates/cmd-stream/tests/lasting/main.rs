@@ -2,6 +2,8 @@
 
 #[path = "../common/lab.rs"]
 mod lab;
+#[path = "../common/pipes.rs"]
+mod pipes;
 #[path = "../common/wire.rs"]
 mod wire;
 
@@ -25,4 +27,18 @@ async fn quiet() {
 fn told(error: impl Into<cmd_stream::Error>) -> (cmd_stream::ErrorKind, cmd_stream::Origin, bool) {
     let error = error.into();
     (error.kind(), error.origin(), error.was_sent())
+}
+
+/// Polls a future once.
+async fn once<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
+    std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx))).await
+}
+
+/// A call in a task of its own.
+fn spawn_echo(
+    client: &Client,
+    said: &str,
+) -> tokio::task::JoinHandle<Result<lab::Text, cmd_stream::CallError<std::convert::Infallible>>> {
+    let (client, command) = (client.clone(), lab::echo(said));
+    tokio::spawn(async move { client.send(command).await })
 }

@@ -115,18 +115,12 @@ impl Room {
         // It may have been taken out, because the connection was lost.
         let number = turn.filter(|number| self.waiting.contains_key(number));
         match number {
+            // Its room is booked. It need not look again: others were admitted only to what is not booked.
             Some(number) if number < self.woken_before => {
-                // What was booked: the Command is as long as its seq makes it, which may have grown since.
                 if let Some(waiting) = self.waiting.remove(&number) {
                     self.booked.remove(waiting.takes);
                 }
-                if self.fits(takes, output) {
-                    return true;
-                }
-                // The connection has changed since. Those behind it were woken for what is gone, and wait as well.
-                self.woken_before = number;
-                self.booked = Booked::default();
-                self.waiting.range(..number).for_each(|(_, earlier)| self.booked.add(earlier.takes));
+                return true;
             }
             Some(_) => {}
             None => {
