@@ -15,6 +15,7 @@ use self::report::{Figure, Row};
 use crate::participant::Answer;
 use crate::runner::{Peer, Plan};
 
+pub(crate) use self::build::DEADLINE;
 pub(crate) use self::report::{hold, json_lines, table};
 
 /// How often allocations are counted on each side.
@@ -27,9 +28,16 @@ pub(crate) struct Compared {
     pub(crate) rows: Vec<Row>,
 }
 
-/// Builds both, measures the plan's settings, and counts each Format's instructions `instruction_counts` times.
-pub(crate) fn compare(plan: &Plan, revision: &str, instruction_counts: u32) -> Result<Compared, String> {
-    let Built { sides, folder } = build::both(revision)?;
+/// Builds both, measures the plan's settings, and counts each Format's instructions `instruction_counts` times. With
+/// `deadlines` the calls of this tree have them, and those of the other revision do not.
+pub(crate) fn compare(
+    plan: &Plan,
+    revision: &str,
+    instruction_counts: u32,
+    deadlines: bool,
+) -> Result<Compared, String> {
+    let Built { mut sides, folder } = build::both(revision)?;
+    sides[0].has_deadlines = deadlines;
     let clock = Clock::build(&folder)?;
     let mut rows = times(plan, &sides)?;
     rows.extend(allocations(plan, &sides, &clock)?);
@@ -105,6 +113,7 @@ fn in_turn(round: u32) -> [usize; 2] {
 fn start(side: &Side) -> Result<Peer, String> {
     let mut program = Command::new(&side.program);
     program.args(["participant", "cmd-stream"]);
+    side.set(&mut program);
     Peer::start(&side.name, program)
 }
 

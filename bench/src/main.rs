@@ -73,6 +73,10 @@ struct Args {
     #[arg(long, requires = "against", default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=1000))]
     instruction_counts: u32,
 
+    /// With --against: the calls of this tree have a deadline, those of the revision do not.
+    #[arg(long, requires = "against")]
+    deadlines: bool,
+
     /// With --against: fail if a round trip takes more than RATIO times that revision's instructions, in any Format.
     #[arg(long, value_name = "RATIO", requires = "against")]
     at_most_instructions: Option<f64>,
@@ -115,7 +119,7 @@ fn run(args: Args) -> Result<(), String> {
         if args.at_most_instructions.is_some() && args.instruction_counts == 0 {
             return Err("--at-most-instructions needs them counted: --instruction-counts is 0".to_owned());
         }
-        let compared = against::compare(&plan, &revision, args.instruction_counts)?;
+        let compared = against::compare(&plan, &revision, args.instruction_counts, args.deadlines)?;
         let (rows, against) = (&compared.rows, &compared.against);
         print!("{}", if json { against::json_lines(rows) } else { against::table(rows, against) });
         if let Some(at_most) = args.at_most_instructions {

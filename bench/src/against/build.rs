@@ -28,7 +28,20 @@ pub(crate) struct Side {
     pub(crate) name: String,
     /// Its `bench` program.
     pub(crate) program: PathBuf,
+    /// Whether its calls have a deadline.
+    pub(crate) has_deadlines: bool,
 }
+
+impl Side {
+    /// Tells a program how it is to make its calls.
+    pub(crate) fn set(&self, program: &mut Command) {
+        // Of the same length: the environment is on the stack, and its length moves what comes next.
+        program.env(DEADLINE, if self.has_deadlines { "30" } else { "no" });
+    }
+}
+
+/// The environment variable with the seconds that a call may take, if that is a number. Older revisions do not know it.
+pub(crate) const DEADLINE: &str = "BENCH_DEADLINE";
 
 /// What was built.
 pub(crate) struct Built {
@@ -55,7 +68,7 @@ pub(crate) fn both(revision: &str) -> Result<Built, String> {
     let side = |name: &str, built: &Path, copy: &str| {
         let program = folder.join(copy);
         fs::copy(built, &program).map_err(|error| format!("{}: {error}", program.display()))?;
-        Ok::<_, String>(Side { name: name.to_owned(), program })
+        Ok::<_, String>(Side { name: name.to_owned(), program, has_deadlines: false })
     };
     let sides = [side("this tree", &this, "bench-this")?, side(&short, &that, "bench-that")?];
     Ok(Built { sides, folder })

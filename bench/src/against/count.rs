@@ -32,6 +32,7 @@ pub(crate) fn allocations(side: &Side, clock: &Clock, plan: &Plan) -> Result<Vec
     let in_flight = list(plan.in_flight.iter().map(u32::to_string).collect());
     let mut program = Command::new(&side.program);
     program.args(arguments(&formats, &in_flight, &plan.connections.to_string()));
+    side.set(&mut program);
     let counted = parse(&run(clock.set(&mut program), "")?.stdout)?;
     let of_setting = |(format, in_flight): (Format, u32)| {
         let mut counted = counted.iter();
@@ -86,6 +87,7 @@ fn in_valgrind(side: &Side, clock: &Clock, arguments: &[&str], input: &str) -> R
     let mut program = Command::new("taskset");
     program.args(["--cpu-list", &processor()?, "valgrind"]);
     program.args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]);
+    side.set(&mut program);
     run(clock.set(program.arg(&side.program).args(arguments)), input)
 }
 

@@ -1,5 +1,7 @@
 //! This library: one server, and one Client per connection, over TCP on the loopback interface.
 
+use std::time::Duration;
+
 use cmd_stream::format::{Decode, Encode};
 use cmd_stream::server::{Handle, Served};
 use cmd_stream::{Answer, Context, Failed, Json, Mus, Protobuf, Server, protocol};
@@ -10,6 +12,7 @@ use prost::encoding::{DecodeContext, WireType};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
+use crate::against::DEADLINE;
 use crate::alloc::Allocated;
 use crate::load::{self, Echo, Measured};
 use crate::participant::{Format, Request};
@@ -136,9 +139,12 @@ impl<F: EchoFormat> Session<F> {
         let server = listening.map_err(|error| format!("{error:#}"))?;
         let handle = server.handle();
         let serving = tokio::spawn(server.serve());
+        let timeout = std::env::var(DEADLINE).ok().and_then(|seconds| seconds.parse().ok());
+        let timeout = timeout.map_or(Duration::MAX, Duration::from_secs); // as long as it likes, as the default is
         let mut clients = Vec::new();
         for _ in 0..connections {
-            let connected = cmd_stream::Client::connect(handle.local_addr(), SendProtocol, format).await;
+            let client = cmd_stream::Client::builder(SendProtocol, format).timeout(timeout);
+            let connected = client.connect(handle.local_addr()).await;
             clients.push(Client(connected.map_err(|error| format!("{error:#}"))?));
         }
         Ok(Self { clients, server: handle, serving })

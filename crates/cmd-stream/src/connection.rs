@@ -14,8 +14,14 @@
 //! Because the waker is taken out, a thousand Commands that are added while the task sleeps wake it once.
 //!
 //! **Others** leave their wakers under the same lock. A caller waits for its Reply, for the next Reply of its stream, or
-//! until its one-way Command is written. Whoever waits for room in the output stands in the [`Outbox`]; all of them are
-//! woken when a write has brought it below its limit, and each looks again for itself.
+//! until its one-way Command is written. A Command of the server that waits for room in the output stands in the
+//! [`Outbox`]; all of them are woken when a write has brought it below its limit, and each looks again for itself. A caller
+//! of the client that waits for room stands in a queue (`client/table/room.rs`). As many are woken as there is room for, and
+//! their room is booked until they come. One that leaves passes it on.
+//!
+//! **Deadlines.** Callers with a deadline note it in the table. The task sleeps no longer than until the earliest of them,
+//! and is woken if an earlier one is noted (`State::alarm`). When it is due, the task only wakes callers. Each looks at its
+//! own deadline (`client/table/deadlines.rs`).
 //!
 //! **No wake-up is lost**, because to look for something and to leave a waker for it happens under one lock, and whoever
 //! provides it holds the same lock. Wakers are woken when the lock has been released, because a waker may run any code.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use cmd_stream::client::{Keepalive, Limits, Overflow};
-use cmd_stream::{ErrorKind, Origin};
+use cmd_stream::transport::memory;
+use cmd_stream::{Answer, Client, Context, ErrorKind, Failed, Json, Origin, Server, protocol, server};
+use serde::{Deserialize, Serialize};
 use testkit::wait::within;
 use tokio::time::{Instant, sleep};
 
@@ -178,4 +180,60 @@ async fn a_server_that_takes_nothing_and_says_nothing_is_dead_before_the_stall()
     assert!(about(began, 20 * SECOND), "{:?}", began.elapsed());
     assert_eq!(told(error), (ErrorKind::Timeout, Origin::Remote, true));
     assert_eq!(client.counters().keepalive_lost, 1);
+}
+
+/// A service whose one-way Commands never end.
+struct Desk;
+
+#[derive(Serialize, Deserialize)]
+struct Note(u32);
+
+#[derive(Serialize, Deserialize)]
+struct Ask;
+
+#[derive(Serialize, Deserialize)]
+struct Told;
+
+impl Answer<Desk> for Note {
+    async fn answer(self, _: &Desk, _: &Context<'_>) -> Result<(), Failed> {
+        std::future::pending().await
+    }
+}
+
+impl Answer<Desk> for Ask {
+    async fn answer(self, _: &Desk, _: &Context<'_>) -> Result<Told, Failed> {
+        Ok(Told)
+    }
+}
+
+protocol! {
+    struct Notes {
+        commands { 0 => Note -> (), 1 => Ask -> Told }
+        replies { 0 => Told }
+        failure close_connection
+    }
+}
+
+/// One-way Commands are not counted, because nothing says when they are done. They can fill a server, which then reads
+/// nothing more, and so no ping.
+#[tokio::test(start_paused = true)]
+async fn one_way_commands_that_fill_a_server_cost_the_connection() {
+    let (connector, listener) = memory::pair();
+    let server = Server::builder(Notes, Json, Desk).limits(server::Limits::default().in_flight(8));
+    let server = server.listen(listener).unwrap();
+    tokio::spawn(server.serve());
+    let client = within(Client::builder(Notes, Json).connect_by(connector)).await.unwrap();
+    for n in 0..7 {
+        within(client.post(Note(n))).await.unwrap();
+    }
+    sleep(60 * SECOND).await;
+    assert_eq!(client.counters().lost, 0, "below its limit it reads");
+    within(client.post(Note(7))).await.unwrap();
+    let began = Instant::now();
+    let error = client.send(Ask).await.map(|Told| ()).unwrap_err();
+    assert_eq!(told(error), (ErrorKind::Timeout, Origin::Remote, true));
+    assert!(began.elapsed() <= 20 * SECOND + SECOND / 20, "{:?}", began.elapsed());
+    assert_eq!((client.counters().keepalive_lost, client.counters().lost), (1, 1));
+    // The next connection has room again.
+    let Told = within(client.send(Ask)).await.unwrap();
 }
