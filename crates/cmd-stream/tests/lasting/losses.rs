@@ -86,7 +86,9 @@ async fn a_call_that_is_dropped_before_it_is_written_is_never_sent() {
 #[tokio::test(start_paused = true)]
 async fn replies_to_what_was_not_written_on_this_connection_are_unexpected() {
     let (tell, mut unexpected) = mpsc::unbounded_channel();
-    let builder = builder().on_unexpected_reply(move |seq, _| drop(tell.send(seq.get())));
+    let builder = builder().on_unexpected_reply(move |seq, _| {
+        let _ = tell.send(seq.get());
+    });
     let (client, mut dials, mut peer) = connected_by(builder, 64).await;
     let large = "x".repeat(1000);
     let blocked = call!(client.send(echo(&large)));

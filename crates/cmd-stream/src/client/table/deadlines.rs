@@ -71,8 +71,7 @@ impl<R> State<R> {
     #[inline]
     pub(super) fn note(&mut self, seq: Seq, deadline: Instant) {
         let number = seq.get().cast_unsigned();
-        self.deadlines.note(number, deadline);
-        if number % 256 == 0 {
+        if self.deadlines.note(number, deadline) {
             let (first, stragglers) = self.pending.first();
             self.deadlines.leave_behind(first.get().cast_unsigned(), stragglers);
         }
@@ -97,7 +96,7 @@ impl<R> State<R> {
                     }
                     Waiter::Stream(queue) => match queue.deadline {
                         Some(deadline) if deadline <= now => wakers.extend(queue.waker.take()),
-                        Some(deadline) => drop(self.deadlines.note(seq.get().cast_unsigned(), deadline)),
+                        Some(deadline) => _ = self.deadlines.note(seq.get().cast_unsigned(), deadline),
                         None => {}
                     },
                     _ => {}

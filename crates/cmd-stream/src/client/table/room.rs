@@ -132,8 +132,9 @@ impl Room {
         }
         let number = number.unwrap_or(self.next);
         self.next = self.next.max(number + 1);
-        if let Some(deadline) = deadline {
-            self.deadlines.note(number, deadline);
+        if let Some(deadline) = deadline
+            && self.deadlines.note(number, deadline)
+        {
             let first = self.waiting.first_key_value().map_or(number, |(first, _)| *first);
             self.deadlines.leave_behind(first, false);
         }
@@ -223,7 +224,7 @@ impl Room {
                     Some(deadline) if deadline <= now => {
                         wakers.push(std::mem::replace(&mut waiting.waker, Waker::noop().clone()));
                     }
-                    Some(deadline) => drop(self.deadlines.note(*number, deadline)),
+                    Some(deadline) => _ = self.deadlines.note(*number, deadline),
                     None => {}
                 }
             }

@@ -1,0 +1,208 @@
+//! What the client's task does with the table: it hands Replies on, and takes what is to be written.
+
+use std::task::{Context, Waker};
+
+use tokio::time::Instant;
+
+use super::{Error, ErrorKind, Origin, Scratch, Seq, State, Table, Waiter, Writer};
+
+/// A Reply that has been decoded.
+pub(in crate::client) struct Arrived<R> {
+    pub(in crate::client) seq: Seq,
+    pub(in crate::client) reply: R,
+    /// Asked when it was decoded, as the user's code answers.
+    pub(in crate::client) is_last: bool,
+}
+
+/// What is to be written next.
+pub(in crate::client) enum Batch {
+    /// The writer has it.
+    Taken,
+    Nothing,
+    /// The callers have their turn first; the task has woken itself.
+    Later,
+}
+
+impl<R> Table<R> {
+    /// Hands Replies to their callers, all under one lock. Whom to wake is added to `wakers`, what nobody waits for to
+    /// `unexpected`. Returns whether the connection is to be read on.
+    ///
+    /// # Errors
+    ///
+    /// A Reply is of a type that its Command does not declare. The Replies before it are handed on.
+    pub(in crate::client) fn complete(
+        &self,
+        arrived: &mut Vec<Arrived<R>>,
+        wakers: &mut Vec<Waker>,
+        unexpected: &mut Vec<(Seq, R)>,
+    ) -> Result<bool, Error> {
+        // Both are declared before the guard, so that they are dropped after it: the destructor of a Reply is the user's.
+        let mut arrived = arrived.drain(..);
+        let _refused;
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        for Arrived { seq, reply, is_last } in arrived.by_ref() {
+            // What was not written on this connection cannot be answered on it.
+            let waiter = if seq < state.written_before { state.pending.get_mut(seq) } else { None };
+            let Some(waiter) = waiter else {
+                unexpected.push((seq, reply));
+                continue;
+            };
+            let accepts = match &waiter {
+                Waiter::Reply { accepts, .. } => *accepts,
+                Waiter::Stream(queue) => queue.accepts,
+                Waiter::Abandoned { len, is_call } => {
+                    unexpected.push((seq, reply));
+                    if is_last && *is_call {
+                        state.room.release(*len as usize);
+                        state.abandoned -= 1;
+                        state.pending.remove(seq);
+                    }
+                    continue;
+                }
+                Waiter::Arrived(_) | Waiter::Posted { .. } | Waiter::Failed(_) => {
+                    unexpected.push((seq, reply));
+                    continue;
+                }
+            };
+            if !accepts(&reply) {
+                let message =
+                    format!("the reply to command {seq} is of a type that the command does not declare");
+                _refused = reply;
+                return Err(Error::new(ErrorKind::Protocol, Origin::Remote, message));
+            }
+            if let Waiter::Stream(queue) = waiter {
+                let was_in_flight = queue.is_in_flight();
+                if let Err(reply) = queue.push(reply, is_last, &self.limits, &mut state.full_streams) {
+                    unexpected.push((seq, reply));
+                }
+                if was_in_flight && !queue.is_in_flight() {
+                    state.room.release(queue.len as usize);
+                }
+                wakers.extend(queue.waker.take());
+            } else if let Waiter::Reply { waker, len, .. } = std::mem::replace(waiter, Waiter::Arrived(reply))
+            {
+                state.room.release(len as usize);
+                wakers.push(waker);
+            }
+        }
+        state.room.wake(state.outbox.len(), wakers);
+        Ok(state.full_streams == 0)
+    }
+
+    /// Whether no full stream keeps the connection from being read. If one does, the task is woken when none does.
+    pub(in crate::client) fn may_read(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.lock();
+        if state.full_streams > 0 {
+            state.task = Some(cx.waker().clone());
+        }
+        state.full_streams == 0
+    }
+
+    /// Loads what is to be written next into the writer, which is idle: all that was loaded before is written. If there
+    /// is nothing, the task is woken when there is, and `alarm` is set to when the first caller has waited long enough.
+    /// `yielded` says whether the callers have had their turn since the last batch.
+    ///
+    /// # Errors
+    ///
+    /// Why the client has ended.
+    pub(in crate::client) fn next_batch(
+        &self,
+        writer: &mut Writer,
+        yielded: &mut bool,
+        alarm: &mut Option<Instant>,
+        cx: &Context<'_>,
+    ) -> Result<Batch, Error> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if let Some(reason) = &state.closed {
+            return Err(reason.clone());
+        }
+        let mut wakers = Vec::new();
+        state.outbox.book(0);
+        state.written(&mut wakers);
+        state.room.wake(state.outbox.len(), &mut wakers);
+        let batch = if state.outbox.is_empty() && !state.ping {
+            *alarm = state.sleep(cx);
+            Batch::Nothing
+        } else if *yielded || state.pending.len() <= 1 {
+            // With one call in flight there is nobody else who could add to the output.
+            if state.abandoned_bytes > 0 {
+                state.drop_abandoned_frames();
+            }
+            if std::mem::take(&mut state.ping) {
+                state.outbox.append(|out| Seq::PING.encode(out), &mut Scratch::default());
+            }
+            writer.load(&mut state.outbox);
+            // Before the first byte is written: a connection that is lost in the middle must not pass for unsent.
+            state.written_before = state.pending.next_seq();
+            std::mem::swap(&mut state.posting, &mut state.posted); // the one that was written is empty
+            *yielded = false;
+            Batch::Taken
+        } else {
+            *yielded = true;
+            Batch::Later
+        };
+        drop(guard);
+        wakers.into_iter().for_each(Waker::wake);
+        if matches!(batch, Batch::Later) {
+            cx.waker().wake_by_ref();
+        }
+        Ok(batch)
+    }
+
+    /// Books how many bytes of the batch the server has not taken. The task is woken when there is something for it.
+    /// Returns when the first caller has waited long enough.
+    ///
+    /// # Errors
+    ///
+    /// Why the client has ended.
+    pub(in crate::client) fn book_unwritten(
+        &self,
+        bytes: usize,
+        cx: &Context<'_>,
+    ) -> Result<Option<Instant>, Error> {
+        let mut wakers = Vec::new();
+        let alarm = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            if let Some(reason) = &state.closed {
+                return Err(reason.clone());
+            }
+            state.outbox.book(bytes);
+            state.room.wake(state.outbox.len(), &mut wakers);
+            // A blocked write ends when the client does, so the task must hear of that.
+            state.sleep(cx)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+        Ok(alarm)
+    }
+
+    /// A ping goes out with what is written next.
+    pub(in crate::client) fn ping(&self) {
+        self.lock().ping = true;
+    }
+}
+
+impl<R> State<R> {
+    /// The task is about to sleep. Returns when the first caller has waited long enough.
+    pub(super) fn sleep(&mut self, cx: &Context<'_>) -> Option<Instant> {
+        self.task = Some(cx.waker().clone());
+        let earliest = [self.deadlines.earliest(), self.room.earliest()];
+        self.alarm = earliest.into_iter().flatten().min();
+        self.alarm
+    }
+
+    /// All that was taken is written. Adds the callers whose one-way Commands were in it to `wakers`.
+    #[inline]
+    fn written(&mut self, wakers: &mut Vec<Waker>) {
+        if self.posting.is_empty() {
+            return;
+        }
+        for seq in self.posting.drain(..) {
+            if let Some(Waiter::Posted { waker, .. }) = self.pending.remove(seq) {
+                wakers.push(waker);
+            }
+        }
+    }
+}
