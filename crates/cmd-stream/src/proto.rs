@@ -7,6 +7,7 @@
 pub(crate) mod backoff;
 #[doc(hidden)]
 pub mod decode;
+pub(crate) mod foreign;
 #[doc(hidden)]
 pub mod frame;
 #[doc(hidden)]

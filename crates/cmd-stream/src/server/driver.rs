@@ -19,6 +19,7 @@ use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timers, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::{Decoded, Fault};
+use crate::proto::foreign;
 use crate::proto::frame::{Frame, FrameReader, Head};
 use crate::proto::in_flight::SeqRefused;
 use crate::protocol::kind::Kind;
@@ -44,6 +45,8 @@ pub(crate) struct Driver<'io, IO, S: Service> {
     frame_began: Option<Instant>,
     /// When the last frame was complete.
     last_frame: Instant,
+    /// Whether there has been one.
+    had_frame: bool,
 }
 
 impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
@@ -59,6 +62,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             yielded: false,
             frame_began: None,
             last_frame: Instant::now(),
+            had_frame: false,
             session,
         }
     }
@@ -134,7 +138,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             }
             Poll::Ready(Ok(0)) => {
                 let message = "the connection ended in the middle of a frame";
-                self.end_input(Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message));
+                let error = Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message);
+                self.end_input(self.naming_tls(error));
             }
             Poll::Ready(Ok(_)) => self.start_commands(Instant::now()),
             Poll::Ready(Err(error)) => self.end_input(Error::io("reading failed", error)),
@@ -222,13 +227,22 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                     let counts = self.session.line.counts();
                     let too_long = matches!(error.fault, Fault::TooLong { .. });
                     one(if too_long { &counts.over_frame_limit } else { &counts.invalid });
-                    return Err(Error::decode("command", error));
+                    return Err(self.naming_tls(Error::decode("command", error)));
                 }
             }
-            self.last_frame = now;
+            (self.last_frame, self.had_frame) = (now, true);
             self.frame_began = None;
             boxes.look_at_clock(&self.session.service.parts().paces);
         }
+    }
+
+    /// The error of a frame that is no Command. If it is the first one, it may be the beginning of TLS.
+    fn naming_tls(&self, error: Error) -> Error {
+        if self.had_frame || !foreign::begins_tls(self.inbox.bytes()) {
+            return error;
+        }
+        let message = "the client uses TLS, and this server does not";
+        Error::with_source(error.kind(), error.origin(), message, error)
     }
 
     /// Writes the output, and ends the connection if it is to end then.
@@ -315,7 +329,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 }
             };
             one(counter);
-            return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
+            return Err(self.naming_tls(Error::new(ErrorKind::Timeout, Origin::Remote, message)));
         }
     }
 
