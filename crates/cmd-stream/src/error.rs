@@ -66,6 +66,8 @@ pub enum ErrorKind {
     ServerInfoMismatch,
     /// A timeout expired.
     Timeout,
+    /// A certificate or a key cannot be used, or the TLS handshake failed. The message and the source say why.
+    Tls,
     /// The connection ended in the middle of a frame.
     UnexpectedEof,
     /// The peer sent a tag that the Protocol does not declare.
@@ -120,8 +122,12 @@ impl Error {
         Self { inner: Arc::new(Inner { kind, origin, message: message.into(), source }), was_sent: false }
     }
 
+    /// Creates the error of a transport. It has the kind and the origin of an `Error` that the transport has put inside.
     pub(crate) fn io(doing: impl Into<String>, error: io::Error) -> Self {
-        Self::with_source(ErrorKind::Io, Origin::System, doing, error)
+        let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<Self>());
+        let (kind, origin) =
+            inside.map_or((ErrorKind::Io, Origin::System), |inside| (inside.kind(), inside.origin()));
+        Self::with_source(kind, origin, doing, error)
     }
 
     pub(crate) fn panic(doing: &str, payload: &(dyn Any + Send)) -> Self {
