@@ -9,12 +9,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 mod address;
 pub mod memory;
 mod peer;
+mod progress;
 mod tcp;
 #[cfg(unix)]
 mod unix;
 
 pub use address::Address;
 pub use peer::Peer;
+pub use progress::Progress;
 pub use tcp::Tcp;
 #[cfg(unix)]
 pub use unix::Unix;
@@ -56,12 +58,18 @@ pub trait Establish: Send + 'static {
     /// Returns the peer, as far as it is known.
     fn peer(&self) -> &Peer;
 
+    /// Returns how far the handshake has come, for the message if it takes too long. By default nothing is known.
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
+
     /// Performs the transport's handshake, within [`server::Limits::handshake`](crate::server::Limits::handshake) or
     /// [`client::Limits::handshake`](crate::client::Limits::handshake).
     ///
     /// # Errors
     ///
-    /// An error ends this connection. A server counts it, and a client fails the attempt to connect with it.
+    /// An error ends this connection. A server counts it, and a client fails the attempt to connect with it. If it has a
+    /// [`cmd_stream::Error`](crate::Error) inside, the client's error has the kind and the origin of that.
     fn establish(self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
 }
 

@@ -65,21 +65,33 @@ pub(super) async fn establish<V: Establish>(
     accepted: &Accepted,
 ) -> Result<Dialed<V::Io>, Error> {
     let began = Instant::now();
+    let progress = outgoing.progress();
     let (mut io, peer) = match contained(limits.handshake, || outgoing.establish()).await? {
         Some(established) => {
             established.map_err(|error| Error::io(format!("the handshake with {address} failed"), error))?
         }
         None => {
-            let message = format!("the handshake with {address} took too long (`Limits::handshake`)");
+            let what = match progress.silence() {
+                Some(likely_cause) => format!("{address} sent nothing: {likely_cause}"),
+                None => format!("the handshake with {address} took too long"),
+            };
+            let message = format!("{what} (`Limits::handshake`)");
             return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
         }
     };
     let mut inbox = Inbox::default();
     let left = limits.handshake.saturating_sub(began.elapsed());
-    let info = timeout(left, greeting(&mut io, &peer, &mut inbox)).await.map_err(|_| {
-        let message = format!("{peer} sent no server info in time (`Limits::handshake`)");
-        Error::new(ErrorKind::Timeout, Origin::Remote, message)
-    })??;
+    let Ok(info) = timeout(left, greeting(&mut io, &peer, &mut inbox)).await else {
+        // Over TLS the certificates of the server are known.
+        let hint = if inbox.is_empty() && peer.certificates().is_empty() {
+            ": it sent nothing, and may be a server that uses TLS, which waits for the client to speak first"
+        } else {
+            ""
+        };
+        let message = format!("{peer} sent no server info in time (`Limits::handshake`){hint}");
+        return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
+    };
+    let info = info?;
     accepted.check(&info, &peer)?;
     Ok(Dialed { io, peer, inbox })
 }

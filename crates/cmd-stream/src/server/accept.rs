@@ -29,7 +29,7 @@ use super::service::Service;
 use super::session::Session;
 use super::{Callbacks, LostConnection, Server};
 use crate::connection::{GOODBYE, write_all};
-use crate::error::{Error, ErrorKind, Origin, panic_message};
+use crate::error::{Chain, Error, ErrorKind, Origin, panic_message};
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
 use crate::sync::{Arc, Weak};
@@ -221,6 +221,7 @@ async fn establish<V: Establish>(
     drop(waiting);
     let open = Gauge::new(&counts.open);
     let handshake_ends = after(limits.handshake);
+    let progress = incoming.progress();
     // In an `async` block, so that a panic in making the future is contained like one in polling it.
     let mut handshake = pin!(async { incoming.establish().await });
     let contained = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handshake.as_mut().poll(cx))) {
@@ -235,7 +236,7 @@ async fn establish<V: Establish>(
         }
         First::Right(Ok(Ok(Err(error)))) => {
             one(&counts.handshakes_failed);
-            tracing::debug!(%error, "connection not established");
+            tracing::debug!(error = %Chain(&error), "connection not established");
         }
         First::Right(Ok(Err(payload))) => {
             one(&counts.handshakes_failed);
@@ -244,7 +245,11 @@ async fn establish<V: Establish>(
         }
         First::Right(Err(_)) => {
             one(&counts.handshake_timeouts);
-            tracing::debug!("connection not established in time (`Limits::handshake`)");
+            let reason = match progress.silence() {
+                Some(likely_cause) => format!("the client sent nothing: {likely_cause}"),
+                None => "the client began the transport's handshake and did not end it".to_owned(),
+            };
+            tracing::debug!(reason, "connection not established in time (`Limits::handshake`)");
         }
         First::Left(_) => tracing::debug!("connection not established: the server ends"),
     }

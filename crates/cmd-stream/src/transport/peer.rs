@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The other end of a connection, or the address a server listens on.
 ///
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Peer {
     end: End,
+    certificates: Option<Arc<[Vec<u8>]>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -27,14 +29,18 @@ enum End {
 }
 
 impl Peer {
+    fn at(end: End) -> Self {
+        Self { end, certificates: None }
+    }
+
     /// Creates the peer of a Unix socket. Clients usually have no path.
     pub fn unix(path: Option<PathBuf>) -> Self {
-        Self { end: End::Unix(path) }
+        Self::at(End::Unix(path))
     }
 
     /// Creates the peer of a custom transport, with a name for messages.
     pub fn other(name: impl Into<String>) -> Self {
-        Self { end: End::Other(name.into()) }
+        Self::at(End::Other(name.into()))
     }
 
     /// Returns the IP address and port, if it has them.
@@ -52,11 +58,30 @@ impl Peer {
             _ => None,
         }
     }
+
+    /// Adds the certificates by which the transport has verified it, its own one first.
+    ///
+    /// ```
+    /// use cmd_stream::transport::Peer;
+    ///
+    /// let peer = Peer::other("a tunnel").with_certificates([b"in DER".to_vec()]);
+    /// assert_eq!(peer.certificates(), [b"in DER"]);
+    /// ```
+    #[must_use]
+    pub fn with_certificates(self, certificates: impl Into<Arc<[Vec<u8>]>>) -> Self {
+        Self { certificates: Some(certificates.into()), ..self }
+    }
+
+    /// Returns the certificates by which it was verified, in DER: its own one, then those that lead to an authority, as
+    /// it sent them. There are none if the transport is not TLS, or if the client has sent none.
+    pub fn certificates(&self) -> &[Vec<u8>] {
+        self.certificates.as_deref().unwrap_or_default()
+    }
 }
 
 impl From<SocketAddr> for Peer {
     fn from(address: SocketAddr) -> Self {
-        Self { end: End::Tcp(address) }
+        Self::at(End::Tcp(address))
     }
 }
 
