@@ -269,10 +269,25 @@ where
     ///
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on. The error names the address.
     pub async fn bind(self, address: impl Into<Address>) -> Result<Server<P, F, R, I>, Error> {
-        let address = address.into();
-        let listening = async { TcpListener::bind(&*address.resolve().await?).await }.await;
-        let listener = listening.map_err(|error| Error::io(format!("cannot listen on {address}"), error))?;
-        self.listen(listener)
+        self.listen(listen_on(address.into()).await?)
+    }
+
+    /// Creates the server, which listens on a TCP address and speaks TLS.
+    ///
+    /// The TLS handshake runs in the connection's own task, within [`Limits::handshake`]. One that fails is counted in
+    /// [`Counters::handshakes_failed`] and logged with its reason.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on. The error names the address.
+    #[cfg(feature = "tls")]
+    pub async fn bind_tls(
+        self,
+        address: impl Into<Address>,
+        tls: impl Into<crate::transport::tls::ServerTls>,
+    ) -> Result<Server<P, F, R, I, crate::transport::tls::Listener<TcpListener>>, Error> {
+        let listener = listen_on(address.into()).await?;
+        self.listen(crate::transport::tls::Listener::new(listener, tls))
     }
 
     /// Creates the server on the given listener: a [`TcpListener`] with settings of its own, a Unix socket, or anything
@@ -289,6 +304,11 @@ where
         let control = Arc::new(Control::new(address, self.limits));
         Ok(Server { listener, parts, info: self.info, callbacks: Arc::new(self.callbacks), control })
     }
+}
+
+async fn listen_on(address: Address) -> Result<TcpListener, Error> {
+    let listening = async { TcpListener::bind(&*address.resolve().await?).await }.await;
+    listening.map_err(|error| Error::io(format!("cannot listen on {address}"), error))
 }
 
 impl<P, F, R, I> fmt::Debug for Builder<P, F, R, I> {

@@ -1,4 +1,4 @@
-//! Transports: TCP, Unix sockets and memory. To use another one, implement [`Accept`] or [`Connect`], or pass a stream
+//! Transports: TCP, Unix sockets and memory, and TLS over any of them (feature `tls`). To use another one, implement [`Accept`] or [`Connect`], or pass a stream
 //! to [`client::Builder::over`](crate::client::Builder::over).
 
 use std::future::Future;
@@ -11,6 +11,8 @@ pub mod memory;
 mod peer;
 mod progress;
 mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(unix)]
 mod unix;
 

@@ -156,6 +156,28 @@ where
         Ok(client)
     }
 
+    /// Connects to a TCP address with TLS.
+    ///
+    /// The certificate of the server must be for the host of the address, unless
+    /// [`ClientTls::server_name`](crate::transport::tls::ClientTls::server_name) is set.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`connect`](Self::connect) does, and with [`Tls`](crate::ErrorKind::Tls) if the handshake of TLS fails: if
+    /// either side does not accept the certificate of the other, or if the server does not speak TLS.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it closes the connection.
+    #[cfg(feature = "tls")]
+    pub async fn connect_tls(
+        self,
+        address: impl Into<Address>,
+        tls: impl Into<crate::transport::tls::ClientTls>,
+    ) -> Result<Client<P, F>, Error> {
+        self.connect_by(crate::transport::tls::Connector::new(Tcp::new(address), tls)).await
+    }
+
     /// Returns a client at once, which connects to a TCP address in the background, and goes on trying until it is closed.
     ///
     /// Calls wait for the connection, at most for [`Limits::connection_wait`]. Whatever goes wrong, also another ServerInfo,

@@ -1,0 +1,137 @@
+//! A configuration that can be read again while connections are made with it. Knows nothing of what is in it.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::{MissedTickBehavior, interval_at};
+
+use super::source::Source;
+use crate::error::Error;
+
+/// What a configuration is made from.
+pub(super) trait Settings: Send + Sync + 'static {
+    type Config: Send + Sync + 'static;
+
+    /// Returns everything that may change.
+    fn sources(&self) -> Vec<&Source>;
+
+    /// Reads the sources, and makes a configuration.
+    fn load(&self) -> Result<Arc<Self::Config>, Error>;
+}
+
+/// A configuration, and where it comes from. Clones share it.
+pub(super) struct Reloadable<S: Settings>(Arc<Shared<S>>);
+
+struct Shared<S: Settings> {
+    /// None for a configuration that the application has made.
+    settings: Option<S>,
+    state: Mutex<State<S::Config>>,
+}
+
+struct State<C> {
+    config: Arc<C>,
+    /// The hash of the sources before they were last read. Equal hashes of other contents are too unlikely to matter.
+    seen: u64,
+    watch: Option<AbortHandle>,
+}
+
+impl<S: Settings> Reloadable<S> {
+    pub(super) fn load(settings: S) -> Result<Self, Error> {
+        // Before they are read: a file that changes in between then differs from what was seen, and is read again.
+        let seen = fingerprint(&settings);
+        let config = settings.load()?;
+        Ok(Self::new(Some(settings), config, seen))
+    }
+
+    pub(super) fn fixed(config: Arc<S::Config>) -> Self {
+        Self::new(None, config, 0)
+    }
+
+    fn new(settings: Option<S>, config: Arc<S::Config>, seen: u64) -> Self {
+        Self(Arc::new(Shared { settings, state: Mutex::new(State { config, seen, watch: None }) }))
+    }
+
+    pub(super) fn config(&self) -> Arc<S::Config> {
+        Arc::clone(&self.0.lock().config)
+    }
+
+    pub(super) fn reload(&self) -> Result<(), Error> {
+        self.0.reload()
+    }
+
+    /// Looks for changes in a task of its own, until the last clone is dropped. Ends an earlier watch.
+    pub(super) fn watch(&self, every: Duration) {
+        let weak = Arc::downgrade(&self.0);
+        let every = every.max(SHORTEST);
+        let task = tokio::spawn(async move {
+            let mut ticks = interval_at(tokio::time::Instant::now() + every, every);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                let Some(shared) = weak.upgrade() else { return };
+                // Files may be on a network. A tick waits for the one before it, so there is never more than one.
+                if tokio::task::spawn_blocking(move || shared.reload_if_changed()).await.is_err() {
+                    return; // the runtime ends
+                }
+            }
+        });
+        if let Some(before) = self.0.lock().watch.replace(task.abort_handle()) {
+            before.abort();
+        }
+    }
+}
+
+impl<S: Settings> Shared<S> {
+    fn lock(&self) -> MutexGuard<'_, State<S::Config>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reload(&self) -> Result<(), Error> {
+        let Some(settings) = &self.settings else { return Ok(()) };
+        let seen = fingerprint(settings);
+        // Noted in any case, so that a watch reports the same mistake once.
+        self.lock().seen = seen;
+        let config = settings.load()?;
+        self.lock().config = config;
+        Ok(())
+    }
+
+    fn reload_if_changed(&self) {
+        let Some(settings) = &self.settings else { return };
+        if fingerprint(settings) == self.lock().seen {
+            return;
+        }
+        match self.reload() {
+            Ok(()) => tracing::debug!("the certificates have changed, and were read again"),
+            Err(error) => tracing::warn!(
+                error = format_args!("{error:#}"),
+                "the certificates have changed, and cannot be used: those from before are kept"
+            ),
+        }
+    }
+}
+
+impl<S: Settings> Clone for Reloadable<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C> Drop for State<C> {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.watch {
+            watch.abort();
+        }
+    }
+}
+
+fn fingerprint(settings: &impl Settings) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    settings.sources().into_iter().for_each(|source| source.hash(&mut hasher));
+    hasher.finish()
+}
+
+/// A watch does not look more often than this.
+const SHORTEST: Duration = Duration::from_millis(1);

@@ -1,0 +1,137 @@
+//! The stream of a TLS connection, and the one below it, which knows whether the peer has spoken, and whether it was TLS.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsStream;
+
+use super::reason::{NotTls, Side, explain};
+use crate::transport::{Io, Progress};
+
+/// An established TLS connection over another stream.
+#[derive(Debug)]
+pub struct Stream<IO> {
+    // On the heap: it is large, and moves several times before it is used.
+    inner: Box<TlsStream<Watched<IO>>>,
+    side: Side,
+}
+
+impl<IO: Io> Stream<IO> {
+    pub(super) fn new(inner: impl Into<TlsStream<Watched<IO>>>, side: Side) -> Self {
+        Self { inner: Box::new(inner.into()), side }
+    }
+}
+
+impl<IO: Io> AsyncRead for Stream<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = ready!(Pin::new(&mut *self.inner).poll_read(cx, buf));
+        // Where TLS 1.3 is spoken, a client reads here that the server has refused its certificate.
+        Poll::Ready(read.map_err(|error| explain(self.side, error)))
+    }
+}
+
+impl<IO: Io> AsyncWrite for Stream<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.inner).poll_shutdown(cx)
+    }
+}
+
+/// The stream below TLS. It fails if the peer does not begin as TLS does: rustls would wait for more, or say less.
+#[derive(Debug)]
+pub(super) struct Watched<IO> {
+    io: IO,
+    progress: Progress,
+    /// The first bytes that have arrived.
+    first: [u8; 2],
+    arrived: usize,
+}
+
+impl<IO> Watched<IO> {
+    pub(super) fn new(io: IO, progress: Progress) -> Self {
+        Self { io, progress, first: [0; 2], arrived: 0 }
+    }
+
+    fn look_at(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.progress.heard();
+        for byte in bytes.iter().take(self.first.len() - self.arrived) {
+            self.first[self.arrived] = *byte;
+            self.arrived += 1;
+        }
+        // A record begins with its type, and with the major version 3. The first one is an alert or of the handshake.
+        let first = &self.first[..self.arrived];
+        if matches!(first, [0x15 | 0x16] | [0x15 | 0x16, 3]) {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, NotTls { first: first.to_vec() }))
+    }
+}
+
+impl<IO: Io> AsyncRead for Watched<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        if self.arrived < self.first.len() {
+            self.look_at(&buf.filled()[before..])?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: Io> AsyncWrite for Watched<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
