@@ -72,9 +72,9 @@ impl<S: Settings> Reloadable<S> {
                 ticks.tick().await;
                 let Some(shared) = weak.upgrade() else { return };
                 // Files may be on a network. A tick waits for the one before it, so there is never more than one.
-                if tokio::task::spawn_blocking(move || shared.reload_if_changed()).await.is_err() {
-                    return; // the runtime ends
-                }
+                let looked = tokio::task::spawn_blocking(move || shared.reload_if_changed()).await;
+                let Ok(reloaded) = looked else { return }; // the runtime ends
+                report(reloaded);
             }
         });
         if let Some(before) = self.0.lock().watch.replace(task.abort_handle()) {
@@ -98,18 +98,22 @@ impl<S: Settings> Shared<S> {
         Ok(())
     }
 
-    fn reload_if_changed(&self) {
-        let Some(settings) = &self.settings else { return };
-        if fingerprint(settings) == self.lock().seen {
-            return;
-        }
-        match self.reload() {
-            Ok(()) => tracing::debug!("the certificates have changed, and were read again"),
-            Err(error) => tracing::warn!(
-                error = format_args!("{error:#}"),
-                "the certificates have changed, and cannot be used: those from before are kept"
-            ),
-        }
+    /// None if nothing has changed.
+    fn reload_if_changed(&self) -> Option<Result<(), Error>> {
+        let settings = self.settings.as_ref()?;
+        let has_changed = fingerprint(settings) != self.lock().seen;
+        has_changed.then(|| self.reload())
+    }
+}
+
+fn report(reloaded: Option<Result<(), Error>>) {
+    match reloaded {
+        None => {}
+        Some(Ok(())) => tracing::debug!("TLS: the files have changed, and were read again"),
+        Some(Err(error)) => tracing::warn!(
+            error = format_args!("{error:#}"),
+            "TLS: the files have changed, and cannot be used; what was read before is still used"
+        ),
     }
 }
 

@@ -11,6 +11,7 @@ use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 
 use crate::error::{Error, ErrorKind, Origin};
@@ -55,6 +56,10 @@ impl Identity {
     /// Reads it, and checks that the key is that of the certificate.
     pub(super) fn load(&self, provider: &CryptoProvider) -> Result<CertifiedKey, Error> {
         let chain = self.chain.certificates()?;
+        // Otherwise the key would be said to be wrong.
+        ParsedCertificate::try_from(&chain[0]).map_err(|error| {
+            unusable_by(format!("the certificate in {} cannot be read", self.chain), error)
+        })?;
         let key = self.key.private_key()?;
         CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => unusable(format!(
