@@ -6,6 +6,7 @@ mod against;
 mod alloc;
 mod allocations;
 mod load;
+mod memory;
 mod participant;
 mod participants;
 mod report;
@@ -65,6 +66,16 @@ struct Args {
     #[arg(long, requires = "allocations")]
     at_most: Option<f64>,
 
+    /// Measure the memory of a server per idle connection instead, with this many connections. Uses --participants: those
+    /// of this library. Linux only.
+    #[arg(long, value_name = "CONNECTIONS", conflicts_with = "allocations",
+          value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    memory: Option<u32>,
+
+    /// With --memory: fail if an idle connection takes more KiB than this.
+    #[arg(long, value_name = "KIB", requires = "memory")]
+    at_most_kib: Option<f64>,
+
     /// Also build this revision, and compare its cmd-stream with this tree's, instead of comparing participants.
     #[arg(long, value_name = "REVISION", conflicts_with_all = ["participants", "allocations"])]
     against: Option<String>,
@@ -90,6 +101,9 @@ enum Role {
     /// Be one participant: requests on stdin, answers on stdout (the runner starts these).
     #[command(hide = true)]
     Participant { name: Participant },
+    /// Be a server for connections that do nothing.
+    #[command(hide = true)]
+    IdleServer { name: Participant },
 }
 
 fn main() -> ExitCode {
@@ -103,8 +117,13 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<(), String> {
-    if let Some(Role::Participant { name }) = args.role {
-        return participant::serve(name);
+    match args.role {
+        Some(Role::Participant { name }) => return participant::serve(name),
+        Some(Role::IdleServer { name }) => return memory::serve(name),
+        None => {}
+    }
+    if let Some(connections) = args.memory {
+        return measure_memory(distinct(args.participants), connections, args.at_most_kib);
     }
     let (json, allocations) = (args.json, args.allocations);
     let plan = Plan {
@@ -137,6 +156,21 @@ fn run(args: Args) -> Result<(), String> {
             "{}",
             if json { report::json_lines(&plan, &samples) } else { report::tables(&plan, &samples) }
         );
+    }
+    Ok(())
+}
+
+fn measure_memory(
+    participants: Vec<Participant>,
+    connections: u32,
+    at_most_kib: Option<f64>,
+) -> Result<(), String> {
+    for participant in participants {
+        let kib = memory::measure(participant, connections)? / 1024.0;
+        println!("{:<16}{kib:>8.1} KiB per idle connection of the server", participant.name());
+        if at_most_kib.is_some_and(|at_most| kib > at_most) {
+            return Err(format!("an idle connection takes {kib:.1} KiB"));
+        }
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ pub(crate) mod raw_tcp;
 
 use clap::ValueEnum;
 
+use self::cmd_stream::Security;
 use crate::load::Measured;
 use crate::participant::Request;
 
@@ -12,6 +13,8 @@ use crate::participant::Request;
 pub(crate) enum Participant {
     /// This library.
     CmdStream,
+    /// The same over TLS 1.3, with certificates on both sides.
+    CmdStreamTls,
     /// The Go library that it is compatible with, built from the `interop` folder.
     CmdStreamGo,
     /// The ceiling: the same bytes, echoed by plain sockets.
@@ -22,6 +25,7 @@ impl Participant {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::CmdStream => "cmd-stream",
+            Self::CmdStreamTls => "cmd-stream-tls",
             Self::CmdStreamGo => "cmd-stream-go",
             Self::RawTcp => "raw-tcp",
         }
@@ -30,7 +34,8 @@ impl Participant {
     /// One round, in this process.
     pub(crate) async fn measure(self, request: &Request) -> Result<Measured, String> {
         match self {
-            Self::CmdStream => cmd_stream::measure(request).await,
+            Self::CmdStream => cmd_stream::measure(request, Security::Plain).await,
+            Self::CmdStreamTls => cmd_stream::measure(request, Security::Tls).await,
             Self::RawTcp => raw_tcp::measure(request).await,
             Self::CmdStreamGo => Err("this participant is a program of its own, written in Go".to_owned()),
         }

@@ -10,7 +10,7 @@ use crate::participants::Participant;
 use crate::runner::{Plan, Sample};
 
 /// The participants that the others are compared with.
-const BASELINES: [Participant; 2] = [Participant::CmdStreamGo, Participant::RawTcp];
+const BASELINES: [Participant; 3] = [Participant::CmdStream, Participant::CmdStreamGo, Participant::RawTcp];
 
 /// Printed where nothing was measured.
 const NOTHING: &str = "-";
@@ -136,7 +136,8 @@ struct Comparison {
     p50: Option<Spread>,
 }
 
-/// Each participant against each baseline. Raw TCP itself is compared with nothing.
+/// Each participant against each baseline. Raw TCP itself is compared with nothing, and with this library only itself, over
+/// TLS.
 fn comparisons(
     plan: &Plan,
     samples: &[Sample],
@@ -145,7 +146,10 @@ fn comparisons(
 ) -> impl Iterator<Item = Comparison> {
     let baselines = BASELINES.into_iter().filter(|to| plan.participants.contains(to));
     baselines.flat_map(move |to| {
-        let others = plan.participants.iter().filter(move |of| **of != to && **of != Participant::RawTcp);
+        let others = plan.participants.iter().filter(move |of| match to {
+            Participant::CmdStream => **of == Participant::CmdStreamTls,
+            _ => **of != to && **of != Participant::RawTcp,
+        });
         others.filter_map(move |of| {
             let select = |participant| select(samples, participant, format, in_flight);
             let (ours, theirs) = (select(*of), select(to));

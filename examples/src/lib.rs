@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use cmd_stream::format::Format;
 use cmd_stream::server::ServerProtocol;
+use cmd_stream::transport::Accept;
 use cmd_stream::{Invoker, Server};
 use tokio::time::Instant;
 
@@ -22,8 +23,8 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// # Errors
 ///
 /// Those of either end, and the usage, if the arguments are not recognised.
-pub async fn run<P, F, R, I>(
-    server: impl AsyncFnOnce(String) -> Result<Server<P, F, R, I>, cmd_stream::Error>,
+pub async fn run<P, F, R, I, L>(
+    server: impl AsyncFnOnce(String) -> Result<Server<P, F, R, I, L>, cmd_stream::Error>,
     client: impl AsyncFnOnce(String) -> Result<(), BoxError>,
 ) -> Result<(), BoxError>
 where
@@ -31,8 +32,29 @@ where
     F: Format,
     R: Send + Sync + 'static,
     I: Invoker<P>,
+    L: Accept,
 {
-    match Role::parse(std::env::args().skip(1))? {
+    run_with(&[], server, client).await
+}
+
+/// As [`run`], for an example with further options, each with a value. [`option`] finds it.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn run_with<P, F, R, I, L>(
+    options: &[&str],
+    server: impl AsyncFnOnce(String) -> Result<Server<P, F, R, I, L>, cmd_stream::Error>,
+    client: impl AsyncFnOnce(String) -> Result<(), BoxError>,
+) -> Result<(), BoxError>
+where
+    P: ServerProtocol<F, R>,
+    F: Format,
+    R: Send + Sync + 'static,
+    I: Invoker<P>,
+    L: Accept,
+{
+    match Role::parse(std::env::args().skip(1), options)? {
         Role::Both => {
             let server = server("127.0.0.1:0".into()).await?;
             let handle = server.handle();
@@ -56,6 +78,30 @@ where
     Ok(())
 }
 
+/// Returns the value of an option, if it is given.
+///
+/// # Errors
+///
+/// If there is no value after it.
+pub fn option(name: &str) -> Result<Option<String>, BoxError> {
+    let mut args = std::env::args().skip(1).skip_while(|arg| arg != name);
+    match (args.next(), args.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(value)) => Ok(Some(value)),
+        (Some(_), None) => Err(usage(&[name])),
+    }
+}
+
+/// Returns whether this process is asked to be only the server or only the client.
+pub fn is_one_end() -> bool {
+    std::env::args().any(|arg| arg == "--listen" || arg == "--connect")
+}
+
+fn usage(options: &[&str]) -> BoxError {
+    let options: String = options.iter().map(|option| format!(" [{option} VALUE]")).collect();
+    format!("usage: [--listen ADDRESS | --connect ADDRESS]{options}").into()
+}
+
 /// Which ends this process is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Role {
@@ -68,13 +114,18 @@ enum Role {
 }
 
 impl Role {
-    fn parse(args: impl Iterator<Item = String>) -> Result<Self, BoxError> {
-        let args: Vec<_> = args.collect();
+    fn parse(args: impl Iterator<Item = String>, options: &[&str]) -> Result<Self, BoxError> {
+        let mut args: Vec<_> = args.collect();
+        for option in options {
+            if let Some(at) = args.iter().position(|arg| arg == option) {
+                args.drain(at..args.len().min(at + 2));
+            }
+        }
         match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [] => Ok(Self::Both),
             ["--listen", address] => Ok(Self::Server(address.into())),
             ["--connect", address] => Ok(Self::Client(address.into())),
-            _ => Err("usage: [--listen ADDRESS | --connect ADDRESS]".into()),
+            _ => Err(usage(options)),
         }
     }
 }
@@ -128,7 +179,7 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str]) -> Option<Role> {
-        Role::parse(args.iter().map(ToString::to_string)).ok()
+        Role::parse(args.iter().map(ToString::to_string), &["--certs"]).ok()
     }
 
     #[test]
@@ -136,6 +187,8 @@ mod tests {
         assert_eq!(parse(&[]), Some(Role::Both));
         assert_eq!(parse(&["--listen", "a:1"]), Some(Role::Server("a:1".into())));
         assert_eq!(parse(&["--connect", "a:1"]), Some(Role::Client("a:1".into())));
+        assert_eq!(parse(&["--certs", "c", "--listen", "a:1"]), Some(Role::Server("a:1".into())));
+        assert_eq!(parse(&["--connect", "a:1", "--certs", "c"]), Some(Role::Client("a:1".into())));
         for wrong in [&["--listen"][..], &["a:1"], &["--listen", "a:1", "--connect", "a:1"]] {
             assert_eq!(parse(wrong), None);
         }

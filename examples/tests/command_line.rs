@@ -10,7 +10,7 @@ use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 /// Each example, and what its client prints.
-const EXAMPLES: [(&str, &[&str]); 7] = [
+const EXAMPLES: [(&str, &[&str]); 8] = [
     (
         "auth",
         &[
@@ -27,7 +27,13 @@ const EXAMPLES: [(&str, &[&str]); 7] = [
     ("hello_world", &["Hello world", "Hello incredible world"]),
     ("server_streaming", &["Hello", "incredible", "world"]),
     ("testing", &["the cheapest is the kettle, for 3495"]),
+    ("tls", &[r#"Sending "message"... Result: "message""#]),
 ];
+
+/// Those that can be talked to in bytes.
+fn without_tls() -> impl Iterator<Item = &'static str> {
+    EXAMPLES.into_iter().map(|(name, _)| name).filter(|name| *name != "tls")
+}
 
 const ANY_PORT: &str = "127.0.0.1:0";
 
@@ -52,10 +58,12 @@ async fn without_arguments_both_ends_run_and_end_by_themselves() {
 
 #[tokio::test]
 async fn either_end_runs_alone_and_the_server_serves_one_client_after_another() {
+    let certs = Certs::new("either-end");
     for (name, prints) in EXAMPLES {
-        let (server, address) = start_server(name).await;
+        let (server, address) = start_server_with(name, &certs.args(name)).await;
         for _ in 0..2 {
-            start(name, &["--connect", &address]).expect_success(prints).await;
+            let args = [&["--connect", &address], &certs.args(name)[..]].concat();
+            start(name, &args).expect_success(prints).await;
         }
         drop(server);
     }
@@ -65,7 +73,7 @@ async fn either_end_runs_alone_and_the_server_serves_one_client_after_another() 
 #[tokio::test]
 async fn a_signal_ends_the_server_with_0_after_it_closed_its_connections() {
     for signal in ["TERM", "INT"] {
-        for (name, _) in EXAMPLES {
+        for name in without_tls() {
             let (server, address) = start_server(name).await;
             let mut client = BytePeer::greeted(&address).await;
             server.signal(signal);
@@ -83,7 +91,9 @@ async fn a_client_of_nobody_waits_for_5_seconds_and_fails() {
     let address = nobody.local_addr().expect("it is bound").to_string();
 
     let before = Instant::now();
-    let clients = EXAMPLES.map(|(name, _)| start(name, &["--connect", &address]));
+    let certs = Certs::new("nobody");
+    let clients =
+        EXAMPLES.map(|(name, _)| start(name, &[&["--connect", &address], &certs.args(name)[..]].concat()));
     for client in clients {
         let ended = client.end().await;
         assert!(before.elapsed() >= Duration::from_secs(5), "{ended:?}");
@@ -94,7 +104,7 @@ async fn a_client_of_nobody_waits_for_5_seconds_and_fails() {
 
 #[tokio::test]
 async fn a_client_whose_call_fails_exits_with_1() {
-    for (name, _) in EXAMPLES {
+    for name in without_tls() {
         let listener = tokio::net::TcpListener::bind(ANY_PORT).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
         let client = start(name, &["--connect", &address]);
@@ -112,6 +122,9 @@ async fn an_unknown_command_line_is_answered_with_the_usage() {
         for wrong in [&["--listen"][..], &["sing"], &["--listen", ANY_PORT, "--connect", ANY_PORT]] {
             let ended = start(name, wrong).end().await;
             assert_eq!((ended.code, &ended.lines[..]), (Some(1), &[][..]), "{ended:?}");
+            if name == "tls" && ended.complaints.contains("an end alone needs --certs DIRECTORY") {
+                continue; // it looks for them first
+            }
             assert!(ended.complaints.contains("usage: [--listen ADDRESS | --connect ADDRESS]"), "{ended:?}");
         }
     }
@@ -119,9 +132,10 @@ async fn an_unknown_command_line_is_answered_with_the_usage() {
 
 #[tokio::test]
 async fn an_address_in_use_fails_the_server() {
+    let certs = Certs::new("in-use");
     for (name, _) in EXAMPLES {
-        let (_server, address) = start_server(name).await;
-        let ended = start(name, &["--listen", &address]).end().await;
+        let (_server, address) = start_server_with(name, &certs.args(name)).await;
+        let ended = start(name, &[&["--listen", &address], &certs.args(name)[..]].concat()).end().await;
         assert_eq!((ended.code, &ended.lines[..]), (Some(1), &[][..]), "{ended:?}");
         assert!(ended.complaints.contains(&format!("cannot listen on {address}: ")), "{ended:?}");
     }
@@ -213,12 +227,58 @@ async fn server_streaming_has_the_tags_of_the_go_example() {
     client.expect(b"\x01\x01\x03you\x01").await;
 }
 
+#[tokio::test]
+async fn tls_keeps_the_certificates_it_made_and_refuses_those_of_others() {
+    let (ours, theirs) = (Certs::new("ours"), Certs::new("theirs"));
+    let (_server, address) = start_server_with("tls", &ours.args("tls")).await;
+    let made = std::fs::read(ours.0.join("server.pem")).expect("it was made");
+    let connect = async |certs: &Certs| {
+        start("tls", &[&["--connect", &address], &certs.args("tls")[..]].concat()).end().await
+    };
+    let ended = connect(&ours).await;
+    assert_eq!((ended.code, ended.lines.len()), (Some(0), 1), "{ended:?}");
+    assert_eq!(std::fs::read(ours.0.join("server.pem")).expect("it is there"), made);
+    let ended = connect(&theirs).await;
+    assert_eq!((ended.code, &ended.lines[..]), (Some(1), &[][..]), "{ended:?}");
+    assert!(ended.complaints.contains("the server's certificate is of an unknown authority"), "{ended:?}");
+    // A server alone without them could have no client.
+    let ended = start("tls", &["--listen", ANY_PORT]).end().await;
+    assert!(ended.complaints.contains("an end alone needs --certs DIRECTORY"), "{ended:?}");
+}
+
 fn start(name: &str, args: &[&str]) -> Process {
     Process::start(built(name), args)
 }
 
 async fn start_server(name: &str) -> (Process, String) {
-    Process::start_server(built(name), &["--listen", ANY_PORT]).await
+    start_server_with(name, &[]).await
+}
+
+async fn start_server_with(name: &str, args: &[&str]) -> (Process, String) {
+    Process::start_server(built(name), &[&["--listen", ANY_PORT], args].concat()).await
+}
+
+/// A directory for the certificates of the example `tls`. It does not exist yet, and is removed in the end.
+struct Certs(PathBuf);
+
+impl Certs {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("cmd-stream-example-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    /// The options that an example needs to be one end.
+    fn args(&self, name: &str) -> Vec<&str> {
+        let path = self.0.to_str().expect("it is text");
+        if name == "tls" { vec!["--certs", path] } else { vec![] }
+    }
+}
+
+impl Drop for Certs {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Where cargo puts an example: `examples/NAME`, beside `deps/` with the tests.

@@ -1,22 +1,24 @@
-//! This library: one server, and one Client per connection, over TCP on the loopback interface.
+//! This library: one server, and one Client per connection, over TCP on the loopback interface, with or without TLS.
 
 use std::time::Duration;
 
 use cmd_stream::format::{Decode, Encode};
 use cmd_stream::server::{Handle, Served};
+use cmd_stream::transport::tls::{Authorities, ClientTls, Identity, ServerTls};
 use cmd_stream::{Answer, Context, Failed, Json, Mus, Protobuf, Server, protocol};
 use mus_format::Output;
 use prost::Message;
 use prost::bytes::{Buf, BufMut};
 use prost::encoding::{DecodeContext, WireType};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use testkit::certs::{Authority, Issued};
 use tokio::task::JoinHandle;
 
 use crate::against::DEADLINE;
 use crate::alloc::Allocated;
 use crate::load::{self, Echo, Measured};
 use crate::participant::{Format, Request};
-use crate::workload::Value;
+use crate::workload::{self, Value};
 
 /// The Receiver: an echo needs none.
 struct Nothing;
@@ -37,7 +39,7 @@ protocol! {
 
 /// What the client sends: a value, by reference. The server receives it as a [`Value`].
 #[derive(Debug, Serialize)]
-struct Sent(&'static Value);
+pub(crate) struct Sent(&'static Value);
 
 impl mus_format::Encode for Sent {
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
@@ -69,7 +71,7 @@ impl Message for Sent {
 
 protocol! {
     /// The same protocol as its client sees it.
-    struct SendProtocol {
+    pub(crate) struct SendProtocol {
         commands { 0 => Sent -> Value }
         replies { 0 => Value }
         failure close_connection
@@ -77,7 +79,7 @@ protocol! {
 }
 
 /// A Format that can encode and decode all of these types.
-trait EchoFormat: Encode<Sent> + Encode<Value> + Decode<Value> + Copy {}
+pub(crate) trait EchoFormat: Encode<Sent> + Encode<Value> + Decode<Value> + Copy {}
 impl<F: Encode<Sent> + Encode<Value> + Decode<Value> + Copy> EchoFormat for F {}
 
 /// Both ends, connected.
@@ -90,17 +92,29 @@ struct Session<F: EchoFormat> {
 /// One connection's client, as tasks share it.
 struct Client<F: EchoFormat>(cmd_stream::Client<SendProtocol, F>);
 
+/// How connections are secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Security {
+    Plain,
+    /// With certificates on both sides.
+    Tls,
+}
+
 /// Runs one round. Both ends are started for it, and stopped after it.
-pub(crate) async fn measure(request: &Request) -> Result<Measured, String> {
+pub(crate) async fn measure(request: &Request, security: Security) -> Result<Measured, String> {
     match request.format {
-        Format::Json => measure_in(Json, request).await,
-        Format::Mus => measure_in(Mus, request).await,
-        Format::Protobuf => measure_in(Protobuf, request).await,
+        Format::Json => measure_in(Json, request, security).await,
+        Format::Mus => measure_in(Mus, request, security).await,
+        Format::Protobuf => measure_in(Protobuf, request, security).await,
     }
 }
 
-async fn measure_in(format: impl EchoFormat, request: &Request) -> Result<Measured, String> {
-    let session = Session::start(format, request.connections).await?;
+async fn measure_in(
+    format: impl EchoFormat,
+    request: &Request,
+    security: Security,
+) -> Result<Measured, String> {
+    let session = Session::start(format, request.connections, security).await?;
     let measured = load::closed_loop(session.clients(), request).await;
     session.stop().await?;
     measured
@@ -126,7 +140,7 @@ async fn count_in(
     in_flight: usize,
     calls: usize,
 ) -> Result<Allocated, String> {
-    let session = Session::start(format, connections).await?;
+    let session = Session::start(format, connections, Security::Plain).await?;
     let counted = load::counted_loop(session.clients(), in_flight, calls).await;
     session.stop().await?;
     counted
@@ -134,20 +148,16 @@ async fn count_in(
 
 impl<F: EchoFormat> Session<F> {
     /// A server on a free port, and a client for each connection.
-    async fn start(format: F, connections: u32) -> Result<Self, String> {
-        let listening = Server::bind("127.0.0.1:0", EchoProtocol, format, Nothing).await;
-        let server = listening.map_err(|error| format!("{error:#}"))?;
-        let handle = server.handle();
-        let serving = tokio::spawn(server.serve());
-        let timeout = std::env::var(DEADLINE).ok().and_then(|seconds| seconds.parse().ok());
-        let timeout = timeout.map_or(Duration::MAX, Duration::from_secs); // as long as it likes, as the default is
+    async fn start(format: F, connections: u32, security: Security) -> Result<Self, String> {
+        let certificates = (security == Security::Tls).then(Certificates::new);
+        let (server, serving) = listen(format, certificates.as_ref()).await?;
+        let address = server.local_addr().to_string();
+        let tls = certificates.as_ref().map(Certificates::client).transpose()?;
         let mut clients = Vec::new();
         for _ in 0..connections {
-            let client = cmd_stream::Client::builder(SendProtocol, format).timeout(timeout);
-            let connected = client.connect(handle.local_addr()).await;
-            clients.push(Client(connected.map_err(|error| format!("{error:#}"))?));
+            clients.push(Client(connect(format, &address, tls.clone()).await?));
         }
-        Ok(Self { clients, server: handle, serving })
+        Ok(Self { clients, server, serving })
     }
 
     /// The clients, one per connection, ready to send.
@@ -161,6 +171,88 @@ impl<F: EchoFormat> Session<F> {
         self.server.close();
         self.serving.await.map(drop).map_err(|error| error.to_string())
     }
+}
+
+/// What the two ends of a connection over TLS need. It can be told another process in JSON.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Certificates {
+    authority: String,
+    /// Chain and key.
+    server: (String, String),
+    client: (String, String),
+}
+
+impl Certificates {
+    pub(crate) fn new() -> Self {
+        let authority = Authority::new("bench");
+        let pair = |Issued { chain, key, .. }| (chain, key);
+        Self {
+            authority: authority.pem().to_owned(),
+            server: pair(authority.server(&["127.0.0.1"])),
+            client: pair(authority.client("bench")),
+        }
+    }
+
+    fn server(&self) -> Result<ServerTls, String> {
+        ServerTls::builder(Identity::pem(&self.server.0, &self.server.1))
+            .require_client_certificates(Authorities::pem(&self.authority))
+            .build()
+            .map_err(text)
+    }
+
+    pub(crate) fn client(&self) -> Result<ClientTls, String> {
+        ClientTls::builder()
+            .authorities(Authorities::pem(&self.authority))
+            .identity(Identity::pem(&self.client.0, &self.client.1))
+            .build()
+            .map_err(text)
+    }
+}
+
+/// A server on a free port, over TLS if there are certificates.
+pub(crate) async fn listen<F: EchoFormat>(
+    format: F,
+    certificates: Option<&Certificates>,
+) -> Result<(Handle, JoinHandle<Served>), String> {
+    let builder = Server::builder(EchoProtocol, format, Nothing);
+    match certificates {
+        Some(certificates) => {
+            let server = builder.bind_tls("127.0.0.1:0", certificates.server()?).await.map_err(text)?;
+            Ok((server.handle(), tokio::spawn(server.serve())))
+        }
+        None => {
+            let server = builder.bind("127.0.0.1:0").await.map_err(text)?;
+            Ok((server.handle(), tokio::spawn(server.serve())))
+        }
+    }
+}
+
+pub(crate) async fn connect<F: EchoFormat>(
+    format: F,
+    address: &str,
+    tls: Option<ClientTls>,
+) -> Result<cmd_stream::Client<SendProtocol, F>, String> {
+    let timeout = std::env::var(DEADLINE).ok().and_then(|seconds| seconds.parse().ok());
+    let timeout = timeout.map_or(Duration::MAX, Duration::from_secs); // as long as it likes, as the default is
+    let builder = cmd_stream::Client::builder(SendProtocol, format).timeout(timeout);
+    match tls {
+        Some(tls) => builder.connect_tls(address, tls).await,
+        None => builder.connect(address).await,
+    }
+    .map_err(text)
+}
+
+/// Makes one call.
+pub(crate) async fn echo_once<F: EchoFormat>(
+    client: &cmd_stream::Client<SendProtocol, F>,
+) -> Result<(), String> {
+    let value = &workload::pool()[0];
+    let reply = client.send(Sent(value)).await.map_err(|error| format!("{error:#}"))?;
+    if reply == *value { Ok(()) } else { Err("another value came back".to_owned()) }
+}
+
+fn text(error: cmd_stream::Error) -> String {
+    format!("{error:#}")
 }
 
 impl<F: EchoFormat> Clone for Client<F> {

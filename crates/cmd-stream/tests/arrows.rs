@@ -19,7 +19,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("server", &["connection", "error", "format", "getters", "proto", "protocol", "sync", "transport"]),
     ("sync", &[]),
     ("testing", &["client", "connection", "error", "format", "proto", "protocol", "sync", "transport"]),
-    ("transport", &["error"]),
+    ("transport", &["error", "sync"]),
 ];
 
 /// The path of a module or of an item, from the root of the crate.

@@ -145,6 +145,28 @@ pub fn write_all(directory: &Path) -> io::Result<()> {
     authority.client("client").write(directory, "client")
 }
 
+/// As [`write_all`], unless there are certificates in the directory. Several processes may do this at the same time: all
+/// find the files of one of them.
+///
+/// # Errors
+///
+/// Those of the file system.
+pub fn write_all_if_missing(directory: &Path) -> io::Result<()> {
+    let is_there = || fs::read_dir(directory).is_ok_and(|mut files| files.next().is_some());
+    if is_there() {
+        return Ok(());
+    }
+    let mut new = directory.as_os_str().to_owned();
+    new.push(format!(".new-{}", std::process::id()));
+    let new = Path::new(&new);
+    write_all(new)?;
+    // A directory replaces an empty one or none.
+    fs::rename(new, directory).or_else(|error| {
+        fs::remove_dir_all(new)?;
+        if is_there() { Ok(()) } else { Err(error) }
+    })
+}
+
 #[cfg(unix)]
 fn only_for_the_owner(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -33,6 +34,7 @@ type clientOptions struct {
 	count    int
 	tasks    int
 	text     string
+	tls      tlsOptions
 	out      io.Writer
 }
 
@@ -47,7 +49,8 @@ func runClient(args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&o.scenario, "scenario", "", "`name` of what to do with the services sample and jobs (each has a default)")
 	flags.IntVar(&o.count, "count", 10000, "commands of the scenario pipelined")
 	flags.IntVar(&o.tasks, "tasks", 64, "concurrent senders of the scenario pipelined")
-	flags.StringVar(&o.text, "text", "", "`text` to send to the services echo, hello_world and server_streaming (each has a default)")
+	flags.StringVar(&o.text, "text", "", "`text` to send to the services echo, message, hello_world and server_streaming (each has a default)")
+	o.tls.register(flags)
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -93,6 +96,9 @@ func (d dialer[T]) dial(opts ...client.SetOption) (link[T], error) {
 	if err != nil {
 		return link[T]{}, err
 	}
+	if conn, err = d.secure(conn); err != nil {
+		return link[T]{}, err
+	}
 	counted := &countedConn{Conn: conn}
 	opts = append([]client.SetOption{
 		client.WithServerInfo([]byte(info)),
@@ -105,6 +111,20 @@ func (d dialer[T]) dial(opts ...client.SetOption) (link[T], error) {
 	}
 	clients := group.NewRoundRobinStrategy([]group.Client[T]{c})
 	return link[T]{client: c, sender: sender.New(group.New(clients)), traffic: counted}, nil
+}
+
+// secure puts TLS over the connection, if the options say so. The handshake is made
+// at the first read.
+func (o clientOptions) secure(conn net.Conn) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(o.connect)
+	if err != nil {
+		return conn, err
+	}
+	config, err := o.tls.client(host)
+	if err != nil || config == nil {
+		return conn, err
+	}
+	return tls.Client(conn, config), nil
 }
 
 // with runs body on a connection of its own.

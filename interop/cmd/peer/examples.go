@@ -9,6 +9,7 @@ import (
 	"interop/examples/calc"
 	"interop/examples/echo"
 	"interop/examples/helloworld"
+	"interop/examples/message"
 	"interop/examples/serverstreaming"
 )
 
@@ -44,6 +45,22 @@ func callEcho(d dialer[echo.Receiver]) error {
 			return err
 		}
 		fmt.Fprintf(d.out, "Result: %s\n", answer.Result)
+		return nil
+	})
+}
+
+// callMessage prints what the tls example prints.
+func callMessage(d dialer[message.Receiver]) error {
+	return d.with(func(l link[message.Receiver]) error {
+		text := d.textOr("message")
+		fmt.Fprintf(d.out, "Sending %q... ", text)
+		ctx, cancel := callContext()
+		defer cancel()
+		result, err := l.sender.Send(ctx, message.EchoCmd(text))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(d.out, "Result: %q\n", result)
 		return nil
 	})
 }

@@ -4,8 +4,9 @@
 //	peer server --service NAME [--listen ADDR] [--until-stdin-closes]
 //	peer client --service NAME --connect ADDR [--scenario NAME]
 //
-// The services are sample, jobs, protobuf_sample, values, calc, echo,
-// hello_world and server_streaming. See the README of the module for what each end prints.
+// The services are sample, jobs, protobuf_sample, values, calc, echo, message,
+// hello_world and server_streaming. With --tls-ca FILE, --tls-cert FILE and
+// --tls-key FILE either end speaks TLS. See the README of the module for what each end prints.
 package main
 
 import (

@@ -73,6 +73,7 @@ func TestOtherServices(t *testing.T) {
 		"values":           {want: "ok\n"},
 		"calc":             {formats: []string{"json", "protobuf"}, want: "Result: 5\nResult: 4\n"},
 		"echo":             {formats: formats, want: "Result: one two three\n"},
+		"message":          {want: "Sending \"message\"... Result: \"message\"\n"},
 		"hello_world":      {want: "Hello world\nHello incredible world\n"},
 		"server_streaming": {formats: []string{"json", "mus"}, want: "Hello\nincredible\nworld\n"},
 	} {

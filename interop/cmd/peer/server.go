@@ -24,6 +24,7 @@ type serverOptions struct {
 	listen         string
 	info           string
 	receiveTimeout time.Duration
+	tls            tlsOptions
 	out            *log.Logger
 }
 
@@ -38,6 +39,7 @@ func runServer(ctx context.Context, args []string, stdin io.Reader, stdout, stde
 	flags.StringVar(&o.info, "info", string(delegate.DefaultServerInfo), "`text` of the server info")
 	milliseconds := flags.Int("receive-timeout-ms", 0, "time for a command to arrive, 0 for ever")
 	untilStdinCloses := flags.Bool("until-stdin-closes", false, "end when the standard input does")
+	o.tls.register(flags)
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -59,6 +61,10 @@ func runServer(ctx context.Context, args []string, stdin io.Reader, stdout, stde
 
 // serve serves until ctx ends. Any other end is an error.
 func serve[T any](ctx context.Context, receiver T, codec server.Codec[T], o serverOptions) error {
+	tlsConfig, err := o.tls.server()
+	if err != nil {
+		return err
+	}
 	s, err := cmdstream.NewServer(receiver, codec,
 		server.WithServerInfo([]byte(o.info)),
 		server.WithCore(
@@ -75,7 +81,7 @@ func serve[T any](ctx context.Context, receiver T, codec server.Codec[T], o serv
 		return err
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(listener.(*net.TCPListener)) }()
+	go func() { served <- s.Serve(secured(listener.(*net.TCPListener), tlsConfig)) }()
 	o.out.Printf("listening on %v", listener.Addr())
 	select {
 	case err = <-served:

@@ -10,6 +10,7 @@ import (
 	"interop/examples/calc"
 	"interop/examples/echo"
 	"interop/examples/helloworld"
+	"interop/examples/message"
 	"interop/examples/serverstreaming"
 	"interop/format"
 	"interop/jobs"
@@ -38,6 +39,7 @@ var services = map[string]service{
 	"protobuf_sample":  newService(protosample.Receiver{}, codecsOf(format.Protobuf, protosample.Formats()), callProtosample),
 	"calc":             newService(calc.Calculator{}, codecsOf(format.JSON, calc.Formats()), callCalc),
 	"echo":             newService(echo.Receiver{}, echoCodecs, callEcho),
+	"message":          newService(message.Receiver{}, codecsOf(format.JSON, message.Formats()), callMessage),
 	"hello_world":      newService(helloworld.Greeter{}, codecsOf(format.MUS, helloworld.Formats()), callHelloWorld),
 	"server_streaming": newService(serverstreaming.Greeter{}, codecsOf(format.MUS, serverstreaming.Formats()), callGreeter),
 	"values":           newService(values.Receiver{}, codecsOf(format.JSON, values.Formats()), callValues),

@@ -1,7 +1,7 @@
 //! How far a transport's handshake has come: shared by the handshake, and by whoever waits for it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// How far a transport's handshake has come, for the message of one that takes too long.
 ///

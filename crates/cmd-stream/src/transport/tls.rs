@@ -59,7 +59,6 @@
 //! well. It takes longer to build than ring. It needs a C compiler, and on some platforms CMake.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
@@ -68,6 +67,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::{Io, Peer};
+use crate::sync::Arc;
 
 mod client;
 mod reason;

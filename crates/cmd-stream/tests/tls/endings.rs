@@ -98,3 +98,15 @@ async fn a_client_is_told_when_a_tls_server_says_goodbye() {
     let closed = within(client.unwrap().closed()).await;
     assert_eq!((closed.kind(), closed.origin()), (ErrorKind::Closed, Origin::Remote), "{closed:#}");
 }
+
+#[tokio::test]
+async fn a_server_that_closes_at_once_still_says_goodbye() {
+    let authority = Authority::new("ca");
+    let world = world(server(&authority).build().unwrap()).await;
+    let mut peer = bytes(&world, &authority).await;
+    peer.send(&json_frame(1, 1, r#"{"text":"never answered"}"#)).await;
+    world.lab.until(|seen| seen.started == 1).await;
+    world.handle.close();
+    let end = within(tokio::io::AsyncReadExt::read(&mut peer.into_inner(), &mut [0])).await;
+    assert_eq!(end.expect("an orderly end"), 0);
+}

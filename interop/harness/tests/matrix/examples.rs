@@ -3,6 +3,7 @@
 use testkit::process::Process;
 
 use crate::support::{go_client, go_server};
+use crate::tls::Certs;
 
 #[tokio::test]
 async fn calc_in_json_prints_the_same_with_either_end_in_go() {
@@ -30,6 +31,27 @@ async fn hello_world_prints_the_same_with_either_end_in_go() {
 async fn server_streaming_prints_the_same_with_either_end_in_go() {
     let prints = ["Hello", "incredible", "world"];
     either_end_in_go(env!("CARGO_BIN_EXE_server_streaming"), "server_streaming", "mus", &prints).await;
+}
+
+#[tokio::test]
+async fn tls_prints_the_same_with_either_end_in_go() {
+    let certs = Certs::new("example");
+    let path = |name| certs.path(name);
+    let server =
+        ["--tls-ca", &path("ca.pem"), "--tls-cert", &path("server.pem"), "--tls-key", &path("server.key")];
+    let client =
+        ["--tls-ca", &path("ca.pem"), "--tls-cert", &path("client.pem"), "--tls-key", &path("client.key")];
+    let (ours, prints) = (env!("CARGO_BIN_EXE_tls"), &[r#"Sending "message"... Result: "message""#][..]);
+    let directory = ["--certs", certs.directory()];
+
+    let (_go, address) = go_server("message", &server).await;
+    Process::start(ours, &[&["--connect", &address], &directory[..]].concat()).expect_success(prints).await;
+    go_client("message", &address, &client).expect_success(prints).await;
+
+    let (_server, address) =
+        Process::start_server(ours, &[&["--listen", "127.0.0.1:0"], &directory[..]].concat()).await;
+    go_client("message", &address, &client).expect_success(prints).await;
+    Process::start(ours, &[&["--connect", &address], &directory[..]].concat()).expect_success(prints).await;
 }
 
 /// `ours` is the example, and `theirs` is the service of the Go peer, which has several formats.

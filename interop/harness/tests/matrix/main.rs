@@ -1,5 +1,5 @@
 //! The matrix: every scenario in every Format, with our client and the Go server ([`go_server`]), and with the Go client and
-//! our server ([`go_client`]). Also: Commands that are answered in other ways ([`jobs`]), in both directions and every
+//! our server ([`go_client`]). Also: both directions over TLS ([`tls`]); Commands that are answered in other ways ([`jobs`]), in both directions and every
 //! Format; the examples with either end swapped; Go's JSON; and the service of the Protobuf vectors.
 //!
 //! A claim is a function that is generic over the Format. It becomes a test when it is listed here.
@@ -13,6 +13,7 @@ mod jobs;
 mod json_values;
 mod protobuf_sample;
 mod support;
+mod tls;
 
 macro_rules! matrix {
     ($($name:ident => $format:expr;)+) => { $(
@@ -46,6 +47,14 @@ macro_rules! matrix {
                 killed_client_is_reported_with_what_it_left,
                 silent_client_is_closed_after_the_idle_time,
                 pings_are_answered,
+            }
+            claims! {
+                tls, $name => $format;
+                our_client_and_a_go_server_verify_each_other,
+                a_go_client_and_our_server_verify_each_other,
+                a_go_server_that_requires_a_certificate_is_named_by_our_client,
+                a_go_client_without_a_certificate_is_named_by_our_server,
+                an_unknown_authority_is_named_by_our_side,
             }
             claims! {
                 jobs, $name => $format;

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use cmd_stream::server::{Builder, Handle, LostConnection};
+use cmd_stream::transport::Accept;
+use cmd_stream::transport::tls::{Listener, ServerTls};
 use cmd_stream::{Client, Error, Server};
 use interop::{SampleFormat, go};
 use testkit::process::Process;
 use testkit::sample::{EchoCmd, EchoResult, Service};
 use testkit::wait::within;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A Format, and its name in the Go peer.
@@ -86,12 +89,25 @@ impl From<&LostConnection<'_>> for Lost {
 
 impl OurServer {
     pub(crate) async fn start<F: SampleFormat>(settings: Builder<F::Protocol, F, Service>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::over(settings, listener)
+    }
+
+    pub(crate) async fn start_tls<F: SampleFormat>(
+        settings: Builder<F::Protocol, F, Service>,
+        tls: ServerTls,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::over(settings, Listener::new(listener, tls))
+    }
+
+    fn over<F: SampleFormat>(settings: Builder<F::Protocol, F, Service>, listener: impl Accept) -> Self {
         let (sender, lost) = unbounded_channel();
         let settings = settings.on_connection_lost(move |lost| {
             // Nobody listens once the test is over.
             let _ = sender.send(lost.into());
         });
-        let server = settings.bind("127.0.0.1:0").await.expect("a free port");
+        let server = settings.listen(listener).expect("it has an address");
         let handle = server.handle();
         tokio::spawn(server.serve());
         Self { address: handle.local_addr().to_string(), handle, lost }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
@@ -18,6 +17,7 @@ use super::source::{Authorities, Identity, Source, unusable, unusable_by};
 use super::stream::{Stream, Watched};
 use super::{hang_up, peer_with, provider};
 use crate::error::Error;
+use crate::sync::Arc;
 use crate::transport::{Connect, Establish, Peer, Progress};
 
 /// How a client uses TLS: whom it trusts, and its own certificate. Clones share what is reloaded.

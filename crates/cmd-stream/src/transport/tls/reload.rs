@@ -1,7 +1,6 @@
 //! A configuration that can be read again while connections are made with it. Knows nothing of what is in it.
 
 use std::hash::{DefaultHasher, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -9,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::source::Source;
 use crate::error::Error;
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a configuration is made from.
 pub(super) trait Settings: Send + Sync + 'static {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -19,6 +18,7 @@ use super::source::{Authorities, Identity, Source, unusable_by};
 use super::stream::{Stream, Watched};
 use super::{hang_up, peer_with, provider};
 use crate::error::Error;
+use crate::sync::Arc;
 use crate::transport::{Accept, Establish, Peer, Progress};
 
 /// How a server uses TLS: its certificates, and those it asks its clients for. Clones share what is reloaded.

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
@@ -15,6 +14,7 @@ use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 
 use crate::error::{Error, ErrorKind, Origin};
+use crate::sync::Arc;
 
 /// A certificate chain and its private key: what one side proves who it is with.
 ///

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
@@ -12,7 +12,7 @@ use crate::transport::{Io, Progress};
 
 /// An established TLS connection over another stream.
 #[derive(Debug)]
-pub struct Stream<IO> {
+pub struct Stream<IO: Io> {
     // On the heap: it is large, and moves several times before it is used.
     inner: Box<TlsStream<Watched<IO>>>,
     side: Side,
@@ -21,6 +21,16 @@ pub struct Stream<IO> {
 impl<IO: Io> Stream<IO> {
     pub(super) fn new(inner: impl Into<TlsStream<Watched<IO>>>, side: Side) -> Self {
         Self { inner: Box::new(inner.into()), side }
+    }
+}
+
+impl<IO: Io> Drop for Stream<IO> {
+    /// Says goodbye as far as that is possible without waiting. A peer would otherwise take the end of the connection for
+    /// one that somebody in between has caused.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = Pin::new(&mut *self.inner).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
     }
 }
 
