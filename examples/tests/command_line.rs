@@ -10,7 +10,7 @@ use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 /// Each example, and what its client prints.
-const EXAMPLES: [(&str, &[&str]); 8] = [
+const EXAMPLES: [(&str, &[&str]); 10] = [
     (
         "auth",
         &[
@@ -25,6 +25,11 @@ const EXAMPLES: [(&str, &[&str]); 8] = [
     ("calc_protobuf", &["Result: 5", "Result: 4"]),
     ("echo", &["Result: one two three"]),
     ("hello_world", &["Hello world", "Hello incredible world"]),
+    (
+        "keepalive",
+        &[r#"Sending "one"... Result: "one""#, "Ping-Pong time...", r#"Sending "two"... Result: "two""#],
+    ),
+    ("reconnect", &[SENT]),
     ("server_streaming", &["Hello", "incredible", "world"]),
     ("testing", &["the cheapest is the kettle, for 3495"]),
     ("tls", &[r#"Sending "message"... Result: "message""#]),
@@ -34,6 +39,12 @@ const EXAMPLES: [(&str, &[&str]); 8] = [
 fn without_tls() -> impl Iterator<Item = &'static str> {
     EXAMPLES.into_iter().map(|(name, _)| name).filter(|name| *name != "tls")
 }
+
+/// What the client of `reconnect` prints for each Command that is answered.
+const SENT: &str = r#"Sending "message"... Result: "message""#;
+
+/// And for each that it sends again.
+const SENT_AGAIN: &str = r#"Sending "message"... lost, sending it again"#;
 
 const ANY_PORT: &str = "127.0.0.1:0";
 
@@ -61,8 +72,9 @@ async fn either_end_runs_alone_and_the_server_serves_one_client_after_another() 
     let certs = Certs::new("either-end");
     for (name, prints) in EXAMPLES {
         let (server, address) = start_server_with(name, &certs.args(name)).await;
+        let only_once: &[&str] = if name == "reconnect" { &["--seconds", "0"] } else { &[] };
         for _ in 0..2 {
-            let args = [&["--connect", &address], &certs.args(name)[..]].concat();
+            let args = [&["--connect", &address], only_once, &certs.args(name)[..]].concat();
             start(name, &args).expect_success(prints).await;
         }
         drop(server);
@@ -104,7 +116,8 @@ async fn a_client_of_nobody_waits_for_5_seconds_and_fails() {
 
 #[tokio::test]
 async fn a_client_whose_call_fails_exits_with_1() {
-    for name in without_tls() {
+    // `reconnect` sends it again instead: see below.
+    for name in without_tls().filter(|name| *name != "reconnect") {
         let listener = tokio::net::TcpListener::bind(ANY_PORT).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
         let client = start(name, &["--connect", &address]);
@@ -244,6 +257,80 @@ async fn tls_keeps_the_certificates_it_made_and_refuses_those_of_others() {
     // A server alone without them could have no client.
     let ended = start("tls", &["--listen", ANY_PORT]).end().await;
     assert!(ended.complaints.contains("an end alone needs --certs DIRECTORY"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn keepalive_pings_in_silence_and_is_cut_off_without_pings() {
+    let listener = tokio::net::TcpListener::bind(ANY_PORT).await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let client = start("keepalive", &["--connect", &address]);
+    let mut server = BytePeer::accept_and_greet(&listener).await;
+    server.expect(b"\x01\x00\x05\"one\"").await;
+    server.send(b"\x01\x00\x05\"one\"").await;
+    for _ in 0..3 {
+        server.expect(b"\0").await;
+        server.send(b"\0").await;
+    }
+    drop(client);
+
+    let (_server, address) = start_server("keepalive").await;
+    BytePeer::greeted(&address).await.expect_end().await;
+}
+
+#[tokio::test]
+async fn reconnect_sends_a_string_in_json_and_sends_it_again_when_the_connection_is_lost() {
+    let listener = tokio::net::TcpListener::bind(ANY_PORT).await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let client = start("reconnect", &["--connect", &address, "--seconds", "0"]);
+    let mut server = BytePeer::accept_and_greet(&listener).await;
+    server.expect(b"\x01\x00\x09\"message\"").await;
+    drop(server);
+    let mut server = BytePeer::accept_and_greet(&listener).await;
+    server.expect(b"\x02\x00\x09\"message\"").await;
+    server.send(b"\x02\x00\x09\"message\"").await;
+    let ended = client.end().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let calls: Vec<_> = ended.lines.iter().filter(|line| !line.starts_with("connection ")).collect();
+    assert_eq!(calls, [SENT_AGAIN, SENT], "{ended:?}");
+}
+
+#[tokio::test]
+async fn reconnect_says_when_the_connection_is_lost_and_back_and_every_command_is_answered() {
+    let (mut server, address) = start_server("reconnect").await;
+    let mut client = start("reconnect", &["--connect", &address, "--seconds", "2"]);
+    client.expect_line(SENT).await;
+    server.kill();
+    let lost = next_about_the_connection(&mut client).await;
+    assert!(lost.starts_with("connection lost: "), "{lost}");
+    let _server = Process::restart_server(built("reconnect"), &["--listen", &address], &address).await;
+    assert_eq!(next_about_the_connection(&mut client).await, format!("connection back: {address}"));
+    let ended = client.end().await;
+    assert_eq!((ended.code, ended.lines.last().map(String::as_str)), (Some(0), Some(SENT)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn reconnect_waits_for_at_least_10_seconds_and_then_exits_with_1() {
+    let listener = tokio::net::TcpListener::bind(ANY_PORT).await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let client = start("reconnect", &["--connect", &address, "--seconds", "0"]);
+    let mut server = BytePeer::accept_and_greet(&listener).await;
+    server.expect(&[1]).await;
+    drop((server, listener));
+    let lost_at = Instant::now();
+    let ended = client.end().await;
+    assert!(lost_at.elapsed() >= Duration::from_secs(10), "{ended:?}");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(!ended.lines.iter().any(|line| line == SENT), "{ended:?}");
+}
+
+/// The next line that is not about a Command.
+async fn next_about_the_connection(client: &mut Process) -> String {
+    loop {
+        let line = client.line().await;
+        if line != SENT && line != SENT_AGAIN {
+            return line;
+        }
+    }
 }
 
 fn start(name: &str, args: &[&str]) -> Process {

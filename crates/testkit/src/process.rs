@@ -75,6 +75,24 @@ impl Process {
         (server, address)
     }
 
+    /// Starts a server on an address that another one has just left. It must print `listening on ADDRESS` first. If it ends
+    /// instead, it is started again: for a moment, anybody may have been given the port.
+    pub async fn restart_server(program: impl AsRef<OsStr>, args: &[&str], address: &str) -> Self {
+        let started = async {
+            loop {
+                let mut server = Self::start(&program, args);
+                match server.lines.recv().await {
+                    Some(line) => {
+                        assert_eq!(line, format!("listening on {address}"), "{server}");
+                        return server;
+                    }
+                    None => sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        within(started).await
+    }
+
     /// Returns the next line that it prints.
     pub async fn line(&mut self) -> String {
         match within(self.lines.recv()).await {
