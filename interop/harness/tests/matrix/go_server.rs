@@ -173,12 +173,14 @@ pub(crate) async fn failing_command_closes_its_connection_and_fails_what_else_is
     start(&mut pending).await;
     let failing = error_of(client.send(F::Fail::from(FailCmd {})), "it fails").await;
     let pending = error_of(pending, "its connection is gone").await;
-    for error in [&failing, &pending, &within(client.closed()).await] {
+    for error in [&failing, &pending] {
         assert_eq!((error.kind(), error.origin()), (ErrorKind::Closed, Origin::Remote), "{error}");
     }
     assert!(failing.was_sent() && pending.was_sent());
     server.expect_line("lost: the command failed, as it was asked to").await;
     expect_echo(&other, EchoCmd { string: "another connection".into(), ..EchoCmd::default() }).await;
+    expect_echo(&client, EchoCmd { string: "the next one".into(), ..EchoCmd::default() }).await;
+    assert_eq!((client.counters().connected, other.counters().connected), (2, 1));
 }
 
 pub(crate) async fn server_with_another_info_is_refused<F: SampleFormat>(wire: Wire<F>) {
@@ -227,7 +229,7 @@ pub(crate) async fn command_over_the_servers_limit_ends_the_connection<F: Sample
 
 pub(crate) async fn killed_server_fails_what_is_pending<F: SampleFormat>(wire: Wire<F>) {
     let (mut server, address) = wire.go_server(&[]).await;
-    let client = wire.client(&address).await;
+    let client = wire.client_of_one_connection(&address).await;
     let mut pending = client.send(delay::<F>(1, LONG));
     start(&mut pending).await;
     // Commands arrive in order, so the server has both once this is answered.
@@ -244,7 +246,7 @@ pub(crate) async fn killed_server_fails_what_is_pending<F: SampleFormat>(wire: W
 
 pub(crate) async fn server_that_waits_no_longer_ends_the_connection<F: SampleFormat>(wire: Wire<F>) {
     let (mut server, address): (Process, _) = wire.go_server(&["--receive-timeout-ms", "50"]).await;
-    let client = wire.client(&address).await;
+    let client = wire.client_of_one_connection(&address).await;
     let error = within(client.closed()).await;
     assert_eq!((error.kind(), error.origin()), (ErrorKind::Closed, Origin::Remote), "{error}");
     let line = server.line().await;

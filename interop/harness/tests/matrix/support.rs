@@ -37,6 +37,11 @@ impl<F: SampleFormat> Wire<F> {
         Client::connect(address, F::Protocol::default(), self.format).await.expect("a server listens there")
     }
 
+    /// A client of ours that ends with its connection.
+    pub(crate) async fn client_of_one_connection(self, address: &str) -> Client<F::Protocol, F> {
+        self.client_builder().reconnect(false).connect(address).await.expect("a server listens there")
+    }
+
     /// The settings of a client of ours.
     pub(crate) fn client_builder(self) -> cmd_stream::client::Builder<F::Protocol, F> {
         Client::builder(F::Protocol::default(), self.format)
