@@ -35,6 +35,10 @@ type clientOptions struct {
 	tasks    int
 	text     string
 	tls      tlsOptions
+	pings    int
+	interval time.Duration
+	seconds  int
+	first    int
 	out      io.Writer
 }
 
@@ -46,14 +50,19 @@ func runClient(args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&o.format, "format", "", "`name` of the format (each service has a default)")
 	flags.StringVar(&o.connect, "connect", "", "`address` of the server")
 	flags.StringVar(&o.info, "info", "", "`text` of the server info to expect (default \"default\")")
-	flags.StringVar(&o.scenario, "scenario", "", "`name` of what to do with the services sample and jobs (each has a default)")
+	flags.StringVar(&o.scenario, "scenario", "", "`name` of what to do with the services sample, jobs and reconnect (each has a default)")
 	flags.IntVar(&o.count, "count", 10000, "commands of the scenario pipelined")
-	flags.IntVar(&o.tasks, "tasks", 64, "concurrent senders of the scenario pipelined")
+	flags.IntVar(&o.tasks, "tasks", 64, "concurrent senders of the scenarios pipelined and traffic")
 	flags.StringVar(&o.text, "text", "", "`text` to send to the services echo, message, hello_world and server_streaming (each has a default)")
 	o.tls.register(flags)
+	flags.IntVar(&o.pings, "pings", 3, "pings of the scenario keepalive")
+	milliseconds := flags.Int("interval-ms", 50, "silence before each ping of the scenario keepalive")
+	flags.IntVar(&o.seconds, "seconds", 10, "how long the service reconnect is sent messages")
+	flags.IntVar(&o.first, "first", 1, "number of the first message of the scenario traffic")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
+	o.interval = time.Duration(*milliseconds) * time.Millisecond
 	if o.connect == "" {
 		return errors.New("--connect is missing")
 	}

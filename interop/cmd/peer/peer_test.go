@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +25,7 @@ func TestScenarios(t *testing.T) {
 		"pipelined":  "ok\n",
 		"failing":    "failing command: ...\npending command: ...\nok\n",
 		"oversize":   "failed: ...\nok\n",
+		"silent":     "", // TestReceiveTimeout
 		"killed":     "", // TestKilledServerFailsTheClient
 	}
 	for _, format := range formats {
@@ -74,6 +77,7 @@ func TestOtherServices(t *testing.T) {
 		"calc":             {formats: []string{"json", "protobuf"}, want: "Result: 5\nResult: 4\n"},
 		"echo":             {formats: formats, want: "Result: one two three\n"},
 		"message":          {want: "Sending \"message\"... Result: \"message\"\n"},
+		"keepalive":        {want: "Sending \"one\"... Result: \"one\"\nPing-Pong time...\nSending \"two\"... Result: \"two\"\n"},
 		"hello_world":      {want: "Hello world\nHello incredible world\n"},
 		"server_streaming": {formats: []string{"json", "mus"}, want: "Hello\nincredible\nworld\n"},
 	} {
@@ -128,6 +132,47 @@ func TestReceiveTimeoutEndsASilentConnection(t *testing.T) {
 		t.Errorf("printed %q", line)
 	}
 	client.expectLine(t, "failed: EOF")
+}
+
+func TestReceiveTimeoutIsOutlastedByPings(t *testing.T) {
+	server := startServer(t, "--receive-timeout-ms", "250")
+	out, errs, exit := call("--connect", server.addr, "--scenario", "keepalive", "--interval-ms", "100", "--pings", "6")
+	if exit != 0 || errs != "" || out != "ok\n" {
+		t.Errorf("exit %d, printed %q, complained %q", exit, out, errs)
+	}
+	client := start(t, "client", "--connect", server.addr, "--scenario", "silent")
+	client.expectLine(t, "waiting")
+	client.expectLine(t, "failed: EOF")
+	client.expectLine(t, "ok")
+}
+
+func TestReconnectIsAnsweredByTheNextServer(t *testing.T) {
+	server := startServer(t, "--service", "reconnect")
+	client := start(t, "client", "--service", "reconnect", "--connect", server.addr, "--seconds", "1")
+	sent := "Sending \"message\"... Result: \"message\""
+	client.expectLine(t, sent)
+	server.stop()
+	if exit := server.wait(t); exit != 0 {
+		t.Fatalf("exit %d", exit)
+	}
+	startServer(t, "--service", "reconnect", "--listen", server.addr)
+	client.expectLine(t, sent)
+	if exit := client.wait(t); exit != 0 {
+		t.Errorf("exit %d", exit)
+	}
+}
+
+func TestServerRecordsWhatItExecutes(t *testing.T) {
+	record := filepath.Join(t.TempDir(), "record")
+	server := startServer(t, "--service", "message", "--record", record)
+	for _, text := range []string{"one", "two words"} {
+		if _, errs, exit := call("--connect", server.addr, "--service", "message", "--text", text); exit != 0 {
+			t.Errorf("exit %d, complained %q", exit, errs)
+		}
+	}
+	if got, err := os.ReadFile(record); string(got) != "one\ntwo\n" || err != nil {
+		t.Errorf("recorded %q, error %v", got, err)
+	}
 }
 
 func TestClientAndServerWithTheSameInfoAgree(t *testing.T) {

@@ -32,6 +32,7 @@ var scenarios = map[string]func(sampleDialer) error{
 	"oversize":   oversize,
 	"killed":     killed,
 	"keepalive":  keepalive,
+	"silent":     silent,
 }
 
 // callSample runs a scenario.

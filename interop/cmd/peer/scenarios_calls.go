@@ -177,12 +177,27 @@ func forgotten(d sampleDialer) error {
 	}, client.WithCore(ccln.WithUnexpectedResultCallback(callback)))
 }
 
+// silent makes a call and then says nothing more, not even pings, until the server
+// closes the connection.
+func silent(d sampleDialer) error {
+	return d.with(func(l sampleLink) error {
+		if err := sendEcho(l, sample.EchoCmd{String: "before"}); err != nil {
+			return err
+		}
+		fmt.Fprintln(d.out, "waiting")
+		select {
+		case <-l.client.Done():
+			fmt.Fprintf(d.out, "failed: %v\n", l.client.Error())
+			return nil
+		case <-time.After(callTime):
+			return errors.New("the server keeps a silent connection")
+		}
+	})
+}
+
 // keepalive is silent until a few pings were answered, and then makes a call.
 func keepalive(d sampleDialer) error {
-	const (
-		interval = 50 * time.Millisecond
-		pings    = 3
-	)
+	interval, pings := d.interval, int64(d.pings)
 	return d.with(func(l sampleLink) error {
 		if err := sendEchoWithDeadline(l, sample.EchoCmd{String: "before"}); err != nil {
 			return err

@@ -25,6 +25,7 @@ type serverOptions struct {
 	info           string
 	receiveTimeout time.Duration
 	tls            tlsOptions
+	record         string
 	out            *log.Logger
 }
 
@@ -38,6 +39,7 @@ func runServer(ctx context.Context, args []string, stdin io.Reader, stdout, stde
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` to listen on")
 	flags.StringVar(&o.info, "info", string(delegate.DefaultServerInfo), "`text` of the server info")
 	milliseconds := flags.Int("receive-timeout-ms", 0, "time for a command to arrive, 0 for ever")
+	flags.StringVar(&o.record, "record", "", "`file` to append each command to that is executed, up to its first space")
 	untilStdinCloses := flags.Bool("until-stdin-closes", false, "end when the standard input does")
 	o.tls.register(flags)
 	if err := parse(flags, args); err != nil {
@@ -65,7 +67,11 @@ func serve[T any](ctx context.Context, receiver T, codec server.Codec[T], o serv
 	if err != nil {
 		return err
 	}
-	s, err := cmdstream.NewServer(receiver, codec,
+	invoker, err := invokerOf(receiver, o.record)
+	if err != nil {
+		return err
+	}
+	s, err := cmdstream.NewServerWithInvoker(invoker, codec,
 		server.WithServerInfo([]byte(o.info)),
 		server.WithCore(
 			csrv.WithWorkersCount(workers),

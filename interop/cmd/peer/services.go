@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"interop/examples/calc"
 	"interop/examples/echo"
@@ -40,6 +41,8 @@ var services = map[string]service{
 	"calc":             newService(calc.Calculator{}, codecsOf(format.JSON, calc.Formats()), callCalc),
 	"echo":             newService(echo.Receiver{}, echoCodecs, callEcho),
 	"message":          newService(message.Receiver{}, codecsOf(format.JSON, message.Formats()), callMessage),
+	"keepalive":        receivingFor(keepaliveReceiveTime, newService(message.Receiver{}, codecsOf(format.JSON, message.Formats()), callKeepalive)),
+	"reconnect":        newService(message.Receiver{}, codecsOf(format.JSON, message.Formats()), callReconnect),
 	"hello_world":      newService(helloworld.Greeter{}, codecsOf(format.MUS, helloworld.Formats()), callHelloWorld),
 	"server_streaming": newService(serverstreaming.Greeter{}, codecsOf(format.MUS, serverstreaming.Formats()), callGreeter),
 	"values":           newService(values.Receiver{}, codecsOf(format.JSON, values.Formats()), callValues),
@@ -66,6 +69,18 @@ func newService[T any](receiver T, find codecs[T], call func(dialer[T]) error) s
 			return call(dialer[T]{clientOptions: o, codec: c.Client})
 		},
 	}
+}
+
+// receivingFor gives the server of a service another default of --receive-timeout-ms.
+func receivingFor(limit time.Duration, s service) service {
+	serve := s.serve
+	s.serve = func(ctx context.Context, o serverOptions) error {
+		if o.receiveTimeout == 0 {
+			o.receiveTimeout = limit
+		}
+		return serve(ctx, o)
+	}
+	return s
 }
 
 func codecsOf[T any](usual string, formats format.Service[T]) codecs[T] {

@@ -2,7 +2,7 @@
 
 use testkit::process::Process;
 
-use crate::support::{go_client, go_server};
+use crate::support::{go_client, go_server, restart_go_server};
 use crate::tls::Certs;
 
 #[tokio::test]
@@ -25,6 +25,48 @@ async fn echo_prints_the_same_with_either_end_in_go() {
 async fn hello_world_prints_the_same_with_either_end_in_go() {
     let prints = ["Hello world", "Hello incredible world"];
     either_end_in_go(env!("CARGO_BIN_EXE_hello_world"), "hello_world", "mus", &prints).await;
+}
+
+#[tokio::test]
+async fn keepalive_prints_the_same_with_either_end_in_go() {
+    let prints = [SENT_ONE, "Ping-Pong time...", SENT_TWO];
+    either_end_in_go(env!("CARGO_BIN_EXE_keepalive"), "keepalive", "json", &prints).await;
+}
+
+#[tokio::test]
+async fn reconnect_prints_the_same_with_either_end_in_go() {
+    let (ours, only_once) = (env!("CARGO_BIN_EXE_reconnect"), ["--seconds", "0"]);
+    either_end_in_go_with(ours, "reconnect", "json", &only_once, &[SENT_MESSAGE]).await;
+}
+
+#[tokio::test]
+async fn reconnect_gets_over_a_kill_of_the_go_server() {
+    let (mut server, address) = go_server("reconnect", &[]).await;
+    let ours = env!("CARGO_BIN_EXE_reconnect");
+    let mut client = Process::start(ours, &["--connect", &address, "--seconds", "2"]);
+    client.expect_line(SENT_MESSAGE).await;
+    server.kill();
+    let _server = restart_go_server("reconnect", &address, &[]).await;
+    let ended = client.end().await;
+    assert_eq!(
+        (ended.code, ended.lines.last().map(String::as_str)),
+        (Some(0), Some(SENT_MESSAGE)),
+        "{ended:?}"
+    );
+    assert!(ended.lines.contains(&format!("connection back: {address}")), "{ended:?}");
+}
+
+#[tokio::test]
+async fn the_go_client_of_reconnect_gets_over_a_kill_of_our_server() {
+    let ours = env!("CARGO_BIN_EXE_reconnect");
+    let (mut server, address) = Process::start_server(ours, &["--listen", "127.0.0.1:0"]).await;
+    let mut client = go_client("reconnect", &address, &["--seconds", "2"]);
+    client.expect_line(SENT_MESSAGE).await;
+    server.kill();
+    let _server = Process::restart_server(ours, &["--listen", &address], &address).await;
+    let ended = client.end().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.lines.iter().all(|line| line == SENT_MESSAGE), "{ended:?}");
 }
 
 #[tokio::test]
@@ -54,17 +96,27 @@ async fn tls_prints_the_same_with_either_end_in_go() {
     Process::start(ours, &[&["--connect", &address], &directory[..]].concat()).expect_success(prints).await;
 }
 
+const SENT_ONE: &str = r#"Sending "one"... Result: "one""#;
+const SENT_TWO: &str = r#"Sending "two"... Result: "two""#;
+const SENT_MESSAGE: &str = r#"Sending "message"... Result: "message""#;
+
 /// `ours` is the example, and `theirs` is the service of the Go peer, which has several formats.
 async fn either_end_in_go(ours: &str, theirs: &str, format: &str, prints: &[&str]) {
+    either_end_in_go_with(ours, theirs, format, &[], prints).await;
+}
+
+/// `ours` is the example, and `theirs` is the service of the Go peer, which has several formats.
+/// `options` are those of both clients.
+async fn either_end_in_go_with(ours: &str, theirs: &str, format: &str, options: &[&str], prints: &[&str]) {
     let args = ["--format", format];
     let (mut go, address) = go_server(theirs, &args).await;
-    Process::start(ours, &["--connect", &address]).expect_success(prints).await;
+    Process::start(ours, &[&["--connect", &address], options].concat()).expect_success(prints).await;
     go.expect_line("lost: EOF").await;
-    go_client(theirs, &address, &args).expect_success(prints).await;
+    go_client(theirs, &address, &[&args, options].concat()).expect_success(prints).await;
 
     let (server, address) = Process::start_server(ours, &["--listen", "127.0.0.1:0"]).await;
-    go_client(theirs, &address, &args).expect_success(prints).await;
-    Process::start(ours, &["--connect", &address]).expect_success(prints).await;
+    go_client(theirs, &address, &[&args, options].concat()).expect_success(prints).await;
+    Process::start(ours, &[&["--connect", &address], options].concat()).expect_success(prints).await;
     server.signal("TERM");
     server.expect_success(&[]).await;
 }

@@ -143,6 +143,26 @@ pub(crate) async fn pings_are_answered<F: SampleFormat>(wire: Wire<F>) {
     assert_eq!(counters.commands, 2, "pings are no Commands");
 }
 
+pub(crate) async fn pings_outlast_the_idle_time<F: SampleFormat>(wire: Wire<F>) {
+    let limits = Limits::default().idle(Duration::from_millis(250));
+    let mut server = OurServer::start(wire.server_builder().limits(limits)).await;
+    let args = ["--interval-ms", "100", "--pings", "6"];
+    wire.go_client(&server.address, "keepalive", &args).expect_success(&["ok"]).await;
+    assert_left(&server.lost().await.reason);
+    let counters = server.handle.counters();
+    assert!(counters.pings >= 6, "{counters:?}");
+    assert_eq!((counters.commands, counters.accepted, counters.receive_timeouts), (2, 1, 0));
+}
+
+pub(crate) async fn without_pings_the_idle_time_ends_the_connection<F: SampleFormat>(wire: Wire<F>) {
+    let limits = Limits::default().idle(Duration::from_millis(250));
+    let mut server = OurServer::start(wire.server_builder().limits(limits)).await;
+    let client = wire.go_client(&server.address, "silent", &[]);
+    client.expect_success(&["waiting", "failed: EOF", "ok"]).await;
+    let reason = server.lost().await.reason;
+    assert_eq!((reason.kind(), reason.origin()), (ErrorKind::Timeout, Origin::Remote), "{reason}");
+}
+
 /// The client has just left.
 fn assert_left(reason: &Error) {
     assert_eq!((reason.kind(), reason.origin()), (ErrorKind::Closed, Origin::Remote), "{reason}");

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use cmd_stream::client::{Limits, Overflow};
+use cmd_stream::client::{Keepalive, Limits, Overflow};
 use cmd_stream::protocol::ReplyOf;
 use cmd_stream::{CallError, Command, Error, ErrorKind, Origin, ServerInfo};
 use interop::SampleFormat;
@@ -18,9 +18,10 @@ use testkit::process::Process;
 use testkit::sample::{
     DelayCmd, DelayResult, EchoCmd, EchoResult, FailCmd, StreamCmd, StreamResult, TraceCmd,
 };
-use testkit::wait::within;
+use testkit::wait::{until, within};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::support::{Wire, expect_echo};
 
@@ -252,6 +253,19 @@ pub(crate) async fn server_that_waits_no_longer_ends_the_connection<F: SampleFor
     assert_eq!((error.kind(), error.origin()), (ErrorKind::Closed, Origin::Remote), "{error}");
     let line = server.line().await;
     assert!(line.starts_with("lost: ") && line.contains("timeout"), "{line}");
+}
+
+pub(crate) async fn pings_outlast_the_receive_duration_of_the_server<F: SampleFormat>(wire: Wire<F>) {
+    let (_server, address) = wire.go_server(&["--receive-timeout-ms", "250"]).await;
+    let keepalive = Keepalive::default().idle(Duration::from_millis(100));
+    let settings = wire.client_builder().keepalive(keepalive).reconnect(false);
+    let client = within(settings.connect(&address)).await.expect("it listens");
+    expect_echo(&client, EchoCmd { string: "before".into(), ..EchoCmd::default() }).await;
+    let silent_since = Instant::now();
+    until(|| client.counters().pings >= 6).await;
+    assert!(silent_since.elapsed() >= Duration::from_millis(500), "six pings, each after 100 ms");
+    expect_echo(&client, EchoCmd { string: "after".into(), ..EchoCmd::default() }).await;
+    assert_eq!((client.counters().lost, client.counters().unexpected), (0, 0), "pongs are no Replies");
 }
 
 /// Sends a Command. When this returns, it is on its way, and its call is still pending.

@@ -31,6 +31,7 @@ macro_rules! matrix {
                 command_over_the_servers_limit_ends_the_connection,
                 killed_server_fails_what_is_pending,
                 server_that_waits_no_longer_ends_the_connection,
+                pings_outlast_the_receive_duration_of_the_server,
             }
             claims! {
                 go_client, $name => $format;
@@ -47,6 +48,8 @@ macro_rules! matrix {
                 killed_client_is_reported_with_what_it_left,
                 silent_client_is_closed_after_the_idle_time,
                 pings_are_answered,
+                pings_outlast_the_idle_time,
+                without_pings_the_idle_time_ends_the_connection,
             }
             claims! {
                 tls, $name => $format;

@@ -59,6 +59,12 @@ pub(crate) async fn go_server(service: &str, args: &[&str]) -> (Process, String)
     Process::start_server(go_peer(), &args).await
 }
 
+/// A server of the Go peer on the address that another one has just left.
+pub(crate) async fn restart_go_server(service: &str, address: &str, args: &[&str]) -> Process {
+    let first = ["server", "--service", service, "--until-stdin-closes", "--listen", address];
+    Process::restart_server(go_peer(), &[&first, args].concat(), address).await
+}
+
 /// A client of the Go peer.
 pub(crate) fn go_client(service: &str, address: &str, args: &[&str]) -> Process {
     let args = [&["client", "--service", service, "--connect", address], args].concat();
