@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"time"
@@ -14,7 +15,9 @@ import (
 
 // invokerOf returns the invoker of a server. If path is not empty, each command is
 // appended to that file before it is executed, a line each, up to its first space.
-// There is no buffer, so a line that was written outlives the process.
+// There is no buffer, so a line that was written outlives the process. Then the
+// command waits for up to 2 ms, so that a server that is killed leaves some behind
+// that it has recorded and not answered.
 func invokerOf[T any](receiver T, path string) (handler.Invoker[T], error) {
 	inner := server.NewInvoker(receiver)
 	if path == "" {
@@ -30,6 +33,7 @@ func invokerOf[T any](receiver T, path string) (handler.Invoker[T], error) {
 			if _, err := file.WriteString(line + "\n"); err != nil {
 				return err
 			}
+			time.Sleep(rand.N(2 * time.Millisecond))
 		}
 		return inner.Invoke(ctx, seq, at, n, cmd, proxy)
 	}

@@ -1,5 +1,6 @@
 //! What the interoperability tests share: the Go programs, and the Formats that both sides have. In `tests/matrix/` the two
-//! sides talk to each other. `tests/mus_random/` compares how they encode and decode values in MUS.
+//! sides talk to each other. `tests/mus_random/` compares how they encode and decode values in MUS. In
+//! `tests/restarts/` either end is killed.
 //!
 //! ```text
 //! cargo test -p interop
@@ -9,6 +10,7 @@
 
 mod formats;
 pub mod go;
+pub mod numbered;
 pub mod protobuf;
 
 pub use formats::{Call, SampleFormat};
