@@ -96,7 +96,20 @@ impl Connect for Tcp {
 }
 
 async fn connect_to_one_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
-    attempts::connect_to_first(addresses, TcpStream::connect).await
+    attempts::connect_to_first(addresses, async |address| not_itself(TcpStream::connect(address).await?))
+        .await
+}
+
+/// Refuses a socket that is connected to itself. The system may give a socket the very port of this host that it connects
+/// to, if nobody listens there. A client that dials a server that is away would keep its port from it.
+fn not_itself(stream: TcpStream) -> io::Result<TcpStream> {
+    match (stream.local_addr(), stream.peer_addr()) {
+        (Ok(local), Ok(peer)) if local == peer => {
+            let message = "nobody listens there (the connection led to itself)";
+            Err(io::Error::new(io::ErrorKind::ConnectionRefused, message))
+        }
+        _ => Ok(stream),
+    }
 }
 
 impl Accept for TcpListener {
@@ -154,6 +167,16 @@ mod tests {
         let (_socket, closed) = closed_port();
         let stream = within(connect_to_one_of(vec![closed, address])).await.expect("one of them answers");
         assert_eq!(stream.peer_addr().ok(), Some(address));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_connection_to_itself_is_refused() {
+        let (socket, address) = closed_port();
+        let itself = within(socket.connect(address)).await.expect("it meets itself");
+        assert_eq!(itself.peer_addr().ok(), Some(address));
+        let error = not_itself(itself).expect_err("nobody listens");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 
     #[tokio::test]
