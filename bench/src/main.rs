@@ -66,15 +66,15 @@ struct Args {
     #[arg(long, requires = "allocations")]
     at_most: Option<f64>,
 
-    /// Measure the memory of a server per idle connection instead, with this many connections. Uses --participants: those
+    /// Measure the memory of each side per idle connection instead, with this many connections. Uses --participants: those
     /// of this library. Linux only.
     #[arg(long, value_name = "CONNECTIONS", conflicts_with = "allocations",
           value_parser = clap::value_parser!(u32).range(1..=65_536))]
     memory: Option<u32>,
 
-    /// With --memory: fail if an idle connection takes more KiB than this.
-    #[arg(long, value_name = "KIB", requires = "memory")]
-    at_most_kib: Option<f64>,
+    /// With --memory: fail if an idle connection takes more KiB than this, on the server and on the client.
+    #[arg(long, value_name = "KIB,KIB", requires = "memory", value_delimiter = ',', num_args = 1..)]
+    at_most_kib: Vec<f64>,
 
     /// Also build this revision, and compare its cmd-stream with this tree's, instead of comparing participants.
     #[arg(long, value_name = "REVISION", conflicts_with_all = ["participants", "allocations"])]
@@ -123,7 +123,7 @@ fn run(args: Args) -> Result<(), String> {
         None => {}
     }
     if let Some(connections) = args.memory {
-        return measure_memory(distinct(args.participants), connections, args.at_most_kib);
+        return measure_memory(distinct(args.participants), connections, &args.at_most_kib);
     }
     let (json, allocations) = (args.json, args.allocations);
     let plan = Plan {
@@ -163,13 +163,16 @@ fn run(args: Args) -> Result<(), String> {
 fn measure_memory(
     participants: Vec<Participant>,
     connections: u32,
-    at_most_kib: Option<f64>,
+    at_most_kib: &[f64],
 ) -> Result<(), String> {
     for participant in participants {
-        let kib = memory::measure(participant, connections)? / 1024.0;
-        println!("{:<16}{kib:>8.1} KiB per idle connection of the server", participant.name());
-        if at_most_kib.is_some_and(|at_most| kib > at_most) {
-            return Err(format!("an idle connection takes {kib:.1} KiB"));
+        let memory::PerConnection { server, client } = memory::measure(participant, connections)?;
+        for (n, (side, bytes)) in [("server", server), ("client", client)].into_iter().enumerate() {
+            let kib = bytes / 1024.0;
+            println!("{:<16}{kib:>8.2} KiB per idle connection, {side}", participant.name());
+            if at_most_kib.get(n).is_some_and(|at_most| kib > *at_most) {
+                return Err(format!("an idle connection takes {kib:.2} KiB on the {side}"));
+            }
         }
     }
     Ok(())

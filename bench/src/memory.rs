@@ -1,8 +1,8 @@
-//! Resident memory of a server per idle connection. The server is a process of its own, so that its clients do not count.
+//! Resident memory per idle connection, on each side. The server is a process of its own.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
-use std::{env, fs};
+use std::{env, fs, process};
 
 use cmd_stream::Mus;
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,14 @@ struct Listening {
     certificates: Option<Certificates>,
 }
 
-/// Bytes per idle connection, each of which has made one call.
-pub(crate) fn measure(participant: Participant, connections: u32) -> Result<f64, String> {
+/// What an idle connection takes, in bytes.
+pub(crate) struct PerConnection {
+    pub(crate) server: f64,
+    pub(crate) client: f64,
+}
+
+/// Measures idle connections, each of which has made one call.
+pub(crate) fn measure(participant: Participant, connections: u32) -> Result<PerConnection, String> {
     let this = env::current_exe().map_err(|error| format!("path of this program: {error}"))?;
     let mut command = Command::new(this);
     command.args(["idle-server", participant.name()]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -43,11 +49,14 @@ pub(crate) fn measure(participant: Participant, connections: u32) -> Result<f64,
             }
             Ok::<_, String>(clients)
         };
+        let both = || Ok::<_, String>([resident(server.0.id())?, resident(process::id())?]);
         let _few = open(WARM_UP).await?;
-        let before = resident(server.0.id())?;
+        let before = both()?;
         let _many = open(connections).await?;
-        let after = resident(server.0.id())?;
-        Ok((after as f64 - before as f64) / f64::from(connections))
+        let after = both()?;
+        let [server, client] =
+            [0, 1].map(|side: usize| (after[side] as f64 - before[side] as f64) / f64::from(connections));
+        Ok(PerConnection { server, client })
     })
 }
 
