@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::bodies::{Body as _, Codec, for_each_codec, with_codec};
 use crate::{
-    CLIENT_WAITS_FOR_KEEP_ALIVE, CLIENT_WAITS_FOR_RECONNECTING, ClientResult, FrameKind, Session, Side,
-    error_of, expect_frame, kind_of, sessions,
+    ClientOptions, ClientResult, Connection, Frame, FrameKind, Session, Side, error_of, expect_frame,
+    kind_of, sessions,
 };
+use cmd_stream::client::Keepalive;
 use cmd_stream::format::{Decode, Encode, EncodeError, Format};
 use cmd_stream::proto::{Decoded, Tag};
 use cmd_stream::protocol::kind::Plain;
@@ -18,8 +19,9 @@ use cmd_stream::{CallError, Client, Command, ErrorKind, ServerInfo, protocol};
 use serde_json::Value;
 use testkit::peer::BytePeer;
 use testkit::wait::within;
+use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 /// In Go, any Reply can answer any Command. The Protocol of these tests allows it: each Command is answered with `R`,
 /// an enum of all Replies.
@@ -215,17 +217,15 @@ pub(crate) async fn play(session: &Session) {
 
 async fn play_to_client<C: Played>(session: &Session) {
     let name = &session.name;
-    let waits_for_reconnecting = CLIENT_WAITS_FOR_RECONNECTING.contains(&name.as_str());
-    let connection = match &*session.connections {
-        [connection] => connection,
-        [connection, ..] if waits_for_reconnecting => connection,
-        _ => panic!("{name}: no test knows a client that reconnects"),
-    };
     let (connector, mut listener) = memory::pair();
     let (events, mut seen) = mpsc::unbounded_channel();
     let info = session.client_options.server_info.as_ref().unwrap_or(&session.server_info);
+    // Go's client ends for good with its first error, unless it reconnects; and then it still does with most errors.
+    let ends_by_itself = session.outcome.client_error.as_ref().is_some_and(|error| error != "closed");
     let builder = Client::builder(C::Recorded::default(), Transparent(C::FORMAT))
         .server_info(ServerInfo::new(info.as_str()).expect("a server info"))
+        .keepalive(keepalive(&session.client_options))
+        .reconnect(!ends_by_itself)
         .on_unexpected_reply({
             let events = events.clone();
             move |seq, reply| {
@@ -233,13 +233,9 @@ async fn play_to_client<C: Played>(session: &Session) {
                 let _ = events.send(Event::Unexpected { seq: seq.to_string(), body });
             }
         });
-    let steps = connection.steps();
-    let ((_, greeting), steps) = steps.split_first().expect("it begins with the greeting");
-    let (client, mut peer) = tokio::join!(builder.connect_by(connector), async {
-        let mut peer = BytePeer::over(listener.accept().await.expect("it listens").0);
-        peer.send_hex(&greeting.hex).await;
-        peer
-    });
+    let (connection, next_connections) = session.connections.split_first().expect("a connection");
+    let (client, mut peer) =
+        tokio::join!(builder.connect_by(connector), accept_and_greet(&mut listener, connection));
     let client = match (client, &session.outcome.client_init_error) {
         (Ok(client), None) => client,
         (Err(error), Some(text)) => {
@@ -254,52 +250,60 @@ async fn play_to_client<C: Played>(session: &Session) {
         Event::Unexpected { .. } => unexpected.push(event),
         event => results.push(event),
     };
-    for (from, frame) in steps {
-        match (from, frame.frame) {
-            (Side::Client, FrameKind::Ping) if CLIENT_WAITS_FOR_KEEP_ALIVE.contains(&name.as_str()) => {
-                let ping = timeout(Duration::from_secs(10), peer.receive(1)).await;
-                assert!(
-                    ping.is_err(),
-                    "{name}: the client pings now, so that the table of exceptions is stale"
-                );
+    let start = |frame: &Frame, seq: String| {
+        let call = Call { client: client.clone(), seq, events: events.clone() };
+        C::start(call, body_of::<C>(frame.r#type.as_deref(), frame.value.as_ref()));
+    };
+    let mut connection = connection;
+    let mut next_connections = next_connections.iter();
+    let closed_by = loop {
+        let mut last_frame = Instant::now();
+        for (from, frame) in &connection.steps()[1..] {
+            match (from, frame.frame) {
+                (Side::Client, FrameKind::Ping) => {
+                    expect_frame::<C>(&mut peer, frame, name).await;
+                    assert_eq!(
+                        last_frame.elapsed().as_millis(),
+                        pings_after(&session.client_options),
+                        "{name}"
+                    );
+                }
+                (Side::Client, FrameKind::Command) => {
+                    start(frame, frame.seq.clone().expect("a command has a seq"));
+                    expect_frame::<C>(&mut peer, frame, name).await;
+                }
+                (Side::Server, FrameKind::Result) => {
+                    peer.send_hex(&frame.hex).await;
+                    take(within(seen.recv()).await.expect("a reply is seen"));
+                }
+                (Side::Server, FrameKind::Pong | FrameKind::Undecodable) => peer.send_hex(&frame.hex).await,
+                (from, kind) => panic!("{name}: no test knows a {kind:?} of the {from:?} here"),
             }
-            (Side::Client, FrameKind::Ping) => expect_frame::<C>(&mut peer, frame, name).await,
-            (Side::Client, FrameKind::Command) => {
-                let seq = frame.seq.clone().expect("a command has a seq");
-                let call = Call { client: client.clone(), seq, events: events.clone() };
-                C::start(call, body_of::<C>(frame.r#type.as_deref(), frame.value.as_ref()));
-                expect_frame::<C>(&mut peer, frame, name).await;
-            }
-            (Side::Server, FrameKind::Result) => {
-                peer.send_hex(&frame.hex).await;
-                take(within(seen.recv()).await.expect("a reply is seen"));
-            }
-            (Side::Server, FrameKind::Pong | FrameKind::Undecodable) => peer.send_hex(&frame.hex).await,
-            (from, kind) => panic!("{name}: no test knows a {kind:?} of the {from:?} here"),
+            last_frame = Instant::now();
         }
-    }
-    match &*connection.closed_by {
+        let closed_by = &*connection.closed_by;
+        let Some(next) = next_connections.next() else { break closed_by };
+        assert_eq!(closed_by, "server", "{name}: why else would there be another connection?");
+        peer.finish().await;
+        peer.expect_end().await;
+        connection = next;
+        peer = accept_and_greet(&mut listener, connection).await;
+    };
+    match closed_by {
         "client" | "client (by the test)" => client.close(),
         "client (decode error)" => {}
         "server" => peer.finish().await,
         other => panic!("{name}: closed by what no test knows: {other}"),
     }
     let reason = within(client.closed()).await;
-    if waits_for_reconnecting {
-        assert_eq!(kind_of(&reason), error_of("EOF"), "{name}: {reason:#}");
-        let again = timeout(Duration::from_secs(10), listener.accept()).await;
-        assert!(
-            again.is_err(),
-            "{name}: the client connects again now, so that the table of exceptions is stale"
-        );
-    } else if let Some(text) = &session.outcome.client_error {
+    if let Some(text) = &session.outcome.client_error {
         assert_eq!(kind_of(&reason), error_of(text), "{name}: {reason:#} for {text}");
     }
     peer.expect_end().await;
     if let Some(text) = &session.outcome.client_send_error {
+        let steps = connection.steps();
         let Some((_, frame)) = steps.iter().find(|(from, _)| *from == Side::Client) else { panic!("{name}") };
-        let call = Call { client: client.clone(), seq: "another".into(), events: events.clone() };
-        C::start(call, body_of::<C>(frame.r#type.as_deref(), frame.value.as_ref()));
+        start(frame, "another".into());
         loop {
             match within(seen.recv()).await.expect("the call ends") {
                 Event::NotSent { error } => break assert_not_sent(&error, text),
@@ -313,16 +317,37 @@ async fn play_to_client<C: Played>(session: &Session) {
         take(event);
     }
 
-    let mut recorded = session.outcome.client_results.iter().collect::<Vec<_>>();
-    if waits_for_reconnecting {
-        let sent = |seq: &str| {
-            connection.client_to_server_frames.iter().any(|frame| frame.seq.as_deref() == Some(seq))
-        };
-        recorded.retain(|result| result.seq.as_deref().is_some_and(sent));
-    }
+    let recorded = session.outcome.client_results.iter().collect::<Vec<_>>();
     let unexpected_recorded = session.outcome.client_unexpected_results.iter().collect();
     for (seen, recorded) in [(&results, recorded), (&unexpected, unexpected_recorded)] {
         assert_eq!(seen.len(), recorded.len(), "{name}: how many are seen");
         seen.iter().zip(recorded).for_each(|(seen, recorded)| assert_same::<C>(seen, recorded, name));
     }
+}
+
+/// The next connection of the client, to which the greeting of the recorded one was sent.
+async fn accept_and_greet(
+    listener: &mut memory::Listener,
+    connection: &Connection,
+) -> BytePeer<DuplexStream> {
+    let (_, greeting) = connection.steps().swap_remove(0);
+    let mut peer = BytePeer::over(within(listener.accept()).await.expect("it listens").0);
+    peer.send_hex(&greeting.hex).await;
+    peer
+}
+
+/// Go sends the first ping some time after the last Command, and then one per interval. Ours sends each one the same time
+/// after whatever was sent last.
+fn keepalive(options: &ClientOptions) -> Keepalive {
+    match options.keepalive_time_ms {
+        Some(time) => Keepalive::default().idle(Duration::from_millis(time)),
+        None => Keepalive::OFF,
+    }
+}
+
+/// After how many milliseconds without a frame a ping is expected, be it the first one or not.
+fn pings_after(options: &ClientOptions) -> u128 {
+    let time = options.keepalive_time_ms.expect("pings are recorded, so keepalive is on");
+    assert_eq!(options.keepalive_interval_ms, Some(time), "ours pings at no other interval");
+    time.into()
 }
