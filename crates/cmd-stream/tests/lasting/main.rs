@@ -7,6 +7,7 @@ mod pipes;
 #[path = "../common/wire.rs"]
 mod wire;
 
+mod behaviours_of_go;
 mod dead_links;
 mod deadlines;
 mod dials;
