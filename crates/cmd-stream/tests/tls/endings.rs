@@ -85,7 +85,7 @@ async fn a_client_is_told_when_a_tls_server_says_goodbye() {
     let address = listener.local_addr().unwrap();
     let mut listener = Listener::new(listener, server(&authority).build().unwrap());
     let tls = client(&authority).build().unwrap();
-    let connecting = Client::builder(Plain, Json).connect_tls(address, tls);
+    let connecting = Client::builder(Plain, Json).reconnect(false).connect_tls(address, tls);
     let serving = async {
         let incoming = listener.accept().await.unwrap();
         let (io, _) = incoming.establish().await.unwrap();

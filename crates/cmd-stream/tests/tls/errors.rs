@@ -234,7 +234,7 @@ async fn a_connection_that_ends_without_the_goodbye_of_tls_is_told_from_one_that
         Once(std::sync::Mutex::new(Some(ours))),
         client(&authority).build().unwrap().server_name("localhost"),
     );
-    let client = within(Client::builder(Plain, Json).connect_by(outgoing)).await.unwrap();
+    let client = within(Client::builder(Plain, Json).reconnect(false).connect_by(outgoing)).await.unwrap();
     relay.abort();
     let lost = world.lost().await.reason;
     assert_eq!(lost.kind(), ErrorKind::UnexpectedEof, "{lost:#}");

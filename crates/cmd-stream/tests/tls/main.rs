@@ -54,5 +54,5 @@ async fn world_within(tls: impl Into<ServerTls>, limits: Limits) -> World {
 }
 
 async fn connect(world: &World, tls: impl Into<ClientTls>) -> Result<Client<Plain, Json>, Error> {
-    within(Client::builder(Plain, Json).connect_tls(world.address(), tls)).await
+    within(Client::builder(Plain, Json).reconnect(false).connect_tls(world.address(), tls)).await
 }
