@@ -36,16 +36,16 @@ use table::Table;
 /// The callback for Replies that no call waits for.
 type OnUnexpected<R> = Box<dyn Fn(Seq, R) + Send + Sync>;
 
-/// A client of the Protocol `P` in the Format `F`, on one connection that all its callers share.
+/// A client of the Protocol `P` in the Format `F`. All its callers share one connection, which is replaced when it is lost.
 ///
-/// Clones share the connection. It ends with [`close`](Self::close), or when the last clone and the last stream are
+/// Clones are the same client. The client ends with [`close`](Self::close), or when its last clone and its last stream are
 /// dropped.
 ///
 /// When the connection is lost, the client makes another one, with pauses between its attempts ([`Backoff`]). Calls whose
 /// Commands may have reached the server fail at once with the reason, and [`Error::was_sent`] is true. Calls whose Commands
 /// were not written yet, and new calls, wait for the next connection, at most for [`Limits::connection_wait`]. A connection
-/// that is dead without having been closed is noticed by [`Keepalive`]. [`link`](Self::link) and [`links`](Self::links) tell
-/// how the connection is.
+/// that is dead without having been closed is noticed by [`Keepalive`]. [`link`](Self::link) and [`links`](Self::links) report
+/// the state of the connection.
 ///
 /// ```
 /// # use cmd_stream::{protocol, Command, Execute, Failed, Json, Proxy, Reply, Server};
@@ -148,8 +148,11 @@ where
     /// - [`CallError::Failed`](crate::CallError::Failed): the server answered with the Protocol's failure.
     /// - [`Encode`](crate::ErrorKind::Encode), [`Panic`](crate::ErrorKind::Panic) or [`Limit`](crate::ErrorKind::Limit): the Command
     ///   cannot be encoded or is too large. Nothing was sent, and the connection goes on.
-    /// - Any other kind says why the connection ended. [`Error::was_sent`] tells whether the Command may have been
-    ///   executed.
+    /// - [`Timeout`](crate::ErrorKind::Timeout) with [`Origin::Local`](crate::Origin::Local): the deadline of the call is over.
+    /// - [`Closed`](crate::ErrorKind::Closed) with [`Origin::Local`](crate::Origin::Local): the client was closed.
+    /// - Any other kind says why the connection was lost, or why there is none.
+    ///
+    /// [`Error::was_sent`] tells whether the Command may have been executed.
     ///
     /// # Cancel safety
     ///
@@ -235,12 +238,53 @@ impl<P: Protocol, F> Client<P, F> {
         self.table().link.closed().await
     }
 
-    /// Returns how the connection is.
+    /// Waits until there is a connection, and returns the server at the other end. Returns at once if there is one.
+    ///
+    /// A caller whose call failed because there is no connection can wait here before it tries again.
+    ///
+    /// ```
+    /// # use cmd_stream::{CallError, Client, Json, protocol};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
+    /// # #[derive(Serialize, Deserialize)] struct Sum(i64);
+    /// # protocol! { struct Calculator { commands { 0 => Add -> Sum } replies { 0 => Sum } failure close_connection } }
+    /// # async fn example(client: Client<Calculator, Json>) -> Result<Sum, cmd_stream::Error> {
+    /// loop {
+    ///     match client.send(Add { a: 2, b: 3 }).await {
+    ///         Ok(sum) => return Ok(sum),
+    ///         // It was not sent, so it cannot run twice.
+    ///         Err(error) if !error.was_sent() && client.peer().is_none() => client.connected().await?,
+    ///         Err(error) => return Err(error.into()),
+    ///     };
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Why the client has ended, if it has.
+    ///
+    /// # Cancel safety
+    ///
+    /// It can be dropped and called again.
+    pub async fn connected(&self) -> Result<Peer, Error> {
+        let mut links = self.links();
+        loop {
+            match links.changed().await {
+                Some(Link::Up(peer)) => return Ok(peer),
+                Some(Link::Closed(reason)) => return Err(reason),
+                Some(Link::Connecting | Link::Down { .. }) => {}
+                None => return Err(self.closed().await),
+            }
+        }
+    }
+
+    /// Returns the state of the connection.
     pub fn link(&self) -> Link {
         self.table().link.link()
     }
 
-    /// Watches how the connection is.
+    /// Watches the state of the connection.
     pub fn links(&self) -> Links {
         Links::new(Arc::clone(&self.table().link))
     }
@@ -258,8 +302,11 @@ impl<P: Protocol, F> Client<P, F> {
         self.table().counts.snapshot()
     }
 
-    /// Returns the number of Commands that have been sent and not yet forgotten: calls that have not taken their Reply,
-    /// one-way Commands that are not written yet, and open streams.
+    /// Returns the number of callers that wait: calls that have not taken their Reply, one-way Commands that are not written
+    /// yet, and open streams.
+    ///
+    /// [`Limits::in_flight`] counts something else: the Commands that the server has to answer, also those of calls that were
+    /// dropped or timed out.
     pub fn in_flight(&self) -> usize {
         self.table().in_flight()
     }

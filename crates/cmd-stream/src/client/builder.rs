@@ -80,11 +80,11 @@ where
         Self { on_unexpected: Some(Box::new(callback)), ..self }
     }
 
-    /// Sets how long a call may take that does not say so itself. None by default: a call waits until it is answered or its
-    /// connection is lost.
+    /// Sets the default timeout of calls. There is none unless it is set: a call waits until it is answered or its connection
+    /// is lost.
     ///
     /// For a [`stream`](Client::stream), this is the time to its first Reply; for a [`post`](Client::post), the time until it
-    /// is written. [`Call::timeout`](super::Call::timeout) says what is bounded, and sets another time for one call.
+    /// is written. [`Call::timeout`](super::Call::timeout) says what is limited, and sets another time for one call.
     #[must_use]
     pub fn timeout(self, time: Duration) -> Self {
         Self { timeout: time, ..self }
@@ -213,6 +213,21 @@ where
         let (fails, client) = self.start(Link::Connecting);
         spawn::<P>(reconnect::run(fails, redial, None), &address);
         client
+    }
+
+    /// Returns a client at once, which connects to a TCP address with TLS; see [`connect_lazy`](Self::connect_lazy) and
+    /// [`connect_tls`](Self::connect_tls).
+    ///
+    /// # Panics
+    ///
+    /// If called outside of a tokio runtime.
+    #[cfg(feature = "tls")]
+    pub fn connect_lazy_tls(
+        self,
+        address: impl Into<Address>,
+        tls: impl Into<crate::transport::tls::ClientTls>,
+    ) -> Client<P, F> {
+        self.connect_lazy_by(crate::transport::tls::Connector::new(Tcp::new(address), tls))
     }
 
     /// Uses a stream that the caller has connected to a server. Such a client cannot reconnect: it ends with its connection.

@@ -8,9 +8,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::task::coop;
 use tokio::time::Instant;
 
-use super::table::Expects;
+use super::table::{Expects, Waited};
 use super::{Client, Shared};
 use crate::connection::outbox::Scratch;
 use crate::error::{CallError, Error, ErrorKind, Origin};
@@ -51,7 +52,11 @@ impl Bound {
 
     /// Whether it is over. A timeout that has not begun is not, so a call that has one need not look at the clock here.
     pub(super) fn is_over(self) -> bool {
-        matches!(self, Self::At(deadline) if deadline <= Instant::now())
+        match self {
+            Self::Never => false,
+            Self::Timeout(timeout) => timeout.is_zero(),
+            Self::At(deadline) => deadline <= Instant::now(),
+        }
     }
 
     /// The instant, from the first time that it is asked for.
@@ -101,7 +106,7 @@ pub(super) fn poll_send<P, F, C>(
     stage: &mut Stage<C>,
     is_over: bool,
     deadline: Option<Instant>,
-    cx: &Context<'_>,
+    cx: &mut Context<'_>,
     expects: Expects<P::Reply>,
 ) -> Poll<Result<Seq, Error>>
 where
@@ -110,9 +115,11 @@ where
     F: Encode<C>,
 {
     if is_over {
+        ready!(may_fail(cx));
+        let waited = if let Stage::Encoded(_) = stage { Waited::ForRoom } else { Waited::Not };
         forget(shared, stage);
         *stage = Stage::Done;
-        return Poll::Ready(Err(shared.table.timed_out(None)));
+        return Poll::Ready(Err(shared.table.timed_out(waited)));
     }
     let (mut bytes, mut turn) = match stage {
         // By reference: moving a Command costs as much as encoding a small one.
@@ -133,9 +140,21 @@ where
     match &sent {
         Poll::Pending => stage.advance(Stage::Encoded(Box::new((bytes, turn)))),
         Poll::Ready(Ok(seq)) => stage.advance(Stage::Sent(*seq)),
-        Poll::Ready(Err(_)) => {}
+        Poll::Ready(Err(_)) => {
+            if may_fail(cx).is_pending() {
+                stage.advance(Stage::Encoded(Box::new((bytes, turn))));
+                return Poll::Pending;
+            }
+        }
     }
     sent
+}
+
+/// Ready when a call may fail that has not waited for anything. A task that makes such calls in a loop lets others run in
+/// between: the client's own task, which is to make the connection that the calls lack, may be one of them.
+fn may_fail(cx: &mut Context<'_>) -> Poll<()> {
+    ready!(coop::poll_proceed(cx)).made_progress();
+    Poll::Ready(())
 }
 
 /// The call is dropped: its Command is forgotten, or its place among those who wait for room.
@@ -174,7 +193,8 @@ where
     })
 }
 
-/// A call for one Reply, made by [`Client::send`]. It is a future, and its first poll sends the Command.
+/// A call for one Reply, made by [`Client::send`]. It is a future of the Reply or a [`CallError`], and its first poll sends
+/// the Command.
 ///
 /// It borrows the Client. A spawned task needs a clone:
 ///
@@ -270,7 +290,8 @@ impl<P: Protocol, F, C> Drop for Call<'_, P, F, C> {
     }
 }
 
-/// A call that sends a one-way Command, made by [`Client::post`]. It is a future, and its first poll sends the Command.
+/// A call that sends a one-way Command, made by [`Client::post`]. It is a future of `Result<(), `[`Error`]`>`, and its first
+/// poll sends the Command.
 #[must_use = "a call sends nothing until it is awaited"]
 pub struct Post<'a, P: Protocol, F, C> {
     shared: &'a Shared<P, F>,

@@ -18,7 +18,8 @@ use crate::format::{Encode, Format};
 use crate::proto::frame::Seq;
 use crate::protocol::{ClientProtocol, Command, CommandOf, Protocol};
 
-/// A call that opens a stream of Replies, made by [`Client::stream`]. It is a future, and its first poll sends the Command.
+/// A call that opens a stream of Replies, made by [`Client::stream`]. It is a future of a
+/// `Result<`[`ReplyStream`]`, `[`Error`]`>`, and its first poll sends the Command.
 #[must_use = "a call sends nothing until it is awaited"]
 pub struct OpenStream<'a, P: Protocol, F, C> {
     client: &'a Client<P, F>,
@@ -30,6 +31,8 @@ pub struct OpenStream<'a, P: Protocol, F, C> {
 #[derive(Clone, Copy)]
 struct Bounds {
     first: Bound,
+    /// The first one is the client's default, and nothing was set for this stream that replaces it.
+    is_default: bool,
     /// For each Reply after the first one.
     next: Option<Duration>,
     whole: Bound,
@@ -38,12 +41,12 @@ struct Bounds {
 impl<'a, P: Protocol, F, C> OpenStream<'a, P, F, C> {
     pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
         let first = Bound::new(client.table().timeout);
-        let bounds = Bounds { first, next: None, whole: Bound::Never };
+        let bounds = Bounds { first, is_default: true, next: None, whole: Bound::Never };
         Self { client, stage: Stage::Unsent(command), bounds }
     }
 
     /// Limits how long the whole stream takes, from the first poll of this call to the last Reply. [`Duration::MAX`] means
-    /// never.
+    /// no limit. It replaces the client's [default](super::Builder::timeout).
     ///
     /// When the time is over, the stream gives the Replies that have arrived, and then an error of kind
     /// [`Timeout`](crate::ErrorKind::Timeout) and origin [`Local`](crate::Origin::Local). A Command that was not written by
@@ -70,24 +73,25 @@ impl<'a, P: Protocol, F, C> OpenStream<'a, P, F, C> {
     /// # Ok(()) }
     /// ```
     pub fn timeout(mut self, time: Duration) -> Self {
-        self.bounds.whole = Bound::new(time);
+        self.bounds.limit(Bound::new(time));
         self
     }
 
     /// Limits the whole stream as [`timeout`](Self::timeout) does, by an instant.
     pub fn deadline(mut self, deadline: Instant) -> Self {
-        self.bounds.whole = Bound::At(deadline);
+        self.bounds.limit(Bound::At(deadline));
         self
     }
 
     /// Limits how long the first Reply takes, from the first poll of this call on: waiting for a connection and for room,
     /// writing, and waiting for the Reply. It replaces the client's [default](super::Builder::timeout).
     pub fn first_reply_timeout(mut self, time: Duration) -> Self {
-        self.bounds.first = Bound::new(time);
+        (self.bounds.first, self.bounds.is_default) = (Bound::new(time), false);
         self
     }
 
-    /// Limits how long each Reply after the first one takes, from the moment when [`ReplyStream::next`] waits for it.
+    /// Limits how long each Reply after the first one takes, from the moment when [`ReplyStream::next`] waits for it. The
+    /// client's [default](super::Builder::timeout) still limits the first one.
     pub fn next_reply_timeout(mut self, time: Duration) -> Self {
         self.bounds.next = Some(time);
         self
@@ -95,6 +99,14 @@ impl<'a, P: Protocol, F, C> OpenStream<'a, P, F, C> {
 }
 
 impl Bounds {
+    /// Limits the whole stream.
+    fn limit(&mut self, whole: Bound) {
+        self.whole = whole;
+        if self.is_default {
+            (self.first, self.is_default) = (Bound::Never, false);
+        }
+    }
+
     /// Until when the first Reply must be here.
     fn until_first(&mut self) -> Option<Instant> {
         nearer(self.first.deadline(), self.whole.deadline())

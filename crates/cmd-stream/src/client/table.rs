@@ -45,6 +45,7 @@ mod queue;
 mod room;
 mod task;
 
+pub(super) use deadlines::Waited;
 use queue::{Queue, QueueState};
 use room::{Room, Takes};
 pub(super) use task::{Arrived, Batch};

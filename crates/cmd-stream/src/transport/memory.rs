@@ -6,6 +6,7 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 
 use super::{Accept, Connect, Peer};
+use crate::sync::{Arc, Mutex, PoisonError};
 
 /// Creates a connector, and the listener that it connects to.
 ///
@@ -17,13 +18,32 @@ use super::{Accept, Connect, Peer};
 /// ```
 pub fn pair() -> (Connector, Listener) {
     let (to_listener, from_connectors) = mpsc::channel(BACKLOG);
-    (Connector { to_listener }, Listener { from_connectors })
+    (Connector { to_listener: Arc::new(Mutex::new(to_listener)) }, Listener { from_connectors })
 }
 
-/// Connects to its [`Listener`].
+/// Connects to its [`Listener`]. Clones have the same one.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    to_listener: mpsc::Sender<DuplexStream>,
+    to_listener: Arc<Mutex<mpsc::Sender<DuplexStream>>>,
+}
+
+impl Connector {
+    /// Creates another listener, which takes the place of the one before. So a test can end a server and start it again, while
+    /// clients use the same connector. Connections that exist are not disturbed.
+    ///
+    /// ```
+    /// use cmd_stream::transport::memory;
+    ///
+    /// let (connector, listener) = memory::pair();
+    /// drop(listener); // the server ends, and nobody can connect
+    /// let listener = connector.listen(); // it is back
+    /// # let _ = listener;
+    /// ```
+    pub fn listen(&self) -> Listener {
+        let (to_listener, from_connectors) = mpsc::channel(BACKLOG);
+        *self.to_listener.lock().unwrap_or_else(PoisonError::into_inner) = to_listener;
+        Listener { from_connectors }
+    }
 }
 
 /// Accepts the connections of its [`Connector`]s.
@@ -41,7 +61,8 @@ impl Connect for Connector {
 
     async fn connect(&self) -> io::Result<(DuplexStream, Peer)> {
         let (ours, theirs) = tokio::io::duplex(BUFFER);
-        match self.to_listener.send(theirs).await {
+        let to_listener = self.to_listener.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match to_listener.send(theirs).await {
             Ok(()) => Ok((ours, peer())),
             Err(_) => Err(io::ErrorKind::ConnectionRefused.into()),
         }

@@ -377,3 +377,68 @@ async fn a_thousand_losses_in_the_middle_of_traffic_leave_no_call_behind() {
     assert!(total.0 >= 1000, "{total:?}");
     assert_eq!(client.in_flight(), 0);
 }
+
+/// A caller that tries again at once, in a runtime of one thread, must not keep the client's own task from connecting.
+#[tokio::test]
+async fn callers_that_try_again_at_once_do_not_keep_the_client_from_connecting() {
+    let limits = Limits::default().connection_wait(Duration::ZERO);
+    let (dialer, mut dials) = dials();
+    let client = builder().limits(limits).connect_lazy_by(dialer);
+    let serving = tokio::spawn(async move {
+        let mut peer = dials.accept().await;
+        let seq = peer.receive(1).await[0];
+        peer.send(&text_frame(seq.into(), "at last")).await;
+        peer
+    });
+    let mut failures = 0;
+    let reply = loop {
+        match client.send(echo("a")).await {
+            Ok(reply) => break reply,
+            Err(error) => assert!(!error.was_sent()),
+        }
+        failures += 1;
+        assert!(failures < 1_000_000, "{:?}", client.link());
+    };
+    assert_eq!(reply, text("at last"));
+    within(serving).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_can_wait_for_a_connection() {
+    let (client, mut dials, peer) = connected(builder()).await;
+    assert_eq!(within(client.connected()).await.unwrap().to_string(), "a pipe");
+    drop(peer);
+    quiet().await;
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.connected().await }
+    });
+    dials.refuse().await;
+    quiet().await;
+    assert!(!waiting.is_finished());
+    let _peer = dials.accept().await;
+    assert_eq!(within(waiting).await.unwrap().unwrap().to_string(), "a pipe");
+    client.close();
+    assert_eq!(
+        told(within(client.connected()).await.unwrap_err()),
+        (ErrorKind::Closed, Origin::Local, false)
+    );
+}
+
+/// As a test of an application does it: over memory, by a paused clock.
+#[tokio::test(start_paused = true)]
+async fn a_server_over_memory_can_go_away_and_come_back() {
+    use crate::lab::World;
+    use cmd_stream::{server, transport::memory};
+
+    let (connector, listener) = memory::pair();
+    let world = World::over(listener, server::Limits::default());
+    let client = within(builder().connect_by(connector.clone())).await.unwrap();
+    within(client.send(echo("a"))).await.unwrap();
+    world.handle.close();
+    within(world.serving).await.unwrap();
+    let call = call!(client.send(echo("b")));
+    tokio::time::sleep(SECOND).await;
+    let _world = World::over(connector.listen(), server::Limits::default());
+    assert_eq!(within(call).await.unwrap().unwrap(), text("b"));
+}

@@ -28,11 +28,14 @@ async fn connect_tries_once() {
 async fn a_lazy_client_is_there_at_once_and_its_calls_wait() {
     let (dialer, mut dials) = dials();
     let client = builder().connect_lazy_by(dialer);
+    let mut links = client.links();
     assert!(matches!(client.link(), Link::Connecting));
+    assert!(matches!(within(links.changed()).await, Some(Link::Connecting)));
     let call = call!(client.send(echo("a")));
     dials.refuse().await;
     quiet().await;
     let Link::Down { reason, next_attempt, .. } = client.link() else { panic!("{:?}", client.link()) };
+    assert!(matches!(within(links.changed()).await, Some(Link::Down { .. })), "it was connecting before");
     assert_eq!(format!("{reason:#}"), "cannot connect to the test: connection refused");
     assert!(next_attempt > Instant::now());
     let mut peer = dials.accept().await;

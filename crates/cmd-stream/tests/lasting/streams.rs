@@ -32,15 +32,21 @@ async fn a_default_bounds_a_stream_up_to_its_first_reply() {
     assert_eq!(began.elapsed().as_secs(), 2);
     assert!(numbers.next().await.is_none());
 
+    // A limit of its own for the whole takes its place.
+    let began = Instant::now();
+    let mut numbers = client.stream(Count { to: 9 }).timeout(5 * SECOND).await.unwrap();
+    assert_eq!(told(error(numbers.next().await)), SENT);
+    assert_eq!(began.elapsed().as_secs(), 5);
+
     let mut numbers = client.stream(Count { to: 9 }).await.unwrap();
     quiet().await;
     sleep(SECOND).await;
-    peer.send(&number_frame(2, 1, false)).await;
+    peer.send(&number_frame(3, 1, false)).await;
     numbers.next().await.unwrap().unwrap();
     sleep(5 * SECOND).await;
     let sending = async {
         sleep(5 * SECOND).await;
-        peer.send(&number_frame(2, 2, true)).await;
+        peer.send(&number_frame(3, 2, true)).await;
     };
     let (next, ()) = tokio::join!(numbers.next(), sending);
     assert_eq!(next.unwrap().unwrap(), Number { value: 2, last: true });

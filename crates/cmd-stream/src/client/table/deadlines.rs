@@ -7,6 +7,19 @@ use tokio::time::Instant;
 use super::{Error, ErrorKind, MutexGuard, Origin, Seq, State, Table, Waiter, one, wake};
 use crate::client::link::Link;
 
+/// What a call waited for when its deadline was over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::client) enum Waited {
+    /// For nothing: its deadline was over before.
+    Not,
+    ForRoom,
+    /// Its Command stood in the output.
+    InOutput,
+    /// A one-way Command was being written.
+    ForRest,
+    ForReply,
+}
+
 impl<R> Table<R> {
     /// A caller in the table waits on, unless its deadline is over. Then it is out of the table.
     #[inline]
@@ -29,32 +42,35 @@ impl<R> Table<R> {
         let waiter = state.abandon(seq, &mut wakers);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
-        let waited_for = match waiter {
-            Some(Waiter::Posted { .. }) => "the call timed out while its command was being written",
-            _ => "the call timed out waiting for a reply",
-        };
-        Poll::Ready(self.timed_out(was_sent.then_some(waited_for)))
+        let is_written = matches!(waiter, Some(Waiter::Posted { .. }));
+        Poll::Ready(self.timed_out(match (was_sent, is_written) {
+            (true, false) => Waited::ForReply,
+            (true, true) => Waited::ForRest,
+            (false, _) => Waited::InOutput,
+        }))
     }
 
-    /// The error of a call whose deadline is over. Without a message it was not sent.
-    pub(in crate::client) fn timed_out(&self, sent: Option<&str>) -> Error {
+    /// The error of a call whose deadline is over.
+    pub(in crate::client) fn timed_out(&self, waited: Waited) -> Error {
         one(&self.counts.timed_out);
-        if let Some(message) = sent {
-            return Error::new(ErrorKind::Timeout, Origin::Local, message).into_sent();
-        }
-        match self.link.link() {
-            Link::Up(_) => {
-                let message = "the call timed out before the command was written";
-                Error::new(ErrorKind::Timeout, Origin::Local, message)
+        let link = self.link.link();
+        let message = match (waited, &link) {
+            (Waited::ForReply, _) => "the call timed out waiting for a reply",
+            (Waited::ForRest, _) => "the call timed out while its command was being written",
+            (Waited::Not, _) => "the deadline of the call was over before it began",
+            (_, Link::Connecting | Link::Down { .. }) => "the call timed out waiting for a connection",
+            (Waited::InOutput, _) => "the call timed out before its command was written",
+            (Waited::ForRoom, _) => {
+                "the call timed out waiting for room (`Limits::in_flight`, `in_flight_bytes` or `output`)"
             }
-            Link::Down { reason, .. } => {
-                let message = "the call timed out waiting for a connection";
-                Error::with_source(ErrorKind::Timeout, Origin::Local, message, reason)
+        };
+        let (kind, origin) = (ErrorKind::Timeout, Origin::Local);
+        match (waited, link) {
+            (Waited::ForReply | Waited::ForRest, _) => Error::new(kind, origin, message).into_sent(),
+            (Waited::InOutput | Waited::ForRoom, Link::Down { reason, .. }) => {
+                Error::with_source(kind, origin, message, reason)
             }
-            Link::Connecting | Link::Closed(_) => {
-                let message = "the call timed out waiting for a connection";
-                Error::new(ErrorKind::Timeout, Origin::Local, message)
-            }
+            _ => Error::new(kind, origin, message),
         }
     }
 

@@ -34,7 +34,10 @@ impl<R> Table<R> {
 
     /// Another attempt to connect begins.
     pub(in crate::client) fn connecting(&self) {
-        self.set_link(Link::Connecting);
+        // The first one has begun already for those who watch.
+        if !matches!(self.link.link(), Link::Connecting) {
+            self.set_link(Link::Connecting);
+        }
     }
 
     /// An attempt to connect has failed.
