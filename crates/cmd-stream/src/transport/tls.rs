@@ -69,6 +69,7 @@ use tokio::time::timeout;
 use super::{Io, Peer};
 use crate::sync::Arc;
 
+mod ahead;
 mod client;
 mod reason;
 mod reload;

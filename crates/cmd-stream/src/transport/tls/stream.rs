@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
+use super::ahead::Ahead;
 use super::reason::{NotTls, Side, explain};
 use crate::transport::{Io, Progress};
 
@@ -76,6 +77,7 @@ impl<IO: Io> AsyncWrite for Stream<IO> {
 #[derive(Debug)]
 pub(super) struct Watched<IO> {
     io: IO,
+    ahead: Ahead,
     progress: Progress,
     /// The first bytes that have arrived.
     first: [u8; 2],
@@ -84,7 +86,7 @@ pub(super) struct Watched<IO> {
 
 impl<IO> Watched<IO> {
     pub(super) fn new(io: IO, progress: Progress) -> Self {
-        Self { io, progress, first: [0; 2], arrived: 0 }
+        Self { io, ahead: Ahead::default(), progress, first: [0; 2], arrived: 0 }
     }
 
     fn look_at(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -112,9 +114,10 @@ impl<IO: Io> AsyncRead for Watched<IO> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        if self.arrived < self.first.len() {
-            self.look_at(&buf.filled()[before..])?;
+        let this = &mut *self;
+        ready!(this.ahead.poll_fill(&mut this.io, cx, buf))?;
+        if this.arrived < this.first.len() {
+            this.look_at(&buf.filled()[before..])?;
         }
         Poll::Ready(Ok(()))
     }
