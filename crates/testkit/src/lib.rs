@@ -1,8 +1,9 @@
 //! What the tests of the workspace share: a scripted byte peer ([`peer`]), a proxy that breaks connections ([`chaos`]),
-//! both ends of a connection in one process ([`ends`]), certificates ([`certs`]), the sample service of the golden vectors
+//! both ends of a connection in one process ([`ends`]), certificates (`certs`, a feature), the sample service of the golden vectors
 //! ([`sample`]) and the vectors themselves ([`vectors`]), child processes ([`process`]), programs that must not compile
 //! ([`compile_fail`]), and bounded waiting ([`wait`]).
 
+#[cfg(feature = "certs")]
 pub mod certs;
 pub mod chaos;
 pub mod compile_fail;
