@@ -83,7 +83,7 @@
 //! - tell versions of a service apart: [`ServerInfo::of`]
 //! - set limits: [`server::Limits`], [`client::Limits`]
 //! - shut down: [`server::Handle`]
-//! - use another transport: [`transport`]
+//! - use another transport: [`transport`]; TLS: `transport::tls`
 //! - talk to a Go peer in JSON: [`format::json`]; in MUS: `format::mus`; in Protobuf: `format::protobuf`
 //! - test without a network: [`testing`], [`transport::memory`], [`sender::SendCommand`]
 //!
@@ -96,6 +96,7 @@
 //! | `mus` | the MUS Format, the smallest and the fastest, and its derive `cmd_stream::mus::Mus` | mus-format |
 //! | `bytes`, `chrono`, `rust_decimal`, `time`, `uuid` | with `mus`: the types of these crates in MUS | the crate |
 //! | `protobuf` | the Protobuf Format | prost |
+//! | `tls` | TLS over any transport: `transport::tls` | tokio-rustls, rustls-platform-verifier, aws-lc-rs |
 //!
 //! # Non-goals
 //!

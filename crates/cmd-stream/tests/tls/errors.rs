@@ -74,6 +74,14 @@ async fn certificate_of_a_server_of_an_unknown_authority() {
 }
 
 #[tokio::test]
+async fn certificate_of_an_authority_that_was_made_anew() {
+    let (ours, theirs) = (Authority::new("ca"), Authority::new("ca"));
+    let there = "the server's certificate is not signed by the known authority that it names";
+    let here = "the client refuses this server's certificate: it is not signed by the authority of that name";
+    both_say(server(&theirs).build().unwrap(), client(&ours).build().unwrap(), there, here).await;
+}
+
+#[tokio::test]
 async fn certificate_of_a_client_used_for_a_server() {
     let authority = Authority::new("ca");
     let server = ServerTls::builder(own(&authority.client("localhost"))).build().unwrap();

@@ -88,6 +88,10 @@ fn describe(side: Side, error: &Tls) -> String {
                 format!("the {peer}'s certificate is for another name")
             }
             Bad::UnknownIssuer => format!("the {peer}'s certificate is of an unknown authority"),
+            // Another authority with the same name, as after an authority was made anew.
+            Bad::BadSignature => {
+                format!("the {peer}'s certificate is not signed by the known authority that it names")
+            }
             Bad::Revoked => format!("the {peer}'s certificate is revoked"),
             Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
                 format!("the {peer}'s certificate is not for a {peer}")
@@ -114,6 +118,9 @@ fn alerted(side: Side, alert: Alert) -> String {
             format!("the {peer} requires a certificate of this side, which has sent none")
         }
         Alert::UnknownCA => format!("the {peer} refuses {own}: it is of an authority unknown there"),
+        Alert::DecryptError => {
+            format!("the {peer} refuses {own}: it is not signed by the authority of that name known there")
+        }
         Alert::CertificateExpired => format!("the {peer} refuses {own}: it has expired, or is not valid yet"),
         Alert::CertificateRevoked => format!("the {peer} refuses {own}: it is revoked"),
         // rustls sends this for a wrong name; Go's clients send it for whatever is wrong with a certificate.
@@ -123,7 +130,6 @@ fn alerted(side: Side, alert: Alert) -> String {
         Alert::BadCertificate
         | Alert::UnsupportedCertificate
         | Alert::CertificateUnknown
-        | Alert::DecryptError
         | Alert::AccessDenied => format!("the {peer} refuses {own}"),
         Alert::UnrecognisedName => format!("the {peer} has no certificate for this name"),
         Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity => {
