@@ -44,6 +44,8 @@
 //! handed on, under one lock. On the server, the wake-up for a Reply of a Command with a task of its own: until the poll of
 //! the Command is over (`server/polling.rs`).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -64,6 +66,12 @@ pub(crate) use writer::Writer;
 
 /// After this many rounds in a row the task of a connection lets others have their turn.
 pub(crate) const ROUNDS: usize = 8;
+
+/// Wakes all of them. A waker is its task's, and may panic; the others are woken all the same.
+pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    let mut wakers = wakers.into_iter();
+    while catch_unwind(AssertUnwindSafe(|| wakers.by_ref().for_each(Waker::wake))).is_err() {}
+}
 
 /// How long saying goodbye may take: a transport may have to write something (TLS has), which the peer may not take.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ pub mod frame;
 pub mod handshake;
 #[doc(hidden)]
 pub mod in_flight;
-pub(crate) mod keep_alive;
+pub(crate) mod liveness;
 pub(crate) mod minima;
 #[doc(hidden)]
 pub mod pending;

@@ -143,10 +143,11 @@ where
     ///
     /// Dropping it closes the connection.
     pub async fn connect_by(self, transport: impl Connect) -> Result<Client<P, F>, Error> {
-        let dialed = dial(&transport, &self.limits, &self.accepted).await?;
+        let (redial, reconnect) = (self.redial(transport), self.reconnect);
+        let Redial { transport, address, accepted, .. } = &redial;
+        let dialed = dial(transport, address, &self.limits, accepted).await?;
         tracing::debug!(peer = %dialed.peer, protocol = P::NAME, format = F::NAME, "connected");
-        let (address, reconnect) = (transport.address(), self.reconnect);
-        let redial = self.redial(transport);
+        let address = address.clone();
         let (fails, client) = self.start(Link::Up(dialed.peer.clone()));
         if reconnect {
             spawn::<P>(reconnect::run(fails, redial, Some(dialed)), &address);
@@ -208,8 +209,8 @@ where
     ///
     /// If called outside of a tokio runtime.
     pub fn connect_lazy_by(self, transport: impl Connect) -> Client<P, F> {
-        let address = transport.address();
         let redial = self.redial(transport);
+        let address = redial.address.clone();
         let (fails, client) = self.start(Link::Connecting);
         spawn::<P>(reconnect::run(fails, redial, None), &address);
         client
@@ -258,8 +259,8 @@ where
     }
 
     fn redial<T: Connect>(&self, transport: T) -> Redial<T> {
-        let attempts = Attempts::new(self.backoff, backoff::seed());
-        Redial { transport, accepted: self.accepted.clone(), attempts }
+        let (address, attempts) = (transport.address(), Attempts::new(self.backoff, backoff::seed()));
+        Redial { transport, address, accepted: self.accepted.clone(), attempts }
     }
 }
 

@@ -121,31 +121,40 @@ where
         *stage = Stage::Done;
         return Poll::Ready(Err(shared.table.timed_out(waited)));
     }
-    let (mut bytes, mut turn) = match stage {
-        // By reference: moving a Command costs as much as encoding a small one.
+    // By reference: moving a Command costs as much as encoding a small one.
+    let mut first = match stage {
         Stage::Unsent(command) => {
             let encoded = encode::<P, F, C>(shared, command);
             *stage = Stage::Done; // drops the Command here, as its destructor must not run under the lock
-            (encoded?, None)
+            Some((encoded?, None))
         }
-        Stage::Encoded(encoded) => {
-            let encoded = mem::take(&mut **encoded);
-            *stage = Stage::Done;
-            encoded
-        }
+        Stage::Encoded(_) => None,
         Stage::Sent(_) | Stage::Done => panic!("a call was polled after it was done"),
     };
-    let sent = shared.table.poll_send(&mut bytes, &mut turn, expects, deadline, cx);
-    // Kept encoded while it waits for room, so that it is encoded once.
-    match &sent {
-        Poll::Pending => stage.advance(Stage::Encoded(Box::new((bytes, turn)))),
-        Poll::Ready(Ok(seq)) => stage.advance(Stage::Sent(*seq)),
-        Poll::Ready(Err(_)) => {
-            if may_fail(cx).is_pending() {
-                stage.advance(Stage::Encoded(Box::new((bytes, turn))));
-                return Poll::Pending;
-            }
+    // What waits stays in its stage meanwhile: if the caller's waker panics, its place in the queue is still known.
+    let (bytes, turn) = match (&mut first, &mut *stage) {
+        (Some((bytes, turn)), _) => (bytes, turn),
+        (None, Stage::Encoded(waiting)) => (&mut waiting.0, &mut waiting.1),
+        (None, _) => return Poll::Pending,
+    };
+    let sent = shared.table.poll_send(bytes, turn, expects, deadline, cx);
+    let goes_on = match &sent {
+        Poll::Pending => true,
+        Poll::Ready(Ok(_)) => false,
+        Poll::Ready(Err(_)) => may_fail(cx).is_pending(),
+    };
+    if goes_on {
+        // Kept encoded while it waits, so that it is encoded once.
+        if let Some(waiting) = first {
+            stage.advance(Stage::Encoded(Box::new(waiting)));
         }
+        return Poll::Pending;
+    }
+    match (&sent, first) {
+        // Nothing is dropped, and there is no code for it.
+        (Poll::Ready(Ok(seq)), Some(_)) => stage.advance(Stage::Sent(*seq)),
+        (Poll::Ready(Ok(seq)), None) => *stage = Stage::Sent(*seq),
+        _ => *stage = Stage::Done,
     }
     sent
 }

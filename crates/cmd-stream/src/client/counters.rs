@@ -43,7 +43,6 @@ counters! {
     unexpected,
 }
 
-/// Adds one.
-pub(super) fn one(counter: &AtomicU64) {
-    counter.fetch_add(1, Relaxed);
+pub(super) fn add(counter: &AtomicU64, number: u64) {
+    counter.fetch_add(number, Relaxed);
 }

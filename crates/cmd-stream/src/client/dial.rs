@@ -37,10 +37,10 @@ pub(super) struct Accepted {
 /// Says which of the steps failed, or took too long. A panic in the transport is an error, too.
 pub(super) async fn dial<T: Connect>(
     transport: &T,
+    address: &str,
     limits: &Limits,
     accepted: &Accepted,
 ) -> Result<Dialed<<T::Outgoing as Establish>::Io>, Error> {
-    let address = transport.address();
     let outgoing = match contained(limits.connect, || transport.connect()).await? {
         Some(connected) => {
             connected.map_err(|error| Error::io(format!("cannot connect to {address}"), error))?
@@ -50,7 +50,7 @@ pub(super) async fn dial<T: Connect>(
             return Err(Error::new(ErrorKind::Timeout, Origin::System, message));
         }
     };
-    establish(outgoing, &address, limits, accepted).await
+    establish(outgoing, address, limits, accepted).await
 }
 
 /// Makes the transport's handshake, and waits for the greeting. Both share [`Limits::handshake`].
@@ -65,7 +65,9 @@ pub(super) async fn establish<V: Establish>(
     accepted: &Accepted,
 ) -> Result<Dialed<V::Io>, Error> {
     let began = Instant::now();
-    let progress = outgoing.progress();
+    // The transport may be the user's, and may panic.
+    let progress = catch_unwind(AssertUnwindSafe(|| outgoing.progress()))
+        .map_err(|payload| Error::panic("the transport", &*payload))?;
     let (mut io, peer) = match contained(limits.handshake, || outgoing.establish()).await? {
         Some(established) => {
             established.map_err(|error| Error::io(format!("the handshake with {address} failed"), error))?

@@ -11,15 +11,15 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::counters::one;
+use super::counters::add;
 use super::keepalive::Keepalive;
 use super::table::{Arrived, Batch};
-use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timers, Writer};
+use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timers, Writer, wake_all};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
 use crate::proto::frame::{Frame, FrameReader, Seq};
-use crate::proto::keep_alive::{Act, KeepAlive};
+use crate::proto::liveness::{Act, Liveness};
 use crate::protocol::{ClientProtocol, Protocol};
 use crate::transport::Io;
 
@@ -36,11 +36,15 @@ pub(super) struct Driver<'a, IO, P: Protocol, F: Format> {
     /// Whether the callers have had their turn since the output was last written.
     yielded: bool,
     frame_began: Option<Instant>,
-    keep_alive: KeepAlive<Instant>,
+    liveness: Liveness<Instant>,
     /// Whether something has been read, or written, since the clock was last looked at. It is not looked at more often than
     /// the task sleeps.
     heard: bool,
     sent: bool,
+    /// Where the last ping is.
+    ping: Ping,
+    /// How many rounds there were since the timers were last looked at.
+    rounds: usize,
     /// When the first caller has waited long enough.
     alarm: Option<Instant>,
     arrived: Vec<Arrived<P::Reply>>,
@@ -64,9 +68,11 @@ where
             paused: false,
             yielded: false,
             frame_began: None,
-            keep_alive: KeepAlive::new(Instant::now()),
+            liveness: Liveness::new(Instant::now()),
             heard: false,
             sent: false,
+            ping: Ping::Written,
+            rounds: 0,
             alarm: None,
             arrived: Vec::new(),
             unexpected: Vec::new(),
@@ -79,15 +85,27 @@ where
     pub(super) async fn run(mut self) -> Error {
         // Frames that arrived with the ServerInfo. No read announces them, so they are decoded before the first one.
         let mut first = self.decode().err();
-        poll_fn(|cx| match first.take().map_or_else(|| self.poll(cx), Err) {
+        poll_fn(|cx| match first.take().map_or_else(|| self.poll_contained(cx), Err) {
             Ok(()) => Poll::Pending,
             Err(reason) => Poll::Ready(reason),
         })
         .await
     }
 
+    /// The stream may be the user's, and may panic.
+    fn poll_contained(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        catch_unwind(AssertUnwindSafe(|| self.poll(cx)))
+            .unwrap_or_else(|payload| Err(Error::panic("the transport", &*payload)))
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         for _ in 0..ROUNDS {
+            // A connection that is always busy does not wait. Its timers are looked at all the same.
+            self.rounds += 1;
+            if self.rounds > ROUNDS {
+                self.alarm = self.shared.table.earliest_deadline();
+                self.wait(cx)?;
+            }
             // Output first: what the callers added in their turn should not wait for another read.
             if self.give_out(cx)? {
                 return Ok(());
@@ -140,10 +158,10 @@ where
         if !self.wakers.is_empty() {
             // These callers have something to send next, as a rule: they get their turn before the next write.
             self.yielded = false;
-            self.wakers.drain(..).for_each(Waker::wake);
+            wake_all(self.wakers.drain(..));
         }
         for (seq, reply) in self.unexpected.drain(..) {
-            one(&self.shared.table.counts.unexpected);
+            add(&self.shared.table.counts.unexpected, 1);
             tracing::trace!(%seq, "unexpected reply");
             // Both are the user's code: the callback, and the destructor of the Reply.
             let call = AssertUnwindSafe(|| match &self.shared.on_unexpected {
@@ -194,12 +212,23 @@ where
             if self.writer.is_idle() {
                 let (writer, yielded, alarm) = (&mut self.writer, &mut self.yielded, &mut self.alarm);
                 match self.shared.table.next_batch(writer, yielded, alarm, cx)? {
-                    Batch::Taken => self.sent = true,
+                    Batch::Taken => {
+                        self.sent = true;
+                        self.ping = if self.ping == Ping::Waiting { Ping::Taken } else { self.ping };
+                    }
                     Batch::Nothing => return Ok(false),
                     Batch::Later => return Ok(true),
                 }
             }
-            if self.writer.poll(self.io, cx)?.is_pending() {
+            let left = self.writer.left();
+            let is_written = self.writer.poll(self.io, cx)?.is_ready();
+            if self.ping != Ping::Written && (is_written || self.writer.left() < left) {
+                self.liveness.ping_moves(Instant::now());
+                if is_written && self.ping == Ping::Taken {
+                    self.ping = Ping::Written;
+                }
+            }
+            if !is_written {
                 self.alarm = self.shared.table.book_unwritten(self.writer.left(), cx)?;
                 return Ok(false);
             }
@@ -208,13 +237,14 @@ where
 
     /// Nothing can be read or written now: waits for the timers. Returns true if there is something to write after all.
     fn wait(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
+        self.rounds = 0;
         if self.heard || self.sent {
             let now = Instant::now();
             if std::mem::take(&mut self.heard) {
-                self.keep_alive.heard(now);
+                self.liveness.heard(now);
             }
             if std::mem::take(&mut self.sent) {
-                self.keep_alive.sent(now);
+                self.liveness.sent(now);
             }
         }
         loop {
@@ -223,12 +253,13 @@ where
                 Timer::Stall => "the server takes no output (`Limits::output_stall`)",
                 Timer::Frame => "a reply did not arrive whole in time (`Limits::frame_time`)",
                 Timer::Keepalive(Act::GiveUp) => {
-                    one(&self.shared.table.counts.keepalive_lost);
+                    add(&self.shared.table.counts.keepalive_lost, 1);
                     "the server has sent nothing since it was pinged (`Keepalive`)"
                 }
                 Timer::Keepalive(Act::Ping) => {
-                    one(&self.shared.table.counts.pings);
-                    self.keep_alive.pinged(Instant::now());
+                    add(&self.shared.table.counts.pings, 1);
+                    self.liveness.pinged(Instant::now());
+                    self.ping = Ping::Waiting;
                     self.shared.table.ping();
                     if self.writer.is_idle() {
                         return Ok(true);
@@ -251,7 +282,7 @@ where
     fn deadlines(&self) -> Deadlines<Timer> {
         let limits = &self.shared.table.limits;
         let Keepalive { idle, timeout } = self.shared.keepalive;
-        let (act, since, time) = self.keep_alive.next(idle, timeout, !self.paused);
+        let (act, since, time) = self.liveness.next(idle, timeout, !self.paused);
         let mut deadlines = Deadlines::new();
         deadlines.set(Timer::Stall, self.writer.stalled_since(), limits.output_stall);
         deadlines.set(Timer::Frame, self.frame_began.filter(|_| !self.paused), limits.frame_time);
@@ -260,6 +291,16 @@ where
         deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
         deadlines
     }
+}
+
+/// Where a ping is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ping {
+    /// It goes out with the next batch.
+    Waiting,
+    /// It is in the batch that is being written.
+    Taken,
+    Written,
 }
 
 /// What a connection can wait for.

@@ -1,4 +1,4 @@
-//! The settings of keepalive. `proto/keep_alive.rs` decides, the driver does it.
+//! The settings of keepalive. `proto/liveness.rs` decides, the driver does it.
 
 use std::time::Duration;
 

@@ -22,6 +22,8 @@ use crate::transport::{Connect, Establish, Io};
 /// Where a client dials again.
 pub(super) struct Redial<T> {
     pub(super) transport: T,
+    /// Asked once: the transport may be the user's, and may panic.
+    pub(super) address: String,
     pub(super) accepted: Accepted,
     pub(super) attempts: Attempts,
 }
@@ -31,7 +33,12 @@ pub(super) struct FailsWhenDropped<P: Protocol, F>(Arc<Shared<P, F>>);
 
 impl<P: Protocol, F> Drop for FailsWhenDropped<P, F> {
     fn drop(&mut self) {
-        self.0.table.close("the runtime of the client ended");
+        let panicked = std::thread::panicking();
+        self.0.table.close(if panicked {
+            "the task of the client panicked"
+        } else {
+            "the runtime of the client ended"
+        });
     }
 }
 
@@ -50,7 +57,7 @@ where
 {
     let shared = &fails.0;
     let reason = Driver::new(shared, &mut dialed.io, dialed.inbox).run().await;
-    shared.table.fail(reason);
+    shared.table.lose_for_good(reason);
     say_goodbye(dialed.io).await;
 }
 
@@ -85,8 +92,8 @@ pub(super) async fn run<T, P, F>(
         redial.attempts.connected_for(began.elapsed());
         let delay = redial.attempts.next_delay();
         next_attempt = Instant::now() + delay; // at most a day
-        let failed = table.lose(&reason, next_attempt);
-        tracing::warn!(reason = %Contained(&reason), failed, ?delay, "connection lost");
+        let failed_calls = table.lose(&reason, next_attempt);
+        tracing::warn!(reason = %Contained(&reason), failed_calls, next_attempt_in = ?delay, "connection lost");
         match reason.kind() {
             ErrorKind::Io | ErrorKind::Closed | ErrorKind::UnexpectedEof => {} // nobody is there any more
             // In a task of its own: the next attempt need not wait for it.
@@ -108,21 +115,22 @@ impl<T: Connect> Redial<T> {
     where
         P: Protocol,
     {
-        let mut down = Down::new(shared, self.transport.address(), lost);
+        let Self { transport, address, accepted, attempts } = self;
+        let mut down = Down::new(shared, address, lost);
         loop {
             down.wait(sleep_until(next_attempt)).await?;
             shared.table.connecting();
             let limits = &shared.table.limits;
-            match down.wait(dial(&self.transport, limits, &self.accepted)).await? {
+            match down.wait(dial(transport, address, limits, accepted)).await? {
                 Ok(dialed) => {
                     shared.table.up(dialed.peer.clone()).ok()?;
                     tracing::info!(peer = %dialed.peer, "connected");
                     return Some(dialed);
                 }
                 Err(reason) => {
-                    let delay = self.attempts.next_delay();
+                    let delay = attempts.next_delay();
                     next_attempt = Instant::now() + delay;
-                    tracing::debug!(reason = %Contained(&reason), ?delay, "attempt to connect failed");
+                    tracing::debug!(reason = %Contained(&reason), next_attempt_in = ?delay, "attempt to connect failed");
                     down.failed(&reason);
                     shared.table.attempt_failed(reason, next_attempt);
                 }
@@ -134,7 +142,7 @@ impl<T: Connect> Redial<T> {
 /// A time without a connection. It looks after the calls that wait for one.
 struct Down<'a, P: Protocol, F> {
     shared: &'a Shared<P, F>,
-    address: String,
+    address: &'a str,
     since: Instant,
     /// Why the last connection was lost, or the last attempt failed.
     reason: Option<Error>,
@@ -143,7 +151,7 @@ struct Down<'a, P: Protocol, F> {
 }
 
 impl<'a, P: Protocol, F> Down<'a, P, F> {
-    fn new(shared: &'a Shared<P, F>, address: String, reason: Option<Error>) -> Self {
+    fn new(shared: &'a Shared<P, F>, address: &'a str, reason: Option<Error>) -> Self {
         let (since, timers) = (Instant::now(), Timers::default());
         Self { shared, address, since, reason, has_given_up: false, timers }
     }
@@ -178,10 +186,15 @@ impl<'a, P: Protocol, F> Down<'a, P, F> {
     /// The calls have waited long enough.
     fn give_up(&mut self) {
         self.has_given_up = true;
-        let message = format!("there is no connection to {} (`Limits::connection_wait`)", self.address);
+        let (address, waited) = (self.address, self.shared.table.limits.connection_wait);
+        let no_connection =
+            format!("there is no connection to {address} after {waited:?} (`Limits::connection_wait`)");
         self.shared.table.give_up(&match &self.reason {
-            Some(reason) => Error::with_source(reason.kind(), reason.origin(), message, reason.clone()),
-            None => Error::new(ErrorKind::Timeout, Origin::System, message),
+            Some(reason) => Error::with_source(reason.kind(), reason.origin(), no_connection, reason.clone()),
+            None => {
+                let message = no_connection + ": the first attempt has not ended";
+                Error::new(ErrorKind::Timeout, Origin::System, message)
+            }
         });
     }
 }

@@ -24,11 +24,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::counters::{Counts, one};
+use super::counters::{Counts, add};
 use super::limits::Limits;
 use super::link::{Link, LinkCell};
 use crate::connection::outbox::Scratch;
-use crate::connection::{Outbox, Writer};
+use crate::connection::{Outbox, Writer, wake_all};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::frame::Seq;
 use crate::proto::minima::Minima;
@@ -99,16 +99,16 @@ pub(super) enum Expects<R> {
     Nothing,
 }
 
-/// A caller. `len` is the length of its Command, `timed` says whether it has noted a deadline.
+/// A caller. `len` is the length of its Command, `deadline` until when it waits.
 enum Waiter<R> {
     /// It waits for one Reply.
-    Reply { accepts: fn(&R) -> bool, waker: Waker, len: u32, timed: bool },
+    Reply { accepts: fn(&R) -> bool, waker: Waker, len: u32, deadline: Option<Instant> },
     /// Its Reply is here.
     Arrived(R),
     /// It reads a stream.
     Stream(Box<Queue<R>>),
     /// It waits until its one-way Command is written.
-    Posted { waker: Waker, len: u32, timed: bool },
+    Posted { waker: Waker, len: u32, deadline: Option<Instant> },
     /// It has failed, and has not been told yet.
     Failed(Error),
     /// Nobody waits any more. `is_call`: the Command will be answered.
@@ -136,7 +136,7 @@ impl<R> Table<R> {
         });
         let counts = Counts::default();
         if let Link::Up(_) = link {
-            one(&counts.connected);
+            add(&counts.connected, 1);
         }
         Self { limits, timeout, counts, link: Arc::new(LinkCell::new(link)), state }
     }
@@ -179,6 +179,13 @@ impl<R> Table<R> {
         let seq = state.pending.next_seq();
         let (len, limit) = (seq.wire_len() + encoded.len(), self.limits.frame);
         if len > limit {
+            // It may have waited: the seq was shorter then.
+            let mut wakers = Vec::new();
+            if let Some(turn) = turn.take() {
+                state.room.leave(turn, state.outbox.len(), &mut wakers);
+            }
+            drop(guard);
+            wake_all(wakers);
             let message = format!("command of {len} bytes is over the limit of {limit} (`Limits::frame`)");
             return Poll::Ready(Err(Error::new(ErrorKind::Limit, Origin::Local, message)));
         }
@@ -191,11 +198,11 @@ impl<R> Table<R> {
         }
         // The entry and the frame come under one lock, so that no Reply can arrive before its caller is in the table, and
         // so that frames stand in the output in the order of their seqs: `written_before` relies on it.
-        let (len, timed) = (len as u32, deadline.is_some()); // `Limits::frame` is at most `u32::MAX`
+        let len = len as u32; // `Limits::frame` is at most `u32::MAX`
         let waiter = match expects {
-            Expects::Reply(accepts) => Waiter::Reply { accepts, waker: cx.waker().clone(), len, timed },
+            Expects::Reply(accepts) => Waiter::Reply { accepts, waker: cx.waker().clone(), len, deadline },
             Expects::Stream(accepts) => Waiter::Stream(Box::new(Queue::new(accepts, len, deadline))),
-            Expects::Nothing => Waiter::Posted { waker: cx.waker().clone(), len, timed },
+            Expects::Nothing => Waiter::Posted { waker: cx.waker().clone(), len, deadline },
         };
         // From here on nothing panics. Cloning a waker may, as it is the caller's: then nothing was changed.
         if let Waiter::Posted { .. } = waiter {
@@ -221,7 +228,7 @@ impl<R> Table<R> {
             let state = &mut *guard;
             state.room.leave(turn, state.outbox.len(), &mut wakers);
         }
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 
     /// Takes the Reply of a call for one, and the call with it. When that fails, the call is out of the table, too.
@@ -233,10 +240,20 @@ impl<R> Table<R> {
         cx: &Context<'_>,
     ) -> Poll<Result<R, Error>> {
         let mut state = self.lock();
-        if let Some(Waiter::Reply { waker, timed, .. }) = state.pending.get_mut(seq) {
+        if let Some(Waiter::Reply { waker, .. }) = state.pending.get_mut(seq) {
             waker.clone_from(cx.waker());
-            *timed = deadline.is_some();
             return self.time_out_or_wait(state, seq, deadline).map(Err);
+        }
+        if let Some(Waiter::Stream(queue)) = state.pending.get_mut(seq)
+            && let Some(reply) = queue.replies.pop_front()
+        {
+            // More Replies will come, for nobody. Until the last one the server has the Command.
+            let mut wakers = Vec::new();
+            let waiter = state.abandon(seq, &mut wakers);
+            drop(state);
+            drop(waiter);
+            wake_all(wakers);
+            return Poll::Ready(Ok(reply));
         }
         Poll::Ready(match state.pending.remove(seq) {
             Some(Waiter::Arrived(reply)) => Ok(reply),
@@ -253,9 +270,8 @@ impl<R> Table<R> {
         cx: &Context<'_>,
     ) -> Poll<Result<(), Error>> {
         let mut state = self.lock();
-        if let Some(Waiter::Posted { waker, timed, .. }) = state.pending.get_mut(seq) {
+        if let Some(Waiter::Posted { waker, .. }) = state.pending.get_mut(seq) {
             waker.clone_from(cx.waker());
-            *timed = deadline.is_some();
             return self.time_out_or_wait(state, seq, deadline).map(Err);
         }
         Poll::Ready(match state.pending.remove(seq) {
@@ -317,11 +333,11 @@ impl<R> Table<R> {
                 _ => false,
             };
             if is_unanswered {
-                one(&self.counts.cancelled);
+                add(&self.counts.cancelled, 1);
             }
             state.abandon(seq, &mut wakers)
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         drop(waiter); // Replies in it are the user's, so their destructors run without the lock
     }
 }

@@ -7,6 +7,9 @@ use std::ops::Range;
 /// Callers share a minimum in blocks of this size.
 const BLOCK: u64 = 256;
 
+/// At most this many blocks are kept: they are looked through, and room is made for them, under a lock.
+const MOST: u64 = 4096;
+
 /// The earliest deadline of each block of numbers.
 #[derive(Debug)]
 pub(crate) struct Minima<T> {
@@ -42,10 +45,10 @@ impl<T: Copy + Ord> Minima<T> {
             None => &mut self.before,
             Some(n) => {
                 if n >= self.blocks.len() as u64 {
-                    self.grow(block);
+                    self.begin(block);
                     has_begun = true;
                 }
-                // Growing may have moved the first block.
+                // That may have moved the first block.
                 &mut self.blocks[(block - self.first) as usize]
             }
         };
@@ -54,9 +57,15 @@ impl<T: Copy + Ord> Minima<T> {
         has_begun
     }
 
-    fn grow(&mut self, block: u64) {
+    fn begin(&mut self, block: u64) {
         if self.blocks.is_empty() {
             self.first = block; // nothing is noted in those between
+        }
+        if block - self.first > MOST {
+            // Nobody has noted anything for long. What is left of the old ones becomes one: it costs a look at more callers.
+            let old = std::mem::take(&mut self.blocks);
+            old.into_iter().flatten().for_each(|minimum| lower(&mut self.before, minimum));
+            self.first = block;
         }
         while self.blocks.len() as u64 <= block - self.first {
             self.blocks.push_back(None);
@@ -66,9 +75,6 @@ impl<T: Copy + Ord> Minima<T> {
     /// Gives up the blocks that lie wholly before a number. `some_are_left` says whether callers before it still wait:
     /// then their deadlines are kept as one.
     pub(crate) fn leave_behind(&mut self, number: u64, some_are_left: bool) {
-        if !some_are_left {
-            self.before = None;
-        }
         while self.first < number / BLOCK
             && let Some(minimum) = self.blocks.pop_front()
         {
@@ -76,6 +82,9 @@ impl<T: Copy + Ord> Minima<T> {
             if let (Some(minimum), true) = (minimum, some_are_left) {
                 lower(&mut self.before, minimum);
             }
+        }
+        if !some_are_left && number >= self.first * BLOCK {
+            self.before = None;
         }
         // `earliest` may be that of a block that is gone. It is found to be nobody's when it is due.
     }
@@ -165,6 +174,13 @@ mod tests {
             }
             assert!(minima.blocks.capacity() < 100, "{step}: {}", minima.blocks.capacity());
         }
+        // One that waits for long, then millions that have no deadline.
+        let mut far = Minima::default();
+        assert!(far.note(5, 3_600));
+        assert!(far.note(1_800_000_000, 9_000));
+        assert!(far.blocks.capacity() < 100);
+        assert_eq!(far.take_due(3_600), std::slice::from_ref(&(0..1_800_000_000 / 256 * 256)));
+        assert_eq!(far.earliest(), Some(9_000));
         let mut far = Minima::default();
         assert!(far.note(u64::MAX / 2, 1));
         assert!(far.blocks.capacity() < 100);

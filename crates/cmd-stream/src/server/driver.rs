@@ -91,6 +91,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 return self.wait(cx);
             }
         }
+        // A connection that is always busy does not wait. Its timers are looked at all the same.
+        self.wait(cx)?;
         // There is still something to do, so this task must not sleep; but it lets others run in between.
         cx.waker().wake_by_ref();
         Ok(())

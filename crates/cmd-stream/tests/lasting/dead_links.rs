@@ -182,6 +182,34 @@ async fn a_server_that_takes_nothing_and_says_nothing_is_dead_before_the_stall()
     assert_eq!(client.counters().keepalive_lost, 1);
 }
 
+/// A large Command on a slow link: the ping behind it cannot be answered yet, but the server takes bytes.
+#[tokio::test(start_paused = true)]
+async fn a_slow_upload_is_not_a_dead_server() {
+    let keepalive = Keepalive::default().idle(3 * SECOND).timeout(SECOND);
+    let (client, _dials, mut peer) = connected_by(builder().keepalive(keepalive), 10_000).await;
+    let large = "x".repeat(1_000_000);
+    let call = call!(client.send(echo(&large)));
+    let frame = echo_frame(1, &"x".repeat(1_000_000));
+    let mut left = frame.len();
+    while left > 0 {
+        sleep(SECOND / 2).await;
+        let piece = left.min(20_000); // so it takes 25 s
+        peer.receive(piece).await;
+        left -= piece;
+    }
+    peer.expect(PING).await;
+    peer.send(&text_frame(1, "done")).await;
+    assert_eq!(within(call).await.unwrap().unwrap(), text("done"));
+    assert_eq!(client.counters().lost, 0);
+    // It is dead as soon as it takes and says nothing.
+    let began = Instant::now();
+    while client.counters().lost == 0 {
+        sleep(SECOND / 100).await;
+    }
+    // It has taken bytes for the last time half a second before.
+    assert!(about(began, 7 * SECOND / 2), "{:?}", began.elapsed());
+}
+
 /// A service whose one-way Commands never end.
 struct Desk;
 

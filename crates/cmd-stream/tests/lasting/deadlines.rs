@@ -7,7 +7,7 @@ use cmd_stream::{Error, ErrorKind, Origin};
 use testkit::wait::within;
 use tokio::time::{Instant, sleep};
 
-use crate::dials::{builder, connected, connected_by};
+use crate::dials::{builder, connected, connected_by, dials};
 use crate::lab::{echo, text};
 use crate::wire::{echo_frame, text_frame};
 use crate::{call, once, quiet, spawn_echo, told};
@@ -209,4 +209,69 @@ async fn a_reply_that_has_arrived_is_given_though_its_caller_looks_late() {
     peer.send(&text_frame(1, "a")).await;
     sleep(10 * SECOND).await;
     assert_eq!(call.await.unwrap(), text("a"));
+}
+
+/// Nobody polls the call, so only the client can keep its Command from being written late.
+#[tokio::test(start_paused = true)]
+async fn what_is_overdue_is_not_written_though_its_caller_does_not_look() {
+    let (dialer, mut dials) = dials();
+    let client = builder().connect_lazy_by(dialer);
+    let mut late = Box::pin(client.send(echo("late")).timeout(SECOND));
+    let mut patient = Box::pin(client.send(echo("patient")).timeout(60 * SECOND));
+    assert!(once(&mut late).await.is_pending() && once(&mut patient).await.is_pending());
+    let attempt = dials.attempt().await;
+    sleep(2 * SECOND).await;
+    drop(attempt);
+    let mut peer = dials.accept().await;
+    peer.expect(&echo_frame(2, "patient")).await;
+    peer.send(&text_frame(2, "patient")).await;
+    assert_eq!(patient.await.unwrap(), text("patient"));
+    assert_eq!(told(late.await.unwrap_err()), UNSENT);
+    assert_eq!((client.counters().timed_out, client.in_flight()), (1, 0));
+}
+
+/// The connection is never idle, so nothing waits for a timer.
+#[tokio::test]
+async fn deadlines_hold_on_a_connection_that_is_never_idle() {
+    struct Flood;
+    impl tokio::io::AsyncRead for Flood {
+        fn poll_read(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            buffer: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            buffer.put_slice(&[0; 16][..buffer.remaining().min(16)]); // pongs, for ever
+            std::task::Poll::Ready(Ok(()))
+        }
+    }
+    impl tokio::io::AsyncWrite for Flood {
+        fn poll_write(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            bytes: &[u8],
+        ) -> std::task::Poll<std::io::Result<usize>> {
+            std::task::Poll::Ready(Ok(bytes.len()))
+        }
+        fn poll_flush(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+    }
+
+    let greeted = tokio::io::join(std::io::Cursor::new(testkit::peer::GREETING.to_vec()), tokio::io::sink());
+    let io = tokio::io::join(tokio::io::AsyncReadExt::chain(greeted, Flood), Flood);
+    let client = within(builder().over(io, cmd_stream::transport::Peer::other("a flood"))).await.unwrap();
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(echo("a")).timeout(SECOND / 20).await }
+    });
+    assert_eq!(told(within(call).await.unwrap().unwrap_err()), SENT);
 }

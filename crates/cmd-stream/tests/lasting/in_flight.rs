@@ -121,6 +121,60 @@ async fn one_that_is_dropped_when_it_is_its_turn_passes_the_turn_on() {
     within(next).await.unwrap().unwrap();
 }
 
+/// A seq grows by a byte while a Command of just the allowed length waits. It is refused then, and leaves the queue.
+#[tokio::test(start_paused = true)]
+async fn one_that_has_become_too_long_while_it_waited_leaves_the_queue() {
+    let most = echo_frame(127, &"x".repeat(100)).len();
+    let limits = Limits::default().in_flight(1).frame(most);
+    let (client, _dials, mut peer) = connected(builder().limits(limits)).await;
+    for seq in 1..=125 {
+        let call = call!(client.send(echo("a")));
+        peer.expect(&echo_frame(seq, "a")).await;
+        peer.send(&text_frame(seq, "a")).await;
+        within(call).await.unwrap().unwrap();
+    }
+    let running = call!(client.send(echo("b")));
+    peer.expect(&echo_frame(126, "b")).await;
+    let before = call!(client.send(echo("c")));
+    quiet().await;
+    let too_long = spawn_echo(&client, &"x".repeat(100));
+    quiet().await;
+    let next = call!(client.send(echo("next")));
+    quiet().await;
+    assert!(!too_long.is_finished(), "with the seq that is next it fits");
+    peer.send(&text_frame(126, "b")).await;
+    within(running).await.unwrap().unwrap();
+    peer.expect(&echo_frame(127, "c")).await;
+    peer.send(&text_frame(127, "c")).await;
+    within(before).await.unwrap().unwrap();
+    let error = cmd_stream::Error::from(within(too_long).await.unwrap().unwrap_err());
+    assert!(error.to_string().contains("`Limits::frame`"), "{error:#}");
+    peer.expect(&echo_frame(128, "next")).await;
+    peer.send(&text_frame(128, "next")).await;
+    within(next).await.unwrap().unwrap();
+}
+
+/// A call takes one Reply. If the Command is answered with several, the server has it until the last one.
+#[tokio::test(start_paused = true)]
+async fn a_command_with_several_replies_is_in_flight_until_the_last_one() {
+    use crate::lab::{Count, Number};
+    use crate::wire::{frame, number_frame, tag};
+
+    let (client, _dials, mut peer) = connected(builder().limits(Limits::default().in_flight(1))).await;
+    let first = call!(client.send(Count { to: 3 }));
+    peer.expect(&frame(1, tag::COUNT, r#"{"to":3}"#)).await;
+    let next = call!(client.send(echo("next")));
+    peer.send(&[number_frame(1, 1, false), number_frame(1, 2, false)].concat()).await;
+    assert_eq!(within(first).await.unwrap().unwrap(), Number { value: 1, last: false });
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((client.in_flight(), client.counters().unexpected), (0, 1), "the next one waits");
+    peer.send(&number_frame(1, 3, true)).await;
+    peer.expect(&echo_frame(2, "next")).await;
+    peer.send(&text_frame(2, "next")).await;
+    within(next).await.unwrap().unwrap();
+    assert_eq!(client.counters().unexpected, 2);
+}
+
 /// Also across the limit of the output, and with frames of any size.
 #[tokio::test(start_paused = true)]
 async fn nobody_is_left_waiting_whatever_the_order() {

@@ -125,7 +125,7 @@ async fn calls_wait_for_a_connection_for_a_bounded_time() {
     assert_eq!(told(error.clone()), (ErrorKind::Io, Origin::System, false));
     assert_eq!(
         format!("{error:#}"),
-        "there is no connection to the test (`Limits::connection_wait`): cannot connect to the test: connection refused"
+        "there is no connection to the test after 5s (`Limits::connection_wait`): cannot connect to the test: connection refused"
     );
     let before = Instant::now();
     for _ in 0..3 {
@@ -308,6 +308,7 @@ async fn without_reconnecting_the_client_ends_with_its_connection() {
     drop(peer);
     assert!(lost.await.unwrap().unwrap_err().was_sent());
     assert_eq!(within(client.closed()).await.origin(), Origin::Remote);
+    assert_eq!((client.counters().lost, client.counters().connected), (1, 1));
     assert!(!client.send(echo("b")).await.unwrap_err().was_sent());
     dials.ended().await;
 }
@@ -441,4 +442,150 @@ async fn a_server_over_memory_can_go_away_and_come_back() {
     tokio::time::sleep(SECOND).await;
     let _world = World::over(connector.listen(), server::Limits::default());
     assert_eq!(within(call).await.unwrap().unwrap(), text("b"));
+}
+
+/// Commands that were given up with the connection they waited for are not in the output any more, whether their callers have
+/// come or not.
+#[tokio::test(start_paused = true)]
+async fn what_was_given_up_does_not_count_as_output() {
+    use crate::lab::Count;
+    use crate::once;
+
+    let (dialer, mut dials) = dials();
+    let client = builder().connect_lazy_by(dialer);
+    let mut given_up = client.stream(Count { to: 9 }).await.unwrap();
+    let attempt = dials.attempt().await;
+    tokio::time::sleep(6 * SECOND).await;
+    drop(attempt);
+    let mut peer = dials.accept().await;
+    quiet().await;
+    let mut dropped = Box::pin(client.send(echo("dropped, and longer than the next one")));
+    let mut next = Box::pin(client.send(echo("b")));
+    assert!(once(&mut dropped).await.is_pending() && once(&mut next).await.is_pending());
+    drop(dropped);
+    peer.expect(&echo_frame(3, "b")).await;
+    peer.send(&text_frame(3, "b")).await;
+    assert_eq!(within(next).await.unwrap(), text("b"));
+    assert_eq!(
+        told(given_up.next().await.unwrap().unwrap_err()),
+        (ErrorKind::Timeout, Origin::System, false)
+    );
+}
+
+/// A full stream of the lost connection must not keep the next one from being read.
+#[tokio::test(start_paused = true)]
+async fn a_full_stream_goes_with_its_connection() {
+    use crate::lab::Count;
+    use crate::wire::number_frame;
+
+    let limits = Limits::default().stream_replies(1, cmd_stream::client::Overflow::Pause);
+    let (client, mut dials, mut peer) = connected(builder().limits(limits)).await;
+    let _full = client.stream(Count { to: 9 }).await.unwrap();
+    quiet().await;
+    peer.send(&[number_frame(1, 1, false), number_frame(1, 2, false)].concat()).await;
+    quiet().await;
+    drop(peer);
+    let writes = call!(client.send(echo("a"))); // the loss shows when it writes: it does not read
+    let mut peer = dials.accept().await;
+    let _ = within(writes).await.unwrap();
+    let call = call!(client.send(echo("b")));
+    peer.expect(&echo_frame(3, "b")).await;
+    peer.send(&text_frame(3, "b")).await;
+    assert_eq!(within(call).await.unwrap().unwrap(), text("b"));
+}
+
+/// A stream of the user's that panics is a lost connection.
+struct Faulty(tokio::io::DuplexStream, bool);
+
+impl tokio::io::AsyncRead for Faulty {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = std::pin::Pin::new(&mut self.0).poll_read(cx, buffer);
+        assert!(!self.1 || buffer.filled().get(before) != Some(&1), "as it likes");
+        read
+    }
+}
+
+impl tokio::io::AsyncWrite for Faulty {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        std::pin::Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// Its first connection panics when a frame with seq 1 comes.
+struct FaultyOnce(crate::dials::Dialer, std::sync::atomic::AtomicBool);
+
+impl cmd_stream::transport::Connect for FaultyOnce {
+    type Outgoing = (Faulty, cmd_stream::transport::Peer);
+
+    async fn connect(&self) -> std::io::Result<Self::Outgoing> {
+        let (io, peer) = self.0.connect().await?;
+        Ok((Faulty(io, self.1.swap(false, std::sync::atomic::Ordering::Relaxed)), peer))
+    }
+
+    fn address(&self) -> String {
+        "the test".into()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_panics_is_a_lost_connection() {
+    let (dialer, mut dials) = dials();
+    let client = builder().connect_lazy_by(FaultyOnce(dialer, true.into()));
+    let call = call!(client.send(echo("a")));
+    let mut peer = dials.accept().await;
+    peer.expect(&echo_frame(1, "a")).await;
+    peer.send(&text_frame(1, "a")).await;
+    assert_eq!(told(within(call).await.unwrap().unwrap_err()), (ErrorKind::Panic, Origin::Local, true));
+    let call = call!(client.send(echo("b")));
+    let mut peer = dials.accept().await;
+    peer.expect(&echo_frame(2, "b")).await;
+    peer.send(&text_frame(2, "b")).await;
+    assert_eq!(within(call).await.unwrap().unwrap(), text("b"));
+}
+
+struct PanicsWhenWoken;
+
+impl std::task::Wake for PanicsWhenWoken {
+    fn wake(self: std::sync::Arc<Self>) {
+        panic!("as it likes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_disturbs_nobody_else() {
+    let (client, _dials, mut peer) = connected(builder()).await;
+    let waker = std::task::Waker::from(std::sync::Arc::new(PanicsWhenWoken));
+    let mut panics = Box::pin(client.send(echo("a")));
+    assert!(
+        std::future::Future::poll(panics.as_mut(), &mut std::task::Context::from_waker(&waker)).is_pending()
+    );
+    let call = call!(client.send(echo("b")));
+    peer.expect(&[echo_frame(1, "a"), echo_frame(2, "b")].concat()).await;
+    peer.send(&[text_frame(1, "a"), text_frame(2, "b")].concat()).await;
+    assert_eq!(within(call).await.unwrap().unwrap(), text("b"));
+    assert_eq!(panics.await.unwrap(), text("a"));
+    assert_eq!(client.counters().lost, 0);
 }

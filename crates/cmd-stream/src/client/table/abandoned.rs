@@ -3,7 +3,9 @@
 
 use std::task::Waker;
 
-use super::{Seq, State, Waiter};
+use tokio::time::Instant;
+
+use super::{Error, Seq, State, Waiter};
 
 impl<R> State<R> {
     /// Takes a caller out of the table, and leaves a mark of its Command as long as the server has it, or would get it.
@@ -31,41 +33,56 @@ impl<R> State<R> {
             self.abandoned_bytes += len as usize;
             // Not for each of them, which would take too long, but before they take most of the room.
             if self.abandoned_bytes * 2 >= self.outbox.queued() {
-                self.drop_abandoned_frames();
+                self.drop_frames(None);
                 self.room.wake(self.outbox.len(), wakers);
             }
         }
         Some(waiter)
     }
 
-    /// Takes Commands out of the outbox for which nobody waits any more.
+    /// Takes Commands out of the outbox for which nobody waits any more: those that are abandoned, and those that are
+    /// `overdue` at that instant, whose callers fail with that error. Returns how many these are.
     #[cold]
-    pub(super) fn drop_abandoned_frames(&mut self) {
+    pub(super) fn drop_frames(&mut self, overdue: Option<(Instant, &Error)>) -> u64 {
         let unwritten = self.written_before.get()..self.pending.next_seq().get();
-        let mut frames: Vec<(Seq, usize, bool)> = Vec::new();
+        let (mut frames, mut timed_out) = (Vec::new(), 0);
         for (seq, waiter) in self.pending.range_mut(unwritten) {
-            // Every entry that is not written stands in the outbox, and the other way round.
-            let (len, stays) = match waiter {
-                Waiter::Reply { len, .. } | Waiter::Posted { len, .. } => (*len, true),
-                Waiter::Stream(queue) => (queue.len, true),
-                Waiter::Abandoned { len, is_call } => {
-                    if *is_call {
-                        self.room.release(*len as usize);
-                    }
-                    self.abandoned -= 1;
-                    (*len, false)
-                }
-                Waiter::Arrived(_) | Waiter::Failed(_) => continue,
+            // Every entry with a length that is not written stands in the outbox, and the other way round.
+            let (len, is_call) = match waiter {
+                Waiter::Reply { len, .. } => (*len, true),
+                Waiter::Stream(queue) if queue.is_in_flight() => (queue.len, true),
+                Waiter::Posted { len, .. } => (*len, false),
+                Waiter::Abandoned { len, is_call } => (*len, *is_call),
+                Waiter::Stream(_) | Waiter::Arrived(_) | Waiter::Failed(_) => continue,
             };
-            frames.push((seq, len as usize, stays));
+            let is_abandoned = matches!(waiter, Waiter::Abandoned { .. });
+            let overdue =
+                overdue.filter(|(now, _)| waiter.deadline().is_some_and(|deadline| deadline <= *now));
+            if let Some((_, error)) = overdue {
+                waiter.fail(error.clone());
+                timed_out += 1;
+            }
+            let stays = !is_abandoned && overdue.is_none();
+            if !stays && is_call {
+                self.room.release(len as usize);
+            }
+            frames.push((seq, len as usize, stays, is_abandoned));
         }
         frames.sort_unstable_by_key(|(seq, ..)| *seq); // those that were moved out of the ring come in no order
-        self.outbox.retain(frames.iter().map(|(_, len, stays)| (*len, *stays)));
-        for (seq, _, stays) in frames {
-            if !stays {
-                self.pending.remove(seq);
+        self.outbox.retain(frames.iter().map(|(_, len, stays, _)| (*len, *stays)));
+        for (seq, .., is_abandoned) in &frames {
+            if *is_abandoned {
+                self.pending.remove(*seq);
+                self.abandoned -= 1;
             }
         }
         self.abandoned_bytes = 0;
+        // A one-way Command that is not written any more is not waited for. Both are in the order of the seqs.
+        let mut gone = frames.iter().filter(|(_, _, stays, _)| !stays).map(|(seq, ..)| *seq).peekable();
+        self.posted.retain(|seq| {
+            while gone.next_if(|gone| gone < seq).is_some() {}
+            gone.peek() != Some(seq)
+        });
+        timed_out
     }
 }

@@ -4,7 +4,9 @@ use std::task::{Poll, Waker};
 
 use tokio::time::Instant;
 
-use super::{Error, ErrorKind, MutexGuard, Origin, Seq, State, Table, Waiter, one, wake};
+use super::{
+    Error, ErrorKind, MutexGuard, Origin, QueueState, Seq, State, Table, Waiter, add, wake, wake_all,
+};
 use crate::client::link::Link;
 
 /// What a call waited for when its deadline was over.
@@ -41,7 +43,7 @@ impl<R> Table<R> {
         let mut wakers = Vec::new();
         let waiter = state.abandon(seq, &mut wakers);
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         let is_written = matches!(waiter, Some(Waiter::Posted { .. }));
         Poll::Ready(self.timed_out(match (was_sent, is_written) {
             (true, false) => Waited::ForReply,
@@ -52,7 +54,11 @@ impl<R> Table<R> {
 
     /// The error of a call whose deadline is over.
     pub(in crate::client) fn timed_out(&self, waited: Waited) -> Error {
-        one(&self.counts.timed_out);
+        add(&self.counts.timed_out, 1);
+        self.time_out_error(waited)
+    }
+
+    fn time_out_error(&self, waited: Waited) -> Error {
         let link = self.link.link();
         let message = match (waited, &link) {
             (Waited::ForReply, _) => "the call timed out waiting for a reply",
@@ -74,11 +80,13 @@ impl<R> Table<R> {
         }
     }
 
-    /// Wakes the callers whose deadlines are over.
+    /// Wakes the callers whose deadlines are over. Their Commands are not written any more, also if the callers do not come.
     pub(in crate::client) fn expire(&self, now: Instant) {
+        let unwritten = self.time_out_error(Waited::InOutput);
         let mut wakers = Vec::new();
-        self.lock().expire(now, &mut wakers);
-        wakers.into_iter().for_each(Waker::wake);
+        let timed_out = self.lock().expire(now, &unwritten, &mut wakers);
+        add(&self.counts.timed_out, timed_out);
+        wake_all(wakers);
     }
 }
 
@@ -99,25 +107,57 @@ impl<R> State<R> {
         if self.alarm.is_none_or(|alarm| deadline < alarm) { self.task.take() } else { None }
     }
 
-    fn expire(&mut self, now: Instant, wakers: &mut Vec<Waker>) {
+    /// Returns how many callers failed. Those whose Commands are written are only woken: each may find a Reply.
+    fn expire(&mut self, now: Instant, unwritten: &Error, wakers: &mut Vec<Waker>) -> u64 {
         self.room.expire(now, wakers);
+        let mut any_unwritten = false;
         for range in self.deadlines.take_due(now) {
             let range = range.start.cast_signed()..range.end.cast_signed();
             for (seq, waiter) in self.pending.range_mut(range) {
-                match waiter {
-                    // They note their deadlines again if they are not over.
-                    Waiter::Reply { waker, timed: true, .. } | Waiter::Posted { waker, timed: true, .. } => {
-                        // Taken, not cloned: a clone may panic.
-                        wakers.push(std::mem::replace(waker, Waker::noop().clone()));
+                match waiter.deadline() {
+                    Some(deadline) if deadline <= now => {
+                        wakers.extend(waiter.take_waker());
+                        any_unwritten |= seq >= self.written_before;
                     }
-                    Waiter::Stream(queue) => match queue.deadline {
-                        Some(deadline) if deadline <= now => wakers.extend(queue.waker.take()),
-                        Some(deadline) => _ = self.deadlines.note(seq.get().cast_unsigned(), deadline),
-                        None => {}
-                    },
-                    _ => {}
+                    Some(deadline) => _ = self.deadlines.note(seq.get().cast_unsigned(), deadline),
+                    None => {}
                 }
             }
+        }
+        if !any_unwritten {
+            return 0;
+        }
+        let timed_out = self.drop_frames(Some((now, unwritten)));
+        self.room.wake(self.outbox.len(), wakers);
+        timed_out
+    }
+}
+
+impl<R> Waiter<R> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Reply { deadline, .. } | Self::Posted { deadline, .. } => *deadline,
+            Self::Stream(queue) => queue.deadline,
+            Self::Arrived(_) | Self::Failed(_) | Self::Abandoned { .. } => None,
+        }
+    }
+
+    /// Taken, not cloned: a clone may panic.
+    fn take_waker(&mut self) -> Option<Waker> {
+        match self {
+            Self::Reply { waker, .. } | Self::Posted { waker, .. } => {
+                Some(std::mem::replace(waker, Waker::noop().clone()))
+            }
+            Self::Stream(queue) => queue.waker.take(),
+            Self::Arrived(_) | Self::Failed(_) | Self::Abandoned { .. } => None,
+        }
+    }
+
+    /// The caller finds this error when it comes.
+    pub(super) fn fail(&mut self, error: Error) {
+        match self {
+            Self::Stream(queue) => queue.state = QueueState::Failed(error),
+            other => *other = Self::Failed(error),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     AssertUnwindSafe, Context, Error, ErrorKind, Instant, Link, Origin, Peer, QueueState, State, Table,
-    Waiter, Waker, catch_unwind, one,
+    Waiter, Waker, add, catch_unwind, wake_all,
 };
 
 /// Which callers fail.
@@ -20,12 +20,12 @@ impl<R> Table<R> {
     ///
     /// Why the client has ended.
     pub(in crate::client) fn up(&self, peer: Peer) -> Result<(), Error> {
-        one(&self.counts.connected);
         let _before = {
             let mut state = self.lock();
             if let Some(reason) = &state.closed {
                 return Err(reason.clone());
             }
+            add(&self.counts.connected, 1);
             (state.refuses.take(), self.link.set(Link::Up(peer)))
         };
         self.link.tell();
@@ -42,7 +42,7 @@ impl<R> Table<R> {
 
     /// An attempt to connect has failed.
     pub(in crate::client) fn attempt_failed(&self, reason: Error, next_attempt: Instant) {
-        one(&self.counts.attempts_failed);
+        add(&self.counts.attempts_failed, 1);
         self.set_link(Link::Down { reason, next_attempt });
     }
 
@@ -60,7 +60,6 @@ impl<R> Table<R> {
     /// The connection is lost, and there may be another one: the calls fail whose Commands may have reached the server.
     /// Returns how many there are.
     pub(in crate::client) fn lose(&self, reason: &Error, next_attempt: Instant) -> usize {
-        one(&self.counts.lost);
         let (mut wakers, failed);
         let _before = {
             let mut guard = self.lock();
@@ -68,6 +67,7 @@ impl<R> Table<R> {
             if state.closed.is_some() {
                 return 0;
             }
+            add(&self.counts.lost, 1);
             wakers = Vec::new();
             state.outbox.book(0); // what was being written is lost
             state.ping = false; // it was for that connection
@@ -76,7 +76,7 @@ impl<R> Table<R> {
             self.link.set(Link::Down { reason: reason.clone(), next_attempt })
         };
         self.link.tell();
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         failed
     }
 
@@ -92,11 +92,19 @@ impl<R> Table<R> {
             state.fail(Which::All, reason, &mut wakers);
             state.refuses.replace(reason.clone())
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 
     pub(in crate::client) fn is_closed(&self) -> bool {
         self.lock().closed.is_some()
+    }
+
+    /// Ends the client because its connection is lost and there is no other.
+    pub(in crate::client) fn lose_for_good(&self, reason: Error) {
+        if !self.is_closed() {
+            add(&self.counts.lost, 1);
+        }
+        self.fail(reason);
     }
 
     /// Ends the client on behalf of this side.
@@ -119,7 +127,7 @@ impl<R> Table<R> {
             (state.refuses.replace(reason.clone()), self.link.set(Link::Closed(reason.clone())))
         };
         self.link.tell();
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         // Without the lock: what an error of a Format says is the user's code.
         let report = || tracing::debug!(reason = format_args!("{reason:#}"), failed, "client ended");
         let _ = catch_unwind(AssertUnwindSafe(report));
@@ -188,6 +196,8 @@ impl<R> State<R> {
         self.posting.clear();
         self.full_streams = 0; // they were all of that connection
         if which == Which::All {
+            // Nothing stands in the output any more, so nothing may be taken for unwritten.
+            self.written_before = self.pending.next_seq();
             self.posted.clear();
             self.outbox.drop_queued();
             self.abandoned_bytes = 0;

@@ -4,7 +4,9 @@ use std::task::{Context, Waker};
 
 use tokio::time::Instant;
 
-use super::{Error, ErrorKind, Origin, Scratch, Seq, State, Table, Waiter, Writer};
+use super::{
+    Error, ErrorKind, Origin, Queue, QueueState, Scratch, Seq, State, Table, Waiter, Writer, wake_all,
+};
 
 /// A Reply that has been decoded.
 pub(in crate::client) struct Arrived<R> {
@@ -80,6 +82,8 @@ impl<R> Table<R> {
                     state.room.release(queue.len as usize);
                 }
                 wakers.extend(queue.waker.take());
+            } else if !is_last {
+                waiter.more_will_come(reply, wakers);
             } else if let Waiter::Reply { waker, len, .. } = std::mem::replace(waiter, Waiter::Arrived(reply))
             {
                 state.room.release(len as usize);
@@ -114,6 +118,17 @@ impl<R> Table<R> {
         cx: &Context<'_>,
     ) -> Result<Batch, Error> {
         let mut guard = self.lock();
+        // What is overdue must not be written. A clock is looked at only if somebody has a deadline.
+        if let Some(earliest) = guard.deadlines.earliest()
+            && !guard.outbox.is_empty()
+        {
+            let now = Instant::now();
+            if earliest <= now {
+                drop(guard);
+                self.expire(now);
+                guard = self.lock();
+            }
+        }
         let state = &mut *guard;
         if let Some(reason) = &state.closed {
             return Err(reason.clone());
@@ -128,7 +143,7 @@ impl<R> Table<R> {
         } else if *yielded || state.pending.len() <= 1 {
             // With one call in flight there is nobody else who could add to the output.
             if state.abandoned_bytes > 0 {
-                state.drop_abandoned_frames();
+                state.drop_frames(None);
             }
             if std::mem::take(&mut state.ping) {
                 state.outbox.append(|out| Seq::PING.encode(out), &mut Scratch::default());
@@ -144,7 +159,7 @@ impl<R> Table<R> {
             Batch::Later
         };
         drop(guard);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         if matches!(batch, Batch::Later) {
             cx.waker().wake_by_ref();
         }
@@ -174,13 +189,32 @@ impl<R> Table<R> {
             // A blocked write ends when the client does, so the task must hear of that.
             state.sleep(cx)
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         Ok(alarm)
+    }
+
+    /// When the first caller has waited long enough, for a task that does not sleep.
+    pub(in crate::client) fn earliest_deadline(&self) -> Option<Instant> {
+        let state = self.lock();
+        [state.deadlines.earliest(), state.room.earliest()].into_iter().flatten().min()
     }
 
     /// A ping goes out with what is written next.
     pub(in crate::client) fn ping(&self) {
         self.lock().ping = true;
+    }
+}
+
+impl<R> Waiter<R> {
+    /// The first Reply of several is here, for a call that takes one. The others are unexpected.
+    #[cold]
+    fn more_will_come(&mut self, reply: R, wakers: &mut Vec<Waker>) {
+        let Self::Reply { accepts, waker, len, .. } = self else { return };
+        let mut queue = Queue::new(*accepts, *len, None);
+        queue.replies.push_back(reply);
+        queue.state = QueueState::Overflowed { was_last: false };
+        wakers.push(std::mem::replace(waker, Waker::noop().clone()));
+        *self = Self::Stream(Box::new(queue));
     }
 }
 

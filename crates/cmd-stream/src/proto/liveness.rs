@@ -1,11 +1,11 @@
-//! Keepalive: when to ping, and when the peer is dead. Any byte from it is a sign of life. Knows no clock and no socket.
+//! Whether a peer lives: when to ping, and when the peer is dead. Any byte from it is a sign of life. Knows no clock and no socket.
 
 use std::ops::Add;
 use std::time::Duration;
 
 /// When a connection was last used, and since when a ping has not been answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct KeepAlive<T> {
+pub(crate) struct Liveness<T> {
     heard: T,
     sent: T,
     pinged: Option<T>,
@@ -20,7 +20,7 @@ pub(crate) enum Act {
     GiveUp,
 }
 
-impl<T: Copy + Ord + Add<Duration, Output = T>> KeepAlive<T> {
+impl<T: Copy + Ord + Add<Duration, Output = T>> Liveness<T> {
     /// A connection that has just been made.
     pub(crate) fn new(now: T) -> Self {
         Self { heard: now, sent: now, pinged: None }
@@ -40,6 +40,11 @@ impl<T: Copy + Ord + Add<Duration, Output = T>> KeepAlive<T> {
     pub(crate) fn pinged(&mut self, now: T) {
         self.sent = now;
         self.pinged.get_or_insert(now);
+    }
+
+    /// The peer takes what stands before the ping, or the ping itself: it can answer from now on.
+    pub(crate) fn ping_moves(&mut self, now: T) {
+        self.pinged = self.pinged.map(|_| now);
     }
 
     /// What is to be done next, and after how much time since when. A ping is due when nothing was heard for `idle`, or
@@ -67,38 +72,49 @@ mod tests {
     }
 
     /// What is due, and when.
-    fn next(keep_alive: &KeepAlive<Duration>) -> (Act, Duration) {
-        let (act, since, time) = keep_alive.next(IDLE, TIMEOUT, true);
+    fn next(liveness: &Liveness<Duration>) -> (Act, Duration) {
+        let (act, since, time) = liveness.next(IDLE, TIMEOUT, true);
         (act, since + time)
     }
 
     #[test]
     fn a_ping_is_due_when_nothing_was_heard_or_nothing_sent() {
-        let mut keep_alive = KeepAlive::new(seconds(0));
-        assert_eq!(next(&keep_alive), (Act::Ping, seconds(10)));
-        keep_alive.heard(seconds(5));
-        assert_eq!(next(&keep_alive), (Act::Ping, seconds(10)), "nothing was sent");
-        keep_alive.sent(seconds(7));
-        assert_eq!(next(&keep_alive), (Act::Ping, seconds(15)), "nothing was heard since 5");
+        let mut liveness = Liveness::new(seconds(0));
+        assert_eq!(next(&liveness), (Act::Ping, seconds(10)));
+        liveness.heard(seconds(5));
+        assert_eq!(next(&liveness), (Act::Ping, seconds(10)), "nothing was sent");
+        liveness.sent(seconds(7));
+        assert_eq!(next(&liveness), (Act::Ping, seconds(15)), "nothing was heard since 5");
     }
 
     #[test]
     fn any_byte_after_a_ping_is_a_sign_of_life() {
-        let mut keep_alive = KeepAlive::new(seconds(0));
-        keep_alive.pinged(seconds(10));
-        assert_eq!(next(&keep_alive), (Act::GiveUp, seconds(14)));
-        keep_alive.sent(seconds(12));
-        keep_alive.pinged(seconds(13));
-        assert_eq!(next(&keep_alive), (Act::GiveUp, seconds(14)), "the first ping counts");
-        keep_alive.heard(seconds(13));
-        assert_eq!(next(&keep_alive), (Act::Ping, seconds(23)));
+        let mut liveness = Liveness::new(seconds(0));
+        liveness.pinged(seconds(10));
+        assert_eq!(next(&liveness), (Act::GiveUp, seconds(14)));
+        liveness.sent(seconds(12));
+        liveness.pinged(seconds(13));
+        assert_eq!(next(&liveness), (Act::GiveUp, seconds(14)), "the first ping counts");
+        liveness.heard(seconds(13));
+        assert_eq!(next(&liveness), (Act::Ping, seconds(23)));
+    }
+
+    #[test]
+    fn a_ping_behind_much_output_counts_from_when_it_is_written() {
+        let mut liveness = Liveness::new(seconds(0));
+        liveness.pinged(seconds(10));
+        liveness.ping_moves(seconds(13));
+        assert_eq!(next(&liveness), (Act::GiveUp, seconds(17)));
+        liveness.heard(seconds(14));
+        liveness.ping_moves(seconds(15));
+        assert_eq!(next(&liveness), (Act::Ping, seconds(20)), "it was answered, or is not needed any more");
     }
 
     #[test]
     fn a_connection_that_is_not_read_is_pinged_and_not_given_up() {
-        let mut keep_alive = KeepAlive::new(seconds(0));
-        keep_alive.pinged(seconds(10));
-        let paused = keep_alive.next(IDLE, TIMEOUT, false);
+        let mut liveness = Liveness::new(seconds(0));
+        liveness.pinged(seconds(10));
+        let paused = liveness.next(IDLE, TIMEOUT, false);
         assert_eq!(paused, (Act::Ping, seconds(10), IDLE));
     }
 }
