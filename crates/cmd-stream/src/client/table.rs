@@ -240,8 +240,9 @@ impl<R> Table<R> {
         cx: &Context<'_>,
     ) -> Poll<Result<R, Error>> {
         let mut state = self.lock();
-        if let Some(Waiter::Reply { waker, .. }) = state.pending.get_mut(seq) {
+        if let Some(Waiter::Reply { waker, deadline: noted, .. }) = state.pending.get_mut(seq) {
             waker.clone_from(cx.waker());
+            *noted = deadline;
             return self.time_out_or_wait(state, seq, deadline).map(Err);
         }
         if let Some(Waiter::Stream(queue)) = state.pending.get_mut(seq)
@@ -270,8 +271,9 @@ impl<R> Table<R> {
         cx: &Context<'_>,
     ) -> Poll<Result<(), Error>> {
         let mut state = self.lock();
-        if let Some(Waiter::Posted { waker, .. }) = state.pending.get_mut(seq) {
+        if let Some(Waiter::Posted { waker, deadline: noted, .. }) = state.pending.get_mut(seq) {
             waker.clone_from(cx.waker());
+            *noted = deadline;
             return self.time_out_or_wait(state, seq, deadline).map(Err);
         }
         Poll::Ready(match state.pending.remove(seq) {
