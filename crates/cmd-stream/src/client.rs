@@ -1,4 +1,4 @@
-//! The client: [`Client`] is one multiplexed connection, and calls are made on it.
+//! The client: the calls of a [`Client`] share one connection, which is replaced when it is lost.
 
 use std::fmt;
 
@@ -36,16 +36,17 @@ use table::Table;
 /// The callback for Replies that no call waits for.
 type OnUnexpected<R> = Box<dyn Fn(Seq, R) + Send + Sync>;
 
-/// A client of the Protocol `P` in the Format `F`. All its callers share one connection, which is replaced when it is lost.
+/// A client of the Protocol `P` in the Format `F`. All its callers share one connection, which is replaced when it is
+/// lost.
 ///
 /// Clones are the same client. The client ends with [`close`](Self::close), or when its last clone and its last stream are
 /// dropped.
 ///
 /// When the connection is lost, the client makes another one, with pauses between its attempts ([`Backoff`]). Calls whose
-/// Commands may have reached the server fail at once with the reason, and [`Error::was_sent`] is true. Calls whose Commands
-/// were not written yet, and new calls, wait for the next connection, at most for [`Limits::connection_wait`]. A connection
-/// that is dead without having been closed is noticed by [`Keepalive`]. [`link`](Self::link) and [`links`](Self::links) report
-/// the state of the connection.
+/// Commands may have reached the server fail at once with the reason, and [`Error::was_sent`] is true. Calls whose
+/// Commands were not written yet, and new calls, wait for the next connection, at most for [`Limits::connection_wait`].
+/// A connection that is dead without having been closed is noticed by [`Keepalive`]. [`link`](Self::link) and
+/// [`links`](Self::links) report the state of the connection.
 ///
 /// ```
 /// # use cmd_stream::{protocol, Command, Execute, Failed, Json, Proxy, Reply, Server};
@@ -146,9 +147,11 @@ where
     /// # Errors
     ///
     /// - [`CallError::Failed`](crate::CallError::Failed): the server answered with the Protocol's failure.
-    /// - [`Encode`](crate::ErrorKind::Encode), [`Panic`](crate::ErrorKind::Panic) or [`Limit`](crate::ErrorKind::Limit): the Command
-    ///   cannot be encoded or is too large. Nothing was sent, and the connection goes on.
-    /// - [`Timeout`](crate::ErrorKind::Timeout) with [`Origin::Local`](crate::Origin::Local): the deadline of the call is over.
+    /// - [`Encode`](crate::ErrorKind::Encode), [`Panic`](crate::ErrorKind::Panic) or
+    ///   [`Limit`](crate::ErrorKind::Limit): the Command cannot be encoded or is too large. Nothing was sent, and the
+    ///   connection goes on.
+    /// - [`Timeout`](crate::ErrorKind::Timeout) with [`Origin::Local`](crate::Origin::Local): the deadline of the call
+    ///   has passed.
     /// - [`Closed`](crate::ErrorKind::Closed) with [`Origin::Local`](crate::Origin::Local): the client was closed.
     /// - Any other kind says why the connection was lost, or why there is none.
     ///
@@ -222,8 +225,8 @@ impl<P: Protocol, F> Client<P, F> {
         &self.shared().table
     }
 
-    /// Closes the client and its connection immediately. All pending calls and all later ones fail with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Commands
-    /// that have not been written are not sent.
+    /// Closes the client and its connection immediately. All pending calls and all later ones fail with
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed). Commands that have not been written are not sent.
     pub fn close(&self) {
         self.table().close("the client was closed");
     }
@@ -240,10 +243,11 @@ impl<P: Protocol, F> Client<P, F> {
 
     /// Waits until there is a connection, and returns the server at the other end. Returns at once if there is one.
     ///
-    /// A caller whose call failed because there is no connection can wait here before it tries again.
+    /// A caller whose call failed because there is no connection can wait here before it tries again. [`Error`] says
+    /// when that is safe.
     ///
     /// ```
-    /// # use cmd_stream::{CallError, Client, Json, protocol};
+    /// # use cmd_stream::{Client, Json, Origin, protocol};
     /// # use serde::{Deserialize, Serialize};
     /// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
     /// # #[derive(Serialize, Deserialize)] struct Sum(i64);
@@ -252,8 +256,8 @@ impl<P: Protocol, F> Client<P, F> {
     /// loop {
     ///     match client.send(Add { a: 2, b: 3 }).await {
     ///         Ok(sum) => return Ok(sum),
-    ///         // It was not sent, so it cannot run twice.
-    ///         Err(error) if !error.was_sent() && client.peer().is_none() => client.connected().await?,
+    ///         // It was not sent, so it cannot run twice. And it failed for want of a connection.
+    ///         Err(error) if !error.was_sent() && error.origin() != Origin::Local => client.connected().await?,
     ///         Err(error) => return Err(error.into()),
     ///     };
     /// }

@@ -16,13 +16,42 @@ use crate::proto::decode::{DecodeError, Fault};
 /// The message tells what happened, and the [`source`](StdError::source) why. `{error:#}` prints the message and all
 /// sources: "cannot connect to 127.0.0.1:9000: Connection refused (os error 111)".
 ///
-/// ```
-/// use cmd_stream::{Error, ErrorKind};
+/// # Sending a Command again
 ///
-/// fn is_worth_another_try(error: &Error) -> bool {
-///     matches!(error.kind(), ErrorKind::Closed | ErrorKind::Io) && !error.was_sent()
-/// }
+/// [`was_sent`](Self::was_sent) and [`origin`](Self::origin) of the error of a call tell whether that makes sense:
+///
+/// - Not sent, and the origin is not [`Local`](Origin::Local): there was no connection in time, and the kind says why
+///   ([`Io`](ErrorKind::Io), [`Timeout`](ErrorKind::Timeout), [`Tls`](ErrorKind::Tls),
+///   [`ServerInfoMismatch`](ErrorKind::ServerInfoMismatch) and others). Wait for
+///   [`Client::connected`](crate::Client::connected), and send the Command again. It cannot be executed twice.
+/// - Not sent, and the origin is [`Local`](Origin::Local): the same call would fail again. The Command cannot be encoded
+///   or is too large ([`Encode`](ErrorKind::Encode), [`Panic`](ErrorKind::Panic), [`Limit`](ErrorKind::Limit)), the
+///   deadline of the call has passed ([`Timeout`](ErrorKind::Timeout)), or the client was closed
+///   ([`Closed`](ErrorKind::Closed)).
+/// - Sent: the Command may have been executed. Send it again only if executing it twice does no harm. That helps if the
+///   connection was lost ([`Closed`](ErrorKind::Closed), [`Io`](ErrorKind::Io) or
+///   [`UnexpectedEof`](ErrorKind::UnexpectedEof), or [`Timeout`](ErrorKind::Timeout) if the origin is not
+///   [`Local`](Origin::Local)). Other errors are likely to occur again.
+///
 /// ```
+/// use cmd_stream::{Error, ErrorKind, Origin};
+///
+/// /// Whether to wait for `client.connected()` and to send the Command again.
+/// fn is_worth_another_try(error: &Error) -> bool {
+///     !error.was_sent() && error.origin() != Origin::Local
+/// }
+///
+/// let refused = Error::new(ErrorKind::Io, Origin::System, "connection refused");
+/// assert!(is_worth_another_try(&refused));
+/// assert!(!is_worth_another_try(&refused.into_sent()));
+///
+/// let closed = Error::new(ErrorKind::Closed, Origin::Local, "the client was closed");
+/// assert!(!is_worth_another_try(&closed));
+/// ```
+///
+/// After a client has ended for good, every call fails. Then [`Client::link`](crate::Client::link) is
+/// [`Link::Closed`](crate::client::Link::Closed), and [`Client::connected`](crate::Client::connected) and
+/// [`Client::closed`](crate::Client::closed) return the reason at once.
 #[derive(Clone)]
 pub struct Error {
     inner: Arc<Inner>,

@@ -65,8 +65,9 @@
 //!   executes a Command with one Reply on it; [`Execute`] executes any Command, which sends its Replies through a
 //!   [`Proxy`].
 //! - [`Server`] executes Commands; an [`Invoker`] sees each one before it runs.
-//! - [`Client`] is one connection; use it for settings, and to see the state of the connection. [`Sender`] sends through
-//!   a Client and does no more; use it where the default settings do, or in code that only sends.
+//! - [`Client`] has one connection at a time, which is replaced when it is lost; use it for settings, and to see the
+//!   state of the connection. [`Sender`] sends through a Client and does no more; use it where the default settings do,
+//!   or in code that only sends.
 //! - [`Failure`]: the Reply that reports why a Command failed. [`CallError`]: the error that the caller receives.
 //! - [`Format`](format::Format): how values are serialized. [`Json`](struct@Json), `Mus`, `Protobuf`, or
 //!   [one of your own](mod@format).
@@ -82,8 +83,13 @@
 //! - log, authorise, trace: [`Invoker`]; log in once per connection: [`server::Connection`]
 //! - tell versions of a service apart: [`ServerInfo::of`]
 //! - set limits: [`server::Limits`], [`client::Limits`]
-//! - shut down: [`server::Handle`]
-//! - use another transport: [`transport`]; TLS: `transport::tls`
+//! - bound the time of a call: [`client::Call::timeout`]; of all calls of a client: [`client::Builder::timeout`]
+//! - start without a server: [`client::Builder::connect_lazy`]; choose the pauses between attempts to connect:
+//!   [`client::Backoff`]; watch the connection: [`Client::links`]; wait for it: [`Client::connected`]
+//! - send a Command again after an error: [`Error`] says when that is safe
+//! - notice dead connections sooner, or keep idle ones open: [`client::Keepalive`]
+//! - shut down: [`server::Handle`]; close a client: [`Client::close`]
+//! - use TLS: `transport::tls`; another transport: [`transport`]
 //! - talk to a Go peer in JSON: [`format::json`]; in MUS: `format::mus`; in Protobuf: `format::protobuf`
 //! - test without a network: [`testing`], [`transport::memory`], [`sender::SendCommand`]
 //!
@@ -100,9 +106,10 @@
 //!
 //! # Non-goals
 //!
-//! Languages other than Rust and Go; HTTP; a schema language or a code generator; guaranteed delivery. A call on a lost
-//! connection fails, and [`Error::was_sent`] tells whether its Command may have been executed. The application decides
-//! whether to send it again.
+//! Languages other than Rust and Go; HTTP; a schema language or a code generator; guaranteed delivery. When a connection
+//! is lost, the calls whose Commands were written fail, because nobody knows whether these were executed. Commands that
+//! were not written wait for the next connection. [`Error::was_sent`] tells the two apart. The application decides
+//! whether to send a Command again.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

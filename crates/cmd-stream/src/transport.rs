@@ -1,5 +1,7 @@
-//! Transports: TCP, Unix sockets and memory, and TLS over any of them (feature `tls`). To use another one, implement [`Accept`] or [`Connect`], or pass a stream
-//! to [`client::Builder::over`](crate::client::Builder::over).
+//! Transports: TCP, Unix sockets and memory, and TLS over any of them (feature `tls`).
+//!
+//! To use another one, implement [`Accept`] or [`Connect`], or pass a stream to
+//! [`client::Builder::over`](crate::client::Builder::over).
 
 use std::future::Future;
 use std::io;

@@ -80,11 +80,12 @@ where
         Self { on_unexpected: Some(Box::new(callback)), ..self }
     }
 
-    /// Sets the default timeout of calls. There is none unless it is set: a call waits until it is answered or its connection
-    /// is lost.
+    /// Sets the default timeout of calls. There is none unless it is set: a call waits until it is answered or its
+    /// connection is lost.
     ///
-    /// For a [`stream`](Client::stream), this is the time to its first Reply; for a [`post`](Client::post), the time until it
-    /// is written. [`Call::timeout`](super::Call::timeout) says what is limited, and sets another time for one call.
+    /// For a [`stream`](Client::stream), this is the time to its first Reply; for a [`post`](Client::post), the time
+    /// until it is written. [`Call::timeout`](super::Call::timeout) says what is limited, and sets another time for one
+    /// call.
     #[must_use]
     pub fn timeout(self, time: Duration) -> Self {
         Self { timeout: time, ..self }
@@ -122,8 +123,9 @@ where
     /// - [`Io`](crate::ErrorKind::Io): no connection can be made, or its handshake fails.
     /// - [`Timeout`](crate::ErrorKind::Timeout): connecting or the handshake took longer than [`Limits`] allow.
     /// - [`ServerInfoMismatch`](crate::ErrorKind::ServerInfoMismatch): the server greets with another ServerInfo.
-    /// - [`Decode`](crate::ErrorKind::Decode), [`Limit`](crate::ErrorKind::Limit), [`UnexpectedEof`](crate::ErrorKind::UnexpectedEof),
-    ///   [`Closed`](crate::ErrorKind::Closed): the peer does not greet as a server does, or it hung up.
+    /// - [`Decode`](crate::ErrorKind::Decode), [`Limit`](crate::ErrorKind::Limit),
+    ///   [`UnexpectedEof`](crate::ErrorKind::UnexpectedEof), [`Closed`](crate::ErrorKind::Closed): the peer does not greet
+    ///   as a server does, or it hung up.
     /// - [`Panic`](crate::ErrorKind::Panic): a transport of your own panicked.
     ///
     /// # Cancel safety

@@ -29,13 +29,14 @@ counters! {
     connected,
     /// Attempts to connect that failed. A `connect` that returns an error leaves no client to count it.
     attempts_failed,
-    /// Connections lost, for whatever reason but a close by this side.
+    /// Connections lost, except when this side closed them.
     lost,
-    /// Of the lost ones: those whose server had not sent a byte since a ping; see [`Keepalive`](super::Keepalive).
+    /// Connections lost because the server sent nothing after a ping; see [`Keepalive`](super::Keepalive). They also
+    /// count in `lost`.
     keepalive_lost,
     /// Pings sent.
     pings,
-    /// Calls that timed out: their own deadline was over.
+    /// Calls that failed because their own deadline had passed.
     timed_out,
     /// Calls and streams that were dropped before their last Reply.
     cancelled,

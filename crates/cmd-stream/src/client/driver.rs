@@ -1,8 +1,9 @@
-//! One connection of a client, until it is lost. In each round the client's task reads once, hands on all Replies, lets their callers send their
-//! next Commands, and writes once. While a write is blocked it continues to read: otherwise two busy ends could each wait
-//! for the other to read.
+//! One connection of a client, until it is lost. In each round the client's task reads once, hands on all Replies, lets
+//! their callers send their next Commands, and writes once. While a write is blocked it continues to read: otherwise two
+//! busy ends could each wait for the other to read.
 //!
-//! `connection.rs` explains who wakes the task, `client/table.rs` how a connection ends, `client/reconnect.rs` what follows.
+//! `connection.rs` explains who wakes the task, `client/table.rs` how a connection ends, `client/reconnect.rs` what
+//! follows.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};

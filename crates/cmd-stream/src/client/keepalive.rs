@@ -33,7 +33,7 @@ impl Default for Keepalive {
 }
 
 impl Keepalive {
-    /// Sends no pings, and waits for ever for a server that says nothing.
+    /// Turns keepalive off: no pings are sent, and a silent server is never taken for dead.
     pub const OFF: Self = Self { idle: Duration::MAX, timeout: Duration::MAX };
 
     /// Sets after how much time without bytes in one direction a ping is sent. 10 s by default, at least 1 ms.

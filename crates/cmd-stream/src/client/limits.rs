@@ -6,7 +6,7 @@ use crate::getters::getters;
 
 /// The limits of a [`Client`](crate::Client). They bound its buffers, its streams, and how long a peer may stall it.
 ///
-/// One thing has no limit unless you set one: how long a call takes. See [`Builder::timeout`](super::Builder::timeout) and
+/// How long a call takes is unlimited, unless you set [`Builder::timeout`](super::Builder::timeout) or
 /// [`Call::timeout`](super::Call::timeout).
 ///
 /// ```

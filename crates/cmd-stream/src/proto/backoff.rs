@@ -34,15 +34,15 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Sets the ceiling of the first pause. 100 ms by default, at least 10 ms and at most one day. If it is over
-    /// [`longest`](Self::longest), that one counts.
+    /// Sets the ceiling of the first pause. 100 ms by default, at least 10 ms and at most one day.
+    /// [`longest`](Self::longest) limits this ceiling, too.
     #[must_use]
     pub fn first(self, time: Duration) -> Self {
         Self { first: time.clamp(SHORTEST_PAUSE, LONGEST_CEILING), ..self }
     }
 
-    /// Sets by how much the ceiling grows with each attempt. 1.6 by default, at least 1. With 1 it does not grow. What is
-    /// not a number counts as 1.
+    /// Sets the factor by which the ceiling grows with each attempt. 1.6 by default, at least 1. With 1 it does not grow.
+    /// NaN counts as 1.
     #[must_use]
     pub fn factor(self, factor: f64) -> Self {
         Self { factor: factor.max(1.0), ..self }
@@ -54,10 +54,9 @@ impl Backoff {
         Self { longest: time.clamp(SHORTEST_PAUSE, LONGEST_CEILING), ..self }
     }
 
-    /// Sets how long a connection must have been up so that the next pause is a [`first`](Self::first) one again. 10 s by
-    /// default.
+    /// Sets how long a connection must be up for the ceiling to return to [`first`](Self::first). 10 s by default.
     ///
-    /// With zero, each connection that comes up counts as healthy. With [`Duration::MAX`] none does.
+    /// With zero it returns after every connection, with [`Duration::MAX`] after none.
     #[must_use]
     pub fn healthy_after(self, time: Duration) -> Self {
         Self { healthy_after: time, ..self }
