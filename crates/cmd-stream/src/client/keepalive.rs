@@ -6,7 +6,8 @@ use std::time::Duration;
 ///
 /// When nothing was received for `idle`, or nothing was sent, the client sends a ping, which every server answers. If then
 /// not a single byte arrives for `timeout`, the connection is lost: its calls fail, and the client reconnects. Any byte is a
-/// sign of life, so a slow Reply is safe, and a busy connection needs no pings.
+/// sign of life, so a slow Reply is safe, and a busy connection needs no pings. A ping may stand behind other output. While
+/// the server takes that output, the time does not run.
 ///
 /// A server that does not read cannot answer. Ours does not read past its limits (`server::Limits`), and waits for Commands
 /// to end; if that takes longer than `timeout`, the connection is lost. [`Limits::in_flight`](super::Limits::in_flight)
@@ -37,6 +38,8 @@ impl Keepalive {
     pub const OFF: Self = Self { idle: Duration::MAX, timeout: Duration::MAX };
 
     /// Sets after how much time without bytes in one direction a ping is sent. 10 s by default, at least 1 ms.
+    ///
+    /// It should be well below the shortest time after which something on the way forgets an idle connection.
     #[must_use]
     pub fn idle(self, time: Duration) -> Self {
         Self { idle: time.max(Duration::from_millis(1)), ..self }

@@ -141,7 +141,8 @@ impl<R> Table<R> {
         Self { limits, timeout, counts, link: Arc::new(LinkCell::new(link)), state }
     }
 
-    /// The lock is held for a few instructions. The code of a Protocol or of a Format never runs under it. Wakers are
+    /// The lock is held for a few instructions, and for longer only when a connection is lost, or abandoned Commands are taken
+    /// out of the output. The code of a Protocol or of a Format never runs under it. Wakers are
     /// cloned under it, and one that a caller brought may panic; nothing has been changed at those points.
     fn lock(&self) -> MutexGuard<'_, State<R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
