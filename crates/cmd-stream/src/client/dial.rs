@@ -84,8 +84,8 @@ pub(super) async fn establish<V: Establish>(
     let mut inbox = Inbox::default();
     let left = limits.handshake.saturating_sub(began.elapsed());
     let Ok(info) = timeout(left, greeting(&mut io, &peer, &mut inbox)).await else {
-        // Over TLS the certificates of the server are known.
-        let hint = if inbox.is_empty() && peer.certificates().is_empty() {
+        // Over TLS the certificate of the server is known.
+        let hint = if inbox.is_empty() && peer.certificate().is_none() {
             ": it sent nothing, and may be a server that uses TLS, which waits for the client to speak first"
         } else {
             ""

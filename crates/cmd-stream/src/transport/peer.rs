@@ -19,7 +19,7 @@ use crate::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Peer {
     end: End,
-    certificates: Option<Arc<[Vec<u8>]>>,
+    certificate: Option<Arc<[u8]>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -31,7 +31,7 @@ enum End {
 
 impl Peer {
     fn at(end: End) -> Self {
-        Self { end, certificates: None }
+        Self { end, certificate: None }
     }
 
     /// Creates the peer of a Unix socket. Clients usually have no path.
@@ -60,23 +60,27 @@ impl Peer {
         }
     }
 
-    /// Adds the certificates by which the transport has verified it, its own one first.
+    /// Adds the certificate, in DER, that the transport has verified. The peer must have proved that it has the private
+    /// key.
     ///
     /// ```
     /// use cmd_stream::transport::Peer;
     ///
-    /// let peer = Peer::other("a tunnel").with_certificates([b"in DER".to_vec()]);
-    /// assert_eq!(peer.certificates(), [b"in DER"]);
+    /// let peer = Peer::other("a tunnel").with_certificate(b"in DER".to_vec());
+    /// assert_eq!(peer.certificate(), Some(&b"in DER"[..]));
     /// ```
     #[must_use]
-    pub fn with_certificates(self, certificates: impl Into<Arc<[Vec<u8>]>>) -> Self {
-        Self { certificates: Some(certificates.into()), ..self }
+    pub fn with_certificate(self, certificate: Vec<u8>) -> Self {
+        Self { certificate: Some(certificate.into()), ..self }
     }
 
-    /// Returns the certificates by which it was verified, in DER: its own one, then those that lead to an authority, as
-    /// it sent them. There are none if the transport is not TLS, or if the client has sent none.
-    pub fn certificates(&self) -> &[Vec<u8>] {
-        self.certificates.as_deref().unwrap_or_default()
+    /// Returns the peer's own certificate (the end-entity certificate), in DER. It was verified, and the peer has proved
+    /// that it has the private key. Returns `None` if the transport is not TLS, or if a client has sent no certificate.
+    ///
+    /// The certificates that the peer sent with its own are not kept. A peer can send any certificates, and those that do
+    /// not lead to an authority are ignored, not verified.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        self.certificate.as_deref()
     }
 }
 

@@ -33,8 +33,8 @@
 //! - **Reload**: [`ServerTls::reload`] and [`ServerTls::watch`], and the same on [`ClientTls`]. New connections use the new
 //!   certificates, and no connection is dropped.
 //! - **Several names**: [`ServerTlsBuilder::also`]. The client's SNI chooses the certificate.
-//! - **Who the client is**: the certificates that it was verified by are in [`Peer::certificates`], which Commands,
-//!   Invokers and callbacks see: `context.connection().peer()`.
+//! - **Who the client is**: its verified certificate is [`Peer::certificate`]. Commands, Invokers and callbacks see it:
+//!   `context.connection().peer()`.
 //! - **Over other transports**: [`Listener`] and [`Connector`] put TLS over any [`Accept`](super::Accept) or
 //!   [`Connect`](super::Connect).
 //! - **Everything else** (ALPN, revocation lists, keys in hardware): make a [`rustls`] configuration, and convert it to a
@@ -92,11 +92,11 @@ fn provider() -> Arc<CryptoProvider> {
         .unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
-fn peer_with(peer: Peer, certificates: Option<&[CertificateDer<'_>]>) -> Peer {
-    match certificates {
-        Some(certificates) => {
-            peer.with_certificates(certificates.iter().map(|der| der.to_vec()).collect::<Vec<_>>())
-        }
+/// Adds the first certificate of the chain that a peer has sent: its own one, whose key it has. The others may be any
+/// certificates, as those that the verifier does not need are not looked at.
+fn peer_with(peer: Peer, chain: Option<&[CertificateDer<'_>]>) -> Peer {
+    match chain.and_then(<[_]>::first) {
+        Some(own) => peer.with_certificate(own.to_vec()),
         None => peer,
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cmd_stream::protocol::Protocol;
 use cmd_stream::server::{Ended, Invocation, Limits};
+use cmd_stream::transport::tls::Identity;
 use cmd_stream::{Answer, Client, Context, Failed, Invoker, Json, Problem, Server, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::certs::Authority;
@@ -19,7 +20,7 @@ struct You(Vec<u8>);
 
 impl Answer<()> for WhoAmI {
     async fn answer(self, (): &(), context: &Context<'_>) -> Result<You, Failed> {
-        Ok(You(context.connection().peer().certificates().first().cloned().unwrap_or_default()))
+        Ok(You(context.connection().peer().certificate().unwrap_or_default().to_vec()))
     }
 }
 
@@ -36,8 +37,8 @@ struct Authorise(Arc<Vec<Vec<u8>>>);
 
 impl<P: Protocol> Invoker<P> for Authorise {
     async fn invoke(&self, invocation: impl Invocation<P>) -> Result<Ended, Failed> {
-        let leaf = invocation.connection().peer().certificates().first();
-        if leaf.is_some_and(|leaf| self.0.contains(leaf)) {
+        let certificate = invocation.connection().peer().certificate();
+        if certificate.is_some_and(|certificate| self.0.iter().any(|allowed| allowed == certificate)) {
             invocation.run().await
         } else {
             Err(Failed::new("not for you"))
@@ -73,12 +74,12 @@ async fn certificates_may_be_optional() {
     let world = world_within(tls, Limits::default()).await;
     let issued = authority.client("alice");
     let tls = client(&authority);
-    for (tls, expected) in [(tls.clone().identity(identity(&issued)), vec![issued.der]), (tls, vec![])] {
+    for (tls, expected) in [(tls.clone().identity(identity(&issued)), Some(&issued.der[..])), (tls, None)] {
         let client = connect(&world, tls.build().unwrap()).await.unwrap();
         assert_eq!(within(client.send(echo("a"))).await.unwrap(), text("a"));
         client.close();
         // Seen by the callback for lost connections.
-        assert_eq!(world.lost().await.peer.certificates(), expected);
+        assert_eq!(world.lost().await.peer.certificate(), expected);
     }
 }
 
@@ -90,8 +91,21 @@ async fn a_client_knows_the_certificate_of_its_server() {
     let world = world_within(tls, Limits::default()).await;
     let client = connect(&world, client(&authority).build().unwrap()).await.unwrap();
     let peer = client.peer().unwrap();
-    assert_eq!(peer.certificates(), [issued.der]);
+    assert_eq!(peer.certificate(), Some(&issued.der[..]));
     assert_eq!(peer.socket_addr(), world.handle.local_addr().socket_addr());
     assert_eq!(peer, peer.clone());
-    assert!(!format!("{peer:?}").contains("certificates"), "{peer:?}");
+    assert!(!format!("{peer:?}").contains("certificate"), "{peer:?}");
+}
+
+#[tokio::test]
+async fn only_the_certificate_whose_key_a_client_has_is_given() {
+    let authority = Authority::new("ca");
+    let (alice, admin) = (authority.client("alice"), authority.client("admin"));
+    let tls = server(&authority).require_client_certificates(authorities(&authority)).build().unwrap();
+    let world = world_within(tls, Limits::default()).await;
+    // TLS proves that the client has the key of the first one. Anybody can have the others.
+    let both = Identity::pem(format!("{}{}", alice.chain, admin.chain), &alice.key);
+    let client = connect(&world, client(&authority).identity(both).build().unwrap()).await.unwrap();
+    client.close();
+    assert_eq!(world.lost().await.peer.certificate(), Some(&alice.der[..]));
 }

@@ -108,7 +108,7 @@ impl ServerTlsBuilder {
     }
 
     /// Asks clients for a certificate of one of these authorities. A client without one is served, and has no
-    /// [`Peer::certificates`]; one with any other certificate is not. The default is not to ask.
+    /// [`Peer::certificate`]; one with any other certificate is not. The default is not to ask.
     pub fn accept_client_certificates(self, authorities: Authorities) -> Self {
         self.clients(Clients::Optional(authorities))
     }
