@@ -49,6 +49,13 @@
 //!   `rustls-platform-verifier`: its roots, and on macOS, Windows and Android also its rules and revocations. On Linux
 //!   these are the roots in `/etc/ssl`, or in the file that `SSL_CERT_FILE` names.
 //!
+//! # Handshakes that fail
+//!
+//! The side that refuses the other tells it why, and reports its own error at once. The connection is then read in the
+//! background for at most 1 s, until the other side has closed it, because closing it earlier could destroy the reason
+//! on its way. At most 128 connections of a process are read so at the same time. Further ones are closed at once, and
+//! their peers may see a reset instead of the reason.
+//!
 //! # Cryptography
 //!
 //! If the application has installed a [`rustls::crypto::CryptoProvider`] for the process, that one is used. Otherwise it is
@@ -64,6 +71,8 @@ use std::time::Duration;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{Io, Peer};
@@ -103,23 +112,36 @@ fn peer_with(peer: Peer, chain: Option<&[CertificateDer<'_>]>) -> Peer {
 
 /// Lets the peer read why TLS has failed: closes this direction, and reads until the peer has closed the other. When a
 /// socket with unread bytes is closed, the system resets the connection, and what was sent last may be lost.
-async fn hang_up(mut io: impl Io, error: &io::Error) {
+///
+/// It returns at once: a task of its own reads. The peer must not be able to delay the error, or to turn it into a time-out.
+fn hang_up(io: impl Io, error: &io::Error) {
     if !reason::is_of_tls(error) {
         return;
     }
-    let farewell = async {
-        io.shutdown().await?;
-        let mut buffer = vec![0; 4096];
-        for _ in 0..LINGER_READS {
-            if io.read(&mut buffer).await? == 0 {
-                break;
-            }
+    // Otherwise the connection is just closed.
+    if let (Ok(permit), Ok(runtime)) = (LINGERING.try_acquire(), Handle::try_current()) {
+        runtime.spawn(async move {
+            let _ = timeout(LINGER, farewell(io)).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn farewell(mut io: impl Io) -> io::Result<()> {
+    io.shutdown().await?;
+    let mut buffer = vec![0; 4096];
+    for _ in 0..LINGER_READS {
+        if io.read(&mut buffer).await? == 0 {
+            break;
         }
-        io::Result::Ok(())
-    };
-    let _ = timeout(LINGER, farewell).await;
+    }
+    Ok(())
 }
 
 /// For how long, and for how many reads, a connection on which the handshake has failed is still read.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_READS: usize = 16;
+
+/// How many connections of the process may linger at the same time. They no longer count as connections of their server,
+/// so they need a limit of their own. 128 hold at most half a megabyte of buffers.
+static LINGERING: Semaphore = Semaphore::const_new(128);

@@ -272,3 +272,45 @@ impl cmd_stream::transport::Connect for Once {
         "once".into()
     }
 }
+
+/// The beginning of a record with a hello that cannot be read: one byte long, and not empty as it should be.
+const BAD_HELLO: &[u8] = &[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0];
+/// An alert: fatal, handshake failure.
+const ALERT: &[u8] = &[0x15, 3, 3, 0, 2, 2, 40];
+
+#[tokio::test(start_paused = true)]
+async fn a_client_fails_at_once_while_the_server_keeps_the_connection() {
+    let (connector, mut listener) = memory::pair();
+    let connector =
+        Connector::new(connector, client(&Authority::new("ca")).build().unwrap().server_name("localhost"));
+    let began = tokio::time::Instant::now();
+    // Less time than is lingered for.
+    let limits = client::Limits::default().handshake(Duration::from_millis(500));
+    let connecting = Client::builder(Plain, Json).limits(limits).connect_by(connector);
+    let accepting = async {
+        let (io, _) = cmd_stream::transport::Accept::accept(&mut listener).await.unwrap();
+        let mut peer = BytePeer::over(io);
+        peer.send(ALERT).await;
+        peer
+    };
+    let (error, peer) = tokio::join!(connecting, accepting);
+    let error: Error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error:#}");
+    assert!(format!("{error:#}").contains("no TLS version or algorithm in common"), "{error:#}");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    drop(peer);
+}
+
+#[tokio::test]
+async fn a_failed_handshake_is_not_counted_as_slow_if_the_client_keeps_the_connection() {
+    let (log, _guard) = Log::start();
+    // Less time than is lingered for.
+    let limits = Limits::default().handshake(Duration::from_millis(500));
+    let world = world_within(server(&Authority::new("ca")).build().unwrap(), limits).await;
+    let mut peer = BytePeer::connect(world.address()).await;
+    peer.send(BAD_HELLO).await;
+    let logged = log.says("connection not established").await;
+    assert!(logged.contains("TLS with the client failed"), "{logged}");
+    assert_eq!((world.counters().handshakes_failed, world.counters().handshake_timeouts), (1, 0));
+    peer.rest().await; // the alert, and the end
+}

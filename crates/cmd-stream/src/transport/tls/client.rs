@@ -257,7 +257,7 @@ impl<V: Establish> Establish for Outgoing<V> {
                 Ok((Stream::new(io, Side::Client), peer))
             }
             Err((error, io)) => {
-                hang_up(io, &error).await;
+                hang_up(io, &error);
                 Err(explain_handshake(Side::Client, error))
             }
         }

@@ -281,7 +281,7 @@ impl<V: Establish> Establish for Incoming<V> {
                 Ok((Stream::new(io, Side::Server), peer))
             }
             Err((error, io)) => {
-                hang_up(io, &error).await;
+                hang_up(io, &error);
                 Err(explain_handshake(Side::Server, error))
             }
         }
