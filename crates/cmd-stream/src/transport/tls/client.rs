@@ -57,7 +57,8 @@ impl ClientTls {
     /// Reads all files again, and the platform's roots. New connections use what is there now. Connections that exist are
     /// not touched.
     ///
-    /// It blocks the thread while it reads. It does nothing if this was made from a [`ClientConfig`].
+    /// It blocks the thread while it reads, and while another reload of the same settings runs. It does nothing if this
+    /// was made from a [`ClientConfig`].
     ///
     /// # Errors
     ///

@@ -27,6 +27,9 @@ pub(super) struct Reloadable<S: Settings>(Arc<Shared<S>>);
 struct Shared<S: Settings> {
     /// None for a configuration that the application has made.
     settings: Option<S>,
+    /// Held from before the sources are read until the result is in use. Otherwise the slower of two reloads could put an
+    /// older configuration in the place of a newer one.
+    reloading: Mutex<()>,
     state: Mutex<State<S::Config>>,
 }
 
@@ -50,7 +53,8 @@ impl<S: Settings> Reloadable<S> {
     }
 
     fn new(settings: Option<S>, config: Arc<S::Config>, seen: u64) -> Self {
-        Self(Arc::new(Shared { settings, state: Mutex::new(State { config, seen, watch: None }) }))
+        let state = Mutex::new(State { config, seen, watch: None });
+        Self(Arc::new(Shared { settings, reloading: Mutex::new(()), state }))
     }
 
     pub(super) fn config(&self) -> Arc<S::Config> {
@@ -58,7 +62,9 @@ impl<S: Settings> Reloadable<S> {
     }
 
     pub(super) fn reload(&self) -> Result<(), Error> {
-        self.0.reload()
+        let Some(settings) = &self.0.settings else { return Ok(()) };
+        let turn = self.0.turn();
+        self.0.reload(&turn, settings, fingerprint(settings))
     }
 
     /// Looks for changes in a task of its own, until the last clone is dropped. Ends an earlier watch.
@@ -88,9 +94,13 @@ impl<S: Settings> Shared<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reload(&self) -> Result<(), Error> {
-        let Some(settings) = &self.settings else { return Ok(()) };
-        let seen = fingerprint(settings);
+    /// Waits until no other reload runs.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.reloading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `seen` is the fingerprint of now.
+    fn reload(&self, _turn: &MutexGuard<'_, ()>, settings: &S, seen: u64) -> Result<(), Error> {
         // Noted in any case, so that a watch reports the same mistake once.
         self.lock().seen = seen;
         let config = settings.load()?;
@@ -101,8 +111,10 @@ impl<S: Settings> Shared<S> {
     /// None if nothing has changed.
     fn reload_if_changed(&self) -> Option<Result<(), Error>> {
         let settings = self.settings.as_ref()?;
-        let has_changed = fingerprint(settings) != self.lock().seen;
-        has_changed.then(|| self.reload())
+        let turn = self.turn();
+        let seen = fingerprint(settings);
+        let has_changed = seen != self.lock().seen;
+        has_changed.then(|| self.reload(&turn, settings, seen))
     }
 }
 
@@ -139,3 +151,46 @@ fn fingerprint(settings: &impl Settings) -> u64 {
 
 /// A watch does not look more often than this.
 const SHORTEST: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    /// The "file" is a number that only grows.
+    struct Growing(Arc<AtomicU64>);
+
+    impl Settings for Growing {
+        type Config = u64;
+
+        fn sources(&self) -> Vec<&Source> {
+            Vec::new()
+        }
+
+        fn load(&self) -> Result<Arc<u64>, Error> {
+            let read = self.0.load(Ordering::SeqCst);
+            thread::yield_now(); // so that others may be faster with what they have read
+            Ok(Arc::new(read))
+        }
+    }
+
+    #[test]
+    fn reloads_at_once_never_leave_an_older_configuration() {
+        let file = Arc::new(AtomicU64::new(0));
+        let reloadable = Reloadable::load(Growing(Arc::clone(&file))).expect("it is readable");
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        let written = file.fetch_add(1, Ordering::SeqCst) + 1;
+                        reloadable.reload().expect("it is readable");
+                        let used = *reloadable.config();
+                        assert!(used >= written, "{used} is used after {written} was written");
+                    }
+                });
+            }
+        });
+    }
+}

@@ -50,7 +50,8 @@ impl ServerTls {
 
     /// Reads all files again. New connections use what is in them now. Connections that exist are not touched.
     ///
-    /// It blocks the thread while it reads the files. It does nothing if this was made from a [`ServerConfig`].
+    /// It blocks the thread while it reads the files, and while another reload of the same settings runs. It does nothing
+    /// if this was made from a [`ServerConfig`].
     ///
     /// # Errors
     ///
