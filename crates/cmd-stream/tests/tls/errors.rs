@@ -61,7 +61,7 @@ async fn certificate_of_a_server_with_another_name() {
     let authority = Authority::new("ca");
     let server = ServerTls::builder(own(&authority.server(&["shop.example"]))).build().unwrap();
     let client = client(&authority).build().unwrap();
-    let there = "the server's certificate is for another name: invalid peer certificate: certificate not valid for name \"127.0.0.1\"";
+    let there = "the server's certificate is for another name (`ClientTls::server_name`): invalid peer certificate: certificate not valid for name \"127.0.0.1\"";
     both_say(server, client, there, "perhaps it is not for the name that the client asked for").await;
 }
 
@@ -69,14 +69,14 @@ async fn certificate_of_a_server_with_another_name() {
 async fn certificate_of_a_server_of_an_unknown_authority() {
     let (ours, theirs) = (Authority::new("ca"), Authority::new("another ca"));
     let here = "the client refuses this server's certificate: it is of an authority unknown there";
-    let there = "the server's certificate is of an unknown authority";
+    let there = "the server's certificate is of an unknown authority (`ClientTlsBuilder::authorities`)";
     both_say(server(&theirs).build().unwrap(), client(&ours).build().unwrap(), there, here).await;
 }
 
 #[tokio::test]
 async fn certificate_of_an_authority_that_was_made_anew() {
     let (ours, theirs) = (Authority::new("ca"), Authority::new("ca"));
-    let there = "the server's certificate is not signed by the known authority that it names";
+    let there = "the server's certificate is not signed by the known authority that it names (`ClientTlsBuilder::authorities`)";
     let here = "the client refuses this server's certificate: it is not signed by the authority of that name";
     both_say(server(&theirs).build().unwrap(), client(&ours).build().unwrap(), there, here).await;
 }
@@ -99,7 +99,7 @@ async fn certificate_of_a_client_used_for_a_server() {
 async fn missing_certificate_of_a_client() {
     let authority = Authority::new("ca");
     let server = server(&authority).require_client_certificates(authorities(&authority)).build().unwrap();
-    let there = "the server requires a certificate of this side, which has sent none";
+    let there = "the server requires a client certificate, and none is set (`ClientTlsBuilder::identity`)";
     both_say(
         server,
         client(&authority).build().unwrap(),
@@ -227,7 +227,7 @@ async fn a_first_frame_that_begins_as_tls_and_then_ends_names_tls() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_without_the_goodbye_of_tls_is_told_from_one_that_ends_with_it() {
+async fn a_connection_that_ends_without_close_notify_is_told_from_one_that_ends_with_it() {
     let authority = Authority::new("ca");
     let (connector, listener) = memory::pair();
     let world = World::over(Listener::new(listener, server(&authority).build().unwrap()), Limits::default());
@@ -247,12 +247,12 @@ async fn a_connection_that_ends_without_the_goodbye_of_tls_is_told_from_one_that
     let lost = world.lost().await.reason;
     assert_eq!(lost.kind(), ErrorKind::UnexpectedEof, "{lost:#}");
     assert!(
-        format!("{lost:#}").contains("the client ended the connection without the goodbye of TLS"),
+        format!("{lost:#}").contains("the client ended the connection without a TLS close_notify"),
         "{lost:#}"
     );
     let closed = within(client.closed()).await;
     assert!(
-        format!("{closed:#}").contains("the server ended the connection without the goodbye of TLS"),
+        format!("{closed:#}").contains("the server ended the connection without a TLS close_notify"),
         "{closed:#}"
     );
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use cmd_stream::transport::tls::rustls::client::ResolvesClientCert;
 use cmd_stream::transport::tls::rustls::crypto::aws_lc_rs::default_provider;
 use cmd_stream::transport::tls::rustls::pki_types::pem::PemObject;
 use cmd_stream::transport::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use cmd_stream::transport::tls::rustls::sign::CertifiedKey;
 use cmd_stream::transport::tls::rustls::version::{TLS12, TLS13};
 use cmd_stream::transport::tls::rustls::{
-    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    ClientConfig, RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
 };
 use cmd_stream::transport::tls::{ClientTls, ServerTls};
 use testkit::certs::Authority;
@@ -68,6 +70,34 @@ async fn a_missing_certificate_is_named_in_tls_1_2_too() {
     let tls = server(&authority).require_client_certificates(authorities(&authority)).build().unwrap();
     let world = world(tls).await;
     let error = connect(&world, client_config(&authority, &TLS12)).await.unwrap_err();
-    let says = "the server requires a certificate of this side, which has sent none";
+    let says = "the server requires a client certificate, and none is set (`ClientTlsBuilder::identity`)";
     assert!(format!("{error:#}").contains(says), "{error:#}");
+}
+
+/// A client certificate that is not for this server.
+#[derive(Debug)]
+struct NotForYou;
+
+impl ResolvesClientCert for NotForYou {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_set_and_not_sent_is_not_called_missing() {
+    let authority = Authority::new("ca");
+    let tls = server(&authority).require_client_certificates(authorities(&authority)).build().unwrap();
+    let world = world(tls).await;
+    for version in [&TLS12, &TLS13] {
+        let mut config = client_config(&authority, version);
+        config.client_auth_cert_resolver = Arc::new(NotForYou);
+        let error = connect(&world, config).await.unwrap_err();
+        let says = "the server requires a client certificate, and the one that is set was not sent: ";
+        assert!(format!("{error:#}").contains(says), "{error:#}");
+    }
 }

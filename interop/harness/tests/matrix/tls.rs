@@ -92,7 +92,7 @@ pub(crate) async fn our_client_and_a_go_server_verify_each_other<F: SampleFormat
             expect_echo(&client, EchoCmd { string: "x".repeat(len), ..EchoCmd::default() }).await;
         }
         client.close();
-        server.expect_line("lost: EOF").await; // which is the goodbye of TLS
+        server.expect_line("lost: EOF").await; // which is a close_notify
     }
 }
 
@@ -124,7 +124,10 @@ pub(crate) async fn a_go_server_that_requires_a_certificate_is_named_by_our_clie
     let (_server, address) = wire.go_server(&borrowed(&certs.go("server", true))).await;
     let error = connect(wire, &address, certs.client(false)).await.expect_err("it has no certificate");
     assert_eq!((error.kind(), error.origin()), (ErrorKind::Tls, Origin::Remote), "{error:#}");
-    assert!(format!("{error:#}").contains("the server requires a certificate of this side"), "{error:#}");
+    assert!(
+        format!("{error:#}").contains("the server requires a client certificate, and none is set"),
+        "{error:#}"
+    );
 }
 
 pub(crate) async fn a_go_client_without_a_certificate_is_named_by_our_server<F: SampleFormat>(wire: Wire<F>) {

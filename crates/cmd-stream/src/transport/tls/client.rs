@@ -252,14 +252,15 @@ impl<V: Establish> Establish for Outgoing<V> {
     async fn establish(self) -> io::Result<(Self::Io, Peer)> {
         let (io, peer) = self.below.establish().await?;
         let io = Watched::new(io, self.progress);
+        let side = Side::Client { has_identity: self.config.client_auth_cert_resolver.has_certs() };
         match TlsConnector::from(self.config).connect(self.name, io).into_fallible().await {
             Ok(io) => {
                 let peer = peer_with(peer, io.get_ref().1.peer_certificates());
-                Ok((Stream::new(io, Side::Client), peer))
+                Ok((Stream::new(io, side), peer))
             }
             Err((error, io)) => {
                 hang_up(io, &error);
-                Err(explain_handshake(Side::Client, error))
+                Err(explain_handshake(side, error))
             }
         }
     }

@@ -11,7 +11,10 @@ use crate::error::{Error, ErrorKind, Origin};
 /// Which side of the connection this is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Side {
-    Client,
+    /// Whether this client has a certificate for servers that ask for one.
+    Client {
+        has_identity: bool,
+    },
     Server,
 }
 
@@ -35,10 +38,10 @@ pub(super) fn explain(side: Side, error: io::Error) -> io::Error {
         Some(inside) if inside.is::<NotTls>() => (ErrorKind::Tls, not_tls(side).to_owned()),
         Some(inside) => match inside.downcast_ref::<Tls>() {
             Some(tls) => (ErrorKind::Tls, describe(side, tls)),
-            // rustls and tokio-rustls say it in a text, whenever the stream ends without a goodbye.
+            // rustls and tokio-rustls say it in a text, whenever the stream ends without a close_notify.
             None if error.kind() == io::ErrorKind::UnexpectedEof => (
                 ErrorKind::UnexpectedEof,
-                format!("the {} ended the connection without the goodbye of TLS", peer(side)),
+                format!("the {} ended the connection without a TLS close_notify", peer(side)),
             ),
             None => return error,
         },
@@ -63,21 +66,27 @@ pub(super) fn is_of_tls(error: &io::Error) -> bool {
 
 fn peer(side: Side) -> &'static str {
     match side {
-        Side::Client => "server",
+        Side::Client { .. } => "server",
         Side::Server => "client",
     }
 }
 
 fn not_tls(side: Side) -> &'static str {
     match side {
-        Side::Client => "the server speaks plain cmd-stream, or another protocol without TLS",
+        Side::Client { .. } => "the server speaks plain cmd-stream, or another protocol without TLS",
         Side::Server => "the client does not speak TLS",
     }
 }
 
-/// Says what an error means, without the details that the error itself tells.
+/// Says what an error means, and which setting of this side it is about, without the details that the error itself tells.
 fn describe(side: Side, error: &Tls) -> String {
     let peer = peer(side);
+    // A client compares the certificate with its own settings. A server has no expected name, and its authorities are
+    // those of one of two settings.
+    let (authorities, name) = match side {
+        Side::Client { .. } => (" (`ClientTlsBuilder::authorities`)", " (`ClientTls::server_name`)"),
+        Side::Server => ("", ""),
+    };
     match error {
         Tls::InvalidCertificate(bad) => match bad {
             Bad::Expired | Bad::ExpiredContext { .. } => format!("the {peer}'s certificate has expired"),
@@ -85,12 +94,14 @@ fn describe(side: Side, error: &Tls) -> String {
                 format!("the {peer}'s certificate is not valid yet")
             }
             Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-                format!("the {peer}'s certificate is for another name")
+                format!("the {peer}'s certificate is for another name{name}")
             }
-            Bad::UnknownIssuer => format!("the {peer}'s certificate is of an unknown authority"),
+            Bad::UnknownIssuer => format!("the {peer}'s certificate is of an unknown authority{authorities}"),
             // Another authority with the same name, as after an authority was made anew.
             Bad::BadSignature => {
-                format!("the {peer}'s certificate is not signed by the known authority that it names")
+                format!(
+                    "the {peer}'s certificate is not signed by the known authority that it names{authorities}"
+                )
             }
             Bad::Revoked => format!("the {peer}'s certificate is revoked"),
             Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
@@ -110,13 +121,11 @@ fn describe(side: Side, error: &Tls) -> String {
 /// Says why the peer has refused this side.
 fn alerted(side: Side, alert: Alert) -> String {
     let (peer, own) = match side {
-        Side::Client => ("server", "this client's certificate"),
+        Side::Client { .. } => ("server", "this client's certificate"),
         Side::Server => ("client", "this server's certificate"),
     };
     match alert {
-        Alert::CertificateRequired | Alert::NoCertificate => {
-            format!("the {peer} requires a certificate of this side, which has sent none")
-        }
+        Alert::CertificateRequired | Alert::NoCertificate => requires_a_certificate(side).to_owned(),
         Alert::UnknownCA => format!("the {peer} refuses {own}: it is of an authority unknown there"),
         Alert::DecryptError => {
             format!("the {peer} refuses {own}: it is not signed by the authority of that name known there")
@@ -136,5 +145,19 @@ fn alerted(side: Side, alert: Alert) -> String {
             format!("the {peer} and this side have no TLS version or algorithm in common")
         }
         _ => format!("the {peer} ended TLS"),
+    }
+}
+
+/// Says why a server has got no certificate from this client. Only servers complain about that.
+fn requires_a_certificate(side: Side) -> &'static str {
+    match side {
+        Side::Client { has_identity: false } => {
+            "the server requires a client certificate, and none is set (`ClientTlsBuilder::identity`)"
+        }
+        Side::Client { has_identity: true } => {
+            "the server requires a client certificate, and the one that is set was not sent: perhaps the server does not \
+             accept its type of key"
+        }
+        Side::Server => "the client ended TLS",
     }
 }
