@@ -6,10 +6,16 @@
 //!
 //! makes an authority and two certificates in memory, so that no key is written anywhere, and starts both ends.
 //!
-//! To run each end alone, give them a directory: `--listen 127.0.0.1:9000 --certs certs` is only the server, and
-//! `--connect 127.0.0.1:9000 --certs certs` only the client. They read `ca.pem`, `server.pem`, `server.key`,
-//! `client.pem` and `client.key` there. If there are none, they are made first, for a server at `localhost` or
-//! `127.0.0.1`. The example of the same name of the Go library speaks the same bytes inside TLS, so it can be at either
+//! An end that runs alone needs a directory with certificates, `--certs DIR`:
+//!
+//! ```text
+//! cargo run --example tls -- --listen 127.0.0.1:9000 --certs certs
+//! cargo run --example tls -- --connect 127.0.0.1:9000 --certs certs
+//! ```
+//!
+//! The directory holds `ca.pem`, `server.pem`, `server.key`, `client.pem` and `client.key`. If it is empty or missing,
+//! these files are made first, for a server at `localhost` or `127.0.0.1`. If it holds only some of them, the example
+//! fails. The example of the same name of the Go library speaks the same bytes inside TLS, so it can be at either
 //! end.
 
 use std::io::{self, Write};
@@ -65,7 +71,7 @@ impl Certificates {
         }
     }
 
-    /// Nothing is read yet, so an end does not need the files of the other one.
+    /// Nothing is read yet. Each end reads only its own files, and those of the authority.
     fn in_directory(directory: &Path) -> Self {
         Self {
             authorities: Authorities::file(directory.join("ca.pem")),
@@ -75,19 +81,21 @@ impl Certificates {
     }
 }
 
+const CERTS: &str = "--certs DIR";
+
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let certificates = match examples::option("--certs")? {
+    let certificates = match examples::option(CERTS)? {
         Some(directory) => {
             certs::write_all_if_missing(Path::new(&directory))?;
             Certificates::in_directory(Path::new(&directory))
         }
-        None if examples::is_one_end() => return Err("an end alone needs --certs DIRECTORY".into()),
+        None if examples::is_one_end() => return Err(format!("an end alone needs {CERTS}").into()),
         None => Certificates::in_memory(),
     };
     let for_client = certificates.clone();
     examples::run_with(
-        &["--certs"],
+        &[CERTS],
         async |address| server(address, certificates).await,
         async |address| client(address, for_client).await,
     )

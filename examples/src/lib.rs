@@ -37,7 +37,8 @@ where
     run_with(&[], server, client).await
 }
 
-/// As [`run`], for an example with further options, each with a value. [`option`] finds it.
+/// As [`run`], for an example with further options, each with a value: `--name VALUE`, as the usage shows it. [`option`]
+/// finds it.
 ///
 /// # Errors
 ///
@@ -78,17 +79,17 @@ where
     Ok(())
 }
 
-/// Returns the value of an option, if it is given.
+/// Returns the value of an option, if it is given. `option` is as in [`run_with`].
 ///
 /// # Errors
 ///
 /// If there is no value after it.
-pub fn option(name: &str) -> Result<Option<String>, BoxError> {
-    let mut args = std::env::args().skip(1).skip_while(|arg| arg != name);
+pub fn option(option: &str) -> Result<Option<String>, BoxError> {
+    let mut args = std::env::args().skip(1).skip_while(|arg| arg != name_of(option));
     match (args.next(), args.next()) {
         (None, _) => Ok(None),
         (Some(_), Some(value)) => Ok(Some(value)),
-        (Some(_), None) => Err(usage(&[name])),
+        (Some(_), None) => Err(usage(&[option])),
     }
 }
 
@@ -97,8 +98,12 @@ pub fn is_one_end() -> bool {
     std::env::args().any(|arg| arg == "--listen" || arg == "--connect")
 }
 
+fn name_of(option: &str) -> &str {
+    option.split_once(' ').map_or(option, |(name, _)| name)
+}
+
 fn usage(options: &[&str]) -> BoxError {
-    let options: String = options.iter().map(|option| format!(" [{option} VALUE]")).collect();
+    let options: String = options.iter().map(|option| format!(" [{option}]")).collect();
     format!("usage: [--listen ADDRESS | --connect ADDRESS]{options}").into()
 }
 
@@ -117,7 +122,7 @@ impl Role {
     fn parse(args: impl Iterator<Item = String>, options: &[&str]) -> Result<Self, BoxError> {
         let mut args: Vec<_> = args.collect();
         for option in options {
-            if let Some(at) = args.iter().position(|arg| arg == option) {
+            if let Some(at) = args.iter().position(|arg| arg == name_of(option)) {
                 args.drain(at..args.len().min(at + 2));
             }
         }
@@ -179,7 +184,7 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str]) -> Option<Role> {
-        Role::parse(args.iter().map(ToString::to_string), &["--certs"]).ok()
+        Role::parse(args.iter().map(ToString::to_string), &["--certs DIR"]).ok()
     }
 
     #[test]

@@ -135,10 +135,11 @@ async fn an_unknown_command_line_is_answered_with_the_usage() {
         for wrong in [&["--listen"][..], &["sing"], &["--listen", ANY_PORT, "--connect", ANY_PORT]] {
             let ended = start(name, wrong).end().await;
             assert_eq!((ended.code, &ended.lines[..]), (Some(1), &[][..]), "{ended:?}");
-            if name == "tls" && ended.complaints.contains("an end alone needs --certs DIRECTORY") {
+            if name == "tls" && ended.complaints.contains("an end alone needs --certs DIR") {
                 continue; // it looks for them first
             }
             assert!(ended.complaints.contains("usage: [--listen ADDRESS | --connect ADDRESS]"), "{ended:?}");
+            assert_eq!(ended.complaints.contains(" [--certs DIR]"), name == "tls", "{ended:?}");
         }
     }
 }
@@ -261,7 +262,25 @@ async fn tls_keeps_the_certificates_it_made_and_refuses_those_of_others() {
     );
     // A server alone without them could have no client.
     let ended = start("tls", &["--listen", ANY_PORT]).end().await;
-    assert!(ended.complaints.contains("an end alone needs --certs DIRECTORY"), "{ended:?}");
+    assert!(ended.complaints.contains("an end alone needs --certs DIR"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn tls_refuses_a_directory_with_only_some_of_its_files() {
+    let certs = Certs::new("incomplete");
+    testkit::certs::write_all(&certs.0).expect("a temporary directory");
+    for missing in ["ca.pem", "client.key"] {
+        std::fs::remove_file(certs.0.join(missing)).expect("it was made");
+        let ended = start("tls", &certs.args("tls")).end().await;
+        assert_eq!((ended.code, &ended.lines[..]), (Some(1), &[][..]), "{ended:?}");
+        assert!(ended.complaints.contains(" is incomplete: all five files or none"), "{ended:?}");
+        assert!(ended.complaints.contains(missing), "{ended:?}");
+    }
+    std::fs::remove_dir_all(&certs.0).expect("it is there");
+    std::fs::create_dir(&certs.0).expect("it was removed");
+    std::fs::write(certs.0.join("notes.txt"), "").expect("it is a directory");
+    let ended = start("tls", &certs.args("tls")).end().await;
+    assert!(ended.complaints.contains(" has other files"), "{ended:?}");
 }
 
 #[tokio::test]

@@ -145,15 +145,14 @@ pub fn write_all(directory: &Path) -> io::Result<()> {
     authority.client("client").write(directory, "client")
 }
 
-/// As [`write_all`], unless there are certificates in the directory. Several processes may do this at the same time: all
-/// find the files of one of them.
+/// As [`write_all`], unless the files are there. Several processes may do this at the same time: all find the files of one
+/// of them.
 ///
 /// # Errors
 ///
-/// Those of the file system.
+/// Those of the file system; and if the directory holds other files, or only some of these.
 pub fn write_all_if_missing(directory: &Path) -> io::Result<()> {
-    let is_there = || fs::read_dir(directory).is_ok_and(|mut files| files.next().is_some());
-    if is_there() {
+    if are_there(directory)? {
         return Ok(());
     }
     let mut new = directory.as_os_str().to_owned();
@@ -163,8 +162,33 @@ pub fn write_all_if_missing(directory: &Path) -> io::Result<()> {
     // A directory replaces an empty one or none.
     fs::rename(new, directory).or_else(|error| {
         fs::remove_dir_all(new)?;
-        if is_there() { Ok(()) } else { Err(error) }
+        if are_there(directory)? { Ok(()) } else { Err(error) }
     })
+}
+
+/// The files of [`write_all`].
+const FILES: [&str; 5] = ["ca.pem", "server.pem", "server.key", "client.pem", "client.key"];
+
+/// Whether all files are there. An error, if the directory holds anything else.
+fn are_there(directory: &Path) -> io::Result<bool> {
+    // Opened once, as another process may put a complete directory in the place of this one meanwhile.
+    let found = match fs::read_dir(directory) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let missing: Vec<_> = FILES.into_iter().filter(|name| !found.iter().any(|found| found == name)).collect();
+    let shown = directory.display();
+    if missing.is_empty() {
+        Ok(true)
+    } else if missing.len() < FILES.len() {
+        let missing = missing.join(", ");
+        Err(io::Error::other(format!("{shown} is incomplete: all five files or none; it lacks {missing}")))
+    } else if found.is_empty() {
+        Ok(false)
+    } else {
+        Err(io::Error::other(format!("{shown} has other files, and none of {}", FILES.join(", "))))
+    }
 }
 
 #[cfg(unix)]
