@@ -20,13 +20,13 @@ use crate::error::Error;
 use crate::sync::Arc;
 use crate::transport::{Connect, Establish, Peer, Progress};
 
-/// How a client uses TLS: whom it trusts, and its own certificate. Clones share what is reloaded.
+/// The TLS settings of a client: which authorities it trusts, and its own certificate. Clones share what is reloaded.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), cmd_stream::Error> {
 /// use cmd_stream::transport::tls::{Authorities, ClientTls, Identity};
 ///
-/// let public = ClientTls::builder().build()?; // trusts whom the platform trusts
+/// let public = ClientTls::builder().build()?; // accepts the authorities that the operating system trusts
 /// let private = ClientTls::builder()
 ///     .authorities(Authorities::file("ca.pem"))
 ///     .identity(Identity::files("client.pem", "client.key"))
@@ -41,8 +41,8 @@ pub struct ClientTls {
 }
 
 impl ClientTls {
-    /// Starts with the defaults: the server's certificate must be of an authority that the platform trusts, and the client
-    /// has none.
+    /// Starts with the defaults: the server's certificate must be of an authority that the operating system trusts, and the
+    /// client has no certificate.
     pub fn builder() -> ClientTlsBuilder {
         ClientTlsBuilder { settings: ClientSettings { authorities: None, identity: None } }
     }
@@ -67,11 +67,11 @@ impl ClientTls {
         self.config.reload()
     }
 
-    /// Looks at the files again and again, and [reloads](Self::reload) them if their contents have changed.
+    /// Polls the files every `every`, and [reloads](Self::reload) them if their contents have changed.
     ///
-    /// A task looks every `every` (at least 1 ms), until all clones of this have been dropped. If the new files cannot be
-    /// used, it logs that once, at `warn`, and keeps what was used before. Calling it again replaces the earlier watch. It
-    /// does not look at the platform's roots.
+    /// `every` is at least 1 ms; a shorter time counts as 1 ms. A task polls until all clones of this have been dropped. If
+    /// the new files cannot be used, it logs that once, at `warn`, and what was used before is still used. Calling it again
+    /// replaces the earlier watch. The platform's roots are not polled.
     ///
     /// # Panics
     ///
@@ -124,7 +124,8 @@ pub struct ClientTlsBuilder {
 }
 
 impl ClientTlsBuilder {
-    /// Accepts only servers with a certificate of one of these authorities. The default is those that the platform trusts.
+    /// Accepts only servers with a certificate of one of these authorities. The default is those that the operating system
+    /// trusts.
     pub fn authorities(mut self, authorities: Authorities) -> Self {
         self.settings.authorities = Some(authorities);
         self

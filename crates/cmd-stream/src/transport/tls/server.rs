@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::sync::Arc;
 use crate::transport::{Accept, Establish, Peer, Progress};
 
-/// How a server uses TLS: its certificates, and those it asks its clients for. Clones share what is reloaded.
+/// The TLS settings of a server: its certificates, and those it asks its clients for. Clones share what is reloaded.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), cmd_stream::Error> {
@@ -60,10 +60,11 @@ impl ServerTls {
         self.config.reload()
     }
 
-    /// Looks at the files again and again, and [reloads](Self::reload) them if their contents have changed.
+    /// Polls the files every `every`, and [reloads](Self::reload) them if their contents have changed.
     ///
-    /// A task looks every `every` (at least 1 ms), until all clones of this have been dropped. If the new files cannot be
-    /// used, it logs that once, at `warn`, and keeps what was used before. Calling it again replaces the earlier watch.
+    /// `every` is at least 1 ms; a shorter time counts as 1 ms. A task polls until all clones of this have been dropped. If
+    /// the new files cannot be used, it logs that once, at `warn`, and what was used before is still used. Calling it again
+    /// replaces the earlier watch.
     ///
     /// # Panics
     ///

@@ -71,7 +71,7 @@ impl Identity {
     }
 }
 
-/// The authorities (CAs) whose certificates one side accepts of the other.
+/// Certificate authorities (CAs) that this side trusts. The certificate of the other side must be issued by one of them.
 ///
 /// ```
 /// use cmd_stream::transport::tls::Authorities;
