@@ -70,7 +70,12 @@ pub(crate) const ROUNDS: usize = 8;
 /// Wakes all of them. A waker is its task's, and may panic; the others are woken all the same.
 pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     let mut wakers = wakers.into_iter();
-    while catch_unwind(AssertUnwindSafe(|| wakers.by_ref().for_each(Waker::wake))).is_err() {}
+    let mut wake = || {
+        for waker in wakers.by_ref() {
+            waker.wake();
+        }
+    };
+    while catch_unwind(AssertUnwindSafe(&mut wake)).is_err() {}
 }
 
 /// How long saying goodbye may take: a transport may have to write something (TLS has), which the peer may not take.

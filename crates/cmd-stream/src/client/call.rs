@@ -51,6 +51,7 @@ impl Bound {
     }
 
     /// Whether it is over. A timeout that has not begun is not, so a call that has one need not look at the clock here.
+    #[inline(always)] // every call passes here, and most have none
     pub(super) fn is_over(self) -> bool {
         match self {
             Self::Never => false,
@@ -60,17 +61,19 @@ impl Bound {
     }
 
     /// The instant, from the first time that it is asked for.
-    #[inline]
+    #[inline(always)] // as above
     pub(super) fn deadline(&mut self) -> Option<Instant> {
         match *self {
             Self::Never => None,
             Self::At(deadline) => Some(deadline),
-            Self::Timeout(timeout) => {
-                // A time that no instant can hold is never over.
-                *self = Instant::now().checked_add(timeout).map_or(Self::Never, Self::At);
-                self.deadline()
-            }
+            Self::Timeout(timeout) => self.begin(timeout),
         }
+    }
+
+    fn begin(&mut self, timeout: Duration) -> Option<Instant> {
+        let deadline = Instant::now().checked_add(timeout);
+        *self = deadline.map_or(Self::Never, Self::At); // a time that no instant can hold is never over
+        deadline
     }
 }
 
@@ -121,40 +124,45 @@ where
         *stage = Stage::Done;
         return Poll::Ready(Err(shared.table.timed_out(waited)));
     }
-    // By reference: moving a Command costs as much as encoding a small one.
-    let mut first = match stage {
+    match stage {
         Stage::Unsent(command) => {
+            // By reference: moving a Command costs as much as encoding a small one.
             let encoded = encode::<P, F, C>(shared, command);
             *stage = Stage::Done; // drops the Command here, as its destructor must not run under the lock
-            Some((encoded?, None))
+            let (mut bytes, mut turn) = (encoded?, None);
+            let sent = shared.table.poll_send(&mut bytes, &mut turn, expects, deadline, cx);
+            if let Poll::Ready(Ok(seq)) = sent {
+                stage.advance(Stage::Sent(seq));
+                return sent;
+            }
+            // Kept encoded while it waits, so that it is encoded once.
+            stage.advance(Stage::Encoded(Box::new((bytes, turn))));
+            not_sent(sent, stage, cx)
         }
-        Stage::Encoded(_) => None,
+        Stage::Encoded(waiting) => {
+            // It stays in its stage: if the caller's waker panics, its place in the queue is still known.
+            let (bytes, turn) = &mut **waiting;
+            let sent = shared.table.poll_send(bytes, turn, expects, deadline, cx);
+            if let Poll::Ready(Ok(seq)) = sent {
+                *stage = Stage::Sent(seq);
+                return sent;
+            }
+            not_sent(sent, stage, cx)
+        }
         Stage::Sent(_) | Stage::Done => panic!("a call was polled after it was done"),
-    };
-    // What waits stays in its stage meanwhile: if the caller's waker panics, its place in the queue is still known.
-    let (bytes, turn) = match (&mut first, &mut *stage) {
-        (Some((bytes, turn)), _) => (bytes, turn),
-        (None, Stage::Encoded(waiting)) => (&mut waiting.0, &mut waiting.1),
-        (None, _) => return Poll::Pending,
-    };
-    let sent = shared.table.poll_send(bytes, turn, expects, deadline, cx);
-    let goes_on = match &sent {
-        Poll::Pending => true,
-        Poll::Ready(Ok(_)) => false,
-        Poll::Ready(Err(_)) => may_fail(cx).is_pending(),
-    };
-    if goes_on {
-        // Kept encoded while it waits, so that it is encoded once.
-        if let Some(waiting) = first {
-            stage.advance(Stage::Encoded(Box::new(waiting)));
-        }
-        return Poll::Pending;
     }
-    match (&sent, first) {
-        // Nothing is dropped, and there is no code for it.
-        (Poll::Ready(Ok(seq)), Some(_)) => stage.advance(Stage::Sent(*seq)),
-        (Poll::Ready(Ok(seq)), None) => *stage = Stage::Sent(*seq),
-        _ => *stage = Stage::Done,
+}
+
+/// The call waits, or has failed.
+#[cold]
+fn not_sent<C>(
+    sent: Poll<Result<Seq, Error>>,
+    stage: &mut Stage<C>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Seq, Error>> {
+    if sent.is_ready() {
+        ready!(may_fail(cx)); // it stays encoded, and tries again
+        *stage = Stage::Done;
     }
     sent
 }

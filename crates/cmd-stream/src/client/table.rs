@@ -241,27 +241,35 @@ impl<R> Table<R> {
         cx: &Context<'_>,
     ) -> Poll<Result<R, Error>> {
         let mut state = self.lock();
-        if let Some(Waiter::Reply { waker, deadline: noted, .. }) = state.pending.get_mut(seq) {
-            waker.clone_from(cx.waker());
-            *noted = deadline;
-            return self.time_out_or_wait(state, seq, deadline).map(Err);
-        }
-        if let Some(Waiter::Stream(queue)) = state.pending.get_mut(seq)
-            && let Some(reply) = queue.replies.pop_front()
-        {
-            // More Replies will come, for nobody. Until the last one the server has the Command.
-            let mut wakers = Vec::new();
-            let waiter = state.abandon(seq, &mut wakers);
-            drop(state);
-            drop(waiter);
-            wake_all(wakers);
-            return Poll::Ready(Ok(reply));
+        match state.pending.get_mut(seq) {
+            Some(Waiter::Reply { waker, deadline: noted, .. }) => {
+                waker.clone_from(cx.waker());
+                *noted = deadline;
+                return self.time_out_or_wait(state, seq, deadline).map(Err);
+            }
+            Some(Waiter::Stream(_)) => return Poll::Ready(self.take_first(state, seq)),
+            _ => {}
         }
         Poll::Ready(match state.pending.remove(seq) {
             Some(Waiter::Arrived(reply)) => Ok(reply),
             Some(Waiter::Failed(error)) => Err(error),
-            _ => Err(Error::new(ErrorKind::Closed, Origin::Local, "the call was forgotten").into_sent()),
+            _ => Err(forgotten()),
         })
+    }
+
+    /// Takes the first Reply of several. The others will come for nobody; until the last one the server has the Command.
+    #[cold]
+    fn take_first(&self, mut state: MutexGuard<'_, State<R>>, seq: Seq) -> Result<R, Error> {
+        let first = match state.pending.get_mut(seq) {
+            Some(Waiter::Stream(queue)) => queue.replies.pop_front(),
+            _ => None,
+        };
+        let mut wakers = Vec::new();
+        let waiter = state.abandon(seq, &mut wakers);
+        drop(state);
+        drop(waiter);
+        wake_all(wakers);
+        first.ok_or_else(forgotten)
     }
 
     /// Ready when a one-way Command is written, or cannot be any more. Then the call is out of the table.
@@ -359,4 +367,9 @@ fn wake(task: Option<Waker>) {
     if let Some(task) = task {
         task.wake();
     }
+}
+
+#[cold]
+fn forgotten() -> Error {
+    Error::new(ErrorKind::Closed, Origin::Local, "the call was forgotten").into_sent()
 }
