@@ -2,6 +2,8 @@
 
 use std::future::pending;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::lab::{Count, Plain, World, client_by, echo, hold, quiet, text};
@@ -9,10 +11,10 @@ use crate::wire::{echo_frame, head, hold_frame, number_frame, tag, text_frame};
 use crate::{TICK, TIME, WIDE, assert_error, assert_took, call, connected, greeted, pipes, served};
 use cmd_stream::client::{Client, Overflow};
 use cmd_stream::server::{Cut, Limits, Served};
-use cmd_stream::transport::{Connect, Peer, memory};
+use cmd_stream::transport::{Accept, Connect, Peer, memory};
 use cmd_stream::{Error, ErrorKind, Json, Origin, client};
 use testkit::peer::{BytePeer, GREETING};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::time::{Instant, sleep};
 
 #[tokio::test(start_paused = true)]
@@ -272,4 +274,60 @@ async fn drain_ends_in_time_and_says_what_was_cut() {
         let failure = Error::from(call.await.unwrap().unwrap_err());
         assert_eq!((failure.kind(), failure.was_sent()), (ErrorKind::Closed, true));
     }
+}
+
+/// Reads pings for ever, and takes nothing.
+struct Flood;
+
+impl AsyncRead for Flood {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        buffer.put_slice(&[0; 16][..buffer.remaining().min(16)]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flood {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // The greeting is taken, so that it is served.
+        if bytes == GREETING { Poll::Ready(Ok(bytes.len())) } else { Poll::Pending }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Accepts one such connection.
+struct FloodOnce(Option<Flood>);
+
+impl Accept for FloodOnce {
+    type Incoming = (Flood, Peer);
+
+    async fn accept(&mut self) -> io::Result<(Flood, Peer)> {
+        match self.0.take() {
+            Some(flood) => Ok((flood, pipes::peer())),
+            None => pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Peer> {
+        Ok(pipes::peer())
+    }
+}
+
+/// The connection never waits for anything, so it must look at its timers while it is busy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn client_that_floods_and_takes_nothing_is_cut_off_in_time() {
+    let limits = Limits::default().output(usize::MAX).output_stall(Duration::from_millis(20));
+    let world = World::over(FloodOnce(Some(Flood)), limits);
+    let lost = world.lost().await;
+    assert_error(&lost.reason, ErrorKind::Timeout, Origin::Remote, "`Limits::output_stall`");
 }
