@@ -109,7 +109,7 @@ async fn connect(address: &str) -> Result<Client<EchoService, Json>, BoxError> {
     examples::connect(connect).await
 }
 
-/// All that the client does if it is alone.
+/// What a client does that is started with `--connect`.
 async fn client(address: String) -> Result<(), BoxError> {
     let seconds = match examples::option("--seconds")? {
         Some(seconds) => seconds.parse()?,

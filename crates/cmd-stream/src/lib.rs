@@ -120,6 +120,7 @@
 
 pub mod client;
 mod connection;
+mod counters;
 mod error;
 pub mod format;
 mod getters;

@@ -74,7 +74,7 @@ impl Limits {
 
     /// Limits the calls in flight. 32,768 by default, at least 1.
     ///
-    /// At the limit, `send` and `stream` wait, in the order in which they came. The default is half of what a server of this
+    /// At the limit, further calls wait for room. They are served in order. The default is half of what a server of this
     /// library takes from one connection. Past its limit a server does not read, so it would not see a ping, and the client
     /// would take it for dead.
     ///
@@ -86,8 +86,8 @@ impl Limits {
         Self { in_flight: calls.max(1), ..self }
     }
 
-    /// Limits the bytes of the Commands of the calls [in flight](Self::in_flight). 32 MiB by default, half of what a server
-    /// of this library takes. One Command always fits, whatever its size.
+    /// Limits the bytes of the Commands [in flight](Self::in_flight). 32 MiB by default, half of what a server of this
+    /// library takes. One Command always fits, whatever its size.
     #[must_use]
     pub fn in_flight_bytes(self, bytes: usize) -> Self {
         Self { in_flight_bytes: bytes, ..self }

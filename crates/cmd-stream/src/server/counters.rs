@@ -1,71 +1,53 @@
 //! What a server counts. A connection adds its numbers once per read or write, not once per Command.
 
+use crate::counters::counters;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What a server has counted since it was created. All numbers only grow, except `open` and `waiting`.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-        #[non_exhaustive]
-        pub struct Counters {
-            $($(#[$doc])* pub $name: u64,)*
-        }
-
-        #[derive(Debug, Default)]
-        pub(crate) struct Counts {
-            $(pub(crate) $name: AtomicU64,)*
-        }
-
-        impl Counts {
-            pub(crate) fn snapshot(&self) -> Counters {
-                Counters { $($name: self.$name.load(Relaxed),)* }
-            }
-        }
-    };
-}
-
 counters! {
-    /// Connections accepted by the listener.
-    accepted,
-    /// Connections that are being served now.
-    open,
-    /// Connections that wait for a place now.
-    waiting,
-    /// Connections closed because there was no place for them in time.
-    refused,
-    /// Errors of the listener; each is followed by a pause.
-    accept_errors,
-    /// Connections closed because the transport's handshake failed.
-    handshakes_failed,
-    /// Connections closed because the transport's handshake took too long, or the client did not take the ServerInfo in
-    /// time.
-    handshake_timeouts,
-    /// Commands that were decoded and began to run.
-    commands,
-    /// Replies that were accepted for output.
-    replies,
-    /// Pings answered.
-    pings,
-    /// Commands that failed, including those that panicked or ended without a last Reply.
-    failed,
-    /// Commands that panicked.
-    panicked,
-    /// Commands that failed after their last Reply. The client cannot be told; they are logged.
-    failed_after_last_reply,
-    /// Connections closed because their bytes do not decode, or because of a negative seq or one that is in use.
-    invalid,
-    /// Connections closed because a Command was larger than the limit of a frame.
-    over_frame_limit,
-    /// Connections closed because a Command was not complete in time, or none came.
-    receive_timeouts,
-    /// Connections closed because the peer did not read its output in time.
-    output_stalls,
-    /// How often a connection was not read because its limit of Commands, or of their bytes, was reached.
-    in_flight_pauses,
-    /// How often a connection was not read because its limit of output was reached.
-    output_pauses,
-    /// Connections cut by a close, or because the time to drain was over.
-    cut,
+    /// What a server has counted since it was created. All numbers only grow, except `open` and `waiting`.
+    Counters {
+        /// Connections accepted by the listener.
+        accepted,
+        /// Connections that are being served now.
+        open,
+        /// Connections that wait for a place now.
+        waiting,
+        /// Connections closed because there was no place for them in time.
+        refused,
+        /// Errors of the listener; each is followed by a pause.
+        accept_errors,
+        /// Connections closed because the transport's handshake failed.
+        handshakes_failed,
+        /// Connections closed because the transport's handshake took too long, or the client did not take the ServerInfo in
+        /// time.
+        handshake_timeouts,
+        /// Commands that were decoded and began to run.
+        commands,
+        /// Replies that were accepted for output.
+        replies,
+        /// Pings answered.
+        pings,
+        /// Commands that failed, including those that panicked or ended without a last Reply.
+        failed,
+        /// Commands that panicked.
+        panicked,
+        /// Commands that failed after their last Reply. The client cannot be told; they are logged.
+        failed_after_last_reply,
+        /// Connections closed because their bytes do not decode, or because of a negative seq or one that is in use.
+        invalid,
+        /// Connections closed because a Command was larger than the limit of a frame.
+        over_frame_limit,
+        /// Connections closed because a Command was not complete in time, or none came.
+        receive_timeouts,
+        /// Connections closed because the peer did not read its output in time.
+        output_stalls,
+        /// How often a connection was not read because its limit of Commands, or of their bytes, was reached.
+        in_flight_pauses,
+        /// How often a connection was not read because its limit of output was reached.
+        output_pauses,
+        /// Connections cut by a close, or because the time to drain was over.
+        cut,
+    }
 }
 
 /// Adds to a number that only grows.

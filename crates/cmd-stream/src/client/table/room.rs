@@ -64,7 +64,7 @@ impl Booked {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Takes {
     pub(super) bytes: usize,
-    /// Whether it is answered. One that is not takes room in the output alone.
+    /// Whether it is answered. A one-way Command takes up room only in the output.
     pub(super) is_call: bool,
 }
 
