@@ -19,7 +19,7 @@ use cmd_stream::client::{Backoff, Limits, Link, Links};
 use cmd_stream::{Answer, Client, Context, Error, Failed, Json, Server, protocol};
 use examples::BoxError;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 // The service: a text that is sent back.
 
@@ -121,10 +121,13 @@ async fn client(address: String) -> Result<(), BoxError> {
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut ticks = interval(Duration::from_millis(200));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while timeout_at(end, ticks.tick()).await.is_ok() {
+    loop {
+        ticks.tick().await; // the first one does not wait
         say(&client, "message").await?;
+        if Instant::now() >= end {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// Sends a Command until it is answered.
