@@ -88,6 +88,8 @@ pub enum ErrorKind {
     /// The peer violated the protocol: it used a seq twice, or sent a Reply of a type that its Command does not
     /// declare.
     Protocol,
+    /// A [hook](crate::hooks) did not let the Command be sent. The source says why.
+    Refused,
     /// The server answered with the Protocol's failure, and the [`CallError::Failed`] was converted to an `Error`. See
     /// [`Error::remote`].
     Remote,

@@ -56,6 +56,24 @@ pub trait Command: Send + 'static {
     /// How it is executed, and whether it is answered: [`Plain`](kind::Plain), [`OneWay`](kind::OneWay) or
     /// [`Wrapper`](kind::Wrapper).
     type Kind: Kind;
+
+    /// Whether it may be executed twice without harm. `false` by default.
+    ///
+    /// A [`Sender`](crate::Sender) sends such a Command again when it cannot know whether the first attempt was executed,
+    /// because the connection was lost. It keeps the encoded Command for that.
+    const IDEMPOTENT: bool = false;
+
+    /// Returns where [hooks](crate::hooks) can attach data to this Command, if it carries some. By default it does not.
+    fn metadata(&mut self) -> Option<&mut dyn Metadata> {
+        None
+    }
+}
+
+/// Data that a Command carries beside its own: names and values, such as those of a trace. Returned by
+/// [`Command::metadata`].
+pub trait Metadata {
+    /// Sets a value. It replaces one of the same name.
+    fn set(&mut self, name: &str, value: &str);
 }
 
 /// A type of Replies that tells which Reply is the last one of its Command.

@@ -1,0 +1,275 @@
+//! Hooks: what is told about each call of a [`Sender`](crate::Sender), and may refuse it. They watch calls, count them, and
+//! attach data to Commands that carry some.
+//!
+//! ```
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//!
+//! use cmd_stream::hooks::{About, Hooks, Refused};
+//! use cmd_stream::protocol::{CommandOf, Entry, Protocol};
+//! use cmd_stream::Error;
+//!
+//! /// Refuses everything while the service is switched off, and counts the time-outs.
+//! #[derive(Default)]
+//! struct Watch {
+//!     is_off: bool,
+//!     timeouts: AtomicU64,
+//! }
+//!
+//! impl<P: Protocol> Hooks<P> for Watch {
+//!     type Call = ();
+//!
+//!     fn before_send<C: CommandOf<P>>(&self, _: &mut C, entry: &'static Entry) -> Result<(), Refused> {
+//!         if self.is_off {
+//!             return Err(Refused::new(format!("{} is switched off", entry.name)));
+//!         }
+//!         Ok(())
+//!     }
+//!
+//!     fn on_timeout(&self, _: &mut (), error: &Error, about: &About<'_>) {
+//!         self.timeouts.fetch_add(1, Ordering::Relaxed);
+//!         println!("{} after {:?}: {error}", about.entry().name, about.elapsed());
+//!     }
+//! }
+//! ```
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Origin, panic_message};
+use crate::protocol::{CommandOf, Entry, Protocol};
+use crate::transport::Peer;
+
+/// What is told about each call of a [`Sender`](crate::Sender) of the Protocol `P`.
+///
+/// For each call, [`before_send`](Self::before_send) runs once, before the Command is encoded. Then one of these tells how the
+/// call ended: [`on_reply`](Self::on_reply), [`on_error`](Self::on_error) or [`on_timeout`](Self::on_timeout). A call with
+/// several Replies is told each of them. A call that is dropped before its end is told nothing; its [`Call`](Self::Call)
+/// value is dropped.
+///
+/// They run in the task of the caller, without a lock, and should be quick. A panic in one is contained: in `before_send` it
+/// refuses the call, in the others it is logged.
+///
+/// A pair of hooks is a hook: `(A, B)` asks `A` before `B`, and tells `B` before `A`.
+pub trait Hooks<P: Protocol>: Send + Sync + 'static {
+    /// What is kept for one call, from [`before_send`](Self::before_send) until the call ends. It is dropped then, and also
+    /// when the call is dropped.
+    type Call: Send + 'static;
+
+    /// Whether nothing is told at all. Only [`NoHooks`] says so.
+    #[doc(hidden)]
+    const IS_NONE: bool = false;
+
+    /// A Command is about to be encoded. It may be changed: [`Command::metadata`](crate::Command::metadata) returns where data
+    /// can be attached.
+    ///
+    /// # Errors
+    ///
+    /// The Command is not sent, and the call fails with an error of kind [`Refused`](ErrorKind::Refused), whose source is
+    /// the reason.
+    fn before_send<C: CommandOf<P>>(
+        &self,
+        command: &mut C,
+        entry: &'static Entry,
+    ) -> Result<Self::Call, Refused>;
+
+    /// A Reply has arrived; it may be the Protocol's failure.
+    fn on_reply(&self, call: &mut Self::Call, reply: &P::Reply, about: &About<'_>) {
+        let _ = (call, reply, about);
+    }
+
+    /// The call has failed for another reason than a deadline of its own.
+    fn on_error(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
+        let _ = (call, error, about);
+    }
+
+    /// The deadline of the call has passed.
+    fn on_timeout(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
+        let _ = (call, error, about);
+    }
+
+    /// An attempt has failed, and the Command is sent once more: because it was not sent, or is idempotent.
+    fn on_retry(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
+        let _ = (call, error, about);
+    }
+}
+
+/// Why a hook does not let a Command be sent.
+#[derive(Debug)]
+pub struct Refused(Box<dyn StdError + Send + Sync>);
+
+impl Refused {
+    /// Refuses for this reason: an error, or a text.
+    pub fn new(reason: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Refused {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
+
+/// What hooks are told about a call that has begun.
+#[derive(Clone, Copy)]
+pub struct About<'a> {
+    pub(crate) entry: &'static Entry,
+    pub(crate) size: Option<usize>,
+    pub(crate) seq: Option<i64>,
+    pub(crate) member: Option<usize>,
+    pub(crate) attempt: u32,
+    pub(crate) elapsed: Duration,
+    pub(crate) peer: &'a dyn Fn() -> Option<Peer>,
+}
+
+impl About<'_> {
+    /// Returns the tag and the name of the Command.
+    pub fn entry(&self) -> &'static Entry {
+        self.entry
+    }
+
+    /// Returns the bytes of the Command on the wire, without its seq. `None` if it was not encoded.
+    pub fn size(&self) -> Option<usize> {
+        self.size
+    }
+
+    /// Returns the seq of the last attempt on its connection. `None` if there was none, because nothing could be sent.
+    pub fn seq(&self) -> Option<i64> {
+        self.seq
+    }
+
+    /// Returns the number of the member of the Group that had the last attempt, counted from 0; see
+    /// [`Group::members`](crate::group::Group::members). `None` if there was none.
+    pub fn member(&self) -> Option<usize> {
+        self.member
+    }
+
+    /// Returns how many attempts have been made, this one included: 1 for a call that was not sent again.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Returns the time since the call was first polled.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// Returns the server that this member is connected to now, if it is.
+    pub fn peer(&self) -> Option<Peer> {
+        (self.peer)()
+    }
+}
+
+impl fmt::Debug for About<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("About")
+            .field("entry", &self.entry)
+            .field("size", &self.size)
+            .field("seq", &self.seq)
+            .field("member", &self.member)
+            .field("attempt", &self.attempt)
+            .field("elapsed", &self.elapsed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// No hooks. A call costs nothing for them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NoHooks;
+
+impl<P: Protocol> Hooks<P> for NoHooks {
+    type Call = ();
+
+    const IS_NONE: bool = true;
+
+    #[inline(always)]
+    fn before_send<C: CommandOf<P>>(&self, _: &mut C, _: &'static Entry) -> Result<(), Refused> {
+        Ok(())
+    }
+}
+
+/// Both: the first one is asked first. Replies and errors are told in the opposite order, so that the first one surrounds the
+/// second.
+impl<P: Protocol, A: Hooks<P>, B: Hooks<P>> Hooks<P> for (A, B) {
+    type Call = (A::Call, B::Call);
+
+    const IS_NONE: bool = A::IS_NONE && B::IS_NONE;
+
+    fn before_send<C: CommandOf<P>>(
+        &self,
+        command: &mut C,
+        entry: &'static Entry,
+    ) -> Result<Self::Call, Refused> {
+        Ok((self.0.before_send(command, entry)?, self.1.before_send(command, entry)?))
+    }
+
+    fn on_reply(&self, call: &mut Self::Call, reply: &P::Reply, about: &About<'_>) {
+        each([&mut || self.1.on_reply(&mut call.1, reply, about), &mut || {
+            self.0.on_reply(&mut call.0, reply, about);
+        }]);
+    }
+
+    fn on_error(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
+        each([&mut || self.1.on_error(&mut call.1, error, about), &mut || {
+            self.0.on_error(&mut call.0, error, about);
+        }]);
+    }
+
+    fn on_timeout(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
+        each([&mut || self.1.on_timeout(&mut call.1, error, about), &mut || {
+            self.0.on_timeout(&mut call.0, error, about);
+        }]);
+    }
+
+    fn on_retry(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
+        each([&mut || self.1.on_retry(&mut call.1, error, about), &mut || {
+            self.0.on_retry(&mut call.0, error, about);
+        }]);
+    }
+}
+
+/// Tells several, though one of them panics.
+fn each(tellings: [&mut dyn FnMut(); 2]) {
+    for telling in tellings {
+        contained(telling);
+    }
+}
+
+/// Runs a hook that cannot refuse. A panic in it is logged.
+pub(crate) fn contained(hook: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(hook)) {
+        tracing::error!(panic = panic_message(&*payload), "a hook panicked");
+    }
+}
+
+/// Asks the hooks whether a Command may be sent.
+///
+/// # Errors
+///
+/// A hook refuses it, or panicked.
+pub(crate) fn ask<P: Protocol, H: Hooks<P>, C: CommandOf<P>>(
+    hooks: &H,
+    command: &mut C,
+    entry: &'static Entry,
+) -> Result<H::Call, Error> {
+    if H::IS_NONE {
+        // There is nothing to contain.
+        return hooks.before_send(command, entry).map_err(refused);
+    }
+    match catch_unwind(AssertUnwindSafe(|| hooks.before_send(command, entry))) {
+        Ok(asked) => asked.map_err(refused),
+        Err(payload) => Err(Error::panic("a hook", &*payload)),
+    }
+}
+
+fn refused(Refused(reason): Refused) -> Error {
+    Error::with_source(ErrorKind::Refused, Origin::Local, "a hook refuses the command", reason)
+}
