@@ -1,6 +1,7 @@
 //! The client: the calls of a [`Client`] share one connection, which is replaced when it is lost.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::format::{Encode, Format};
@@ -15,6 +16,7 @@ mod call;
 mod counters;
 mod dial;
 mod driver;
+pub(crate) mod health;
 mod keepalive;
 mod limits;
 mod link;
@@ -34,7 +36,7 @@ pub use stream::{OpenStream, ReplyStream};
 use table::Table;
 
 /// The callback for Replies that no call waits for.
-type OnUnexpected<R> = Box<dyn Fn(Seq, R) + Send + Sync>;
+type OnUnexpected<R> = Arc<dyn Fn(Seq, R) + Send + Sync>;
 
 /// A client of the Protocol `P` in the Format `F`. All its callers share one connection, which is replaced when it is
 /// lost.
@@ -99,8 +101,10 @@ pub struct Client<P: Protocol, F> {
 
 /// What the callers and the task of one client share: the table, and what depends on the Protocol and the Format.
 struct Shared<P: Protocol, F> {
-    format: F,
+    /// The clients of a group share it.
+    format: Arc<F>,
     keepalive: Keepalive,
+    max_age: Duration,
     on_unexpected: Option<OnUnexpected<P::Reply>>,
     table: Table<P::Reply>,
 }

@@ -101,6 +101,10 @@ pub trait Connect: Send + Sync + 'static {
     /// Returns the errors of the operating system.
     fn connect(&self) -> impl Future<Output = io::Result<Self::Outgoing>> + Send;
 
-    /// Returns the address it connects to, for messages.
+    /// Returns the address it connects to, for messages. Asked before each attempt.
     fn address(&self) -> String;
+
+    /// Tells that the last attempt has failed, in its handshake too, or that the connection was lost. A transport that has
+    /// several servers to choose from may choose another one for the next attempt. Does nothing by default.
+    fn failed(&self) {}
 }

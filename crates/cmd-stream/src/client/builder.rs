@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::dial::{Accepted, dial, establish};
+use super::health::Health;
 use super::reconnect::{self, FailsWhenDropped, Redial};
 use super::table::Table;
 use super::{Backoff, Client, ClosesWhenDropped, Keepalive, Limits, Link, OnUnexpected, Shared};
@@ -22,14 +23,17 @@ static CLIENTS: AtomicU64 = AtomicU64::new(0);
 
 /// The settings of a [`Client`], made by [`Client::builder`]. Every default is safe in production.
 pub struct Builder<P: Protocol, F> {
-    format: F,
+    format: Arc<F>,
     limits: Limits,
     accepted: Accepted,
     timeout: Duration,
     keepalive: Keepalive,
     reconnect: bool,
     backoff: Backoff,
+    max_age: Duration,
     on_unexpected: Option<OnUnexpected<P::Reply>>,
+    /// It is one of several: others may send what it cannot.
+    member: Option<Arc<Health>>,
 }
 
 impl<P, F> Builder<P, F>
@@ -39,14 +43,16 @@ where
 {
     pub(super) fn new(format: F) -> Self {
         Self {
-            format,
+            format: Arc::new(format),
             limits: Limits::default(),
             accepted: Accepted::default(),
             timeout: Duration::MAX,
             keepalive: Keepalive::default(),
             reconnect: true,
             backoff: Backoff::default(),
+            max_age: Duration::MAX,
             on_unexpected: None,
+            member: None,
         }
     }
 
@@ -77,7 +83,7 @@ where
     /// such Replies are dropped.
     #[must_use]
     pub fn on_unexpected_reply(self, callback: impl Fn(Seq, P::Reply) + Send + Sync + 'static) -> Self {
-        Self { on_unexpected: Some(Box::new(callback)), ..self }
+        Self { on_unexpected: Some(Arc::new(callback)), ..self }
     }
 
     /// Sets the default timeout of calls. There is none unless it is set: a call waits until it is answered or its
@@ -110,6 +116,21 @@ where
     #[must_use]
     pub fn backoff(self, backoff: Backoff) -> Self {
         Self { backoff, ..self }
+    }
+
+    /// Sets after which time a connection is replaced by a new one, so that the clients of a service spread over its servers
+    /// again after a deploy. Never by default; at least 1 s. The time of each connection is up to a tenth longer or shorter, by chance.
+    ///
+    /// The server answers first what it has, at most for [`Limits::drain`]. Meanwhile other calls wait for the new connection.
+    /// In a [`Group`](crate::group::Group) the other members take them.
+    #[must_use]
+    pub fn max_age(self, time: Duration) -> Self {
+        Self { max_age: time.max(Duration::from_secs(1)), ..self }
+    }
+
+    /// Makes the client a member of a group.
+    pub(crate) fn member(self, health: Arc<Health>) -> Self {
+        Self { member: Some(health), ..self }
     }
 
     /// Connects to a TCP address: text such as `"localhost:9000"`, `("localhost", 9000)`, a
@@ -253,9 +274,9 @@ where
 
     /// What the task of the client is given, and the handle of the callers.
     fn start(self, link: Link) -> (FailsWhenDropped<P, F>, Client<P, F>) {
-        let Self { format, limits, timeout, keepalive, on_unexpected, .. } = self;
-        let table = Table::new(limits, timeout, link);
-        let shared = Arc::new(Shared { format, keepalive, on_unexpected, table });
+        let Self { format, limits, timeout, keepalive, max_age, on_unexpected, member, .. } = self;
+        let table = Table::new(limits, timeout, link, member);
+        let shared = Arc::new(Shared { format, keepalive, max_age, on_unexpected, table });
         // The task holds `Shared` but not the handle: so the last client that is dropped ends it.
         (FailsWhenDropped::new(&shared), Client { handle: Arc::new(ClosesWhenDropped { shared }) })
     }
@@ -273,6 +294,23 @@ fn spawn<P: Protocol>(task: impl Future<Output = ()> + Send + 'static, address: 
     tokio::spawn(tracing::Instrument::instrument(task, span));
 }
 
+impl<P: Protocol, F> Clone for Builder<P, F> {
+    fn clone(&self) -> Self {
+        Self {
+            format: Arc::clone(&self.format),
+            limits: self.limits.clone(),
+            accepted: self.accepted.clone(),
+            timeout: self.timeout,
+            keepalive: self.keepalive,
+            reconnect: self.reconnect,
+            backoff: self.backoff,
+            max_age: self.max_age,
+            on_unexpected: self.on_unexpected.clone(),
+            member: self.member.clone(),
+        }
+    }
+}
+
 impl<P: Protocol, F> fmt::Debug for Builder<P, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
@@ -284,6 +322,7 @@ impl<P: Protocol, F> fmt::Debug for Builder<P, F> {
             .field("keepalive", &self.keepalive)
             .field("reconnect", &self.reconnect)
             .field("backoff", &self.backoff)
+            .field("max_age", &self.max_age)
             .finish_non_exhaustive()
     }
 }

@@ -12,6 +12,8 @@ counters! {
         attempts_failed,
         /// Connections lost, except when this side closed them.
         lost,
+        /// Connections replaced by others, because of their age or because their address was gone.
+        replaced,
         /// Connections lost because the server sent nothing after a ping; see [`Keepalive`](super::Keepalive). They also
         /// count in `lost`.
         keepalive_lost,

@@ -48,6 +48,8 @@ pub(super) struct Driver<'a, IO, P: Protocol, F: Format> {
     rounds: usize,
     /// When the first caller has waited long enough.
     alarm: Option<Instant>,
+    /// When the connection has reached its greatest age.
+    retires_at: Option<Instant>,
     arrived: Vec<Arrived<P::Reply>>,
     unexpected: Vec<(Seq, P::Reply)>,
     wakers: Vec<Waker>,
@@ -59,7 +61,12 @@ where
     F: Format,
 {
     /// The inbox may hold bytes that arrived with the ServerInfo.
-    pub(super) fn new(shared: &'a Shared<P, F>, io: &'a mut IO, inbox: Inbox) -> Self {
+    pub(super) fn new(
+        shared: &'a Shared<P, F>,
+        io: &'a mut IO,
+        inbox: Inbox,
+        retires_at: Option<Instant>,
+    ) -> Self {
         Self {
             io,
             inbox,
@@ -75,6 +82,7 @@ where
             ping: Ping::Written,
             rounds: 0,
             alarm: None,
+            retires_at,
             arrived: Vec::new(),
             unexpected: Vec::new(),
             wakers: Vec::new(),
@@ -178,7 +186,7 @@ where
     }
 
     fn decode_frames(&mut self) -> Result<(), Error> {
-        let format = &self.shared.format;
+        let format = &*self.shared.format;
         let mut any = false;
         while !self.inbox.is_empty() {
             let frame = self.reader.read(
@@ -271,6 +279,11 @@ where
                     self.shared.table.expire(Instant::now());
                     return Ok(true); // the next look at the output finds the next deadline
                 }
+                Timer::Age => {
+                    self.retires_at = None;
+                    self.shared.table.retire(self.shared.table.limits.drain);
+                    return Ok(true); // the next look at the output finds it
+                }
                 Timer::Shrink => {
                     self.inbox.shrink();
                     continue;
@@ -289,6 +302,7 @@ where
         deadlines.set(Timer::Frame, self.frame_began.filter(|_| !self.paused), limits.frame_time);
         deadlines.set(Timer::Keepalive(act), Some(since), time);
         deadlines.set_at(Timer::Call, self.alarm);
+        deadlines.set_at(Timer::Age, self.retires_at);
         deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
         deadlines
     }
@@ -315,6 +329,8 @@ enum Timer {
     Keepalive(Act),
     /// Callers have waited long enough.
     Call,
+    /// The connection has reached its greatest age.
+    Age,
     /// The room in the read buffer is given back.
     Shrink,
 }

@@ -29,6 +29,7 @@ pub struct Limits {
     pub(crate) handshake: Duration,
     pub(crate) connection_wait: Duration,
     pub(crate) frame_time: Duration,
+    pub(crate) drain: Duration,
 }
 
 /// What happens when a Reply arrives for a stream that already holds [`Limits::stream_replies`].
@@ -57,6 +58,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             connection_wait: Duration::from_secs(5),
             frame_time: Duration::from_secs(30),
+            drain: Duration::from_secs(30),
         }
     }
 }
@@ -152,6 +154,15 @@ impl Limits {
     pub fn frame_time(self, time: Duration) -> Self {
         Self { frame_time: time, ..self }
     }
+
+    /// Limits how long a connection that is to be [replaced](super::Builder::max_age) goes on waiting for Replies. 30 s by
+    /// default.
+    ///
+    /// After that, the calls that have no Reply yet fail.
+    #[must_use]
+    pub fn drain(self, time: Duration) -> Self {
+        Self { drain: time, ..self }
+    }
 }
 
 getters! {
@@ -166,4 +177,5 @@ getters! {
     get_handshake = handshake: Duration, handshake;
     get_connection_wait = connection_wait: Duration, connection_wait;
     get_frame_time = frame_time: Duration, frame_time;
+    get_drain = drain: Duration, drain;
 }

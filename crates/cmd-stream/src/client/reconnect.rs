@@ -22,7 +22,7 @@ use crate::transport::{Connect, Establish, Io};
 /// Where a client dials again.
 pub(super) struct Redial<T> {
     pub(super) transport: T,
-    /// Asked once: the transport may be the user's, and may panic.
+    /// What the transport says before each attempt.
     pub(super) address: String,
     pub(super) accepted: Accepted,
     pub(super) attempts: Attempts,
@@ -56,7 +56,7 @@ where
     F: Format,
 {
     let shared = &fails.0;
-    let reason = Driver::new(shared, &mut dialed.io, dialed.inbox).run().await;
+    let reason = Driver::new(shared, &mut dialed.io, dialed.inbox, None).run().await;
     shared.table.lose_for_good(reason);
     say_goodbye(dialed.io).await;
 }
@@ -84,16 +84,24 @@ pub(super) async fn run<T, P, F>(
             },
         };
         let began = Instant::now();
-        let reason = Driver::new(shared, &mut io, inbox).run().await;
+        let retires_at = redial.attempts.about(shared.max_age).and_then(|age| began.checked_add(age));
+        let reason = Driver::new(shared, &mut io, inbox, retires_at).run().await;
         if table.is_closed() {
             say_goodbye(io).await;
             return;
         }
-        redial.attempts.connected_for(began.elapsed());
-        let delay = redial.attempts.next_delay();
-        next_attempt = Instant::now() + delay; // at most a day
-        let failed_calls = table.lose(&reason, next_attempt);
-        tracing::warn!(reason = %Contained(&reason), failed_calls, next_attempt_in = ?delay, "connection lost");
+        if table.is_replaced() {
+            next_attempt = Instant::now();
+            let failed_calls = table.lose(&reason, next_attempt);
+            tracing::info!(failed_calls, "connection given up, to be replaced");
+        } else {
+            redial.attempts.connected_for(began.elapsed());
+            let delay = redial.attempts.next_delay();
+            next_attempt = Instant::now() + delay; // at most a day
+            let failed_calls = table.lose(&reason, next_attempt);
+            tracing::warn!(reason = %Contained(&reason), failed_calls, next_attempt_in = ?delay, "connection lost");
+            tell_failed(&redial.transport);
+        }
         match reason.kind() {
             ErrorKind::Io | ErrorKind::Closed | ErrorKind::UnexpectedEof => {} // nobody is there any more
             // In a task of its own: the next attempt need not wait for it.
@@ -116,10 +124,20 @@ impl<T: Connect> Redial<T> {
         P: Protocol,
     {
         let Self { transport, address, accepted, attempts } = self;
-        let mut down = Down::new(shared, address, lost);
+        let mut down = Down::new(shared, address.clone(), lost);
         loop {
-            down.wait(sleep_until(next_attempt)).await?;
+            let mut pause = pin!(sleep_until(next_attempt));
+            let pause = poll_fn(|cx| match shared.table.poll_hurry(cx) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => pause.as_mut().poll(cx),
+            });
+            down.wait(pause).await?;
             shared.table.connecting();
+            // It may be the user's, and may panic.
+            if let Ok(now) = catch_unwind(AssertUnwindSafe(|| transport.address())) {
+                down.address.clone_from(&now);
+                *address = now;
+            }
             let limits = &shared.table.limits;
             match down.wait(dial(transport, address, limits, accepted)).await? {
                 Ok(dialed) => {
@@ -132,6 +150,7 @@ impl<T: Connect> Redial<T> {
                     next_attempt = Instant::now() + delay;
                     tracing::debug!(reason = %Contained(&reason), next_attempt_in = ?delay, "attempt to connect failed");
                     down.failed(&reason);
+                    tell_failed(transport);
                     shared.table.attempt_failed(reason, next_attempt);
                 }
             }
@@ -142,7 +161,7 @@ impl<T: Connect> Redial<T> {
 /// A time without a connection. It looks after the calls that wait for one.
 struct Down<'a, P: Protocol, F> {
     shared: &'a Shared<P, F>,
-    address: &'a str,
+    address: String,
     since: Instant,
     /// Why the last connection was lost, or the last attempt failed.
     reason: Option<Error>,
@@ -151,7 +170,7 @@ struct Down<'a, P: Protocol, F> {
 }
 
 impl<'a, P: Protocol, F> Down<'a, P, F> {
-    fn new(shared: &'a Shared<P, F>, address: &'a str, reason: Option<Error>) -> Self {
+    fn new(shared: &'a Shared<P, F>, address: String, reason: Option<Error>) -> Self {
         let (since, timers) = (Instant::now(), Timers::default());
         Self { shared, address, since, reason, has_given_up: false, timers }
     }
@@ -186,9 +205,12 @@ impl<'a, P: Protocol, F> Down<'a, P, F> {
     /// The calls have waited long enough.
     fn give_up(&mut self) {
         self.has_given_up = true;
-        let (address, waited) = (self.address, self.shared.table.limits.connection_wait);
-        let no_connection =
-            format!("there is no connection to {address} after {waited:?} (`Limits::connection_wait`)");
+        let (address, waited) = (&self.address, self.shared.table.limits.connection_wait);
+        let no_connection = if waited.is_zero() {
+            format!("there is no connection to {address}")
+        } else {
+            format!("there is no connection to {address} after {waited:?} (`Limits::connection_wait`)")
+        };
         self.shared.table.give_up(&match &self.reason {
             Some(reason) => Error::with_source(reason.kind(), reason.origin(), no_connection, reason.clone()),
             None => {
@@ -206,6 +228,13 @@ enum Timer {
     Call,
     /// Callers have waited long enough for a connection.
     Connection,
+}
+
+/// Tells the transport, which may be the user's, and may panic.
+fn tell_failed(transport: &impl Connect) {
+    if catch_unwind(AssertUnwindSafe(|| transport.failed())).is_err() {
+        tracing::error!("`Connect::failed` of the transport panicked");
+    }
 }
 
 /// Closes a connection. Whether that arrives does not matter, only that it does not take long.

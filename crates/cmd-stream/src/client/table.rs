@@ -25,6 +25,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::counters::{Counts, add};
+use super::health::Health;
 use super::limits::Limits;
 use super::link::{Link, LinkCell};
 use crate::connection::outbox::Scratch;
@@ -39,14 +40,18 @@ use crate::transport::Peer;
 mod abandoned;
 mod deadlines;
 mod ends;
+mod handed_back;
 #[cfg(all(test, cmd_stream_model))]
 mod models;
 mod queue;
+mod retire;
 mod room;
 mod task;
 
 pub(super) use deadlines::Waited;
+use handed_back::HandedBack;
 use queue::{Queue, QueueState};
+use retire::Retiring;
 use room::{Room, Takes};
 pub(super) use task::{Arrived, Batch};
 
@@ -57,6 +62,11 @@ pub(super) struct Table<R> {
     pub(super) timeout: Duration,
     pub(super) counts: Counts,
     pub(super) link: Arc<LinkCell>,
+    /// For those who choose among several clients.
+    pub(super) health: Arc<Health>,
+    /// Calls that were not sent fail at once when there is no connection, and get their Commands back: somebody else may send
+    /// them.
+    hands_back: bool,
     state: Mutex<State<R>>,
 }
 
@@ -72,6 +82,8 @@ struct State<R> {
     refuses: Option<Error>,
     /// Why the client has ended.
     closed: Option<Error>,
+    /// The connection is to be replaced by another one.
+    retiring: Retiring,
     /// How many streams are full, with [`Overflow::Pause`](super::Overflow::Pause). Nothing is read until there are none.
     full_streams: usize,
     /// One-way Commands in the outbox. Their callers wait until they are written.
@@ -111,12 +123,19 @@ enum Waiter<R> {
     Posted { waker: Waker, len: u32, deadline: Option<Instant> },
     /// It has failed, and has not been told yet.
     Failed(Error),
+    /// As `Failed`, and its Command was not sent.
+    HandedBack(Box<HandedBack>),
     /// Nobody waits any more. `is_call`: the Command will be answered.
     Abandoned { len: u32, is_call: bool },
 }
 
 impl<R> Table<R> {
-    pub(super) fn new(limits: Limits, timeout: Duration, link: Link) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        timeout: Duration,
+        link: Link,
+        membership: Option<Arc<Health>>,
+    ) -> Self {
         let state = Mutex::new(State {
             pending: Pending::default(),
             outbox: Outbox::new(limits.output),
@@ -125,6 +144,7 @@ impl<R> Table<R> {
             written_before: Seq::FIRST,
             refuses: None,
             closed: None,
+            retiring: if let Link::Up(_) = link { Retiring::Connected } else { Retiring::NotConnected },
             full_streams: 0,
             posted: Vec::new(),
             posting: Vec::new(),
@@ -135,10 +155,13 @@ impl<R> Table<R> {
             alarm: None,
         });
         let counts = Counts::default();
+        let hands_back = membership.is_some();
+        let health = membership.unwrap_or_default();
         if let Link::Up(_) = link {
             add(&counts.connected, 1);
+            health.set_takes_calls(true);
         }
-        Self { limits, timeout, counts, link: Arc::new(LinkCell::new(link)), state }
+        Self { limits, timeout, counts, link: Arc::new(LinkCell::new(link)), health, hands_back, state }
     }
 
     /// The lock is held for a few instructions, and for longer only when a connection is lost, or abandoned Commands are taken
@@ -210,6 +233,7 @@ impl<R> Table<R> {
             state.posted.push(seq);
         }
         state.room.take(takes);
+        self.health.set_in_flight(state.room.calls);
         state.pending.insert(waiter);
         state.outbox.append(|out| seq.encode(out), encoded);
         if let Some(deadline) = deadline {
@@ -232,7 +256,8 @@ impl<R> Table<R> {
         wake_all(wakers);
     }
 
-    /// Takes the Reply of a call for one, and the call with it. When that fails, the call is out of the table, too.
+    /// Takes the Reply of a call for one, and the call with it. When that fails, the call is out of the table, too, unless
+    /// its Command is [handed back](Self::take_back).
     #[inline(always)] // every call passes here
     pub(super) fn poll_reply(
         &self,
@@ -249,6 +274,9 @@ impl<R> Table<R> {
             }
             Some(Waiter::Stream(_)) => return Poll::Ready(self.take_first(state, seq)),
             _ => {}
+        }
+        if let Some(Waiter::HandedBack(back)) = state.pending.get_mut(seq) {
+            return Poll::Ready(Err(back.error.clone()));
         }
         Poll::Ready(match state.pending.remove(seq) {
             Some(Waiter::Arrived(reply)) => Ok(reply),
@@ -272,7 +300,8 @@ impl<R> Table<R> {
         first.ok_or_else(forgotten)
     }
 
-    /// Ready when a one-way Command is written, or cannot be any more. Then the call is out of the table.
+    /// Ready when a one-way Command is written, or cannot be any more. Then the call is out of the table, unless its Command
+    /// is [handed back](Self::take_back).
     pub(super) fn poll_written(
         &self,
         seq: Seq,
@@ -284,6 +313,9 @@ impl<R> Table<R> {
             waker.clone_from(cx.waker());
             *noted = deadline;
             return self.time_out_or_wait(state, seq, deadline).map(Err);
+        }
+        if let Some(Waiter::HandedBack(back)) = state.pending.get_mut(seq) {
+            return Poll::Ready(Err(back.error.clone()));
         }
         Poll::Ready(match state.pending.remove(seq) {
             Some(Waiter::Failed(error)) => Err(error),
@@ -346,7 +378,9 @@ impl<R> Table<R> {
             if is_unanswered {
                 add(&self.counts.cancelled, 1);
             }
-            state.abandon(seq, &mut wakers)
+            let waiter = state.abandon(seq, &mut wakers);
+            self.health.set_in_flight(state.room.calls);
+            waiter
         };
         wake_all(wakers);
         drop(waiter); // Replies in it are the user's, so their destructors run without the lock

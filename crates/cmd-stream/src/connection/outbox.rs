@@ -20,6 +20,11 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
+    /// These bytes, at least one.
+    pub(crate) fn of(bytes: Vec<u8>) -> Self {
+        Self { written: 0, len: bytes.len(), chunks: VecDeque::from([bytes]) }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -159,6 +164,24 @@ impl Outbox {
         debug_assert!(before.is_empty(), "every byte belongs to a frame");
     }
 
+    /// Takes the first frame of those that are queued, which has this length, without its first `skip` bytes.
+    pub(crate) fn take_front(&mut self, skip: usize, len: usize) -> Vec<u8> {
+        let (mut frame, mut left) = (Vec::with_capacity(len.saturating_sub(skip)), len);
+        while left > 0
+            && let Some(chunk) = self.queued.chunks.front()
+        {
+            let piece = &chunk[self.queued.written..];
+            let piece = &piece[..left.min(piece.len())];
+            let skipped = skip.saturating_sub(len - left).min(piece.len());
+            frame.extend_from_slice(&piece[skipped..]);
+            let taken = piece.len();
+            self.queued.advance(taken);
+            left -= taken;
+        }
+        debug_assert!(left == 0, "the frame is there");
+        frame
+    }
+
     /// Moves all that is queued to `chunks`, which is empty.
     pub(crate) fn take(&mut self, chunks: &mut Chunks) {
         debug_assert!(chunks.is_empty() && chunks.chunks.is_empty(), "the last batch was written to its end");
@@ -209,6 +232,15 @@ thread_local! {
 impl Scratch {
     pub(crate) fn new() -> Self {
         Self(SPARE.try_with(Cell::take).unwrap_or_default())
+    }
+
+    /// What has been encoded before.
+    pub(crate) fn of(encoded: Vec<u8>) -> Self {
+        Self(encoded)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
     }
 
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {

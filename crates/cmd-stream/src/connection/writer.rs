@@ -42,6 +42,12 @@ impl Writer {
         self.flushing = true;
     }
 
+    /// Takes these bytes instead of the output. The writer must be idle.
+    pub(crate) fn load_frame(&mut self, frame: Vec<u8>) {
+        self.chunks = Chunks::of(frame);
+        self.flushing = true;
+    }
+
     /// Writes and flushes. Pending while the peer does not read.
     pub(crate) fn poll<IO: Io>(&mut self, io: &mut IO, cx: &mut Context<'_>) -> Result<Poll<()>, Error> {
         let failed = |error: io::Error| Error::io("writing failed", error);

@@ -115,6 +115,13 @@ impl Attempts {
         }
     }
 
+    /// Returns a time up to a tenth shorter or longer than this one, by chance. `None` if it is as good as
+    /// never over.
+    pub(crate) fn about(&mut self, time: Duration) -> Option<Duration> {
+        let tenth = time / 10;
+        (time <= LONGEST_AGE).then(|| self.random.between(time - tenth, time + tenth))
+    }
+
     fn grown(&self) -> Duration {
         let seconds = self.ceiling.as_secs_f64() * self.backoff.factor;
         // What is too large for a duration is over the longest one.
@@ -142,10 +149,10 @@ impl SplitMix64 {
         mixed ^ (mixed >> 31)
     }
 
-    /// A time from `low` to `high`, each as likely as the others. Both are at most [`LONGEST_CEILING`], `low` is at most
-    /// `high`.
+    /// A time from `low` to `high`, each as likely as the others. `low` is at most `high`, and what is between them at most
+    /// [`LONGEST_AGE`].
     fn between(&mut self, low: Duration, high: Duration) -> Duration {
-        let span = (high - low).as_nanos() + 1; // below 2^47
+        let span = (high - low).as_nanos() + 1; // below 2^63
         let nanoseconds = (span * u128::from(self.next())) >> 64;
         low + Duration::from_nanos(u64::try_from(nanoseconds).expect("it is less than the span"))
     }
@@ -160,6 +167,9 @@ const SMALLEST_SHARE: u32 = 16;
 
 /// So that a pause can be added to any clock.
 const LONGEST_CEILING: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A hundred years.
+const LONGEST_AGE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,8 @@
 //! Connections come and go: what that means for the calls. `table.rs` tells the whole of it.
 
 use super::{
-    AssertUnwindSafe, Context, Error, ErrorKind, Instant, Link, Origin, Peer, QueueState, State, Table,
-    Waiter, Waker, add, catch_unwind, wake_all,
+    AssertUnwindSafe, Context, Error, ErrorKind, Instant, Link, Origin, Peer, QueueState, Retiring, State,
+    Table, Waiter, Waker, add, catch_unwind, wake_all,
 };
 
 /// Which callers fail.
@@ -11,6 +11,8 @@ enum Which {
     /// Those whose Commands may have reached the server.
     Sent,
     All,
+    /// All, and those whose Commands were not sent get them back.
+    AllAndHandBack,
 }
 
 impl<R> Table<R> {
@@ -26,9 +28,12 @@ impl<R> Table<R> {
                 return Err(reason.clone());
             }
             add(&self.counts.connected, 1);
+            state.retiring = Retiring::Connected;
+            self.health.set_takes_calls(true);
             (state.refuses.take(), self.link.set(Link::Up(peer)))
         };
         self.link.tell();
+        self.health.tell();
         Ok(())
     }
 
@@ -67,13 +72,19 @@ impl<R> Table<R> {
             if state.closed.is_some() {
                 return 0;
             }
-            add(&self.counts.lost, 1);
             wakers = Vec::new();
-            state.outbox.book(0); // what was being written is lost
-            state.ping = false; // it was for that connection
-            failed = state.fail(Which::Sent, reason, &mut wakers);
-            state.room.wake(state.outbox.len(), &mut wakers);
-            self.link.set(Link::Down { reason: reason.clone(), next_attempt })
+            failed = state.lose(reason, &mut wakers);
+            let link = if state.retiring.is_done() {
+                add(&self.counts.replaced, 1);
+                Link::Connecting
+            } else {
+                add(&self.counts.lost, 1);
+                Link::Down { reason: reason.clone(), next_attempt }
+            };
+            state.retiring = Retiring::default();
+            self.health.set_takes_calls(false);
+            self.health.set_in_flight(state.room.calls);
+            self.link.set(link)
         };
         self.link.tell();
         wake_all(wakers);
@@ -89,7 +100,8 @@ impl<R> Table<R> {
             if state.closed.is_some() {
                 return;
             }
-            state.fail(Which::All, reason, &mut wakers);
+            state.fail(if self.hands_back { Which::AllAndHandBack } else { Which::All }, reason, &mut wakers);
+            self.health.set_in_flight(state.room.calls);
             state.refuses.replace(reason.clone())
         };
         wake_all(wakers);
@@ -123,10 +135,13 @@ impl<R> Table<R> {
             }
             state.closed = Some(reason.clone());
             failed += state.fail(Which::All, &reason, &mut wakers);
+            self.health.set_takes_calls(false);
+            self.health.set_in_flight(state.room.calls);
             wakers.extend(state.task.take());
             (state.refuses.replace(reason.clone()), self.link.set(Link::Closed(reason.clone())))
         };
         self.link.tell();
+        self.health.tell();
         wake_all(wakers);
         // Without the lock: what an error of a Format says is the user's code.
         let report = || tracing::debug!(reason = format_args!("{reason:#}"), failed, "client ended");
@@ -145,10 +160,23 @@ impl<R> Table<R> {
 }
 
 impl<R> State<R> {
+    /// The connection is gone: fails those whose Commands may have reached the server. Returns how many there are.
+    fn lose(&mut self, reason: &Error, wakers: &mut Vec<Waker>) -> usize {
+        self.outbox.book(0); // what was being written is lost
+        self.ping = false; // it was for that connection
+        let failed = self.fail(Which::Sent, reason, wakers);
+        self.room.wake(self.outbox.len(), wakers);
+        failed
+    }
+
     /// Fails callers, and returns how many. Their entries stay: each takes its own out, and with it the Replies that have
     /// arrived. Whom to wake is added to `wakers`.
     fn fail(&mut self, which: Which, reason: &Error, wakers: &mut Vec<Waker>) -> usize {
-        let (written_before, mut failed) = (self.written_before, 0);
+        let mut failed = 0;
+        if which == Which::AllAndHandBack {
+            failed += self.hand_back(reason, wakers);
+        }
+        let written_before = self.written_before;
         let (room, abandoned) = (&mut self.room, &mut self.abandoned);
         self.pending.retain(|seq, waiter| {
             let is_sent = seq < written_before;
@@ -188,14 +216,14 @@ impl<R> State<R> {
                     *abandoned -= 1;
                     return false;
                 }
-                Waiter::Arrived(_) | Waiter::Failed(_) => return true,
+                Waiter::Arrived(_) | Waiter::Failed(_) | Waiter::HandedBack(_) => return true,
             }
             failed += 1;
             true
         });
         self.posting.clear();
         self.full_streams = 0; // they were all of that connection
-        if which == Which::All {
+        if which != Which::Sent {
             // Nothing stands in the output any more, so nothing may be taken for unwritten.
             self.written_before = self.pending.next_seq();
             self.posted.clear();

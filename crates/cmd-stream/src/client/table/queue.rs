@@ -18,6 +18,8 @@ pub(super) struct Queue<R> {
     pub(super) deadline: Option<Instant>,
     /// The length of its Command.
     pub(super) len: u32,
+    /// Its Command, if that was not sent and somebody else may send it.
+    pub(super) handed_back: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug)]
@@ -36,7 +38,8 @@ pub(super) enum QueueState {
 
 impl<R> Queue<R> {
     pub(super) fn new(accepts: fn(&R) -> bool, len: u32, deadline: Option<Instant>) -> Self {
-        Self { accepts, replies: VecDeque::new(), waker: None, state: QueueState::Open, deadline, len }
+        let (replies, state) = (VecDeque::new(), QueueState::Open);
+        Self { accepts, replies, waker: None, state, deadline, len, handed_back: None }
     }
 
     /// Whether the server may still send something for it.

@@ -62,7 +62,7 @@ impl<R> Table<R> {
                     }
                     continue;
                 }
-                Waiter::Arrived(_) | Waiter::Posted { .. } | Waiter::Failed(_) => {
+                Waiter::Arrived(_) | Waiter::Posted { .. } | Waiter::Failed(_) | Waiter::HandedBack(_) => {
                     unexpected.push((seq, reply));
                     continue;
                 }
@@ -91,6 +91,7 @@ impl<R> Table<R> {
             }
         }
         state.room.wake(state.outbox.len(), wakers);
+        self.health.set_in_flight(state.room.calls);
         Ok(state.full_streams == 0)
     }
 
@@ -137,9 +138,22 @@ impl<R> Table<R> {
         state.outbox.book(0);
         state.written(&mut wakers);
         state.room.wake(state.outbox.len(), &mut wakers);
-        let batch = if state.outbox.is_empty() && !state.ping {
+        let is_retiring = state.retiring.is_asked_for();
+        if is_retiring && let Some(reason) = state.retire_if_drained() {
+            drop(guard);
+            wake_all(wakers);
+            return Err(reason);
+        }
+        let batch = if (state.outbox.is_empty() || is_retiring) && !state.ping {
             *alarm = state.sleep(cx);
             Batch::Nothing
+        } else if is_retiring {
+            // What is in the output waits for the next connection.
+            state.ping = false;
+            let mut ping = Vec::new();
+            Seq::PING.encode(&mut ping);
+            writer.load_frame(ping);
+            Batch::Taken
         } else if *yielded || state.pending.len() <= 1 {
             // With one call in flight there is nobody else who could add to the output.
             if state.abandoned_bytes > 0 {
@@ -184,6 +198,9 @@ impl<R> Table<R> {
             if let Some(reason) = &state.closed {
                 return Err(reason.clone());
             }
+            if let Some(reason) = state.retire_if_over() {
+                return Err(reason);
+            }
             state.outbox.book(bytes);
             state.room.wake(state.outbox.len(), &mut wakers);
             // A blocked write ends when the client does, so the task must hear of that.
@@ -195,8 +212,7 @@ impl<R> Table<R> {
 
     /// When the first caller has waited long enough, for a task that does not sleep.
     pub(in crate::client) fn earliest_deadline(&self) -> Option<Instant> {
-        let state = self.lock();
-        [state.deadlines.earliest(), state.room.earliest()].into_iter().flatten().min()
+        self.lock().earliest()
     }
 
     /// A ping goes out with what is written next.
@@ -222,9 +238,12 @@ impl<R> State<R> {
     /// The task is about to sleep. Returns when the first caller has waited long enough.
     pub(super) fn sleep(&mut self, cx: &Context<'_>) -> Option<Instant> {
         self.task = Some(cx.waker().clone());
-        let earliest = [self.deadlines.earliest(), self.room.earliest()];
-        self.alarm = earliest.into_iter().flatten().min();
+        self.alarm = self.earliest();
         self.alarm
+    }
+
+    fn earliest(&self) -> Option<Instant> {
+        [self.deadlines.earliest(), self.room.earliest(), self.retiring.until()].into_iter().flatten().min()
     }
 
     /// All that was taken is written. Adds the callers whose one-way Commands were in it to `wakers`.

@@ -1,0 +1,94 @@
+//! What is known of a client without its lock: numbers for those who choose among several clients. They may be a moment old.
+
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// Whether a client takes calls, and how busy it is.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    /// It has a connection, which is not about to be replaced.
+    takes_calls: AtomicBool,
+    /// Commands that the server has, or will have, and has not answered for the last time.
+    in_flight: AtomicUsize,
+    /// An average of how long Replies took lately, in nanoseconds; 0 if nothing is known.
+    latency: AtomicU64,
+    /// Told when the client takes calls again, and when it has ended.
+    changed: Option<Arc<Notify>>,
+}
+
+impl Health {
+    pub(crate) fn telling(changed: Arc<Notify>) -> Self {
+        Self { changed: Some(changed), ..Self::default() }
+    }
+
+    #[inline]
+    pub(crate) fn takes_calls(&self) -> bool {
+        self.takes_calls.load(Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Relaxed)
+    }
+
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        match self.latency.load(Relaxed) {
+            0 => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        }
+    }
+
+    /// A Reply took so long. Threads that come at the same time may lose each other's samples, which does not matter.
+    pub(crate) fn took(&self, time: Duration) {
+        let sample = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let before = self.latency.load(Relaxed);
+        let after = match before {
+            0 => sample,
+            // An eighth of the distance, as TCP smooths its round-trip time (RFC 6298).
+            _ if sample >= before => before + (sample - before) / 8,
+            _ => before - (before - sample) / 8,
+        };
+        self.latency.store(after.max(1), Relaxed);
+    }
+
+    pub(crate) fn set_takes_calls(&self, takes_calls: bool) {
+        self.takes_calls.store(takes_calls, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn set_in_flight(&self, calls: usize) {
+        self.in_flight.store(calls, Relaxed);
+    }
+
+    /// Tells those who wait for a client. Never under a lock, as their wakers may run any code.
+    pub(super) fn tell(&self) {
+        if let Some(changed) = &self.changed {
+            changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_average_follows_what_it_is_told() {
+        let health = Health::default();
+        assert_eq!(health.latency(), None);
+        health.took(Duration::from_millis(8));
+        assert_eq!(health.latency(), Some(Duration::from_millis(8)));
+        health.took(Duration::from_millis(16));
+        assert_eq!(health.latency(), Some(Duration::from_millis(9)));
+        for _ in 0..200 {
+            health.took(Duration::ZERO);
+        }
+        assert!(health.latency().is_some_and(|latency| latency < Duration::from_micros(1)));
+        health.took(Duration::MAX);
+        assert!(health.latency().is_some());
+    }
+}

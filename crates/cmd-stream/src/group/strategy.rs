@@ -1,0 +1,237 @@
+//! Which member of a group takes the next call.
+
+use std::cell::Cell;
+use std::fmt;
+use std::time::Duration;
+
+use crate::circuit_breaker::{CircuitBreaker, State};
+use crate::client::health::Health;
+use crate::proto::backoff::seed;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Chooses the member of a [`Group`](super::Group) that takes the next call.
+///
+/// [`PowerOfTwoChoices`] is the default. A strategy of your own implements one method:
+///
+/// ```
+/// use cmd_stream::group::{Members, Strategy};
+///
+/// /// The first member that is available. The others are spares.
+/// struct First;
+///
+/// impl Strategy for First {
+///     fn pick(&self, members: &Members<'_>) -> Option<usize> {
+///         (0..members.len()).find(|&member| members.is_available(member))
+///     }
+/// }
+/// ```
+///
+/// A group with one member does not ask.
+pub trait Strategy: Send + Sync + 'static {
+    /// Returns the number of a member that is available, or `None` if there is none.
+    ///
+    /// It runs in the task of the caller, and should be quick. A member that is not available is not taken, whatever it
+    /// returns. A panic in it fails the call.
+    fn pick(&self, members: &Members<'_>) -> Option<usize>;
+}
+
+/// What a [`Strategy`] knows of the members of a group. The numbers are read without a lock, and may be a moment old.
+#[derive(Clone, Copy)]
+pub struct Members<'a> {
+    pub(super) healths: &'a [Arc<Health>],
+    pub(super) breakers: &'a [CircuitBreaker],
+    /// The call has just failed there.
+    pub(super) avoid: Option<usize>,
+}
+
+impl Members<'_> {
+    /// Returns how many members there are. They are numbered from 0.
+    #[expect(clippy::len_without_is_empty, reason = "a group is never empty")]
+    pub fn len(&self) -> usize {
+        self.healths.len()
+    }
+
+    /// Returns whether a member can take a call: it has a connection, its circuit breaker lets calls through, and the call has
+    /// not just failed there. A member that does not exist is not available.
+    #[inline]
+    pub fn is_available(&self, member: usize) -> bool {
+        self.healths.get(member).is_some_and(|health| health.takes_calls())
+            && self.avoid != Some(member)
+            && self.breakers.get(member).is_none_or(|breaker| breaker.state() != State::Open)
+    }
+
+    /// Returns how many Commands the server of this member has, or will have, and has not answered for the last time.
+    #[inline]
+    pub fn in_flight(&self, member: usize) -> usize {
+        self.healths.get(member).map_or(0, |health| health.in_flight())
+    }
+
+    /// Returns an average of how long Replies of this member took lately. One call in 64 is measured. `None` if none was yet.
+    pub fn latency(&self, member: usize) -> Option<Duration> {
+        self.healths.get(member)?.latency()
+    }
+
+    /// The first one that is available, from this one on and around.
+    #[cold]
+    fn next_available(&self, from: usize) -> Option<usize> {
+        let len = self.len();
+        (from..from + len).map(|member| member % len).find(|&member| self.is_available(member))
+    }
+}
+
+impl fmt::Debug for Members<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Members").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Takes two members by chance, and of these the one with fewer calls in flight. The default.
+///
+/// It spreads calls nearly as well as to look at all members (M. Mitzenmacher, "The Power of Two Choices in Randomized Load
+/// Balancing", 2001). Senders in many processes do not all choose the same member, as they may with [`LeastInFlight`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PowerOfTwoChoices;
+
+impl Strategy for PowerOfTwoChoices {
+    #[inline]
+    fn pick(&self, members: &Members<'_>) -> Option<usize> {
+        let (len, random) = (members.len() as u64, random());
+        // Each half of the number, scaled, is an index.
+        let one = ((random & u64::from(u32::MAX)) * len) >> 32;
+        let step = ((random >> 32) * len.saturating_sub(1)) >> 32;
+        let (one, other) = (one as usize, ((one + 1 + step) % len) as usize);
+        match (members.is_available(one), members.is_available(other)) {
+            (true, true) if members.in_flight(other) < members.in_flight(one) => Some(other),
+            (true, _) => Some(one),
+            (false, true) => Some(other),
+            (false, false) => members.next_available(one),
+        }
+    }
+}
+
+/// Takes the members in turn, as the Go library does.
+#[derive(Debug, Default)]
+pub struct RoundRobin(AtomicUsize);
+
+impl Strategy for RoundRobin {
+    #[inline]
+    fn pick(&self, members: &Members<'_>) -> Option<usize> {
+        let member = self.0.fetch_add(1, Relaxed) % members.len();
+        if members.is_available(member) { Some(member) } else { members.next_available(member) }
+    }
+}
+
+/// Takes the member with the fewest calls in flight. Of several, one by chance. It looks at all of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LeastInFlight;
+
+impl Strategy for LeastInFlight {
+    fn pick(&self, members: &Members<'_>) -> Option<usize> {
+        let len = members.len();
+        let from = (((random() >> 32) * len as u64) >> 32) as usize;
+        let available = (from..from + len).map(|member| member % len).filter(|&member| members.is_available(member));
+        available.min_by_key(|&member| members.in_flight(member))
+    }
+}
+
+thread_local! {
+    static RANDOM: Cell<u64> = Cell::new(seed());
+}
+
+/// A number by chance. The generator is the one of `proto/backoff.rs`, one for each thread.
+#[inline]
+pub(super) fn random() -> u64 {
+    // An error means that the thread is ending.
+    let next = RANDOM.try_with(|state| {
+        let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        state.set(next);
+        next
+    });
+    let mixed = next.unwrap_or_default();
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn healths(up: &[bool]) -> Vec<Arc<Health>> {
+        let healths: Vec<_> = up.iter().map(|_| Arc::new(Health::default())).collect();
+        for (health, &up) in healths.iter().zip(up) {
+            health.set_takes_calls(up);
+        }
+        healths
+    }
+
+    fn members(healths: &[Arc<Health>]) -> Members<'_> {
+        Members { healths, breakers: &[], avoid: None }
+    }
+
+    fn picks(strategy: &dyn Strategy, members: &Members<'_>, times: usize) -> Vec<usize> {
+        let mut picks = vec![0; members.len()];
+        for _ in 0..times {
+            picks[strategy.pick(members).expect("one is up")] += 1;
+        }
+        picks
+    }
+
+    fn all() -> [Box<dyn Strategy>; 3] {
+        [Box::new(PowerOfTwoChoices), Box::new(RoundRobin::default()), Box::new(LeastInFlight)]
+    }
+
+    #[test]
+    fn calls_are_spread_evenly_where_all_are_alike() {
+        let healths = healths(&[true; 4]);
+        for strategy in all() {
+            let picks = picks(&*strategy, &members(&healths), 40_000);
+            assert!(picks.iter().all(|picks| (9_000..11_000).contains(picks)), "{picks:?}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_down_is_passed_over_and_without_any_there_is_no_pick() {
+        for up in [[false, true, false], [true, false, true], [false, false, false]] {
+            let healths = healths(&up);
+            for strategy in all() {
+                for _ in 0..100 {
+                    match strategy.pick(&members(&healths)) {
+                        Some(member) => assert!(up[member]),
+                        None => assert_eq!(up, [false; 3]),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_member_that_just_failed_is_avoided() {
+        let healths = healths(&[true, true]);
+        for strategy in all() {
+            let members = Members { avoid: Some(1), ..members(&healths) };
+            assert_eq!(picks(&*strategy, &members, 100), [100, 0]);
+        }
+    }
+
+    #[test]
+    fn round_robin_begins_with_0_and_wraps_around() {
+        let healths = healths(&[true; 3]);
+        let strategy = RoundRobin::default();
+        let picked: Vec<_> = (0..7).filter_map(|_| strategy.pick(&members(&healths))).collect();
+        assert_eq!(picked, [0, 1, 2, 0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn a_busy_member_gets_less() {
+        let healths = healths(&[true; 3]);
+        healths[1].set_in_flight(1);
+        assert_eq!(picks(&LeastInFlight, &members(&healths), 900)[1], 0);
+        // It is taken only when it is both of the two, which never happens.
+        assert_eq!(picks(&PowerOfTwoChoices, &members(&healths), 900)[1], 0);
+        healths[0].set_in_flight(2);
+        let picks = picks(&PowerOfTwoChoices, &members(&healths), 9_000);
+        assert!(picks[0] == 0 && picks[1] > 2_000 && picks[2] > 5_000, "{picks:?}");
+    }
+}
