@@ -12,7 +12,7 @@ use crate::sync::Arc;
 use crate::transport::{Address, Peer};
 
 mod builder;
-mod call;
+pub(crate) mod call;
 mod counters;
 mod dial;
 mod driver;
@@ -21,8 +21,8 @@ mod keepalive;
 mod limits;
 mod link;
 mod reconnect;
-mod stream;
-mod table;
+pub(crate) mod stream;
+pub(crate) mod table;
 
 pub use crate::proto::backoff::Backoff;
 pub use builder::Builder;
@@ -100,13 +100,13 @@ pub struct Client<P: Protocol, F> {
 }
 
 /// What the callers and the task of one client share: the table, and what depends on the Protocol and the Format.
-struct Shared<P: Protocol, F> {
+pub(crate) struct Shared<P: Protocol, F> {
     /// The clients of a group share it.
-    format: Arc<F>,
+    pub(crate) format: Arc<F>,
     keepalive: Keepalive,
     max_age: Duration,
     on_unexpected: Option<OnUnexpected<P::Reply>>,
-    table: Table<P::Reply>,
+    pub(crate) table: Table<P::Reply>,
 }
 
 struct ClosesWhenDropped<P: Protocol, F> {
@@ -221,7 +221,7 @@ where
 }
 
 impl<P: Protocol, F> Client<P, F> {
-    fn shared(&self) -> &Shared<P, F> {
+    pub(crate) fn shared(&self) -> &Shared<P, F> {
         &self.handle.shared
     }
 
@@ -285,6 +285,20 @@ impl<P: Protocol, F> Client<P, F> {
                 None => return Err(self.closed().await),
             }
         }
+    }
+
+    /// Replaces the connection when the server has answered what it has, at most after [`Limits::drain`]. Without a
+    /// connection, the next attempt begins at once.
+    pub(crate) fn retire(&self) {
+        self.table().retire(self.limits().drain);
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.table().limits
+    }
+
+    pub(crate) fn health(&self) -> &Arc<health::Health> {
+        &self.table().health
     }
 
     /// Returns the state of the connection.

@@ -124,6 +124,7 @@ mod counters;
 mod error;
 pub mod format;
 mod getters;
+pub mod group;
 pub mod hooks;
 #[cfg(feature = "mus")]
 pub mod mus;

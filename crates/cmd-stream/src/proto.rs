@@ -5,6 +5,7 @@
 
 // Parts without documentation are for the library's own fuzzing and tests, and may change at any time.
 pub(crate) mod backoff;
+pub(crate) mod budget;
 #[doc(hidden)]
 pub mod decode;
 pub(crate) mod foreign;
@@ -16,6 +17,7 @@ pub mod handshake;
 pub mod in_flight;
 pub(crate) mod liveness;
 pub(crate) mod minima;
+pub(crate) mod quantile;
 #[doc(hidden)]
 pub mod pending;
 pub mod varint;

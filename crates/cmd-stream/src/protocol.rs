@@ -142,6 +142,9 @@ pub trait Protocol: Copy + Send + Sync + 'static {
     fn as_failure(reply: Self::Reply) -> Result<Self::Failure, Self::Reply>;
     /// Returns whether this Reply is a failure.
     fn is_failure(reply: &Self::Reply) -> bool;
+    /// Returns whether this Reply is a failure that says that the server sheds load; see
+    /// [`Failure::is_overloaded`].
+    fn is_overloaded(reply: &Self::Reply) -> bool;
 }
 
 /// An entry of a Protocol: the tag and the name of a type.

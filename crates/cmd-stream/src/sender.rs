@@ -1,19 +1,40 @@
-//! The handle by which an application sends Commands, and the trait that lets a test use a fake instead.
+//! The handle by which an application sends Commands: a group of clients, hooks, a default timeout and retries.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
+use std::time::Duration;
 
-use futures_core::Stream;
+use tokio::time::{Instant, sleep};
 
-use crate::client::{Call, Client, OpenStream, Post};
-use crate::error::{CallError, Error, ErrorKind, Origin};
+use crate::client::Client;
+use crate::error::Error;
 use crate::format::{Encode, Format};
+use crate::group::Group;
+use crate::hooks::{Hooks, NoHooks};
 use crate::protocol::kind::{HasNoReply, HasReply};
-use crate::protocol::{ClientProtocol, Command, CommandOf, Protocol};
+use crate::protocol::{ClientProtocol, CommandOf, Protocol};
+use crate::sync::Arc;
 use crate::transport::Address;
 
+mod builder;
+mod call;
+mod core;
+mod course;
+mod retry;
+mod send_command;
+mod stream;
+
+pub use builder::Builder;
+pub use call::{Call, Post};
+pub use retry::Retry;
+pub use send_command::{Opened, Posted, Replied, Replies, SendCommand};
+pub use stream::{OpenStream, ReplyStream};
+
+use core::Core;
+
 /// Sends the Commands of the Protocol `P` in the Format `F`. It can be cloned and used from any number of tasks.
+///
+/// It sends through a [`Group`] of clients: one for each server, or as many as [`Builder::clients`] says. All clones are the
+/// same Sender. Its connections are closed by [`close`](Self::close), or when the last clone and the last stream are dropped.
 ///
 /// ```
 /// # use cmd_stream::{protocol, Answer, Context, Failed, Json, Server};
@@ -38,8 +59,8 @@ use crate::transport::Address;
 /// assert_eq!(five, 5);
 /// # Ok(()) }
 /// ```
-pub struct Sender<P: Protocol, F> {
-    client: Client<P, F>,
+pub struct Sender<P: Protocol, F, H: Hooks<P> = NoHooks> {
+    core: Arc<Core<P, F, H>>,
 }
 
 impl<P, F> Sender<P, F>
@@ -51,247 +72,170 @@ where
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Builder::connect`](crate::client::Builder::connect).
+    /// Returns the errors of [`Builder::connect`].
     ///
     /// # Cancel safety
     ///
     /// Dropping it closes the connection.
     pub async fn connect(address: impl Into<Address>, protocol: P, format: F) -> Result<Self, Error> {
-        Client::connect(address, protocol, format).await.map(Self::from)
+        Self::builder(protocol, format).endpoints([address]).connect().await
     }
 
-    /// Sends a Command and waits for its Reply; see [`Client::send`].
-    pub fn send<C>(&self, command: C) -> Call<'_, P, F, C>
+    /// Configures a Sender before it connects.
+    pub fn builder(protocol: P, format: F) -> Builder<P, F> {
+        Builder::new(protocol, format)
+    }
+}
+
+impl<P, F, H> Sender<P, F, H>
+where
+    P: ClientProtocol<F>,
+    F: Format,
+    H: Hooks<P>,
+{
+    /// Sends a Command and waits for its Reply.
+    ///
+    /// The call is a future: nothing happens until it is polled. If the Command is answered with several Replies, the
+    /// call returns the first one.
+    ///
+    /// A Command that was not sent, because the connection of its member was lost, goes to another member. One that may have
+    /// been executed is sent again only if it is [idempotent](crate::Command::IDEMPOTENT); see [`Retry`].
+    ///
+    /// # Errors
+    ///
+    /// - [`CallError::Failed`](crate::CallError::Failed): the server answered with the Protocol's failure.
+    /// - [`Refused`](crate::ErrorKind::Refused): a hook refuses the Command, or all circuit breakers are open.
+    /// - [`Encode`](crate::ErrorKind::Encode), [`Panic`](crate::ErrorKind::Panic) or
+    ///   [`Limit`](crate::ErrorKind::Limit): the Command cannot be encoded or is too large.
+    /// - [`Timeout`](crate::ErrorKind::Timeout) with [`Origin::Local`](crate::Origin::Local): the deadline of the call
+    ///   has passed.
+    /// - [`Closed`](crate::ErrorKind::Closed) with [`Origin::Local`](crate::Origin::Local): the Sender was closed, or is being
+    ///   drained.
+    /// - Any other kind says why the connection was lost, or why there is none.
+    ///
+    /// [`Error::was_sent`] tells whether the Command may have been executed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the call forgets the Command. If it was not written yet, it is never sent. If it was, the server is not told.
+    #[doc(alias = "call")]
+    #[doc(alias = "request")]
+    #[doc(alias = "rpc")]
+    pub fn send<C>(&self, command: C) -> Call<'_, P, F, C, H>
     where
         C: CommandOf<P, Kind: HasReply>,
         F: Encode<C>,
     {
-        self.client.send(command)
+        Call::new(&self.core, command)
     }
 
-    /// Sends a Command and returns its Replies as a stream; see [`Client::stream`].
-    pub fn stream<C>(&self, command: C) -> OpenStream<'_, P, F, C>
+    /// Sends a Command and returns its Replies as a [`Stream`](futures_core::Stream), which ends after the last one.
+    ///
+    /// Nothing happens until the call is polled. It completes when the Command is in the output of a connection.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`send`](Self::send) does if the Command cannot be sent. Later errors are items of the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the call or the stream forgets the Command, as for [`send`](Self::send).
+    pub fn stream<C>(&self, command: C) -> OpenStream<'_, P, F, C, H>
     where
         C: CommandOf<P, Kind: HasReply>,
         F: Encode<C>,
     {
-        self.client.stream(command)
+        OpenStream::new(&self.core, command)
     }
 
-    /// Sends a one-way Command; see [`Client::post`].
-    pub fn post<C>(&self, command: C) -> Post<'_, P, F, C>
+    /// Sends a one-way Command (`5 => Note -> ()`), which is never answered.
+    ///
+    /// Nothing happens until the call is polled. It completes when the Command has been written to a connection. That does
+    /// not mean that it has arrived, or that it will be executed.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`send`](Self::send) does, except that the server cannot answer with a failure.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the call is dropped before the Command is written, it is never sent.
+    #[doc(alias = "fire_and_forget")]
+    #[doc(alias = "notify")]
+    pub fn post<C>(&self, command: C) -> Post<'_, P, F, C, H>
     where
         C: CommandOf<P, Kind: HasNoReply>,
         F: Encode<C>,
     {
-        self.client.post(command)
-    }
-
-    /// Returns the Client that it sends through.
-    pub fn client(&self) -> &Client<P, F> {
-        &self.client
-    }
-
-    /// Closes the connection now; see [`Client::close`].
-    pub fn close(&self) {
-        self.client.close();
+        Post::new(&self.core, command)
     }
 }
+
+impl<P: Protocol, F, H: Hooks<P>> Sender<P, F, H> {
+    /// Returns the clients that it sends through.
+    pub fn group(&self) -> &Group<P, F> {
+        &self.core.group
+    }
+
+    /// Returns the hooks.
+    pub fn hooks(&self) -> &H {
+        &self.core.hooks
+    }
+
+    /// Returns how many calls there are: those that wait for a Reply, for a member of the group, or for the end of a pause
+    /// before a retry; one-way Commands that are not written yet; and open streams.
+    pub fn in_flight(&self) -> usize {
+        self.core.in_flight()
+    }
+
+    /// Takes no more calls, waits until those that there are have ended, at most for this time, and then closes the
+    /// connections. Returns how many calls were left. They fail.
+    ///
+    /// New calls fail with an error of kind [`Closed`](crate::ErrorKind::Closed). A stream that is open counts as a call.
+    ///
+    /// # Cancel safety
+    ///
+    /// If it is dropped early, the Sender takes no more calls, and its connections stay open. It can be called again.
+    pub async fn drain(&self, time: Duration) -> usize {
+        self.core.refuse_calls();
+        let end = Instant::now().checked_add(time);
+        let mut left = self.in_flight();
+        while left > 0 && end.is_none_or(|end| Instant::now() < end) {
+            sleep(DRAIN_LOOK).await;
+            left = self.in_flight();
+        }
+        self.close();
+        left
+    }
+
+    /// Closes the connections now. All pending calls and all later ones fail with
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed). Commands that have not been written are not sent.
+    pub fn close(&self) {
+        self.core.close();
+    }
+}
+
+/// How often a Sender that is drained looks how many calls are left.
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
 
 impl<P: Protocol, F> From<Client<P, F>> for Sender<P, F> {
-    /// Creates a Sender over a Client, which has its own [settings](crate::client::Builder).
+    /// Creates a Sender over a Client, which has its own [settings](crate::client::Builder), its default timeout included.
+    /// Idempotent Commands are sent again as [`Retry::default`] says.
     fn from(client: Client<P, F>) -> Self {
-        Self { client }
+        let timeout = client.shared().table.timeout;
+        let retries = Some(retry::Retries::new(Retry::default()));
+        Self { core: Arc::new(Core::new(Group::of(client), NoHooks, retries, timeout)) }
     }
 }
 
-impl<P: Protocol, F> Clone for Sender<P, F> {
+impl<P: Protocol, F, H: Hooks<P>> Clone for Sender<P, F, H> {
     fn clone(&self) -> Self {
-        Self { client: self.client.clone() }
+        Self { core: Arc::clone(&self.core) }
     }
 }
 
-impl<P: Protocol, F> fmt::Debug for Sender<P, F> {
+impl<P: Protocol, F, H: Hooks<P>> fmt::Debug for Sender<P, F, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("client", &self.client).finish()
+        f.debug_struct("Sender").field("group", self.group()).finish_non_exhaustive()
     }
 }
-
-/// Something that sends Commands of type `C`.
-///
-/// Code that requires this trait can be tested without a network. [`Sender`] and [`Client`] implement it for every
-/// Command of their Protocol. A fake implements what the test needs:
-///
-/// ```
-/// use cmd_stream::sender::{Replied, SendCommand};
-/// use cmd_stream::{CallError, Problem};
-/// # use cmd_stream::{Command, protocol::kind::Plain};
-/// # struct Add { a: i64, b: i64 }
-/// # struct Sum(i64);
-/// # impl Command for Add { type Reply = Sum; type Kind = Plain; }
-///
-/// async fn twice<S>(sender: &S, n: i64) -> Result<i64, CallError<Problem>>
-/// where
-///     S: SendCommand<Add, Failure = Problem> + ?Sized,
-/// {
-///     Ok(sender.send(Add { a: n, b: n }).await?.0)
-/// }
-///
-/// struct Fake;
-///
-/// impl SendCommand<Add> for Fake {
-///     type Failure = Problem;
-///
-///     fn send(&self, command: Add) -> Replied<'_, Sum, Problem> {
-///         Box::pin(async move { Ok(Sum(command.a + command.b)) })
-///     }
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), CallError<Problem>> {
-/// assert_eq!(twice(&Fake, 4).await?, 8);
-/// # Ok(()) }
-/// ```
-///
-/// A stream is boxed twice: the future that opens it, and the stream itself. With `futures_util::stream::iter`:
-/// `Box::pin(async move { Ok(Box::pin(iter([Ok(Number(1)), Ok(Number(2))])) as Replies<_, _>) })`.
-///
-/// It can be a trait object: `Arc<dyn SendCommand<Add, Failure = Problem>>`. To fake a whole service, see
-/// [`testing`](crate::testing).
-pub trait SendCommand<C: Command>: Send + Sync {
-    /// The Protocol's failure.
-    type Failure: Send + 'static;
-
-    /// Sends a Command and waits for its Reply; see [`Client::send`]. The default fails the call.
-    fn send(&self, command: C) -> Replied<'_, C::Reply, Self::Failure>
-    where
-        C::Kind: HasReply,
-    {
-        drop(command);
-        Box::pin(async { Err(not_faked("send").into()) })
-    }
-
-    /// Sends a Command and returns its Replies; see [`Client::stream`]. The default fails the call.
-    fn stream(&self, command: C) -> Opened<'_, C::Reply, Self::Failure>
-    where
-        C::Kind: HasReply,
-    {
-        drop(command);
-        Box::pin(async { Err(not_faked("stream")) })
-    }
-
-    /// Sends a one-way Command; see [`Client::post`]. The default fails the call.
-    fn post(&self, command: C) -> Posted<'_>
-    where
-        C::Kind: HasNoReply,
-    {
-        drop(command);
-        Box::pin(async { Err(not_faked("post")) })
-    }
-}
-
-/// The future returned by [`SendCommand::send`].
-pub type Replied<'a, R, F> = Pin<Box<dyn Future<Output = Result<R, CallError<F>>> + Send + 'a>>;
-/// The future returned by [`SendCommand::stream`].
-pub type Opened<'a, R, F> = Pin<Box<dyn Future<Output = Result<Replies<R, F>, Error>> + Send + 'a>>;
-/// The Replies of one Command.
-pub type Replies<R, F> = Pin<Box<dyn Stream<Item = Result<R, CallError<F>>> + Send>>;
-/// The future returned by [`SendCommand::post`].
-pub type Posted<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
-
-fn not_faked(what: &str) -> Error {
-    let message = format!("this fake does not implement `{what}` for the command");
-    Error::new(ErrorKind::Protocol, Origin::Local, message)
-}
-
-impl<P, F, C> SendCommand<C> for Client<P, F>
-where
-    P: ClientProtocol<F>,
-    C: CommandOf<P>,
-    F: Encode<C>,
-{
-    type Failure = P::Failure;
-
-    fn send(&self, command: C) -> Replied<'_, C::Reply, P::Failure>
-    where
-        C::Kind: HasReply,
-    {
-        Box::pin(Self::send(self, command))
-    }
-
-    fn stream(&self, command: C) -> Opened<'_, C::Reply, P::Failure>
-    where
-        C::Kind: HasReply,
-    {
-        let opening = Self::stream(self, command);
-        Box::pin(async { Ok(Box::pin(opening.await?) as Replies<_, _>) })
-    }
-
-    fn post(&self, command: C) -> Posted<'_>
-    where
-        C::Kind: HasNoReply,
-    {
-        Box::pin(Self::post(self, command))
-    }
-}
-
-impl<P, F, C> SendCommand<C> for Sender<P, F>
-where
-    P: ClientProtocol<F>,
-    C: CommandOf<P>,
-    F: Encode<C>,
-{
-    type Failure = P::Failure;
-
-    fn send(&self, command: C) -> Replied<'_, C::Reply, P::Failure>
-    where
-        C::Kind: HasReply,
-    {
-        SendCommand::send(&self.client, command)
-    }
-
-    fn stream(&self, command: C) -> Opened<'_, C::Reply, P::Failure>
-    where
-        C::Kind: HasReply,
-    {
-        SendCommand::stream(&self.client, command)
-    }
-
-    fn post(&self, command: C) -> Posted<'_>
-    where
-        C::Kind: HasNoReply,
-    {
-        SendCommand::post(&self.client, command)
-    }
-}
-
-/// Implements `SendCommand` for pointers to a `SendCommand`.
-macro_rules! forward {
-    ($($pointer:ty),*) => { $(
-        impl<C: Command, S: SendCommand<C> + ?Sized> SendCommand<C> for $pointer {
-            type Failure = S::Failure;
-
-            fn send(&self, command: C) -> Replied<'_, C::Reply, S::Failure>
-            where
-                C::Kind: HasReply,
-            {
-                (**self).send(command)
-            }
-
-            fn stream(&self, command: C) -> Opened<'_, C::Reply, S::Failure>
-            where
-                C::Kind: HasReply,
-            {
-                (**self).stream(command)
-            }
-
-            fn post(&self, command: C) -> Posted<'_>
-            where
-                C::Kind: HasNoReply,
-            {
-                (**self).post(command)
-            }
-        }
-    )* };
-}
-
-forward!(&S, Box<S>, std::sync::Arc<S>);

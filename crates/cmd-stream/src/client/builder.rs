@@ -32,8 +32,8 @@ pub struct Builder<P: Protocol, F> {
     backoff: Backoff,
     max_age: Duration,
     on_unexpected: Option<OnUnexpected<P::Reply>>,
-    /// It is one of several: others may send what it cannot.
-    member: Option<Arc<Health>>,
+    /// Where it says how it does, and whether others may send what it cannot.
+    member: Option<(Arc<Health>, bool)>,
 }
 
 impl<P, F> Builder<P, F>
@@ -129,8 +129,12 @@ where
     }
 
     /// Makes the client a member of a group.
-    pub(crate) fn member(self, health: Arc<Health>) -> Self {
-        Self { member: Some(health), ..self }
+    pub(crate) fn member(self, health: Arc<Health>, hands_back: bool) -> Self {
+        Self { member: Some((health, hands_back)), ..self }
+    }
+
+    pub(crate) fn get_limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Connects to a TCP address: text such as `"localhost:9000"`, `("localhost", 9000)`, a

@@ -38,7 +38,7 @@ impl<C> Stage<C> {
 
 /// Until when a call may take.
 #[derive(Clone, Copy)]
-pub(super) enum Bound {
+pub(crate) enum Bound {
     Never,
     /// From the first poll on.
     Timeout(Duration),
@@ -46,13 +46,13 @@ pub(super) enum Bound {
 }
 
 impl Bound {
-    pub(super) fn new(timeout: Duration) -> Self {
+    pub(crate) fn new(timeout: Duration) -> Self {
         if timeout == Duration::MAX { Self::Never } else { Self::Timeout(timeout) }
     }
 
     /// Whether it is over. A timeout that has not begun is not, so a call that has one need not look at the clock here.
     #[inline(always)] // every call passes here, and most have none
-    pub(super) fn is_over(self) -> bool {
+    pub(crate) fn is_over(self) -> bool {
         match self {
             Self::Never => false,
             Self::Timeout(timeout) => timeout.is_zero(),
@@ -62,7 +62,7 @@ impl Bound {
 
     /// The instant, from the first time that it is asked for.
     #[inline(always)] // as above
-    pub(super) fn deadline(&mut self) -> Option<Instant> {
+    pub(crate) fn deadline(&mut self) -> Option<Instant> {
         match *self {
             Self::Never => None,
             Self::At(deadline) => Some(deadline),
@@ -78,7 +78,7 @@ impl Bound {
 }
 
 /// Encodes a Command without holding a lock. Returns the frame without its seq, which the table assigns later.
-fn encode<P, F, C>(shared: &Shared<P, F>, command: &C) -> Result<Scratch, Error>
+pub(crate) fn encode<P, F, C>(shared: &Shared<P, F>, command: &C) -> Result<Scratch, Error>
 where
     P: Protocol,
     C: CommandOf<P>,
@@ -169,7 +169,7 @@ fn not_sent<C>(
 
 /// Ready when a call may fail that has not waited for anything. A task that makes such calls in a loop lets others run in
 /// between: the client's own task, which is to make the connection that the calls lack, may be one of them.
-fn may_fail(cx: &mut Context<'_>) -> Poll<()> {
+pub(crate) fn may_fail(cx: &mut Context<'_>) -> Poll<()> {
     ready!(coop::poll_proceed(cx)).made_progress();
     Poll::Ready(())
 }
@@ -184,7 +184,7 @@ pub(super) fn forget<P: Protocol, F, C>(shared: &Shared<P, F>, stage: &Stage<C>)
 }
 
 /// Whether a Reply answers the Command: it is of a type that the Command declares, or the Protocol's failure.
-pub(super) fn accepts<P, C>(reply: &P::Reply) -> bool
+pub(crate) fn accepts<P, C>(reply: &P::Reply) -> bool
 where
     P: Protocol,
     C: CommandOf<P>,
@@ -193,7 +193,7 @@ where
 }
 
 /// Takes a Reply out of the Protocol's enum of Replies.
-pub(super) fn unwrap_reply<P, C>(reply: P::Reply) -> Result<C::Reply, CallError<P::Failure>>
+pub(crate) fn unwrap_reply<P, C>(reply: P::Reply) -> Result<C::Reply, CallError<P::Failure>>
 where
     P: Protocol,
     C: CommandOf<P>,

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex, PoisonError};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Whether a client takes calls, and how busy it is.
@@ -14,15 +15,34 @@ pub(crate) struct Health {
     takes_calls: AtomicBool,
     /// Commands that the server has, or will have, and has not answered for the last time.
     in_flight: AtomicUsize,
+    /// The seq of the last Command in its output: how many there were.
+    sent: AtomicU64,
     /// An average of how long Replies took lately, in nanoseconds; 0 if nothing is known.
     latency: AtomicU64,
-    /// Told when the client takes calls again, and when it has ended.
-    changed: Option<Arc<Notify>>,
+    told: Option<Arc<Told>>,
+}
+
+/// What those who wait for one of several clients are told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// One takes calls again, or has ended.
+    pub(crate) available: Notify,
+    /// As `available`, and also when an attempt to connect has failed.
+    pub(crate) attempted: Notify,
+    /// Since when calls find none that is available.
+    down_since: Mutex<Option<Instant>>,
+}
+
+impl Told {
+    /// Since when calls find no client that is available. They just have, or have before.
+    pub(crate) fn down_since(&self) -> Instant {
+        *self.down_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now)
+    }
 }
 
 impl Health {
-    pub(crate) fn telling(changed: Arc<Notify>) -> Self {
-        Self { changed: Some(changed), ..Self::default() }
+    pub(crate) fn telling(told: Arc<Told>) -> Self {
+        Self { told: Some(told), ..Self::default() }
     }
 
     #[inline]
@@ -33,6 +53,10 @@ impl Health {
     #[inline]
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Relaxed)
+    }
+
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
     }
 
     pub(crate) fn latency(&self) -> Option<Duration> {
@@ -64,10 +88,25 @@ impl Health {
         self.in_flight.store(calls, Relaxed);
     }
 
+    #[inline]
+    pub(super) fn set_sent(&self, seq: i64) {
+        self.sent.store(seq.cast_unsigned(), Relaxed);
+    }
+
     /// Tells those who wait for a client. Never under a lock, as their wakers may run any code.
     pub(super) fn tell(&self) {
-        if let Some(changed) = &self.changed {
-            changed.notify_waiters();
+        if let Some(told) = &self.told {
+            if self.takes_calls() {
+                *told.down_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            }
+            told.available.notify_waiters();
+            told.attempted.notify_waiters();
+        }
+    }
+
+    pub(super) fn tell_failed(&self) {
+        if let Some(told) = &self.told {
+            told.attempted.notify_waiters();
         }
     }
 }

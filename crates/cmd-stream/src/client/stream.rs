@@ -29,7 +29,7 @@ pub struct OpenStream<'a, P: Protocol, F, C> {
 
 /// Until when the parts of a stream may take. The nearest counts.
 #[derive(Clone, Copy)]
-struct Bounds {
+pub(crate) struct Bounds {
     first: Bound,
     /// The first one is the client's default, and nothing was set for this stream that replaces it.
     is_default: bool,
@@ -40,8 +40,7 @@ struct Bounds {
 
 impl<'a, P: Protocol, F, C> OpenStream<'a, P, F, C> {
     pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
-        let first = Bound::new(client.table().timeout);
-        let bounds = Bounds { first, is_default: true, next: None, whole: Bound::Never };
+        let bounds = Bounds::new(client.table().timeout);
         Self { client, stage: Stage::Unsent(command), bounds }
     }
 
@@ -86,21 +85,47 @@ impl<'a, P: Protocol, F, C> OpenStream<'a, P, F, C> {
     /// Limits how long the first Reply takes, from the first poll of this call on: waiting for a connection and for room,
     /// writing, and waiting for the Reply. It replaces the client's [default](super::Builder::timeout).
     pub fn first_reply_timeout(mut self, time: Duration) -> Self {
-        (self.bounds.first, self.bounds.is_default) = (Bound::new(time), false);
+        self.bounds.limit_first(time);
         self
     }
 
     /// Limits how long each Reply after the first one takes, from the moment when [`ReplyStream::next`] waits for it. The
     /// client's [default](super::Builder::timeout) still limits the first one.
     pub fn next_reply_timeout(mut self, time: Duration) -> Self {
-        self.bounds.next = Some(time);
+        self.bounds.limit_next(time);
         self
     }
 }
 
 impl Bounds {
+    /// Those of a stream for which nothing is set.
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self { first: Bound::new(timeout), is_default: true, next: None, whole: Bound::Never }
+    }
+
+    /// Limits the first Reply.
+    pub(crate) fn limit_first(&mut self, time: Duration) {
+        (self.first, self.is_default) = (Bound::new(time), false);
+    }
+
+    /// Limits each Reply after the first one.
+    pub(crate) fn limit_next(&mut self, time: Duration) {
+        self.next = Some(time);
+    }
+
+    /// Whether the first Reply is too late.
+    pub(crate) fn is_over(&self) -> bool {
+        self.first.is_over() || self.whole.is_over()
+    }
+
+    /// Until when the next Reply must be here, of which somebody begins to wait now.
+    pub(crate) fn until_next(&mut self) -> Option<Instant> {
+        let next = self.next.and_then(|time| Instant::now().checked_add(time));
+        nearer(next, self.whole.deadline())
+    }
+
     /// Limits the whole stream.
-    fn limit(&mut self, whole: Bound) {
+    pub(crate) fn limit(&mut self, whole: Bound) {
         self.whole = whole;
         if self.is_default {
             (self.first, self.is_default) = (Bound::Never, false);
@@ -108,7 +133,7 @@ impl Bounds {
     }
 
     /// Until when the first Reply must be here.
-    fn until_first(&mut self) -> Option<Instant> {
+    pub(crate) fn until_first(&mut self) -> Option<Instant> {
         nearer(self.first.deadline(), self.whole.deadline())
     }
 }
@@ -129,8 +154,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let Bounds { first, whole, .. } = this.bounds;
-        let is_over = first.is_over() || whole.is_over();
+        let is_over = this.bounds.is_over();
         let (expects, until) = (Expects::Stream(accepts::<P, C>), this.bounds.until_first());
         let seq = ready!(poll_send(this.client.shared(), &mut this.stage, is_over, until, cx, expects))?;
         this.stage.advance(Stage::Done); // from here on, dropping the stream forgets the Command
@@ -207,8 +231,7 @@ where
         let Some(seq) = this.seq else { return Poll::Ready(None) };
         let table = this.client.table();
         if this.until.is_none() && !this.is_first {
-            let next = this.bounds.next.and_then(|time| Instant::now().checked_add(time));
-            this.until = nearer(next, this.bounds.whole.deadline());
+            this.until = this.bounds.until_next();
         }
         let next = ready!(table.poll_next(seq, this.until, cx));
         (this.is_first, this.until) = (false, None);

@@ -48,7 +48,7 @@ mod retire;
 mod room;
 mod task;
 
-pub(super) use deadlines::Waited;
+pub(crate) use deadlines::Waited;
 use handed_back::HandedBack;
 use queue::{Queue, QueueState};
 use retire::Retiring;
@@ -56,10 +56,10 @@ use room::{Room, Takes};
 pub(super) use task::{Arrived, Batch};
 
 /// What the callers and the task of one client share. `R` is the type of the Replies.
-pub(super) struct Table<R> {
+pub(crate) struct Table<R> {
     pub(super) limits: Limits,
     /// How long a call may take that does not say so itself.
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
     pub(super) counts: Counts,
     pub(super) link: Arc<LinkCell>,
     /// For those who choose among several clients.
@@ -104,7 +104,7 @@ struct State<R> {
 
 /// What a Command is answered with. The functions say whether a Reply may answer the Command: it is of a type that the
 /// Command declares, or the Protocol's failure.
-pub(super) enum Expects<R> {
+pub(crate) enum Expects<R> {
     Reply(fn(&R) -> bool),
     Stream(fn(&R) -> bool),
     /// It is one-way.
@@ -134,7 +134,7 @@ impl<R> Table<R> {
         limits: Limits,
         timeout: Duration,
         link: Link,
-        membership: Option<Arc<Health>>,
+        member: Option<(Arc<Health>, bool)>,
     ) -> Self {
         let state = Mutex::new(State {
             pending: Pending::default(),
@@ -155,8 +155,7 @@ impl<R> Table<R> {
             alarm: None,
         });
         let counts = Counts::default();
-        let hands_back = membership.is_some();
-        let health = membership.unwrap_or_default();
+        let (health, hands_back) = member.unwrap_or_default();
         if let Link::Up(_) = link {
             add(&counts.connected, 1);
             health.set_takes_calls(true);
@@ -187,7 +186,7 @@ impl<R> Table<R> {
     ///
     /// The client has ended, or has no connection, or the frame is over its limit. Nothing is sent.
     #[inline(always)] // every call passes here
-    pub(super) fn poll_send(
+    pub(crate) fn poll_send(
         &self,
         encoded: &mut Scratch,
         turn: &mut Option<u64>,
@@ -234,6 +233,7 @@ impl<R> Table<R> {
         }
         state.room.take(takes);
         self.health.set_in_flight(state.room.calls);
+        self.health.set_sent(seq.get());
         state.pending.insert(waiter);
         state.outbox.append(|out| seq.encode(out), encoded);
         if let Some(deadline) = deadline {
@@ -246,7 +246,7 @@ impl<R> Table<R> {
     }
 
     /// A caller that waits for room has gone.
-    pub(super) fn leave(&self, turn: u64) {
+    pub(crate) fn leave(&self, turn: u64) {
         let mut wakers = Vec::new();
         {
             let mut guard = self.lock();
@@ -259,7 +259,7 @@ impl<R> Table<R> {
     /// Takes the Reply of a call for one, and the call with it. When that fails, the call is out of the table, too, unless
     /// its Command is [handed back](Self::take_back).
     #[inline(always)] // every call passes here
-    pub(super) fn poll_reply(
+    pub(crate) fn poll_reply(
         &self,
         seq: Seq,
         deadline: Option<Instant>,
@@ -302,7 +302,7 @@ impl<R> Table<R> {
 
     /// Ready when a one-way Command is written, or cannot be any more. Then the call is out of the table, unless its Command
     /// is [handed back](Self::take_back).
-    pub(super) fn poll_written(
+    pub(crate) fn poll_written(
         &self,
         seq: Seq,
         deadline: Option<Instant>,
@@ -326,7 +326,7 @@ impl<R> Table<R> {
 
     /// The next Reply of a stream; nothing after the last one. The stream stays in the table until it is
     /// [forgotten](Self::forget).
-    pub(super) fn poll_next(
+    pub(crate) fn poll_next(
         &self,
         seq: Seq,
         deadline: Option<Instant>,
@@ -365,7 +365,7 @@ impl<R> Table<R> {
     }
 
     /// Takes a caller out. A Reply that comes for it later is unexpected. A Command that is not written yet is not sent.
-    pub(super) fn forget(&self, seq: Seq) {
+    pub(crate) fn forget(&self, seq: Seq) {
         let mut wakers = Vec::new();
         let waiter = {
             let mut guard = self.lock();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::circuit_breaker::{CircuitBreaker, State};
 use crate::client::health::Health;
-use crate::proto::backoff::seed;
+use crate::proto::backoff::{SplitMix64, seed};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -59,6 +59,11 @@ impl Members<'_> {
         self.healths.get(member).is_some_and(|health| health.takes_calls())
             && self.avoid != Some(member)
             && self.breakers.get(member).is_none_or(|breaker| breaker.state() != State::Open)
+    }
+
+    /// Whether the breaker of a member lets calls through.
+    pub(super) fn is_closed_or_trying(&self, member: usize) -> bool {
+        self.avoid != Some(member) && self.breakers.get(member).is_none_or(|breaker| breaker.state() != State::Open)
     }
 
     /// Returns how many Commands the server of this member has, or will have, and has not answered for the last time.
@@ -139,19 +144,17 @@ thread_local! {
     static RANDOM: Cell<u64> = Cell::new(seed());
 }
 
-/// A number by chance. The generator is the one of `proto/backoff.rs`, one for each thread.
+/// A number by chance. Each thread has its generator.
 #[inline]
 pub(super) fn random() -> u64 {
     // An error means that the thread is ending.
-    let next = RANDOM.try_with(|state| {
-        let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        state.set(next);
-        next
+    let random = RANDOM.try_with(|state| {
+        let mut generator = SplitMix64(state.get());
+        let random = generator.next();
+        state.set(generator.0);
+        random
     });
-    let mixed = next.unwrap_or_default();
-    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+    random.unwrap_or_default()
 }
 
 #[cfg(test)]

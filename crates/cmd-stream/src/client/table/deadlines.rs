@@ -11,7 +11,7 @@ use crate::client::link::Link;
 
 /// What a call waited for when its deadline was over.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::client) enum Waited {
+pub(crate) enum Waited {
     /// For nothing: its deadline was over before.
     Not,
     ForRoom,
@@ -53,7 +53,7 @@ impl<R> Table<R> {
     }
 
     /// The error of a call whose deadline is over.
-    pub(in crate::client) fn timed_out(&self, waited: Waited) -> Error {
+    pub(crate) fn timed_out(&self, waited: Waited) -> Error {
         add(&self.counts.timed_out, 1);
         self.time_out_error(waited)
     }

@@ -49,6 +49,7 @@ impl<R> Table<R> {
     pub(in crate::client) fn attempt_failed(&self, reason: Error, next_attempt: Instant) {
         add(&self.counts.attempts_failed, 1);
         self.set_link(Link::Down { reason, next_attempt });
+        self.health.tell_failed();
     }
 
     fn set_link(&self, link: Link) {

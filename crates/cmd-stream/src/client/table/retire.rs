@@ -117,7 +117,7 @@ impl<R> State<R> {
         self.retiring = Retiring::Done;
         Error::new(
             ErrorKind::Closed,
-            Origin::Local,
+            Origin::System,
             "the connection was replaced before the reply came (`Limits::drain`)",
         )
     }

@@ -331,6 +331,10 @@ macro_rules! __protocol_failure {
         fn is_failure(_: &$replies) -> ::core::primitive::bool {
             false
         }
+
+        fn is_overloaded(_: &$replies) -> ::core::primitive::bool {
+            false
+        }
     };
     ($replies:ident { $failure:ident }) => {
         const FAILURE: ::core::option::Option<&'static ::core::primitive::str> =
@@ -349,6 +353,16 @@ macro_rules! __protocol_failure {
             match __cmd_stream_reply {
                 $replies::$failure(__cmd_stream_failure) => ::core::result::Result::Ok(__cmd_stream_failure),
                 __cmd_stream_other => ::core::result::Result::Err(__cmd_stream_other),
+            }
+        }
+
+        fn is_overloaded(__cmd_stream_reply: &$replies) -> ::core::primitive::bool {
+            match __cmd_stream_reply {
+                $replies::$failure(__cmd_stream_failure) => {
+                    <$failure as $crate::Failure>::is_overloaded(__cmd_stream_failure)
+                }
+                #[allow(unreachable_patterns, reason = "it may be the only Reply")]
+                _ => false,
             }
         }
 

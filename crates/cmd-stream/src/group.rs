@@ -1,0 +1,418 @@
+//! Several clients over one or many servers, behind one [`Sender`](crate::Sender).
+//!
+//! A group has a fixed number of clients, its members. [`endpoints`] says where they connect to, and a [`Strategy`] which of
+//! them takes the next call. A member that has no connection, or whose circuit breaker is open, is passed over until it is
+//! back. A call that was not sent moves to another member.
+//!
+//! [`sender::Builder`](crate::sender::Builder) makes the group. `docs/GROUPS.md` explains the choices.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+
+use crate::circuit_breaker::{CircuitBreaker, State, Ticket};
+use crate::client::health::{Health, Told};
+use crate::client::{Client, Counters, Link, Links};
+use crate::error::{Error, ErrorKind, Origin};
+use crate::format::Format;
+use crate::proto::backoff::seed;
+use crate::protocol::{ClientProtocol, Protocol};
+use crate::sync::atomic::AtomicBool;
+use crate::sync::Arc;
+use crate::transport::{Address, Connect};
+
+mod dial;
+pub mod endpoints;
+mod keeper;
+mod slots;
+mod strategy;
+
+#[doc(inline)]
+pub use endpoints::Endpoints;
+pub use strategy::{LeastInFlight, Members, PowerOfTwoChoices, RoundRobin, Strategy};
+
+use dial::{Dial, Places};
+use slots::Slots;
+
+/// The clients of a [`Sender`](crate::Sender), and what is known of them. Made by [`Sender::group`](crate::Sender::group).
+///
+/// ```
+/// # use cmd_stream::{Json, Sender, protocol};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
+/// # #[derive(Serialize, Deserialize)] struct Sum(i64);
+/// # protocol! { struct Calculator { commands { 0 => Add -> Sum } replies { 0 => Sum } failure close_connection } }
+/// # fn example(sender: Sender<Calculator, Json>) {
+/// for member in sender.group().members() {
+///     println!("{}: {}, {} in flight", member.number(), member.link(), member.in_flight());
+/// }
+/// # }
+/// ```
+pub struct Group<P: Protocol, F> {
+    inner: Arc<Inner<P, F>>,
+}
+
+struct Inner<P: Protocol, F> {
+    members: Box<[Slot<P, F>]>,
+    /// Of the members, in their order.
+    healths: Box<[Arc<Health>]>,
+    /// Of the members, in their order; empty without.
+    breakers: Box<[CircuitBreaker]>,
+    strategy: Box<dyn Strategy>,
+    told: Arc<Told>,
+    /// How long calls wait when no member is available.
+    wait: Duration,
+    keeper: Option<AbortHandle>,
+}
+
+struct Slot<P: Protocol, F> {
+    client: Client<P, F>,
+}
+
+impl<P: Protocol, F> Drop for Inner<P, F> {
+    fn drop(&mut self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
+    }
+}
+
+/// What a group is made of.
+pub(crate) struct Settings<P: Protocol, F> {
+    pub(crate) client: crate::client::Builder<P, F>,
+    pub(crate) clients: usize,
+    pub(crate) strategy: Box<dyn Strategy>,
+    pub(crate) breaker: Option<crate::circuit_breaker::Settings>,
+}
+
+impl<P, F> Group<P, F>
+where
+    P: ClientProtocol<F>,
+    F: Format,
+{
+    /// Starts the clients. `first` is the first set of the source, if it is known already.
+    pub(crate) fn start<T: Connect>(
+        settings: Settings<P, F>,
+        first: Option<Vec<Address>>,
+        source: impl Endpoints,
+        make: impl Fn(&Address) -> T + Send + Sync + 'static,
+    ) -> Self {
+        let Settings { client, clients, strategy, breaker } = settings;
+        let (told, make) = (Arc::new(Told::default()), Arc::new(make));
+        let mut slots = Slots::new(clients, seed());
+        if let Some(first) = first {
+            slots.set(first);
+        }
+        let places = Arc::new(Places::new(slots));
+        let wait = client.get_limits().get_connection_wait();
+        let mut healths = Vec::new();
+        let members = (0..clients).map(|slot| {
+            let dial = Dial {
+                places: Arc::clone(&places),
+                slot,
+                make: Arc::clone(&make),
+                works: AtomicBool::new(false),
+            };
+            let health = Arc::new(Health::telling(Arc::clone(&told)));
+            healths.push(Arc::clone(&health));
+            // One alone keeps what it cannot send, for its next connection. Of several, each hands it back.
+            let hands_back = clients > 1;
+            let wait = if hands_back { Duration::ZERO } else { wait };
+            let limits = client.get_limits().clone().connection_wait(wait);
+            let client = client.clone().limits(limits).member(health, hands_back);
+            Slot { client: client.connect_lazy_by(dial) }
+        });
+        let members: Box<[_]> = members.collect();
+        let breakers = breaker.map(|settings| (0..clients).map(|_| CircuitBreaker::new(settings.clone())).collect());
+        let inner = Arc::new_cyclic(|group| {
+            let keeper = tokio::spawn(keeper::run(group.clone(), places, source));
+            Inner {
+                members,
+                healths: healths.into(),
+                breakers: breakers.unwrap_or_default(),
+                strategy,
+                told,
+                wait,
+                keeper: Some(keeper.abort_handle()),
+            }
+        });
+        Self { inner }
+    }
+
+    /// Waits until so many members have a connection.
+    ///
+    /// # Errors
+    ///
+    /// The first attempts of too many have failed: why one of them did.
+    pub(crate) async fn ready(&self, minimum: usize) -> Result<(), Error> {
+        let members = &self.inner.members;
+        let minimum = minimum.clamp(1, members.len());
+        let mut has_failed = vec![false; members.len()];
+        loop {
+            let mut attempted = pin!(self.inner.told.attempted.notified());
+            // Registered before the look, or a change between the two would be missed.
+            attempted.as_mut().enable();
+            let (mut up, mut possible, mut reason) = (0, 0, None);
+            for (member, has_failed) in members.iter().zip(&mut has_failed) {
+                match member.client.link() {
+                    Link::Up(_) => {
+                        up += 1;
+                        possible += 1;
+                        continue;
+                    }
+                    Link::Down { reason: why, .. } | Link::Closed(why) => {
+                        *has_failed = true;
+                        reason = Some(why);
+                    }
+                    Link::Connecting => {}
+                }
+                possible += usize::from(!*has_failed);
+            }
+            if up >= minimum {
+                return Ok(());
+            }
+            if possible < minimum
+                && let Some(reason) = reason
+            {
+                return Err(reason);
+            }
+            attempted.await;
+        }
+    }
+}
+
+/// A member that takes a call, and what its breaker is to be told.
+pub(crate) struct Picked {
+    pub(crate) member: usize,
+    pub(crate) ticket: Option<Ticket>,
+}
+
+impl<P: Protocol, F> Group<P, F> {
+    /// A group of this client alone, which keeps its own settings.
+    pub(crate) fn of(client: Client<P, F>) -> Self {
+        let healths = Box::new([Arc::clone(client.health())]);
+        let inner = Arc::new(Inner {
+            members: Box::new([Slot { client }]),
+            healths,
+            breakers: Box::default(),
+            strategy: Box::new(PowerOfTwoChoices),
+            told: Arc::default(),
+            wait: Duration::ZERO,
+            keeper: None,
+        });
+        Self { inner }
+    }
+
+    #[inline]
+    pub(crate) fn client(&self, member: usize) -> &Client<P, F> {
+        &self.inner.members[member].client
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.inner.members.len()
+    }
+
+    /// Chooses the member that takes a call: not the one to avoid, if there is another. `None` if no member is available.
+    ///
+    /// # Errors
+    ///
+    /// The strategy has panicked.
+    #[inline]
+    pub(crate) fn pick(&self, avoid: Option<usize>) -> Result<Option<Picked>, Error> {
+        // One alone waits for its connection itself.
+        if self.len() == 1 && self.inner.breakers.is_empty() {
+            return Ok(Some(Picked { member: 0, ticket: None }));
+        }
+        self.pick_of_several(avoid)
+    }
+
+    fn pick_of_several(&self, avoid: Option<usize>) -> Result<Option<Picked>, Error> {
+        let Inner { healths, breakers, strategy, .. } = &*self.inner;
+        let mut members = Members { healths, breakers, avoid };
+        // A breaker may refuse a call after all: half-open, it lets only a few through.
+        for _ in 0..healths.len() + 2 {
+            let picked = if healths.len() == 1 {
+                members.is_closed_or_trying(0).then_some(0)
+            } else {
+                // It may be the user's, and may panic.
+                catch_unwind(AssertUnwindSafe(|| strategy.pick(&members)))
+                    .map_err(|payload| Error::panic("the strategy of the group", &*payload))?
+                    .filter(|&member| members.is_available(member))
+            };
+            match picked {
+                Some(member) if breakers.is_empty() => return Ok(Some(Picked { member, ticket: None })),
+                Some(member) => match breakers[member].admit() {
+                    Some(ticket) => return Ok(Some(Picked { member, ticket: Some(ticket) })),
+                    None if members.avoid == Some(member) => return Ok(None),
+                    None => members.avoid = Some(member),
+                },
+                None if members.avoid.is_some() => members.avoid = None,
+                None => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// A measured call of a member has had its Reply.
+    pub(crate) fn took(&self, member: usize, time: Duration) {
+        self.inner.healths[member].took(time);
+    }
+
+    /// Tells the breaker of a member how a call ended.
+    pub(crate) fn ended(&self, member: usize, ticket: &mut Ticket, error: Option<&Error>) {
+        match error {
+            None => self.inner.breakers[member].succeeded(ticket),
+            Some(error) => self.inner.breakers[member].failed(ticket, error),
+        }
+    }
+
+    /// Until when calls wait for a member, when none is available.
+    pub(crate) fn wait_until(&self) -> Option<Instant> {
+        self.inner.told.down_since().checked_add(self.inner.wait)
+    }
+
+    /// Whether another member is available.
+    pub(crate) fn has_other(&self, than: usize) -> bool {
+        let Inner { healths, breakers, .. } = &*self.inner;
+        let members = Members { healths, breakers, avoid: Some(than) };
+        (0..self.len()).any(|member| members.is_available(member))
+    }
+
+    /// How many Commands its members have sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.inner.healths.iter().map(|health| health.sent()).sum()
+    }
+
+    /// Waits until a member is available, at most until then.
+    pub(crate) async fn available(self, until: Option<Instant>) {
+        let Inner { healths, breakers, told, .. } = &*self.inner;
+        let members = Members { healths, breakers, avoid: None };
+        loop {
+            let mut available = pin!(told.available.notified());
+            // Registered before the look, or a change between the two would be missed.
+            available.as_mut().enable();
+            let now = Instant::now();
+            let is_available = (0..self.len()).any(|member| members.is_available(member));
+            if is_available || until.is_some_and(|until| until <= now) {
+                return;
+            }
+            // Nobody tells when a breaker lets calls through again.
+            let look = (!breakers.is_empty()).then_some(now + BREAKER_LOOK);
+            match [look, until].into_iter().flatten().min() {
+                Some(wake) => drop(timeout_at(wake, available).await),
+                None => available.await,
+            }
+        }
+    }
+
+    /// Why no member is available.
+    pub(crate) fn unavailable(&self) -> Error {
+        let mut reason = None;
+        for member in &self.inner.members {
+            match member.client.link() {
+                Link::Down { reason: why, .. } | Link::Closed(why) => reason = Some(why),
+                Link::Connecting => {}
+                Link::Up(_) => {
+                    let message = "the circuit breakers of all members that have a connection are open";
+                    return Error::new(ErrorKind::Refused, Origin::System, message);
+                }
+            }
+        }
+        let waited = self.inner.wait;
+        let message = if waited.is_zero() {
+            "no member of the group has a connection".into()
+        } else {
+            format!("no member of the group has a connection after {waited:?} (`Limits::connection_wait`)")
+        };
+        match reason {
+            Some(reason) => Error::with_source(reason.kind(), reason.origin(), message, reason),
+            None => Error::new(ErrorKind::Timeout, Origin::System, message),
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        for member in &self.inner.members {
+            member.client.close();
+        }
+    }
+
+    /// Returns what is known of the members, in the order of their numbers.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = Member> + '_ {
+        self.inner.members.iter().enumerate().map(|(number, slot)| Member {
+            number,
+            link: slot.client.link(),
+            in_flight: slot.client.in_flight(),
+            latency: self.inner.healths[number].latency(),
+            breaker: self.inner.breakers.get(number).map(CircuitBreaker::state),
+            counters: slot.client.counters(),
+        })
+    }
+
+    /// Watches the connection of a member. Returns `None` if there is no such member.
+    pub fn links(&self, member: usize) -> Option<Links> {
+        Some(self.inner.members.get(member)?.client.links())
+    }
+}
+
+impl<P: Protocol, F> Clone for Group<P, F> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<P: Protocol, F> fmt::Debug for Group<P, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.members()).finish()
+    }
+}
+
+/// What is known of one of the clients of a [`Group`], as it was when it was asked for.
+#[derive(Clone, Debug)]
+pub struct Member {
+    number: usize,
+    link: Link,
+    in_flight: usize,
+    latency: Option<Duration>,
+    breaker: Option<State>,
+    counters: Counters,
+}
+
+impl Member {
+    /// Returns its number, counted from 0.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Returns the state of its connection.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Returns how many callers wait for it.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Returns an average of how long its Replies took lately. One call in 64 is measured. `None` if none was yet.
+    pub fn latency(&self) -> Option<Duration> {
+        self.latency
+    }
+
+    /// Returns the state of its circuit breaker, if it has one.
+    pub fn breaker(&self) -> Option<State> {
+        self.breaker
+    }
+
+    /// Returns what its client has counted.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+/// How often waiting calls ask the breakers.
+const BREAKER_LOOK: Duration = Duration::from_millis(50);

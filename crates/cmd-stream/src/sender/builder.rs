@@ -1,0 +1,339 @@
+//! The settings of a Sender, and how it starts.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::Sender;
+use super::core::Core;
+use super::retry::{Retries, Retry};
+use crate::circuit_breaker;
+use crate::client::{self, Backoff, Keepalive, Limits};
+use crate::error::{Error, ErrorKind, Origin};
+use crate::format::Format;
+use crate::group::endpoints::{Endpoints, List};
+use crate::group::{Group, PowerOfTwoChoices, Settings, Strategy};
+use crate::hooks::{Hooks, NoHooks};
+use crate::proto::frame::Seq;
+use crate::proto::handshake::ServerInfo;
+use crate::protocol::{ClientProtocol, Protocol};
+use crate::sync::Arc;
+use crate::transport::{Address, Connect, Tcp};
+
+/// The settings of a [`Sender`], made by [`Sender::builder`]. Every default is safe in production, but for the endpoints,
+/// which have none.
+///
+/// ```
+/// # use cmd_stream::{Json, protocol};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
+/// # #[derive(Serialize, Deserialize)] struct Sum(i64);
+/// # protocol! { struct Calculator { commands { 0 => Add -> Sum } replies { 0 => Sum } failure close_connection } }
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use cmd_stream::Sender;
+///
+/// let sender = Sender::builder(Calculator, Json)
+///     .endpoints(["10.0.0.1:9000", "10.0.0.2:9000"])
+///     .clients(4)
+///     .timeout(Duration::from_secs(2))
+///     .connect()
+///     .await?;
+/// # let _ = sender; Ok(()) }
+/// ```
+#[must_use = "a Sender is made by `connect`"]
+pub struct Builder<P: Protocol, F, H = NoHooks, E = List> {
+    client: client::Builder<P, F>,
+    endpoints: E,
+    clients: Option<usize>,
+    minimum: usize,
+    strategy: Box<dyn Strategy>,
+    breaker: Option<circuit_breaker::Settings>,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::transport::tls::ClientTls>,
+    timeout: Duration,
+    retry: Retry,
+    hooks: H,
+}
+
+impl<P, F> Builder<P, F>
+where
+    P: ClientProtocol<F>,
+    F: Format,
+{
+    pub(super) fn new(protocol: P, format: F) -> Self {
+        Self {
+            client: client::Client::builder(protocol, format),
+            endpoints: List::new(<[Address; 0]>::default()),
+            clients: None,
+            minimum: 1,
+            strategy: Box::new(PowerOfTwoChoices),
+            breaker: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+            timeout: DEFAULT_TIMEOUT,
+            retry: Retry::default(),
+            hooks: NoHooks,
+        }
+    }
+}
+
+impl<P, F, H, E> Builder<P, F, H, E>
+where
+    P: ClientProtocol<F>,
+    F: Format,
+    H: Hooks<P>,
+    E: Endpoints,
+{
+    /// Sets the addresses of the servers. They do not change; see [`endpoints_from`](Self::endpoints_from) for those that
+    /// do.
+    pub fn endpoints(self, addresses: impl IntoIterator<Item: Into<Address>>) -> Builder<P, F, H> {
+        self.endpoints_from(List::new(addresses))
+    }
+
+    /// Sets where the addresses of the servers come from: [`Dns`](crate::group::endpoints::Dns), a
+    /// [stream](crate::group::endpoints::from_stream) of sets, or a source of your own.
+    ///
+    /// When the set changes, the connections to servers that are gone are replaced, after the servers have answered what they
+    /// have. New servers take over some of the clients.
+    pub fn endpoints_from<N: Endpoints>(self, source: N) -> Builder<P, F, H, N> {
+        let Self { client, clients, minimum, strategy, breaker, timeout, retry, hooks, .. } = self;
+        Builder {
+            client,
+            endpoints: source,
+            clients,
+            minimum,
+            strategy,
+            breaker,
+            #[cfg(feature = "tls")]
+            tls: self.tls,
+            timeout,
+            retry,
+            hooks,
+        }
+    }
+
+    /// Sets how many clients there are, each with one connection. By default as many as there are endpoints at first. At
+    /// least 1, at most 1024.
+    ///
+    /// They are spread evenly over the endpoints. With fewer clients than endpoints, some endpoints get none, until others
+    /// fail.
+    pub fn clients(self, clients: usize) -> Self {
+        Self { clients: Some(clients.clamp(1, MOST_CLIENTS)), ..self }
+    }
+
+    /// Sets how many clients must have a connection before [`connect`](Self::connect) returns. 1 by default. The others go
+    /// on connecting.
+    pub fn minimum(self, clients: usize) -> Self {
+        Self { minimum: clients.max(1), ..self }
+    }
+
+    /// Sets how the client is chosen that takes a call. The default is [`PowerOfTwoChoices`].
+    pub fn strategy(self, strategy: impl Strategy) -> Self {
+        Self { strategy: Box::new(strategy), ..self }
+    }
+
+    /// Gives each client a circuit breaker. A client whose breaker is open is passed over. There is none by default.
+    ///
+    /// For one breaker over the whole Sender, give a [`CircuitBreaker`](crate::circuit_breaker::CircuitBreaker) to
+    /// [`hooks`](Self::hooks).
+    pub fn breaker(self, settings: circuit_breaker::Settings) -> Self {
+        Self { breaker: Some(settings), ..self }
+    }
+
+    /// Connects with TLS. The certificate of each server must be for the host of its address, unless
+    /// [`ClientTls::server_name`](crate::transport::tls::ClientTls::server_name) is set.
+    #[cfg(feature = "tls")]
+    pub fn tls(self, tls: impl Into<crate::transport::tls::ClientTls>) -> Self {
+        Self { tls: Some(tls.into()), ..self }
+    }
+
+    /// Sets the limits of each client. [`Limits::connection_wait`] holds for the Sender: so long a call waits for any of the
+    /// clients.
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { client: self.client.limits(limits), ..self }
+    }
+
+    /// Sets the ServerInfo that the servers are expected to greet with; see
+    /// [`client::Builder::server_info`](crate::client::Builder::server_info).
+    pub fn server_info(self, info: ServerInfo) -> Self {
+        Self { client: self.client.server_info(info), ..self }
+    }
+
+    /// Accepts one more ServerInfo; see [`client::Builder::also_accept`](crate::client::Builder::also_accept).
+    pub fn also_accept(self, info: ServerInfo) -> Self {
+        Self { client: self.client.also_accept(info), ..self }
+    }
+
+    /// Sets when servers are pinged, and when one is taken for dead; see
+    /// [`client::Builder::keepalive`](crate::client::Builder::keepalive).
+    pub fn keepalive(self, keepalive: Keepalive) -> Self {
+        Self { client: self.client.keepalive(keepalive), ..self }
+    }
+
+    /// Sets the pauses between attempts to connect; see [`client::Builder::backoff`](crate::client::Builder::backoff).
+    pub fn backoff(self, backoff: Backoff) -> Self {
+        Self { client: self.client.backoff(backoff), ..self }
+    }
+
+    /// Sets after which time a connection is replaced; see
+    /// [`client::Builder::max_age`](crate::client::Builder::max_age).
+    pub fn max_age(self, time: Duration) -> Self {
+        Self { client: self.client.max_age(time), ..self }
+    }
+
+    /// Sets a callback for Replies that no call waits for; see
+    /// [`client::Builder::on_unexpected_reply`](crate::client::Builder::on_unexpected_reply).
+    pub fn on_unexpected_reply(self, callback: impl Fn(Seq, P::Reply) + Send + Sync + 'static) -> Self {
+        Self { client: self.client.on_unexpected_reply(callback), ..self }
+    }
+
+    /// Sets the default timeout of calls. 30 s by default; [`Duration::MAX`] means none. For a stream, this is the time to
+    /// its first Reply; for a one-way Command, the time until it is written.
+    pub fn timeout(self, time: Duration) -> Self {
+        Self { timeout: time, ..self }
+    }
+
+    /// Sets when Commands are sent again. The default is [`Retry::default`].
+    pub fn retry(self, retry: Retry) -> Self {
+        Self { retry, ..self }
+    }
+
+    /// Adds hooks. Those that were added first are asked first.
+    pub fn hooks<N: Hooks<P>>(self, hooks: N) -> Builder<P, F, (H, N), E> {
+        let Self { client, endpoints, clients, minimum, strategy, breaker, timeout, retry, .. } = self;
+        Builder {
+            client,
+            endpoints,
+            clients,
+            minimum,
+            strategy,
+            breaker,
+            #[cfg(feature = "tls")]
+            tls: self.tls,
+            timeout,
+            retry,
+            hooks: (self.hooks, hooks),
+        }
+    }
+
+    /// Connects all clients at the same time, and returns when the [minimum](Self::minimum) has a connection. The others go on
+    /// connecting: an address that does not answer holds nothing up.
+    ///
+    /// # Errors
+    ///
+    /// The first attempts of so many clients have failed that the minimum cannot be reached: why one of them did, as
+    /// [`client::Builder::connect`](crate::client::Builder::connect) says. Or the source of endpoints has none within
+    /// [`Limits::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it closes the connections.
+    pub async fn connect(self) -> Result<Sender<P, F, H>, Error> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone() {
+            return self
+                .connect_by(move |address| {
+                    crate::transport::tls::Connector::new(Tcp::new(address.clone()), tls.clone())
+                })
+                .await;
+        }
+        self.connect_by(|address| Tcp::new(address.clone())).await
+    }
+
+    /// Connects through another transport. `make` makes the one to an endpoint. [`tls`](Self::tls) has no effect.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`connect`](Self::connect) does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it closes the connections.
+    pub async fn connect_by<T: Connect>(
+        mut self,
+        make: impl Fn(&Address) -> T + Send + Sync + 'static,
+    ) -> Result<Sender<P, F, H>, Error> {
+        let time = self.client.get_limits().get_connect();
+        let first = match Instant::now().checked_add(time) {
+            Some(end) => timeout_at(end, self.endpoints.next()).await.ok(),
+            None => Some(self.endpoints.next().await),
+        };
+        let first = match first {
+            Some(first) => first.unwrap_or_default(),
+            None => {
+                let message = format!("no endpoints are known after {time:?} (`Limits::connect`)");
+                return Err(Error::new(ErrorKind::Timeout, Origin::System, message));
+            }
+        };
+        if first.is_empty() {
+            let message = "there are no endpoints to connect to (`Builder::endpoints`)";
+            return Err(Error::new(ErrorKind::Io, Origin::Local, message));
+        }
+        let minimum = self.minimum;
+        let sender = self.start(Some(first), make);
+        sender.group().ready(minimum).await?;
+        Ok(sender)
+    }
+
+    /// Returns a Sender at once, which connects in the background, and goes on trying until it is closed.
+    ///
+    /// Calls wait for a connection, at most for [`Limits::connection_wait`]. Without [`clients`](Self::clients) there is one
+    /// client, because the endpoints are not known yet.
+    ///
+    /// # Panics
+    ///
+    /// If called outside of a tokio runtime.
+    pub fn connect_lazy(self) -> Sender<P, F, H> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone() {
+            return self.connect_lazy_by(move |address| {
+                crate::transport::tls::Connector::new(Tcp::new(address.clone()), tls.clone())
+            });
+        }
+        self.connect_lazy_by(|address| Tcp::new(address.clone()))
+    }
+
+    /// Returns a Sender at once, which connects through another transport; see [`connect_lazy`](Self::connect_lazy) and
+    /// [`connect_by`](Self::connect_by).
+    ///
+    /// # Panics
+    ///
+    /// If called outside of a tokio runtime.
+    pub fn connect_lazy_by<T: Connect>(
+        self,
+        make: impl Fn(&Address) -> T + Send + Sync + 'static,
+    ) -> Sender<P, F, H> {
+        self.start(None, make)
+    }
+
+    fn start<T: Connect>(
+        self,
+        first: Option<Vec<Address>>,
+        make: impl Fn(&Address) -> T + Send + Sync + 'static,
+    ) -> Sender<P, F, H> {
+        let Self { client, endpoints, clients, strategy, breaker, timeout, retry, hooks, .. } = self;
+        let clients = clients.unwrap_or_else(|| first.as_ref().map_or(1, Vec::len).clamp(1, MOST_CLIENTS));
+        let settings = Settings { client, clients, strategy, breaker };
+        let group = Group::start(settings, first, endpoints, make);
+        let retries = (retry.attempts > 1 || retry.hedge.is_some()).then(|| Retries::new(retry));
+        Sender { core: Arc::new(Core::new(group, hooks, retries, timeout)) }
+    }
+}
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const MOST_CLIENTS: usize = 1024;
+
+impl<P: Protocol, F, H, E> fmt::Debug for Builder<P, F, H, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("client", &self.client)
+            .field("clients", &self.clients)
+            .field("minimum", &self.minimum)
+            .field("breaker", &self.breaker)
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,101 @@
+//! What the calls of one Sender share.
+
+use super::retry::Retries;
+use crate::client::Shared;
+use crate::client::table::Table;
+use crate::error::{Error, ErrorKind, Origin};
+use crate::group::Group;
+use crate::protocol::Protocol;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+pub(super) struct Core<P: Protocol, F, H> {
+    pub(super) group: Group<P, F>,
+    pub(super) hooks: H,
+    /// `None` if nothing is sent again.
+    pub(super) retries: Option<Retries>,
+    /// Of calls that do not say so themselves.
+    pub(super) timeout: Duration,
+    refuses_calls: AtomicBool,
+    is_closed: AtomicBool,
+    apart: Arc<AtomicUsize>,
+}
+
+impl<P: Protocol, F, H> Core<P, F, H> {
+    pub(super) fn new(group: Group<P, F>, hooks: H, retries: Option<Retries>, timeout: Duration) -> Self {
+        Self {
+            group,
+            hooks,
+            retries,
+            timeout,
+            refuses_calls: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            apart: Arc::default(),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn table(&self, member: u32) -> &Table<P::Reply> {
+        &self.group.client(member as usize).shared().table
+    }
+
+    /// Any of them encodes for all.
+    #[inline(always)]
+    pub(super) fn any_client(&self) -> &Shared<P, F> {
+        self.group.client(0).shared()
+    }
+
+    #[inline(always)]
+    pub(super) fn refuses_calls(&self) -> bool {
+        self.refuses_calls.load(Relaxed)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Relaxed)
+    }
+
+    pub(super) fn refuse_calls(&self) {
+        self.refuses_calls.store(true, Relaxed);
+    }
+
+    pub(super) fn close(&self) {
+        self.refuse_calls();
+        self.is_closed.store(true, Relaxed);
+        self.group.close();
+    }
+
+    #[cold]
+    pub(super) fn drained(&self) -> Error {
+        if self.is_closed() {
+            return self.closed();
+        }
+        Error::new(ErrorKind::Closed, Origin::Local, "the sender is being drained, and takes no more calls")
+    }
+
+    #[cold]
+    pub(super) fn closed(&self) -> Error {
+        Error::new(ErrorKind::Closed, Origin::Local, "the sender was closed")
+    }
+
+    /// How many calls there are, at the members and apart.
+    pub(super) fn in_flight(&self) -> usize {
+        let at_members: usize = (0..self.group.len()).map(|member| self.group.client(member).in_flight()).sum();
+        at_members + self.apart.load(Relaxed)
+    }
+
+    /// Counts a call that is at no member.
+    pub(super) fn apart(&self) -> Apart {
+        self.apart.fetch_add(1, Relaxed);
+        Apart(Arc::clone(&self.apart))
+    }
+}
+
+/// A call that is at no member is counted as long as it has this.
+pub(super) struct Apart(Arc<AtomicUsize>);
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
