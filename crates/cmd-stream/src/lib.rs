@@ -87,6 +87,7 @@
 //! - start without a server: [`client::Builder::connect_lazy`]; choose the pauses between attempts to connect:
 //!   [`client::Backoff`]; watch the connection: [`Client::links`]; wait for it: [`Client::connected`]
 //! - send a Command again after an error: [`Error`] says when that is safe
+//! - stop calling a server that keeps failing: [`circuit_breaker`]
 //! - notice dead connections sooner, or keep idle ones open: [`client::Keepalive`]
 //! - shut down: [`server::Handle`]; close a client: [`Client::close`]
 //! - use TLS: `transport::tls`; another transport: [`transport`]
@@ -118,6 +119,7 @@
     allow(rustdoc::broken_intra_doc_links, reason = "the documentation is written for all features")
 )]
 
+pub mod circuit_breaker;
 pub mod client;
 mod connection;
 mod counters;

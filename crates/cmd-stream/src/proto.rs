@@ -6,6 +6,7 @@
 // Parts without documentation are for the library's own fuzzing and tests, and may change at any time.
 pub(crate) mod backoff;
 pub(crate) mod budget;
+pub(crate) mod circuit;
 #[doc(hidden)]
 pub mod decode;
 pub(crate) mod foreign;
