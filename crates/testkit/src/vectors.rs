@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Files of capabilities that are not here yet. They must be readable, and are not tested.
-const WAITING: [&str; 2] = ["circuit_breaker.json", "otel.json"];
+const WAITING: [&str; 1] = ["otel.json"];
 
 /// What the vectors of a file are about, and with it which test reads them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +22,8 @@ pub enum Layout {
     Sessions,
     /// What an attacker sends; `tests/hostile.rs` of `cmd-stream`.
     Hostile,
+    /// Calls and the states of a circuit breaker; `tests/wire_vectors` of `cmd-stream`.
+    CircuitBreaker,
     /// Scenarios of a capability that is not here yet. No test reads them, so only the files that `WAITING` names may be such.
     Scenarios,
 }
@@ -97,6 +99,7 @@ impl File {
         let has = |field: &str| first.get(field).is_some();
         let layout = match list {
             "sessions" => Layout::Sessions,
+            "scenarios" if has("steps") && has("state_callbacks") => Layout::CircuitBreaker,
             "scenarios" if WAITING.contains(&&*name) => Layout::Scenarios,
             "vectors" if has("direction") && has("kind") => Layout::Frames,
             "vectors" if has("client_to_server") && has("expected") => Layout::Hostile,
@@ -132,6 +135,7 @@ mod tests {
             ),
             (r#"{"vectors":[{"client_to_server":"00","expected":"close"}]}"#, Layout::Hostile),
             (r#"{"sessions":[{"name":"one"}]}"#, Layout::Sessions),
+            (r#"{"scenarios":[{"steps":[],"state_callbacks":[]}]}"#, Layout::CircuitBreaker),
         ] {
             let file = File::parse("new.json".into(), text).expect(text);
             assert_eq!((file.layout, file.vectors.len()), (layout, 1), "{text}");

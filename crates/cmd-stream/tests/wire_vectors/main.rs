@@ -1,5 +1,6 @@
-//! The golden vectors of single values and of whole frames in each Format. Each is decoded, encoded and compared. A
-//! file that is dropped into the folder is tested too, and anything unknown in it fails.
+//! The golden vectors of single values and of whole frames in each Format. Each is decoded, encoded and compared. Those of
+//! the circuit breaker are played to ours. A file that is dropped into the folder is tested too, and anything unknown in it
+//! fails.
 
 use std::error::Error;
 use std::fmt::{Debug, Write as _};
@@ -20,6 +21,7 @@ use testkit::{hex, unhex};
 
 #[path = "../support/bodies.rs"]
 mod bodies;
+mod circuit;
 mod frames;
 mod live;
 mod values;
