@@ -11,11 +11,12 @@
 //! 9. A server that is down is dialled tens of thousands of times a second.
 //! 10. A client whose peer closes in the middle of a frame is closed for good, though it should reconnect.
 //! 11. A slow reader of a stream blocks the other calls.
+//! 12. A lost connection is a success for the circuit breaker.
 //! 13. A shutdown never ends with an idle client, which goes on calling.
 //! 15. A cancelled call is reported as a timeout; also `cancel_safety.rs`.
 //! 16. Tens of thousands of Commands are accepted on one connection; what a client sends at most: `lasting/in_flight.rs`.
 //!
-//! Numbers 12 and 14 are about a circuit breaker and about groups of clients, which do not exist here yet.
+//! Number 14 is about groups of clients, which do not exist here yet.
 
 #[path = "common/lab.rs"]
 mod lab;
@@ -28,6 +29,7 @@ mod wire;
 
 use std::time::Duration;
 
+use cmd_stream::circuit_breaker::{CircuitBreaker, Settings, State};
 use cmd_stream::client::{self, Backoff, Client, Keepalive, Link};
 use cmd_stream::server::{Cut, Limits, Served};
 use cmd_stream::transport::memory;
@@ -280,6 +282,27 @@ async fn stream_that_nobody_reads_blocks_nobody_and_has_a_bound() {
     let failure = Error::from(within(slow.next()).await.unwrap().unwrap_err());
     assert_error(&failure, ErrorKind::Limit, Origin::Local, "over 1024 replies wait in the stream");
     assert!(within(slow.next()).await.is_none());
+}
+
+// 12. There, the error of a lost connection comes as a result, and each result is a success.
+
+#[tokio::test]
+async fn a_lost_connection_is_a_failure_for_the_circuit_breaker() {
+    let world = World::tcp(Limits::default()).await;
+    let proxy = Proxy::start(world.address());
+    let client = over_a_proxy(&proxy, Keepalive::default()).await;
+    let breaker = CircuitBreaker::new(Settings::default().window(4));
+    for (losses, state) in [(1, State::Closed), (2, State::Open)] {
+        let permit = breaker.try_call().expect("it is closed");
+        let call = call!(client.send(hold("a")));
+        world.lab.until(|seen| seen.started == losses).await;
+        proxy.connection(losses - 1).cut();
+        let result = within(call).await.unwrap();
+        assert!(result.is_err());
+        permit.end(&result);
+        assert_eq!(breaker.state(), state);
+        within(client.connected()).await.unwrap();
+    }
 }
 
 // 13. There, a shutdown waits forever for idle clients.
