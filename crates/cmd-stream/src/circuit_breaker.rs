@@ -136,7 +136,7 @@ impl CircuitBreaker {
     }
 
     /// Like [`try_call`](Self::try_call), for calls that cannot borrow the breaker.
-    fn admit(&self) -> Option<Ticket> {
+    pub(crate) fn admit(&self) -> Option<Ticket> {
         let view = self.shared.view();
         if view.state() == State::Closed {
             return Some(Ticket { began: Some(view.generation()), place: None });
@@ -146,14 +146,14 @@ impl CircuitBreaker {
     }
 
     /// The call has succeeded. Only the first outcome of a ticket counts.
-    fn succeeded(&self, ticket: &mut Ticket) {
+    pub(crate) fn succeeded(&self, ticket: &mut Ticket) {
         if let Some(began) = ticket.began.take() {
             self.shared.end(began, Outcome::Success);
         }
     }
 
     /// The call has failed.
-    fn failed(&self, ticket: &mut Ticket, error: &Error) {
+    pub(crate) fn failed(&self, ticket: &mut Ticket, error: &Error) {
         let Some(began) = ticket.began else { return };
         let outcome = if self.shared.settings.is_failure(error) {
             Outcome::Failure

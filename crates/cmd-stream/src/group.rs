@@ -21,8 +21,8 @@ use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::backoff::seed;
 use crate::protocol::{ClientProtocol, Protocol};
-use crate::sync::atomic::AtomicBool;
 use crate::sync::Arc;
+use crate::sync::atomic::AtomicBool;
 use crate::transport::{Address, Connect};
 
 mod dial;
@@ -127,7 +127,8 @@ where
             Slot { client: client.connect_lazy_by(dial) }
         });
         let members: Box<[_]> = members.collect();
-        let breakers = breaker.map(|settings| (0..clients).map(|_| CircuitBreaker::new(settings.clone())).collect());
+        let breakers =
+            breaker.map(|settings| (0..clients).map(|_| CircuitBreaker::new(settings.clone())).collect());
         let inner = Arc::new_cyclic(|group| {
             let keeper = tokio::spawn(keeper::run(group.clone(), places, source));
             Inner {

@@ -18,9 +18,9 @@ pub mod handshake;
 pub mod in_flight;
 pub(crate) mod liveness;
 pub(crate) mod minima;
-pub(crate) mod quantile;
 #[doc(hidden)]
 pub mod pending;
+pub(crate) mod quantile;
 pub mod varint;
 
 mod tag;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// For each top-level module, those that it may use.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("circuit_breaker", &["error", "hooks", "proto", "protocol", "sync"]),
     (
         "client",
@@ -16,11 +16,28 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("error", &["proto"]),
     ("format", &["proto"]),
     ("getters", &[]),
+    ("group", &["circuit_breaker", "client", "error", "format", "proto", "protocol", "sync", "transport"]),
+    ("hooks", &["error", "protocol", "transport"]),
     ("mus", &[]),
     ("problem", &["error", "protocol"]),
     ("proto", &[]),
     ("protocol", &["error", "format", "proto"]),
-    ("sender", &["client", "error", "format", "protocol", "transport"]),
+    (
+        "sender",
+        &[
+            "circuit_breaker",
+            "client",
+            "connection",
+            "error",
+            "format",
+            "group",
+            "hooks",
+            "proto",
+            "protocol",
+            "sync",
+            "transport",
+        ],
+    ),
     (
         "server",
         &["connection", "counters", "error", "format", "getters", "proto", "protocol", "sync", "transport"],

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::sync::{Arc, Mutex, PoisonError};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use crate::sync::{Arc, Mutex, PoisonError};
 
 /// Whether a client takes calls, and how busy it is.
 #[derive(Debug, Default)]

@@ -63,7 +63,8 @@ impl Members<'_> {
 
     /// Whether the breaker of a member lets calls through.
     pub(super) fn is_closed_or_trying(&self, member: usize) -> bool {
-        self.avoid != Some(member) && self.breakers.get(member).is_none_or(|breaker| breaker.state() != State::Open)
+        self.avoid != Some(member)
+            && self.breakers.get(member).is_none_or(|breaker| breaker.state() != State::Open)
     }
 
     /// Returns how many Commands the server of this member has, or will have, and has not answered for the last time.
@@ -135,7 +136,8 @@ impl Strategy for LeastInFlight {
     fn pick(&self, members: &Members<'_>) -> Option<usize> {
         let len = members.len();
         let from = (((random() >> 32) * len as u64) >> 32) as usize;
-        let available = (from..from + len).map(|member| member % len).filter(|&member| members.is_available(member));
+        let available =
+            (from..from + len).map(|member| member % len).filter(|&member| members.is_available(member));
         available.min_by_key(|&member| members.in_flight(member))
     }
 }

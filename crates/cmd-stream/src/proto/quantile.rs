@@ -87,7 +87,10 @@ mod tests {
         for (share, millis) in [(0.5, 500), (0.95, 950), (0.01, 10), (1.0, 1000)] {
             let found = latencies.quantile(share).expect("there are enough");
             let exact = Duration::from_millis(millis);
-            assert!(found >= exact && found <= exact * 9 / 8 + Duration::from_millis(1), "{share}: {found:?}");
+            assert!(
+                found >= exact && found <= exact * 9 / 8 + Duration::from_millis(1),
+                "{share}: {found:?}"
+            );
         }
     }
 

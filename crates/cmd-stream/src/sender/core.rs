@@ -80,7 +80,8 @@ impl<P: Protocol, F, H> Core<P, F, H> {
 
     /// How many calls there are, at the members and apart.
     pub(super) fn in_flight(&self) -> usize {
-        let at_members: usize = (0..self.group.len()).map(|member| self.group.client(member).in_flight()).sum();
+        let at_members: usize =
+            (0..self.group.len()).map(|member| self.group.client(member).in_flight()).sum();
         at_members + self.apart.load(Relaxed)
     }
 

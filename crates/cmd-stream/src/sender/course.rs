@@ -95,7 +95,11 @@ struct Hedge {
 
 enum Second {
     NotYet,
-    Sent { member: usize, seq: Seq, ticket: Option<Ticket> },
+    Sent {
+        member: usize,
+        seq: Seq,
+        ticket: Option<Ticket>,
+    },
     /// There is none, or it has failed.
     Over,
 }
@@ -487,7 +491,8 @@ impl<K: Send + 'static> Course<K> {
                 let avoid = Some(self.member as usize);
                 return self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx);
             }
-        } else if C::IDEMPOTENT && error.was_sent() && is_lost(&error) && !is_replied && self.may_retry(core) {
+        } else if C::IDEMPOTENT && error.was_sent() && is_lost(&error) && !is_replied && self.may_retry(core)
+        {
             self.tell_breaker(core, &error);
             self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, &error, about));
             return self.retry::<P, F, H, C>(core, awaits, deadline, cx);
@@ -727,7 +732,9 @@ impl<K: Send + 'static> Course<K> {
             }
             return Poll::Pending;
         }
-        let Second::Sent { member, seq: second_seq, ticket } = &mut hedge.second else { return Poll::Pending };
+        let Second::Sent { member, seq: second_seq, ticket } = &mut hedge.second else {
+            return Poll::Pending;
+        };
         let (member, second_seq) = (*member as u32, *second_seq);
         match ready!(poll_answer(core.table(member), second_seq, awaits, deadline, cx)) {
             Ok(answer) => {
@@ -810,7 +817,11 @@ impl<K: Send + 'static> Course<K> {
         let error = if may_have_run { error.into_sent() } else { error };
         let is_timeout = error.kind() == ErrorKind::Timeout && error.origin() == Origin::Local;
         self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| {
-            if is_timeout { hooks.on_timeout(call, &error, about) } else { hooks.on_error(call, &error, about) }
+            if is_timeout {
+                hooks.on_timeout(call, &error, about)
+            } else {
+                hooks.on_error(call, &error, about)
+            }
         });
         self.stage = Stage::Done;
         self.more = None;
@@ -852,7 +863,9 @@ impl<K: Send + 'static> Course<K> {
         match &self.stage {
             Stage::Done => return,
             Stage::Sent(seq) => core.table(self.member).forget(*seq),
-            Stage::Queued(queued) => queued.1.into_iter().for_each(|turn| core.table(self.member).leave(turn)),
+            Stage::Queued(queued) => {
+                queued.1.into_iter().for_each(|turn| core.table(self.member).leave(turn))
+            }
             Stage::Start | Stage::Apart => {}
         }
         if self.hedge.is_some() {

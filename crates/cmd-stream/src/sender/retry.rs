@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::client::Backoff;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::backoff::{Attempts, seed};
 use crate::proto::budget::Budget;
 use crate::proto::quantile::Latencies;
-use crate::client::Backoff;
 use crate::sync::{Mutex, PoisonError};
 
 /// When a [`Sender`](crate::Sender) sends a Command again, after an attempt that may have executed it has failed.
@@ -105,12 +105,7 @@ pub(super) struct Retries {
 impl Retries {
     pub(super) fn new(settings: Retry) -> Self {
         let budget = Budget::new(settings.budget_percent.into(), settings.budget_least.into());
-        Self {
-            settings,
-            began: Instant::now(),
-            budget: Mutex::new(budget),
-            latencies: Mutex::default(),
-        }
+        Self { settings, began: Instant::now(), budget: Mutex::new(budget), latencies: Mutex::default() }
     }
 
     /// Whether the budget has one more retry. `calls` is how many Commands were sent so far.

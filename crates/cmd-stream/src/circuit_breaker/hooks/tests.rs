@@ -79,6 +79,10 @@ impl Protocol for Fake {
         Err(reply)
     }
 
+    fn is_overloaded(_: &Answer) -> bool {
+        false
+    }
+
     fn is_failure(reply: &Answer) -> bool {
         *reply == Answer::Failure
     }
