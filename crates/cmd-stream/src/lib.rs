@@ -179,6 +179,6 @@ pub mod __private {
 
     pub use crate::protocol::fingerprint::describe_command;
     pub use crate::protocol::macros::support::{
-        IsAlwaysLast, Last, SaysWhichIsLast, assert_kind, assert_tags, tag_of,
+        IsAlwaysLast, Last, SaysWhichIsLast, assert_idempotent, assert_kind, assert_tags, is_one_of, tag_of,
     };
 }

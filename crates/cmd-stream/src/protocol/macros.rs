@@ -35,6 +35,7 @@ pub mod support;
 ///         }
 ///         replies { 0 => Sum, 1 => Count, 2 => Text, 3 => CalcError }
 ///         enum Said { Number(Count), Words(Text) }
+///         idempotent { Add, Sub }
 ///         failure CalcError
 ///     }
 /// }
@@ -50,6 +51,9 @@ pub mod support;
 ///   arrow of a Command whose Replies have several types. `From` is implemented for each variant, so the types must
 ///   be in scope under the names of their entries. `use enum NAME { .. }` does the same without `From`, for a second
 ///   Protocol over the same types.
+/// - `idempotent { Add, .. }`, after the enums, lists Commands with an arrow that may be executed twice without harm:
+///   [`Command::IDEMPOTENT`](crate::Command::IDEMPOTENT) is true for them. A Command that implements `Command` itself says
+///   so there.
 /// - Every Protocol states what happens when a Command fails. `failure NAME` answers with one of the Replies, whose
 ///   type is a [`Failure`](crate::Failure). Its entry must be a plain name, so bring the type into scope under that
 ///   name. `failure close_connection` closes the connection, as the Go library does. The failure in types such as
@@ -81,7 +85,7 @@ macro_rules! protocol {
     };
 }
 
-/// Reads what follows the two lists: enums of several Replies, then the failure.
+/// Reads what follows the two lists: enums of several Replies, idempotent Commands, then the failure.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __protocol_clauses {
@@ -102,15 +106,24 @@ macro_rules! __protocol_clauses {
     ) => {
         $crate::__protocol_clauses! { $rest [$($choices)* { $choice $( $variant $reply )+ }] $($more)* }
     };
-    ([$head:tt { $($commands:tt)+ } { $($replies:tt)+ }] $choices:tt failure $failure:ident) => {
+    ([$head:tt $commands:tt $replies:tt] $choices:tt
+        idempotent { $( $idempotent:ident ),+ $(,)? } $($more:tt)*
+    ) => {
+        $crate::__protocol_clauses! { [$head $commands $replies { $($idempotent)+ }] $choices $($more)* }
+    };
+    ([$head:tt { $($commands:tt)+ } { $($replies:tt)+ } $({ $($idempotent:ident)+ })?] $choices:tt
+        failure $failure:ident
+    ) => {
         $crate::__protocol_entries! {
-            [$head $choices { $failure }] commands [] $($commands)+ ; replies [] $($replies)+ ;
+            [$head $choices { $failure } { $($($idempotent)+)? }]
+            commands [] $($commands)+ ; replies [] $($replies)+ ;
         }
     };
-    ([$head:tt { $($commands:tt)+ } { $($replies:tt)+ }] $choices:tt) => {
+    ([$head:tt { $($commands:tt)+ } { $($replies:tt)+ } $({ $($idempotent:ident)+ })?] $choices:tt) => {
         // Expand the rest all the same, so that this is the only error.
         $crate::__protocol_entries! {
-            [$head $choices { close_connection }] commands [] $($commands)+ ; replies [] $($replies)+ ;
+            [$head $choices { close_connection } { $($($idempotent)+)? }]
+            commands [] $($commands)+ ; replies [] $($replies)+ ;
         }
         ::core::compile_error!(
             "state what happens when a Command fails: `failure CalcError` answers it with that Reply, \
@@ -119,8 +132,9 @@ macro_rules! __protocol_clauses {
     };
     ($rest:tt $choices:tt $($other:tt)*) => {
         ::core::compile_error!(
-            "after `replies` a Protocol takes any number of `enum Said { Variant(Reply), .. }` (or `use enum`), then \
-             `failure CalcError` or `failure close_connection`, and nothing else"
+            "after `replies` a Protocol takes any number of `enum Said { Variant(Reply), .. }` (or `use enum`), once \
+             `idempotent { Command, .. }` if it has such, then `failure CalcError` or `failure close_connection`, and \
+             nothing else"
         );
     };
 }

@@ -1,4 +1,4 @@
-// error: after `replies` a Protocol takes any number of `enum Said { Variant(Reply), .. }` (or `use enum`), then `failure CalcError` or `failure close_connection`, and nothing else
+// error: after `replies` a Protocol takes any number of `enum Said { Variant(Reply), .. }` (or `use enum`), once `idempotent { Command, .. }` if it has such, then `failure CalcError` or `failure close_connection`, and nothing else
 //! The failure is not a plain name.
 
 use cmd_stream::protocol;

@@ -94,3 +94,22 @@ fn the_enums_are_not_debug_where_a_type_is_not() {
     assert!(Probe::<CalculatorReply>(std::marker::PhantomData).is_debug());
     assert!(Probe::<PrintableCommand<'_>>(std::marker::PhantomData).is_debug());
 }
+
+#[test]
+fn commands_are_idempotent_that_are_listed_as_such() {
+    use cmd_stream::Command;
+
+    struct Get;
+    struct Put;
+    struct Touch;
+    struct Value;
+    cmd_stream::protocol! {
+        struct Store {
+            commands { 0 => Get -> Value, 1 => Put -> Value, 2 => Touch as Renamed -> () }
+            replies { 0 => Value }
+            idempotent { Get, Renamed }
+            failure close_connection
+        }
+    }
+    assert_eq!((Get::IDEMPOTENT, Put::IDEMPOTENT, Touch::IDEMPOTENT), (true, false, true));
+}

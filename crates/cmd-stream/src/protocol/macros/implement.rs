@@ -8,6 +8,7 @@ macro_rules! __protocol_implement {
             { $(#[$attribute:meta])* $visibility:vis struct $name:ident }
             [$( { $choice:ident $( $variant:ident $choice_reply:ident )+ } )*]
             $failure:tt
+            { $($idempotent:ident)* }
         ]
         [$( { $command_tag:literal $command_name:ident $command:ty { $($said:tt)* } } )+]
         [$( { $reply_tag:literal $reply_name:ident $reply:ty {} } )+]
@@ -52,12 +53,18 @@ macro_rules! __protocol_implement {
             }
         }
 
-        $( $crate::__protocol_command! { $command, { $($said)* } } )+
+        $crate::__protocol_commands! { { $($idempotent)* } $( { $command_name $command, { $($said)* } } )+ }
 
         const _: () = {
             $crate::__private::assert_tags(<$name as $crate::protocol::Protocol>::COMMANDS);
             $crate::__private::assert_tags(<$name as $crate::protocol::Protocol>::REPLIES);
             $( $crate::__private::assert_kind::<$name, $command>(); )+
+            const __CMD_STREAM_IDEMPOTENT: &[::core::primitive::bool] =
+                &[$( <$command as $crate::protocol::Command>::IDEMPOTENT ),+];
+            $( $crate::__private::assert_idempotent::<$name>(
+                ::core::stringify!($idempotent),
+                __CMD_STREAM_IDEMPOTENT,
+            ); )*
 
             #[repr(usize)]
             #[allow(clippy::enum_variant_names, reason = "the names are the user's")]
@@ -293,18 +300,33 @@ macro_rules! __protocol_implement {
 /// Implements `Command` if the entry states the Reply.
 #[doc(hidden)]
 #[macro_export]
+macro_rules! __protocol_commands {
+    ($idempotent:tt $( { $name:ident $command:ty, $said:tt } )+) => {
+        $( $crate::__protocol_command! { $idempotent $name $command, $said } )+
+    };
+}
+
+/// Implements `Command` for an entry with an arrow.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! __protocol_command {
-    ($command:ty, {}) => {};
-    ($command:ty, { () }) => {
+    ($idempotent:tt $name:ident $command:ty, {}) => {};
+    ({ $($idempotent:ident)* } $name:ident $command:ty, { () }) => {
         impl $crate::protocol::Command for $command {
             type Reply = ();
             type Kind = $crate::protocol::kind::OneWay;
+
+            const IDEMPOTENT: ::core::primitive::bool =
+                $crate::__private::is_one_of(::core::stringify!($name), &[$( ::core::stringify!($idempotent) ),*]);
         }
     };
-    ($command:ty, { $reply:ty }) => {
+    ({ $($idempotent:ident)* } $name:ident $command:ty, { $reply:ty }) => {
         impl $crate::protocol::Command for $command {
             type Reply = $reply;
             type Kind = $crate::protocol::kind::Plain;
+
+            const IDEMPOTENT: ::core::primitive::bool =
+                $crate::__private::is_one_of(::core::stringify!($name), &[$( ::core::stringify!($idempotent) ),*]);
         }
     };
 }

@@ -68,6 +68,34 @@ const fn is_same(a: &[u8], b: &[u8]) -> bool {
     true
 }
 
+/// Whether a name is in a list.
+pub const fn is_one_of(name: &str, names: &[&str]) -> bool {
+    let mut i = 0;
+    while i < names.len() {
+        if is_same(names[i].as_bytes(), name.as_bytes()) {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+/// Fails to compile, with the name, if no Command has this name that is listed as idempotent, or if it says otherwise itself.
+/// `idempotent` tells of each Command, in the order of the Protocol, whether it is.
+pub const fn assert_idempotent<P: Protocol>(name: &str, idempotent: &[bool]) {
+    let mut i = 0;
+    while i < P::COMMANDS.len() {
+        if is_same(P::COMMANDS[i].name.as_bytes(), name.as_bytes()) {
+            if !idempotent[i] {
+                Message::new().not_idempotent(name).panic();
+            }
+            return;
+        }
+        i += 1;
+    }
+    Message::new().no_such_command(name).panic();
+}
+
 /// Fails to compile, naming the types, if a tag is negative or two types have the same tag.
 pub const fn assert_tags(entries: &[Entry]) {
     let mut i = 0;
@@ -120,6 +148,17 @@ impl Message {
         text.add("` contradicts itself: its `Kind` must be `OneWay` if and only if its `Reply` is `()`")
     }
 
+    const fn not_idempotent(self, name: &str) -> Self {
+        let text = self.add("`").add(name);
+        text.add("` implements `Command` itself: say there that it is `IDEMPOTENT`, and not in the Protocol")
+    }
+
+    const fn no_such_command(self, name: &str) -> Self {
+        self.add("`")
+            .add(name)
+            .add("` is listed as idempotent, but is not the name of a Command of this Protocol")
+    }
+
     /// Adds as much of a text as fits.
     const fn add(mut self, text: &str) -> Self {
         let text = text.as_bytes();
@@ -150,7 +189,7 @@ impl Message {
         match from_utf8(self.text.split_at(self.len).0) {
             Ok(text) => panic!("{}", text),
             // A name that is too long may be cut in the middle of a character.
-            Err(_) => panic!("a tag or a `Kind` of this Protocol is wrong"),
+            Err(_) => panic!("a tag, a `Kind` or a name of this Protocol is wrong"),
         }
     }
 }
