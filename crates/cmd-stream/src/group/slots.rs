@@ -148,7 +148,13 @@ impl Slots {
     ///
     /// What has failed before is as good as the others, because nobody knows for how long it was down. So the new
     /// connection should be made before the old one is drained.
+    ///
+    /// No effect on a slot without an endpoint: [`endpoint_for`](Self::endpoint_for) chooses one for it, and does mind what
+    /// has failed.
     pub(crate) fn aged(&mut self, slot: usize) {
+        if self.slots[slot].endpoint.is_none() {
+            return;
+        }
         self.place = self.random.next();
         self.assign(slot, None);
         let chosen = self.choose(|_| true, |endpoint| endpoint.slots);

@@ -276,6 +276,19 @@ fn connections_of_age_spread_a_fleet_over_added_and_restarted_endpoints() {
     assert_uses(&uses, &[("a", 1000), ("b", 1000), ("c", 1000)]);
 }
 
+#[test]
+fn a_slot_that_a_set_has_taken_does_not_go_to_what_has_failed_because_of_its_age() {
+    let uses = fleet(1, |slots| {
+        let _ = slots.set(set(&["a", "b"]));
+        let failed = dial(slots);
+        slots.failed(0);
+        slots.connected(0);
+        assert_eq!(slots.set(set(&[&failed, "c"])), [0]);
+        slots.aged(0);
+    });
+    assert_uses(&uses, &[("c", 3000)]);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Set(Vec<usize>),
