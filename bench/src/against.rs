@@ -15,7 +15,7 @@ use self::report::{Figure, Row};
 use crate::participant::Answer;
 use crate::runner::{Peer, Plan};
 
-pub(crate) use self::build::DEADLINE;
+pub(crate) use self::build::{DEADLINE, GROUP};
 pub(crate) use self::report::{hold, json_lines, table};
 
 /// How often allocations are counted on each side.
@@ -29,15 +29,17 @@ pub(crate) struct Compared {
 }
 
 /// Builds both, measures the plan's settings, and counts each Format's instructions `instruction_counts` times. With
-/// `deadlines` the calls of this tree have them, and those of the other revision do not.
+/// `deadlines` the calls of this tree have them, and those of the other revision do not; with `group` they go through a Sender.
 pub(crate) fn compare(
     plan: &Plan,
     revision: &str,
     instruction_counts: u32,
     deadlines: bool,
+    group: bool,
 ) -> Result<Compared, String> {
     let Built { mut sides, folder } = build::both(revision)?;
     sides[0].has_deadlines = deadlines;
+    sides[0].has_group = group;
     let clock = Clock::build(&folder)?;
     let mut rows = times(plan, &sides)?;
     rows.extend(allocations(plan, &sides, &clock)?);

@@ -88,6 +88,10 @@ struct Args {
     #[arg(long, requires = "against")]
     deadlines: bool,
 
+    /// With --against: the calls of this tree go through a Sender over a group, those of the revision through its clients.
+    #[arg(long, requires = "against")]
+    group: bool,
+
     /// With --against: fail if a round trip takes more than RATIO times that revision's instructions, in any Format.
     #[arg(long, value_name = "RATIO", requires = "against")]
     at_most_instructions: Option<f64>,
@@ -138,7 +142,8 @@ fn run(args: Args) -> Result<(), String> {
         if args.at_most_instructions.is_some() && args.instruction_counts == 0 {
             return Err("--at-most-instructions needs them counted: --instruction-counts is 0".to_owned());
         }
-        let compared = against::compare(&plan, &revision, args.instruction_counts, args.deadlines)?;
+        let compared =
+            against::compare(&plan, &revision, args.instruction_counts, args.deadlines, args.group)?;
         let (rows, against) = (&compared.rows, &compared.against);
         print!("{}", if json { against::json_lines(rows) } else { against::table(rows, against) });
         if let Some(at_most) = args.at_most_instructions {

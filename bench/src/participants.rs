@@ -13,6 +13,8 @@ use crate::participant::Request;
 pub(crate) enum Participant {
     /// This library.
     CmdStream,
+    /// The same through a Sender, over a group with as many members as there are connections.
+    CmdStreamGroup,
     /// The same over TLS 1.3, with certificates on both sides.
     CmdStreamTls,
     /// The Go library that it is compatible with, built from the `interop` folder.
@@ -25,6 +27,7 @@ impl Participant {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::CmdStream => "cmd-stream",
+            Self::CmdStreamGroup => "cmd-stream-group",
             Self::CmdStreamTls => "cmd-stream-tls",
             Self::CmdStreamGo => "cmd-stream-go",
             Self::RawTcp => "raw-tcp",
@@ -35,6 +38,7 @@ impl Participant {
     pub(crate) async fn measure(self, request: &Request) -> Result<Measured, String> {
         match self {
             Self::CmdStream => cmd_stream::measure(request, Security::Plain).await,
+            Self::CmdStreamGroup => cmd_stream::measure_group(request).await,
             Self::CmdStreamTls => cmd_stream::measure(request, Security::Tls).await,
             Self::RawTcp => raw_tcp::measure(request).await,
             Self::CmdStreamGo => Err("this participant is a program of its own, written in Go".to_owned()),

@@ -30,6 +30,8 @@ pub(crate) struct Side {
     pub(crate) program: PathBuf,
     /// Whether its calls have a deadline.
     pub(crate) has_deadlines: bool,
+    /// Whether its calls go through a Sender over a group.
+    pub(crate) has_group: bool,
 }
 
 impl Side {
@@ -37,11 +39,14 @@ impl Side {
     pub(crate) fn set(&self, program: &mut Command) {
         // Of the same length: the environment is on the stack, and its length moves what comes next.
         program.env(DEADLINE, if self.has_deadlines { "30" } else { "no" });
+        program.env(GROUP, if self.has_group { "y" } else { "n" });
     }
 }
 
 /// The environment variable with the seconds that a call may take, if that is a number. Older revisions do not know it.
 pub(crate) const DEADLINE: &str = "BENCH_DEADLINE";
+/// The environment variable that says `y` if calls go through a Sender over a group. Older revisions do not know it.
+pub(crate) const GROUP: &str = "BENCH_GROUP";
 
 /// What was built.
 pub(crate) struct Built {
@@ -68,7 +73,7 @@ pub(crate) fn both(revision: &str) -> Result<Built, String> {
     let side = |name: &str, built: &Path, copy: &str| {
         let program = folder.join(copy);
         fs::copy(built, &program).map_err(|error| format!("{}: {error}", program.display()))?;
-        Ok::<_, String>(Side { name: name.to_owned(), program, has_deadlines: false })
+        Ok::<_, String>(Side { name: name.to_owned(), program, has_deadlines: false, has_group: false })
     };
     let sides = [side("this tree", &this, "bench-this")?, side(&short, &that, "bench-that")?];
     Ok(Built { sides, folder })

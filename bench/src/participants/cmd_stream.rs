@@ -5,7 +5,7 @@ use std::time::Duration;
 use cmd_stream::format::{Decode, Encode};
 use cmd_stream::server::{Handle, Served};
 use cmd_stream::transport::tls::{Authorities, ClientTls, Identity, ServerTls};
-use cmd_stream::{Answer, Context, Failed, Json, Mus, Protobuf, Server, protocol};
+use cmd_stream::{Answer, Context, Failed, Json, Mus, Protobuf, Sender, Server, protocol};
 use mus_format::Output;
 use prost::Message;
 use prost::bytes::{Buf, BufMut};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use testkit::certs::{Authority, Issued};
 use tokio::task::JoinHandle;
 
-use crate::against::DEADLINE;
+use crate::against::{DEADLINE, GROUP};
 use crate::alloc::Allocated;
 use crate::load::{self, Echo, Measured};
 use crate::participant::{Format, Request};
@@ -92,6 +92,9 @@ struct Session<F: EchoFormat> {
 /// One connection's client, as tasks share it.
 struct Client<F: EchoFormat>(cmd_stream::Client<SendProtocol, F>);
 
+/// A Sender over all connections, as tasks share it.
+struct Group<F: EchoFormat>(Sender<SendProtocol, F>);
+
 /// How connections are secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Security {
@@ -114,9 +117,28 @@ async fn measure_in(
     request: &Request,
     security: Security,
 ) -> Result<Measured, String> {
+    if std::env::var(GROUP).is_ok_and(|group| group == "y") {
+        return measure_group_in(format, request).await;
+    }
     let session = Session::start(format, request.connections, security).await?;
     let measured = load::closed_loop(session.clients(), request).await;
     session.stop().await?;
+    measured
+}
+
+/// Runs one round through a Sender over a group, with as many members as there are connections.
+pub(crate) async fn measure_group(request: &Request) -> Result<Measured, String> {
+    match request.format {
+        Format::Json => measure_group_in(Json, request).await,
+        Format::Mus => measure_group_in(Mus, request).await,
+        Format::Protobuf => measure_group_in(Protobuf, request).await,
+    }
+}
+
+async fn measure_group_in(format: impl EchoFormat, request: &Request) -> Result<Measured, String> {
+    let (group, server, serving) = start_group(format, request.connections).await?;
+    let measured = load::closed_loop(&[group], request).await;
+    stop(&server, serving).await?;
     measured
 }
 
@@ -140,6 +162,12 @@ async fn count_in(
     in_flight: usize,
     calls: usize,
 ) -> Result<Allocated, String> {
+    if std::env::var(GROUP).is_ok_and(|group| group == "y") {
+        let (group, server, serving) = start_group(format, connections).await?;
+        let counted = load::counted_loop(&[group], in_flight, calls).await;
+        stop(&server, serving).await?;
+        return counted;
+    }
     let session = Session::start(format, connections, Security::Plain).await?;
     let counted = load::counted_loop(session.clients(), in_flight, calls).await;
     session.stop().await?;
@@ -168,9 +196,34 @@ impl<F: EchoFormat> Session<F> {
     /// Ends both sides, and waits until they have ended: the next round must not share the machine with this one.
     async fn stop(self) -> Result<(), String> {
         drop(self.clients);
-        self.server.close();
-        self.serving.await.map(drop).map_err(|error| error.to_string())
+        stop(&self.server, self.serving).await
     }
+}
+
+async fn stop(server: &Handle, serving: JoinHandle<Served>) -> Result<(), String> {
+    server.close();
+    serving.await.map(drop).map_err(|error| error.to_string())
+}
+
+/// A server, and a Sender over a group of clients, without a default timeout, as a client alone.
+async fn start_group<F: EchoFormat>(
+    format: F,
+    connections: u32,
+) -> Result<(Group<F>, Handle, JoinHandle<Served>), String> {
+    let (server, serving) = listen(format, None).await?;
+    let sender = Sender::builder(SendProtocol, format)
+        .endpoints([server.local_addr()])
+        .clients(connections as usize)
+        .minimum(connections as usize)
+        .timeout(timeout())
+        .connect();
+    Ok((Group(sender.await.map_err(text)?), server, serving))
+}
+
+/// How long a call may take: as long as it likes by default.
+fn timeout() -> Duration {
+    let seconds = std::env::var(DEADLINE).ok().and_then(|seconds| seconds.parse().ok());
+    seconds.map_or(Duration::MAX, Duration::from_secs)
 }
 
 /// What the two ends of a connection over TLS need. It can be told another process in JSON.
@@ -232,9 +285,7 @@ pub(crate) async fn connect<F: EchoFormat>(
     address: &str,
     tls: Option<ClientTls>,
 ) -> Result<cmd_stream::Client<SendProtocol, F>, String> {
-    let timeout = std::env::var(DEADLINE).ok().and_then(|seconds| seconds.parse().ok());
-    let timeout = timeout.map_or(Duration::MAX, Duration::from_secs); // as long as it likes, as the default is
-    let builder = cmd_stream::Client::builder(SendProtocol, format).timeout(timeout);
+    let builder = cmd_stream::Client::builder(SendProtocol, format).timeout(timeout());
     match tls {
         Some(tls) => builder.connect_tls(address, tls).await,
         None => builder.connect(address).await,
@@ -258,6 +309,18 @@ fn text(error: cmd_stream::Error) -> String {
 impl<F: EchoFormat> Clone for Client<F> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
+    }
+}
+
+impl<F: EchoFormat> Clone for Group<F> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<F: EchoFormat> Echo for Group<F> {
+    async fn echo(&self, value: &'static Value) -> Result<Value, String> {
+        self.0.send(Sent(value)).await.map_err(|error| format!("{error:#}"))
     }
 }
 
