@@ -33,6 +33,7 @@ type clientOptions struct {
 	scenario string
 	count    int
 	tasks    int
+	clients  int
 	text     string
 	tls      tlsOptions
 	pings    int
@@ -40,10 +41,11 @@ type clientOptions struct {
 	seconds  int
 	first    int
 	out      io.Writer
+	errs     io.Writer
 }
 
 func runClient(args []string, stdout, stderr io.Writer) error {
-	o := clientOptions{out: stdout}
+	o := clientOptions{out: stdout, errs: stderr}
 	flags := flag.NewFlagSet("peer client", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	name := flags.String("service", "sample", "`name` of the service")
@@ -51,8 +53,9 @@ func runClient(args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&o.connect, "connect", "", "`address` of the server")
 	flags.StringVar(&o.info, "info", "", "`text` of the server info to expect (default \"default\")")
 	flags.StringVar(&o.scenario, "scenario", "", "`name` of what to do with the services sample, jobs and reconnect (each has a default)")
-	flags.IntVar(&o.count, "count", 10000, "commands of the scenario pipelined")
-	flags.IntVar(&o.tasks, "tasks", 64, "concurrent senders of the scenarios pipelined and traffic")
+	flags.IntVar(&o.count, "count", 10000, "commands of the scenarios pipelined and group")
+	flags.IntVar(&o.tasks, "tasks", 64, "concurrent senders of the scenarios pipelined, group and traffic")
+	flags.IntVar(&o.clients, "clients", 0, "clients of the group in the scenarios group (default 8) and traffic (default 1)")
 	flags.StringVar(&o.text, "text", "", "`text` to send to the services echo, message, hello_world and server_streaming (each has a default)")
 	o.tls.register(flags)
 	flags.IntVar(&o.pings, "pings", 3, "pings of the scenario keepalive")
@@ -81,6 +84,14 @@ func (o clientOptions) textOr(text string) string {
 	return text
 }
 
+// clientsOr returns the size of a group.
+func (o clientOptions) clientsOr(usual int) int {
+	if o.clients != 0 {
+		return o.clients
+	}
+	return usual
+}
+
 // dialer makes connections of a service.
 type dialer[T any] struct {
 	clientOptions
@@ -97,10 +108,6 @@ type link[T any] struct {
 
 // dial connects, trying again until the server accepts or connectTime is over.
 func (d dialer[T]) dial(opts ...client.SetOption) (link[T], error) {
-	info := d.info
-	if info == "" {
-		info = string(delegate.DefaultServerInfo)
-	}
 	conn, err := dialFor(connectTime, d.connect)
 	if err != nil {
 		return link[T]{}, err
@@ -109,17 +116,25 @@ func (d dialer[T]) dial(opts ...client.SetOption) (link[T], error) {
 		return link[T]{}, err
 	}
 	counted := &countedConn{Conn: conn}
-	opts = append([]client.SetOption{
-		client.WithServerInfo([]byte(info)),
-		client.WithDelegate(dcln.WithServerInfoReceiveDuration(connectTime)),
-	}, opts...)
-	c, err := cmdstream.NewClient(d.codec, counted, opts...)
+	c, err := cmdstream.NewClient(d.codec, counted, d.greeted(opts)...)
 	if err != nil {
 		conn.Close() // the library leaves it open
 		return link[T]{}, err
 	}
 	clients := group.NewRoundRobinStrategy([]group.Client[T]{c})
 	return link[T]{client: c, sender: sender.New(group.New(clients)), traffic: counted}, nil
+}
+
+// greeted adds to the options of a client what it expects to be greeted with.
+func (o clientOptions) greeted(opts []client.SetOption) []client.SetOption {
+	info := o.info
+	if info == "" {
+		info = string(delegate.DefaultServerInfo)
+	}
+	return append([]client.SetOption{
+		client.WithServerInfo([]byte(info)),
+		client.WithDelegate(dcln.WithServerInfoReceiveDuration(connectTime)),
+	}, opts...)
 }
 
 // secure puts TLS over the connection, if the options say so. The handshake is made

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"net"
 	"os/signal"
 	"strings"
 	"sync"
@@ -13,11 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	cmdstream "github.com/cmd-stream/cmd-stream-go"
 	"github.com/cmd-stream/cmd-stream-go/client"
-	"github.com/cmd-stream/cmd-stream-go/core"
-	ccln "github.com/cmd-stream/cmd-stream-go/core/cln"
-	"github.com/cmd-stream/cmd-stream-go/delegate"
 	dcln "github.com/cmd-stream/cmd-stream-go/delegate/cln"
 
 	"interop/examples/message"
@@ -139,13 +134,13 @@ func trafficText(number int64) string {
 // wrongReply is the worst that can happen.
 type wrongReply struct{ error }
 
-// lastingClient sends messages through a reconnecting client of the library, and
-// through another one when that one has ended for good, as it does after a loss
-// inside a frame.
+// lastingClient sends messages through a group of clients of the library that
+// reconnect, of one by default. It makes another group when a client has ended for
+// good, as it does after a loss inside a frame.
 type lastingClient struct {
 	dialer[message.Receiver]
 	mu      sync.Mutex
-	current *ccln.Client[message.Receiver]
+	current *clientGroup[message.Receiver]
 }
 
 // sayUntil sends a message, and again if that fails, until the deadline.
@@ -161,56 +156,42 @@ func (c *lastingClient) sayUntil(deadline time.Time, text string) error {
 
 // say sends a message and compares the reply.
 func (c *lastingClient) say(text string) error {
-	current, err := c.client()
+	current, err := c.lasting()
 	if err != nil {
 		return err
 	}
-	results := make(chan core.AsyncResult, 1)
-	seq, _, err := current.Send(message.EchoCmd(text), results)
-	if err != nil {
-		return err
+	ctx, cancel := context.WithTimeout(context.Background(), tryTime)
+	defer cancel()
+	result, err := current.sender.Send(ctx, message.EchoCmd(text))
+	if err == nil && result != message.Echo(text) {
+		return wrongReply{unexpected("the reply", result, text)}
 	}
-	answer, err := receiveFor(tryTime, results)
-	if err != nil {
-		current.Forget(seq)
-		return err
-	}
-	if answer.Result != message.Echo(text) {
-		return wrongReply{unexpected("the reply", answer.Result, text)}
-	}
-	return nil
+	return err
 }
 
-func (c *lastingClient) client() (current *ccln.Client[message.Receiver], err error) {
+func (c *lastingClient) lasting() (*clientGroup[message.Receiver], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.current != nil {
-		select {
-		case <-c.current.Done():
-		default:
+		if !c.current.ended() {
 			return c.current, nil
 		}
-	}
-	// The library pauses between attempts only if this does.
-	dial := client.ConnFactoryFn(func() (net.Conn, error) { return dialFor(connectTime, c.connect) })
-	info := c.info
-	if info == "" {
-		info = string(delegate.DefaultServerInfo)
-	}
-	c.current, err = cmdstream.NewReconnectClient(c.codec, dial,
-		client.WithServerInfo([]byte(info)),
-		client.WithDelegate(dcln.WithServerInfoReceiveDuration(connectTime)),
-	)
-	if err != nil {
+		c.current.sender.Close()
 		c.current = nil
+		fmt.Fprintln(c.errs, "peer: a client has ended: another group")
 	}
-	return c.current, err
+	connected, err := c.group(c.clientsOr(1), groupOptions[message.Receiver]{})
+	if err != nil {
+		return nil, err
+	}
+	c.current = &connected
+	return c.current, nil
 }
 
 func (c *lastingClient) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.current != nil {
-		c.current.Close()
+		c.current.sender.Close()
 	}
 }

@@ -23,6 +23,7 @@ func TestScenarios(t *testing.T) {
 		"keepalive":  "ok\n",
 		"wrong_info": "failed: cmdstream: server info mismatch\nok\n",
 		"pipelined":  "ok\n",
+		"group":      "ok\n",
 		"failing":    "failing command: ...\npending command: ...\nok\n",
 		"oversize":   "failed: ...\nok\n",
 		"silent":     "", // TestReceiveTimeout
@@ -154,6 +155,28 @@ func TestReconnectIsAnsweredByTheNextServer(t *testing.T) {
 	server.stop()
 	if exit := server.wait(t); exit != 0 {
 		t.Fatalf("exit %d", exit)
+	}
+	startServer(t, "--service", "reconnect", "--listen", server.addr)
+	client.expectLine(t, sent)
+	if exit := client.wait(t); exit != 0 {
+		t.Errorf("exit %d", exit)
+	}
+}
+
+func TestGroupSendsThroughAllItsClientsAndOutlivesTheServer(t *testing.T) {
+	server := startServer(t, "--service", "reconnect")
+	args := []string{"client", "--service", "reconnect", "--connect", server.addr, "--seconds", "1", "--clients", "4"}
+	client := start(t, args...)
+	sent := "Sending \"message\"... Result: \"message\""
+	client.expectLine(t, sent)
+	server.stop()
+	if exit := server.wait(t); exit != 0 {
+		t.Fatalf("exit %d", exit)
+	}
+	for range 4 {
+		if line := server.line(t); !strings.HasPrefix(line, "lost: ") {
+			t.Errorf("printed %q", line)
+		}
 	}
 	startServer(t, "--service", "reconnect", "--listen", server.addr)
 	client.expectLine(t, sent)

@@ -25,6 +25,7 @@ type (
 var scenarios = map[string]func(sampleDialer) error{
 	"unary":      unary,
 	"pipelined":  pipelined,
+	"group":      grouped,
 	"streaming":  streaming,
 	"forgotten":  forgotten,
 	"failing":    failing,

@@ -72,52 +72,64 @@ func unary(d sampleDialer) error {
 // pipelined makes many calls on one connection, from several goroutines.
 func pipelined(d sampleDialer) error {
 	return d.with(func(l sampleLink) error {
-		var (
-			pool   = workload.Pool()
-			next   atomic.Int64
-			wg     sync.WaitGroup
-			errs   = make([]error, d.tasks)
-			sendTo = func(task int) error {
-				for {
-					i := int(next.Add(1)) - 1
-					if i >= d.count {
-						return nil
-					}
-					cmd := pool[i%len(pool)]
-					cmd.Int64 = int64(i) // no two commands are the same
-					if err := sendEcho(l, cmd); err != nil {
-						return fmt.Errorf("command %d of task %d: %w", i, task, err)
-					}
+		return callMany(d.clientOptions, func(_ int, echo sample.EchoCmd) error { return sendEcho(l, echo) })
+	})
+}
+
+// callMany makes as many calls as the options say, from several goroutines. Each is
+// given its number and an echo that is like no other.
+func callMany(o clientOptions, call func(int, sample.EchoCmd) error) error {
+	var (
+		pool   = workload.Pool()
+		next   atomic.Int64
+		wg     sync.WaitGroup
+		errs   = make([]error, o.tasks)
+		sendTo = func(task int) error {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= o.count {
+					return nil
+				}
+				cmd := pool[i%len(pool)]
+				cmd.Int64 = int64(i) // no two commands are the same
+				if err := call(i, cmd); err != nil {
+					return fmt.Errorf("command %d of task %d: %w", i, task, err)
 				}
 			}
-		)
-		for task := range errs {
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				errs[task] = sendTo(task)
-			}()
 		}
-		wg.Wait()
-		return errors.Join(errs...)
-	})
+	)
+	for task := range errs {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			errs[task] = sendTo(task)
+		}()
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // streaming makes a call with several replies, then one with a single reply.
 func streaming(d sampleDialer) error {
 	return d.with(func(l sampleLink) error {
-		got, err := stream(l, sample.StreamCmd{Init: 10, Count: 5})
-		if err != nil {
+		if err := expectStream(l, sample.StreamCmd{Init: 10, Count: 5}); err != nil {
 			return err
-		}
-		want := []sample.StreamResult{
-			{Value: 10}, {Value: 11}, {Value: 12}, {Value: 13}, {Value: 14, Last: true},
-		}
-		if !slices.Equal(got, want) {
-			return unexpected("the stream", got, want)
 		}
 		return sendEcho(l, sample.EchoCmd{String: "after the stream"})
 	})
+}
+
+// expectStream makes a call with several replies and compares them.
+func expectStream(l sampleLink, cmd sample.StreamCmd) error {
+	var want []sample.StreamResult
+	for i := range cmd.Count {
+		want = append(want, sample.StreamResult{Value: cmd.Init + i, Last: i == cmd.Count-1})
+	}
+	got, err := stream(l, cmd)
+	if err == nil && !slices.Equal(got, want) {
+		err = unexpected("the stream", got, want)
+	}
+	return err
 }
 
 func stream(l sampleLink, cmd sample.StreamCmd) (got []sample.StreamResult, err error) {

@@ -1,6 +1,7 @@
 //! The matrix: every scenario in every Format, with our client and the Go server ([`go_server`]), and with the Go client and
-//! our server ([`go_client`]). Also: both directions over TLS ([`tls`]); Commands that are answered in other ways ([`jobs`]), in both directions and every
-//! Format; the examples with either end swapped; Go's JSON; and the service of the Protobuf vectors.
+//! our server ([`go_client`]). Also: a group of Go clients ([`go_group`]); both directions over TLS ([`tls`]); Commands
+//! that are answered in other ways ([`jobs`]), in both directions and every Format; the examples with either end swapped;
+//! Go's JSON; and the service of the Protobuf vectors.
 //!
 //! A claim is a function that is generic over the Format. It becomes a test when it is listed here.
 
@@ -8,6 +9,7 @@ use interop::for_each_format;
 
 mod examples;
 mod go_client;
+mod go_group;
 mod go_server;
 mod jobs;
 mod json_values;
@@ -50,6 +52,10 @@ macro_rules! matrix {
                 pings_are_answered,
                 pings_outlast_the_idle_time,
                 without_pings_the_idle_time_ends_the_connection,
+            }
+            claims! {
+                go_group, $name => $format;
+                a_group_of_8_spreads_calls_of_64_tasks_and_compares_all_replies,
             }
             claims! {
                 tls, $name => $format;

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use cmd_stream::server::{Builder, Handle, LostConnection};
 use cmd_stream::transport::Accept;
 use cmd_stream::transport::tls::{Listener, ServerTls};
-use cmd_stream::{Client, Error, Server};
+use cmd_stream::{Client, Error, Invoker, Server};
 use interop::{SampleFormat, go};
 use testkit::process::Process;
 use testkit::sample::{EchoCmd, EchoResult, Service};
@@ -99,7 +99,9 @@ impl From<&LostConnection<'_>> for Lost {
 }
 
 impl OurServer {
-    pub(crate) async fn start<F: SampleFormat>(settings: Builder<F::Protocol, F, Service>) -> Self {
+    pub(crate) async fn start<F: SampleFormat, I: Invoker<F::Protocol>>(
+        settings: Builder<F::Protocol, F, Service, I>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         Self::over(settings, listener)
     }
@@ -112,7 +114,10 @@ impl OurServer {
         Self::over(settings, Listener::new(listener, tls))
     }
 
-    fn over<F: SampleFormat>(settings: Builder<F::Protocol, F, Service>, listener: impl Accept) -> Self {
+    fn over<F: SampleFormat, I: Invoker<F::Protocol>>(
+        settings: Builder<F::Protocol, F, Service, I>,
+        listener: impl Accept,
+    ) -> Self {
         let (sender, lost) = unbounded_channel();
         let settings = settings.on_connection_lost(move |lost| {
             // Nobody listens once the test is over.

@@ -14,7 +14,7 @@ use cmd_stream::client::{Backoff, Limits};
 use cmd_stream::{Client, ErrorKind, Json, Server};
 use interop::go;
 use interop::numbered::{Messages, Outcome, Recorder, send};
-use testkit::process::Process;
+use testkit::process::{Ended, Process};
 use testkit::wait::{until, within};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
@@ -59,10 +59,22 @@ async fn our_client_and_a_go_server_that_is_killed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_go_client_and_our_server_that_is_killed() {
-    let record = Record::new("our-server-killed");
+    our_server_is_killed("our-server-killed", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_go_group_of_8_and_our_server_that_is_killed() {
+    let ended = our_server_is_killed("group-our-server-killed", &["--clients", "8"]).await;
+    let replaced = ended.complaints.lines().filter(|line| line.ends_with("another group")).count();
+    assert!(replaced < KILLS as usize, "no kill was survived by reconnecting: {ended:?}");
+}
+
+/// Kills our server in the traffic of a Go client or group, and checks what became of each message.
+async fn our_server_is_killed(test: &str, args: &[&str]) -> Ended {
+    let record = Record::new(test);
     let (mut server, address) =
         Process::start_server(NUMBERED, &["server", "127.0.0.1:0", record.path()]).await;
-    let client = go_client(&address, 1);
+    let client = go_client_with(&address, 1, args);
     for _ in 0..KILLS {
         record.grows().await;
         server.kill();
@@ -74,6 +86,7 @@ async fn a_go_client_and_our_server_that_is_killed() {
     let ended = client.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.complaints);
     record.expect(&told(&ended.lines), Unanswered::Known);
+    ended
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -273,8 +286,13 @@ impl Drop for Record {
 const NUMBERED: &str = env!("CARGO_BIN_EXE_numbered");
 
 fn go_client(address: &str, first: u64) -> Process {
-    let args = ["client", "--service", "reconnect", "--scenario", "traffic", "--tasks", "16"];
-    Process::start(go_peer(), &[&args[..], &["--connect", address, "--first", &first.to_string()]].concat())
+    go_client_with(address, first, &[])
+}
+
+fn go_client_with(address: &str, first: u64, args: &[&str]) -> Process {
+    let usual = ["client", "--service", "reconnect", "--scenario", "traffic", "--tasks", "16"];
+    let first = first.to_string();
+    Process::start(go_peer(), &[&usual[..], &["--connect", address, "--first", &first], args].concat())
 }
 
 /// The Go peer; the first caller builds it.
