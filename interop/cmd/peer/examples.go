@@ -10,6 +10,7 @@ import (
 	"interop/examples/echo"
 	"interop/examples/helloworld"
 	"interop/examples/message"
+	"interop/examples/rpc"
 	"interop/examples/serverstreaming"
 )
 
@@ -81,6 +82,20 @@ func callHelloWorld(d dialer[helloworld.Greeter]) error {
 			}
 			fmt.Fprintln(d.out, greeting)
 		}
+		return nil
+	})
+}
+
+// callRPC prints what the rpc example prints.
+func callRPC(d dialer[helloworld.Greeter]) error {
+	return d.with(func(l link[helloworld.Greeter]) error {
+		ctx, cancel := callContext()
+		defer cancel()
+		greeting, err := rpc.NewGreeterService(l.sender).SayHello(ctx, d.textOr("world"))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(d.out, "Result: %q\n", greeting)
 		return nil
 	})
 }

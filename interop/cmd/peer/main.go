@@ -5,8 +5,9 @@
 //	peer client --service NAME --connect ADDR [--scenario NAME]
 //
 // The services are sample, jobs, protobuf_sample, values, calc, echo, message,
-// keepalive, reconnect, hello_world and server_streaming. With --tls-ca FILE, --tls-cert FILE and --tls-key FILE either
-// end speaks TLS. See the README of the module for what each end prints.
+// keepalive, reconnect, resilient, hello_world, rpc and server_streaming. With
+// --tls-ca FILE, --tls-cert FILE and --tls-key FILE either end speaks TLS. See the
+// README of the module for what each end prints.
 package main
 
 import (

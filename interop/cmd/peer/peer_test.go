@@ -80,6 +80,7 @@ func TestOtherServices(t *testing.T) {
 		"message":          {want: "Sending \"message\"... Result: \"message\"\n"},
 		"keepalive":        {want: "Sending \"one\"... Result: \"one\"\nPing-Pong time...\nSending \"two\"... Result: \"two\"\n"},
 		"hello_world":      {want: "Hello world\nHello incredible world\n"},
+		"rpc":              {want: "Result: \"Hello world\"\n"},
 		"server_streaming": {formats: []string{"json", "mus"}, want: "Hello\nincredible\nworld\n"},
 	} {
 		for _, format := range append([]string{""}, test.formats...) {
@@ -180,6 +181,40 @@ func TestGroupSendsThroughAllItsClientsAndOutlivesTheServer(t *testing.T) {
 	}
 	startServer(t, "--service", "reconnect", "--listen", server.addr)
 	client.expectLine(t, sent)
+	if exit := client.wait(t); exit != 0 {
+		t.Errorf("exit %d", exit)
+	}
+}
+
+func TestResilientIsRefusedByItsBreakerUntilTheServerIsBack(t *testing.T) {
+	server := startServer(t, "--service", "resilient")
+	client := start(t, "client", "--service", "resilient", "--connect", server.addr)
+	client.expectLine(t, "Sending \"message1\"... Result: \"message1\"")
+	server.stop()
+	if exit := server.wait(t); exit != 0 {
+		t.Fatalf("exit %d", exit)
+	}
+	for _, pattern := range []string{
+		"Sending \"message2\"... Error: ...",
+		"Circuit breaker state changed to: Open",
+		"Sending \"message3\"... Error: ...",
+		"Sending \"message4\"... Error: not allowed",
+		// Nobody serves for one trial.
+		"Circuit breaker state changed to: HalfOpen",
+		"Circuit breaker state changed to: Open",
+	} {
+		if line := client.line(t); !matches(line, pattern) {
+			t.Errorf("printed %q, want %q", line, pattern)
+		}
+	}
+	startServer(t, "--service", "resilient", "--listen", server.addr)
+	for _, line := range []string{
+		"Circuit breaker state changed to: HalfOpen",
+		"Circuit breaker state changed to: Closed",
+		"Sending \"message5\"... Result: \"message5\"",
+	} {
+		client.expectLine(t, line)
+	}
 	if exit := client.wait(t); exit != 0 {
 		t.Errorf("exit %d", exit)
 	}

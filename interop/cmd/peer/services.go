@@ -43,7 +43,9 @@ var services = map[string]service{
 	"message":          newService(message.Receiver{}, codecsOf(format.JSON, message.Formats()), callMessage),
 	"keepalive":        receivingFor(keepaliveReceiveTime, newService(message.Receiver{}, codecsOf(format.JSON, message.Formats()), callKeepalive)),
 	"reconnect":        newService(message.Receiver{}, codecsOf(format.JSON, message.Formats()), callReconnect),
+	"resilient":        newService(message.Receiver{}, codecsOf(format.JSON, message.Formats()), callResilient),
 	"hello_world":      newService(helloworld.Greeter{}, codecsOf(format.MUS, helloworld.Formats()), callHelloWorld),
+	"rpc":              newService(helloworld.Greeter{}, codecsOf(format.MUS, helloworld.Formats()), callRPC),
 	"server_streaming": newService(serverstreaming.Greeter{}, codecsOf(format.MUS, serverstreaming.Formats()), callGreeter),
 	"values":           newService(values.Receiver{}, codecsOf(format.JSON, values.Formats()), callValues),
 }

@@ -1,5 +1,5 @@
-// Package message is the service of the examples tls, keepalive and reconnect: a
-// text that is sent back.
+// Package message is the service of the examples tls, keepalive, reconnect and
+// resilient: a text that is sent back.
 package message
 
 import (
