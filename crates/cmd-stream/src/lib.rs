@@ -78,6 +78,7 @@
 //! - answer with several Replies: [`Execute`], [`Reply::is_last`], [`Client::stream`]; with a Reply of one of several
 //!   types: [`protocol!`]
 //! - answer later, from another task or a blocking thread: [`Proxy::into_owned`]
+//! - call a trait instead of sending Commands: [`service!`]
 //! - send without an answer: [`Client::post`]
 //! - report failures as values, without losing the connection: [`Failure`], [`Problem`]
 //! - log, authorise, trace: [`Invoker`]; log in once per connection: [`server::Connection`]
@@ -135,6 +136,7 @@ pub mod proto;
 pub mod protocol;
 pub mod sender;
 pub mod server;
+mod service;
 mod sync;
 pub mod testing;
 pub mod transport;

@@ -47,8 +47,9 @@ impl<'a, R> Proxy<'a, R> {
         send(self.link, reply.into()).await
     }
 
-    /// Sends the only Reply of a Command that then ends. So it need not let others run.
-    pub(super) async fn send_and_end(&self, reply: R) -> Result<(), Failed> {
+    /// Sends the only Reply of a Command that then ends. So it need not let others run. For `Answer` and `service!`.
+    #[doc(hidden)]
+    pub async fn send_and_end(&self, reply: R) -> Result<(), Failed> {
         match self.link.send(reply)? {
             Sent::Done => Ok(()),
             Sent::Full(mut encoded) => poll_fn(|cx| self.link.poll_append(&mut encoded, cx)).await,

@@ -1,0 +1,19 @@
+// error: a method of a service is `TAG => fn name(argument: Type, ..) -> Reply;`
+//! A method is either a stream or posted.
+
+use cmd_stream::service;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+pub struct Greeting(String);
+
+service! {
+    pub trait Greeter in Greetings {
+        0 => stream fn hello post fn hello(name: String) -> Greeting;
+    }
+    commands #[derive(Serialize, Deserialize)]
+    replies { 0 => Greeting }
+    failure close_connection
+}
+
+fn main() {}
