@@ -10,7 +10,7 @@ use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 /// Each example, and what its client prints.
-const EXAMPLES: [(&str, &[&str]); 10] = [
+const EXAMPLES: [(&str, &[&str]); 11] = [
     (
         "auth",
         &[
@@ -30,6 +30,7 @@ const EXAMPLES: [(&str, &[&str]); 10] = [
         &[r#"Sending "one"... Result: "one""#, "Ping-Pong time...", r#"Sending "two"... Result: "two""#],
     ),
     ("reconnect", &[SENT]),
+    ("rpc", &[r#"Result: "Hello world""#]),
     ("server_streaming", &["Hello", "incredible", "world"]),
     ("testing", &["the cheapest is the kettle, for 3495"]),
     ("tls", &[r#"Sending "message"... Result: "message""#]),
@@ -228,6 +229,19 @@ async fn hello_world_has_the_tags_of_the_go_example_and_its_maximum_of_1000_byte
     client.expect(&[b"\x03\x01\xee\x07Hello ", &name[..]].concat()).await;
     // 1001: its length alone is refused.
     client.send(b"\x04\x01\xe9\x07").await;
+    client.expect_end().await;
+}
+
+#[tokio::test]
+async fn rpc_is_hello_world_on_the_wire() {
+    let (_server, address) = start_server("rpc").await;
+    let mut client = BytePeer::greeted(&address).await;
+    client.send(b"\x01\x01\x03you").await;
+    client.expect(b"\x01\x01\x09Hello you").await;
+    client.send(b"\x02\x02\x03you").await;
+    client.expect(b"\x02\x01\x14Hello incredible you").await;
+    // 1001 bytes are too many.
+    client.send(b"\x03\x01\xe9\x07").await;
     client.expect_end().await;
 }
 

@@ -70,6 +70,11 @@ async fn the_go_client_of_reconnect_gets_over_a_kill_of_our_server() {
 }
 
 #[tokio::test]
+async fn rpc_prints_the_same_with_either_end_in_go() {
+    either_end_in_go(env!("CARGO_BIN_EXE_rpc"), "rpc", "mus", &[r#"Result: "Hello world""#]).await;
+}
+
+#[tokio::test]
 async fn server_streaming_prints_the_same_with_either_end_in_go() {
     let prints = ["Hello", "incredible", "world"];
     either_end_in_go(env!("CARGO_BIN_EXE_server_streaming"), "server_streaming", "mus", &prints).await;
