@@ -69,6 +69,33 @@ async fn the_go_client_of_reconnect_gets_over_a_kill_of_our_server() {
     assert!(ended.lines.iter().all(|line| line == SENT_MESSAGE), "{ended:?}");
 }
 
+/// Our server is that of another example: all of them that send a text back in JSON have the same bytes.
+#[tokio::test]
+async fn the_go_client_of_resilient_is_refused_by_its_breaker_until_our_server_is_back() {
+    let ours = env!("CARGO_BIN_EXE_reconnect");
+    let (mut server, address) = Process::start_server(ours, &["--listen", "127.0.0.1:0"]).await;
+    let mut client = go_client("resilient", &address, &[]);
+    client.expect_line(r#"Sending "message1"... Result: "message1""#).await;
+    server.kill();
+    let fails = |line: &str, text: &str| line.starts_with(&format!("Sending {text:?}... Error: "));
+    let line = client.line().await;
+    assert!(fails(&line, "message2"), "{line}");
+    client.expect_line("Circuit breaker state changed to: Open").await;
+    let line = client.line().await;
+    assert!(fails(&line, "message3"), "{line}");
+    client.expect_line(r#"Sending "message4"... Error: not allowed"#).await;
+    let _server = Process::restart_server(ours, &["--listen", &address], &address).await;
+    let ended = client.end().await;
+    // The breaker may have let a trial through before the server was back.
+    let lines = ended.lines.join("\n").replace(FAILED_TRIAL, "");
+    let back = "Circuit breaker state changed to: HalfOpen\nCircuit breaker state changed to: Closed\n\
+                Sending \"message5\"... Result: \"message5\"";
+    assert_eq!((ended.code, &*lines), (Some(0), back), "{ended:?}");
+}
+
+const FAILED_TRIAL: &str =
+    "Circuit breaker state changed to: HalfOpen\nCircuit breaker state changed to: Open\n";
+
 #[tokio::test]
 async fn rpc_prints_the_same_with_either_end_in_go() {
     either_end_in_go(env!("CARGO_BIN_EXE_rpc"), "rpc", "mus", &[r#"Result: "Hello world""#]).await;
