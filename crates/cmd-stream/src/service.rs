@@ -87,7 +87,7 @@
 /// - the Commands `FindCommand` and `SetCommand`, structs whose fields are the arguments. They can also be sent as they
 ///   are, scripted in a test ([`testing::Script`](crate::testing::Script)), and seen by an [`Invoker`](crate::Invoker).
 /// - the client `PriceListClient`, a tuple struct around a [`Sender`](crate::Sender), which is its public field `0`. Its
-///   methods build the Commands and send them, at no cost.
+///   methods build the Commands, and return the Sender's calls, with all their options.
 ///
 /// # Without the macro
 ///
