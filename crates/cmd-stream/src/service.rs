@@ -130,6 +130,34 @@ macro_rules! service {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __service_methods {
+    // Of the three kinds, each method has one.
+    ($head:tt $(
+        $(#[$doc:meta])*
+        $tag:literal => $(#[$meta:meta])*
+        $( stream fn $streamed:ident (
+            $( $(#[$field_meta1:meta])* $field1:ident : $type1:ty ),* $(,)?
+        ) -> $($reply1:ident)::+ )?
+        $( post fn $posted:ident (
+            $( $(#[$field_meta2:meta])* $field2:ident : $type2:ty ),* $(,)?
+        ) )?
+        $( fn $sent:ident (
+            $( $(#[$field_meta3:meta])* $field3:ident : $type3:ty ),* $(,)?
+        ) -> $($reply3:ident)::+ )? ;
+    )+) => {
+        $crate::__service_implement! { $head $({
+            { $(#[$doc])* }
+            $tag
+            { $(#[$meta])* }
+            [$(stream $streamed)? $(post $posted)? $(send $sent)?]
+            {
+                $( $( { $(#[$field_meta1])* } $field1 { $type1 } )* )?
+                $( $( { $(#[$field_meta2])* } $field2 { $type2 } )* )?
+                $( $( { $(#[$field_meta3])* } $field3 { $type3 } )* )?
+            }
+            { $( $($reply1)::+ )? $( $($reply3)::+ )? }
+        })+ }
+    };
+    // A Reply is missing, or there is one too many.
     ($head:tt $(
         $(#[$doc:meta])*
         $tag:literal => $(#[$meta:meta])*
@@ -137,16 +165,42 @@ macro_rules! __service_methods {
         ( $( $(#[$field_meta:meta])* $field:ident : $type:ty ),* $(,)? )
         $(-> $($reply:ident)::+)? ;
     )+) => {
-        $crate::__service_implement! { $head $({
-            { $(#[$doc])* }
-            $tag
-            { $(#[$meta])* }
-            [$(stream $streamed)? $(post $posted)? $(send $sent)?]
-            { $( { $(#[$field_meta])* } $field { $type } )* }
-            { $($($reply)::+)? }
-        })+ }
+        $( $crate::__service_complain! {
+            [$(stream $streamed)? $(post $posted)? $(send $sent)?] { $($($reply)::+)? }
+        } )+
     };
     ($head:tt $($other:tt)*) => { $crate::__service_malformed! {} };
+}
+
+/// Says what is wrong with one method.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __service_complain {
+    ([send $method:ident] {}) => {
+        ::core::compile_error!(::core::concat!(
+            "`",
+            ::core::stringify!($method),
+            "` has no Reply: write `-> Reply`, or `post fn` if nothing is to be answered"
+        ));
+    };
+    ([stream $method:ident] {}) => {
+        ::core::compile_error!(::core::concat!(
+            "`",
+            ::core::stringify!($method),
+            "` has no Reply: write `-> Reply`, the type of each that it sends"
+        ));
+    };
+    ([post $method:ident] { $($reply:tt)+ }) => {
+        ::core::compile_error!(::core::concat!(
+            "`",
+            ::core::stringify!($method),
+            "` is never answered, as it is a `post fn`: remove its Reply, or write `fn`"
+        ));
+    };
+    ([$verb:ident $method:ident] $reply:tt) => {};
+    ($($other:tt)*) => {
+        $crate::__service_malformed! {}
+    };
 }
 
 #[doc(hidden)]
@@ -195,6 +249,7 @@ macro_rules! __service_implement {
             > + ::core::marker::Send;
         )+ }
 
+        #[diagnostic::do_not_recommend]
         impl<__CmdStreamR: $name> $name for ::std::sync::Arc<__CmdStreamR> { $(
             fn $method(
                 &self,
@@ -336,21 +391,6 @@ macro_rules! __service_command {
     };
     (post $name:ident $method:ident $command:ident $fields:tt {}) => {
         $crate::__service_answer! { $name $method $command $fields { () } OneWay }
-    };
-    (send $name:ident $method:ident $command:ident $fields:tt {}) => {
-        ::core::compile_error!(::core::concat!(
-            "`", ::core::stringify!($method), "` has no Reply: write `-> Reply`, or `post fn` if nothing is to be answered"
-        ));
-    };
-    (stream $name:ident $method:ident $command:ident $fields:tt {}) => {
-        ::core::compile_error!(::core::concat!(
-            "`", ::core::stringify!($method), "` has no Reply: write `-> Reply`, the type of each that it sends"
-        ));
-    };
-    (post $name:ident $method:ident $command:ident $fields:tt $reply:tt) => {
-        ::core::compile_error!(::core::concat!(
-            "`", ::core::stringify!($method), "` is never answered, as it is a `post fn`: remove its Reply, or write `fn`"
-        ));
     };
 }
 
