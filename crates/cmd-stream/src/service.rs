@@ -148,7 +148,7 @@ macro_rules! __service_methods {
             { $(#[$doc])* }
             $tag
             { $(#[$meta])* }
-            [$(stream $streamed)? $(post $posted)? $(send $sent)?]
+            [$(stream $streamed proxy)? $(post $posted context)? $(send $sent context)?]
             {
                 $( $( { $(#[$field_meta1])* } $field1 { $type1 } )* )?
                 $( $( { $(#[$field_meta2])* } $field2 { $type2 } )* )?
@@ -216,7 +216,7 @@ macro_rules! __service_malformed {
 }
 
 /// Generates the items of `service!`. The verb of a method is that of the [`Sender`](crate::Sender): `send`, `stream` or
-/// `post`.
+/// `post`. `given` is a name for its last argument, which is not the same as an argument of that name: both are hygienic.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __service_implement {
@@ -226,7 +226,7 @@ macro_rules! __service_implement {
             { $($docs:tt)* }
             $tag:literal
             { $($metas:tt)* }
-            [$verb:ident $method:ident]
+            [$verb:ident $method:ident $given:ident]
             { $( { $($field_metas:tt)* } $field:ident { $type:ty } )* }
             $reply:tt
         })+
@@ -243,7 +243,7 @@ macro_rules! __service_implement {
             fn $method(
                 &self,
                 $( $field: $type, )*
-                __cmd_stream_given: $crate::__service_given!($verb $reply),
+                $given: $crate::__service_given!($verb $reply),
             ) -> impl ::core::future::Future<
                 Output = ::core::result::Result<$crate::__service_output!($verb $reply), $crate::Failed>,
             > + ::core::marker::Send;
@@ -254,11 +254,11 @@ macro_rules! __service_implement {
             fn $method(
                 &self,
                 $( $field: $type, )*
-                __cmd_stream_given: $crate::__service_given!($verb $reply),
+                $given: $crate::__service_given!($verb $reply),
             ) -> impl ::core::future::Future<
                 Output = ::core::result::Result<$crate::__service_output!($verb $reply), $crate::Failed>,
             > + ::core::marker::Send {
-                <__CmdStreamR as $name>::$method(&**self, $( $field, )* __cmd_stream_given)
+                <__CmdStreamR as $name>::$method(&**self, $( $field, )* $given)
             }
         )+ }
 

@@ -32,8 +32,8 @@ pub mod names {
         pub trait Service in Names {
             /// Says that it is done.
             0 => fn send(f: F, result: Result, option: Option) -> Done;
-            1 => fn r#match(context: super::names::F, proxy: ::std::vec::Vec<F>) -> super::Done;
-            2 => stream fn stream(r#type: F) -> Done;
+            1 => fn r#match(context: super::names::F, given: ::std::vec::Vec<F>) -> super::Done;
+            2 => stream fn stream(r#type: F, proxy: F) -> Done;
             3 => post fn post(receiver: F, command: F, sender: F);
             4 => fn new() -> Done;
             5 => fn clone() -> Done;
