@@ -63,9 +63,9 @@
 ///
 /// | written | on the wire | in the trait, for the server | in the client |
 /// | --- | --- | --- | --- |
-/// | `0 => fn f(a: A) -> R;` | a Command, one Reply | `async fn f(&self, a: A, context: &Context<'_>) -> Result<R, Failed>` | `f(a)` is a [`Call`](crate::client::Call) |
-/// | `1 => stream fn f(a: A) -> R;` | a Command, several Replies | `async fn f(&self, a: A, proxy: Proxy<'_, R>) -> Result<(), Failed>` | `f(a)` is an [`OpenStream`](crate::client::OpenStream) |
-/// | `2 => post fn f(a: A);` | a one-way Command | `async fn f(&self, a: A, context: &Context<'_>) -> Result<(), Failed>` | `f(a)` is a [`Post`](crate::client::Post) |
+/// | `0 => fn f(a: A) -> R;` | a Command, one Reply | `async fn f(&self, a: A, context: &Context<'_>) -> Result<R, Failed>` | `f(a)` is a [`Call`](crate::sender::Call) |
+/// | `1 => stream fn f(a: A) -> R;` | a Command, several Replies | `async fn f(&self, a: A, proxy: Proxy<'_, R>) -> Result<(), Failed>` | `f(a)` is an [`OpenStream`](crate::sender::OpenStream) |
+/// | `2 => post fn f(a: A);` | a one-way Command | `async fn f(&self, a: A, context: &Context<'_>) -> Result<(), Failed>` | `f(a)` is a [`Post`](crate::sender::Post) |
 ///
 /// The number is the Command's tag. `R` is one of the Replies, or an `enum` over several, which is listed as in
 /// [`protocol!`](crate::protocol!). For a stream it implements [`Reply`](crate::Reply), to say which one is the last.
@@ -87,7 +87,8 @@
 /// - the Commands `FindCommand` and `SetCommand`, structs whose fields are the arguments. They can also be sent as they
 ///   are, scripted in a test ([`testing::Script`](crate::testing::Script)), and seen by an [`Invoker`](crate::Invoker).
 /// - the client `PriceListClient`, a tuple struct around a [`Sender`](crate::Sender), which is its public field `0`. Its
-///   methods build the Commands, and return the Sender's calls, with all their options.
+///   methods build the Commands, and return the Sender's calls, with all their options. With
+///   [hooks](mod@crate::hooks) it is a `PriceListClient<Json, MyHooks>`.
 ///
 /// # Without the macro
 ///
@@ -287,13 +288,18 @@ macro_rules! __service_implement {
         }
 
         #[doc = "Calls the methods of [`" $name "`] on a server, by sending Commands of [`" $protocol "`]."]
-        $visibility struct [<$name Client>]<__CmdStreamF>(
+        $visibility struct [<$name Client>]<
+            __CmdStreamF,
+            __CmdStreamH: $crate::hooks::Hooks<$protocol> = $crate::hooks::NoHooks,
+        >(
             #[doc = "Sends the Commands."]
-            pub $crate::Sender<$protocol, __CmdStreamF>,
+            pub $crate::Sender<$protocol, __CmdStreamF, __CmdStreamH>,
         );
 
-        impl<__CmdStreamF: $crate::format::Format> [<$name Client>]<__CmdStreamF>
+        impl<__CmdStreamF, __CmdStreamH> [<$name Client>]<__CmdStreamF, __CmdStreamH>
         where
+            __CmdStreamF: $crate::format::Format,
+            __CmdStreamH: $crate::hooks::Hooks<$protocol>,
             $protocol: $crate::protocol::ClientProtocol<__CmdStreamF>,
         { $(
             $($docs)*
@@ -303,7 +309,7 @@ macro_rules! __service_implement {
             $visibility fn $method(
                 &self,
                 $( $field: $type, )*
-            ) -> $crate::__service_sent!($verb $protocol, __CmdStreamF, [<$method:camel Command>])
+            ) -> $crate::__service_sent!($verb $protocol, __CmdStreamF, [<$method:camel Command>], __CmdStreamH)
             where
                 __CmdStreamF: $crate::format::Encode<[<$method:camel Command>]>,
             {
@@ -311,13 +317,17 @@ macro_rules! __service_implement {
             }
         )+ }
 
-        impl<__CmdStreamF> ::core::clone::Clone for [<$name Client>]<__CmdStreamF> {
+        impl<__CmdStreamF, __CmdStreamH: $crate::hooks::Hooks<$protocol>> ::core::clone::Clone
+            for [<$name Client>]<__CmdStreamF, __CmdStreamH>
+        {
             fn clone(&self) -> Self {
                 Self(::core::clone::Clone::clone(&self.0))
             }
         }
 
-        impl<__CmdStreamF> ::core::fmt::Debug for [<$name Client>]<__CmdStreamF> {
+        impl<__CmdStreamF, __CmdStreamH: $crate::hooks::Hooks<$protocol>> ::core::fmt::Debug
+            for [<$name Client>]<__CmdStreamF, __CmdStreamH>
+        {
             fn fmt(&self, __cmd_stream_f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 __cmd_stream_f.debug_tuple(::core::stringify!([<$name Client>])).field(&self.0).finish()
             }
@@ -357,9 +367,9 @@ macro_rules! __service_output {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __service_sent {
-    (send $($of:tt)+) => { $crate::client::Call<'_, $($of)+> };
-    (stream $($of:tt)+) => { $crate::client::OpenStream<'_, $($of)+> };
-    (post $($of:tt)+) => { $crate::client::Post<'_, $($of)+> };
+    (send $($of:tt)+) => { $crate::sender::Call<'_, $($of)+> };
+    (stream $($of:tt)+) => { $crate::sender::OpenStream<'_, $($of)+> };
+    (post $($of:tt)+) => { $crate::sender::Post<'_, $($of)+> };
 }
 
 /// Implements `Command`, and its execution on all Receivers with the trait. `Execute` can be implemented like that for a

@@ -42,7 +42,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
         "server",
         &["connection", "counters", "error", "format", "getters", "proto", "protocol", "sync", "transport"],
     ),
-    ("service", &["client", "format", "protocol", "sender", "server"]),
+    ("service", &["format", "hooks", "protocol", "sender", "server"]),
     ("sync", &[]),
     ("testing", &["client", "connection", "error", "format", "proto", "protocol", "sync", "transport"]),
     ("transport", &["error", "sync"]),
