@@ -19,7 +19,7 @@
 ///     /// What things cost.
 ///     pub trait PriceList in Prices {
 ///         /// Finds the price of a product.
-///         0 => fn find(product: String) -> Price;
+///         0 => idempotent fn find(product: String) -> Price;
 ///         /// Sets the price of a product.
 ///         1 => fn set(product: String, cents: u64) -> Price;
 ///     }
@@ -69,6 +69,8 @@
 ///
 /// The number is the Command's tag. `R` is one of the Replies, or an `enum` over several, which is listed as in
 /// [`protocol!`](crate::protocol!). For a stream it implements [`Reply`](crate::Reply), to say which one is the last.
+/// `idempotent fn` and `idempotent stream fn` declare that executing the Command twice does no harm
+/// ([`Command::IDEMPOTENT`](crate::Command::IDEMPOTENT)).
 ///
 /// - Attributes before the number are for documentation. They are given to both methods and to the Command.
 /// - `commands #[derive(..)]` states what all Commands derive: what their Format needs, and whatever else you like.
@@ -87,8 +89,8 @@
 /// - the Commands `FindCommand` and `SetCommand`, structs whose fields are the arguments. They can also be sent as they
 ///   are, scripted in a test ([`testing::Script`](crate::testing::Script)), and seen by an [`Invoker`](crate::Invoker).
 /// - the client `PriceListClient`, a tuple struct around a [`Sender`](crate::Sender), which is its public field `0`. Its
-///   methods build the Commands, and return the Sender's calls, with all their options. With
-///   [hooks](mod@crate::hooks) it is a `PriceListClient<Json, MyHooks>`.
+///   methods build the Commands, and return the Sender's calls, with all their options. Its second
+///   type parameter is that of the Sender: its [hooks](mod@crate::hooks), by default none.
 ///
 /// # Without the macro
 ///
@@ -131,7 +133,7 @@ macro_rules! service {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __service_methods {
-    // Of the three kinds, each method has one.
+    // Of these kinds, each method has one.
     ($head:tt $(
         $(#[$doc:meta])*
         $tag:literal => $(#[$meta:meta])*
@@ -143,26 +145,37 @@ macro_rules! __service_methods {
         ) )?
         $( fn $sent:ident (
             $( $(#[$field_meta3:meta])* $field3:ident : $type3:ty ),* $(,)?
-        ) -> $($reply3:ident)::+ )? ;
+        ) -> $($reply3:ident)::+ )?
+        $( idempotent stream fn $streamed_again:ident (
+            $( $(#[$field_meta4:meta])* $field4:ident : $type4:ty ),* $(,)?
+        ) -> $($reply4:ident)::+ )?
+        $( idempotent fn $sent_again:ident (
+            $( $(#[$field_meta5:meta])* $field5:ident : $type5:ty ),* $(,)?
+        ) -> $($reply5:ident)::+ )? ;
     )+) => {
         $crate::__service_implement! { $head $({
             { $(#[$doc])* }
             $tag
             { $(#[$meta])* }
-            [$(stream $streamed proxy)? $(post $posted context)? $(send $sent context)?]
+            [
+                $(stream $streamed proxy false)? $(post $posted context false)? $(send $sent context false)?
+                $(stream $streamed_again proxy true)? $(send $sent_again context true)?
+            ]
             {
                 $( $( { $(#[$field_meta1])* } $field1 { $type1 } )* )?
                 $( $( { $(#[$field_meta2])* } $field2 { $type2 } )* )?
                 $( $( { $(#[$field_meta3])* } $field3 { $type3 } )* )?
+                $( $( { $(#[$field_meta4])* } $field4 { $type4 } )* )?
+                $( $( { $(#[$field_meta5])* } $field5 { $type5 } )* )?
             }
-            { $( $($reply1)::+ )? $( $($reply3)::+ )? }
+            { $( $($reply1)::+ )? $( $($reply3)::+ )? $( $($reply4)::+ )? $( $($reply5)::+ )? }
         })+ }
     };
     // A Reply is missing, or there is one too many.
     ($head:tt $(
         $(#[$doc:meta])*
         $tag:literal => $(#[$meta:meta])*
-        $(stream fn $streamed:ident)? $(post fn $posted:ident)? $(fn $sent:ident)?
+        $(idempotent)? $(stream fn $streamed:ident)? $(post fn $posted:ident)? $(fn $sent:ident)?
         ( $( $(#[$field_meta:meta])* $field:ident : $type:ty ),* $(,)? )
         $(-> $($reply:ident)::+)? ;
     )+) => {
@@ -210,7 +223,7 @@ macro_rules! __service_malformed {
     () => {
         ::core::compile_error!(
             "a method of a service is `TAG => fn name(argument: Type, ..) -> Reply;`, with `stream fn` if it has several \
-             Replies, or `TAG => post fn name(argument: Type, ..);` if it has none; `&self` and the Context are not written, \
+             Replies, and `idempotent` before it if it may run twice, or `TAG => post fn name(argument: Type, ..);` if it has none; `&self` and the Context are not written, \
              and a Reply is a name or a path"
         );
     };
@@ -227,7 +240,7 @@ macro_rules! __service_implement {
             { $($docs:tt)* }
             $tag:literal
             { $($metas:tt)* }
-            [$verb:ident $method:ident $given:ident]
+            [$verb:ident $method:ident $given:ident $idempotent:literal]
             { $( { $($field_metas:tt)* } $field:ident { $type:ty } )* }
             $reply:tt
         })+
@@ -275,7 +288,7 @@ macro_rules! __service_implement {
                 }
             }
             $crate::__service_command! {
-                $verb $name $method [<$method:camel Command>] { $($field)* } $reply
+                $verb $idempotent $name $method [<$method:camel Command>] { $($field)* } $reply
             }
         )+
 
@@ -378,10 +391,12 @@ macro_rules! __service_sent {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __service_command {
-    (stream $name:ident $method:ident $command:ident { $($field:ident)* } { $($reply:tt)+ }) => {
+    (stream $idempotent:literal $name:ident $method:ident $command:ident { $($field:ident)* } { $($reply:tt)+ }) => {
         impl $crate::Command for $command {
             type Reply = $($reply)+;
             type Kind = $crate::protocol::kind::Wrapper<$crate::protocol::kind::Plain>;
+
+            const IDEMPOTENT: ::core::primitive::bool = $idempotent;
         }
 
         impl<__CmdStreamR: $name> $crate::Execute<__CmdStreamR> for $command {
@@ -396,11 +411,11 @@ macro_rules! __service_command {
             }
         }
     };
-    (send $name:ident $method:ident $command:ident $fields:tt { $($reply:tt)+ }) => {
-        $crate::__service_answer! { $name $method $command $fields { $($reply)+ } Plain }
+    (send $idempotent:literal $name:ident $method:ident $command:ident $fields:tt { $($reply:tt)+ }) => {
+        $crate::__service_answer! { $idempotent $name $method $command $fields { $($reply)+ } Plain }
     };
-    (post $name:ident $method:ident $command:ident $fields:tt {}) => {
-        $crate::__service_answer! { $name $method $command $fields { () } OneWay }
+    (post $idempotent:literal $name:ident $method:ident $command:ident $fields:tt {}) => {
+        $crate::__service_answer! { $idempotent $name $method $command $fields { () } OneWay }
     };
 }
 
@@ -408,10 +423,12 @@ macro_rules! __service_command {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __service_answer {
-    ($name:ident $method:ident $command:ident { $($field:ident)* } { $($reply:tt)+ } $kind:ident) => {
+    ($idempotent:literal $name:ident $method:ident $command:ident { $($field:ident)* } { $($reply:tt)+ } $kind:ident) => {
         impl $crate::Command for $command {
             type Reply = $($reply)+;
             type Kind = $crate::protocol::kind::Wrapper<$crate::protocol::kind::$kind>;
+
+            const IDEMPOTENT: ::core::primitive::bool = $idempotent;
         }
 
         impl<__CmdStreamR: $name> $crate::Execute<__CmdStreamR> for $command {

@@ -1,18 +1,20 @@
 //! `service!`: the trait, the client and the Commands that it makes.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use cmd_stream::hooks::{Hooks, Refused};
 use cmd_stream::mus::Mus;
-use cmd_stream::protocol::{Entry, Protocol};
+use cmd_stream::protocol::{CommandOf, Entry, Protocol};
 use cmd_stream::testing::Script;
 use cmd_stream::{
-    CallError, Client, Context, ErrorKind, Failed, Json, Mus, Problem, Protobuf, Proxy, Reply, Server,
-    service,
+    CallError, Client, Command, Context, ErrorKind, Failed, Json, Mus, Problem, Protobuf, Proxy, Reply,
+    Sender, Server, service,
 };
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use testkit::ends::{both, server_and_bytes};
+use testkit::ends::{both, serve, server_and_bytes};
 use testkit::wait::{until, within};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, Mus)]
@@ -39,9 +41,9 @@ service! {
         /// Adds a note.
         0 => fn add(text: String) -> Note;
         /// Finds a note.
-        1 => fn find(number: u64,) -> Note;
+        1 => idempotent fn find(number: u64,) -> Note;
         /// Lists all notes.
-        2 => stream fn list() -> Listed;
+        2 => idempotent stream fn list() -> Listed;
         /// Forgets all notes.
         3 => post fn forget_all();
     }
@@ -123,6 +125,36 @@ fn the_protocol_has_the_names_and_tags_of_the_methods() {
     assert_eq!(entries(NotesProtocol::COMMANDS), [(0, "Add"), (1, "Find"), (2, "List"), (3, "ForgetAll")]);
     assert_eq!(entries(NotesProtocol::REPLIES), [(0, "Note"), (1, "Listed"), (2, "Problem")]);
     assert_eq!(NotesProtocol::FAILURE, Some("Problem"));
+}
+
+#[test]
+fn only_what_is_declared_idempotent_is() {
+    const { assert!(!AddCommand::IDEMPOTENT && FindCommand::IDEMPOTENT) };
+    const { assert!(ListCommand::IDEMPOTENT && !ForgetAllCommand::IDEMPOTENT) };
+}
+
+/// Counts the calls.
+struct Counted(Arc<AtomicU32>);
+
+impl Hooks<NotesProtocol> for Counted {
+    type Call = ();
+
+    fn before_send<C: CommandOf<NotesProtocol>>(&self, _: &mut C, _: &'static Entry) -> Result<(), Refused> {
+        self.0.fetch_add(1, Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_a_sender_with_hooks_calls_them() {
+    let handle = serve(Server::builder(NotesProtocol, Json, Memory::default())).await;
+    let calls = Arc::new(AtomicU32::new(0));
+    let builder = Sender::builder(NotesProtocol, Json).hooks(Counted(Arc::clone(&calls)));
+    let sender = within(builder.endpoints([handle.local_addr().to_string()]).connect()).await.unwrap();
+    let notes: NotesClient<Json, _> = NotesClient(sender);
+    within(notes.add("tea".into())).await.unwrap();
+    within(notes.find(1)).await.unwrap();
+    assert_eq!(calls.load(Relaxed), 2);
 }
 
 #[tokio::test]
