@@ -224,7 +224,11 @@ impl<R> Table<R> {
         let len = len as u32; // `Limits::frame` is at most `u32::MAX`
         let waiter = match expects {
             Expects::Reply(accepts) => Waiter::Reply { accepts, waker: cx.waker().clone(), len, deadline },
-            Expects::Stream(accepts) => Waiter::Stream(Box::new(Queue::new(accepts, len, deadline))),
+            Expects::Stream(accepts) => {
+                let mut queue = Queue::new(accepts, len, deadline);
+                queue.waker = Some(cx.waker().clone());
+                Waiter::Stream(Box::new(queue))
+            }
             Expects::Nothing => Waiter::Posted { waker: cx.waker().clone(), len, deadline },
         };
         // From here on nothing panics. Cloning a waker may, as it is the caller's: then nothing was changed.

@@ -351,9 +351,20 @@ impl<K: Send + 'static> Course<K> {
             self.is_told(core, reply, &P::COMMANDS[C::INDEX], awaits);
         }
         if awaits != Awaits::Replies || answer.is_none() {
+            if awaits == Awaits::Replies {
+                self.forget_stream(core);
+            }
             self.end(command);
         }
         Poll::Ready(Ok(answer))
+    }
+
+    /// A stream stays in the table of its member until it is forgotten.
+    #[cold]
+    fn forget_stream<P: Protocol, F, H: Hooks<P>>(&self, core: &Core<P, F, H>) {
+        if let Stage::Sent(seq) = self.stage {
+            core.table(self.member).forget(seq);
+        }
     }
 
     #[inline(always)]
@@ -444,10 +455,8 @@ impl<K: Send + 'static> Course<K> {
         {
             let message = "the server sheds load";
             let error = Error::new(ErrorKind::Remote, Origin::Remote, message);
-            if awaits == Awaits::Replies
-                && let Stage::Sent(seq) = self.stage
-            {
-                core.table(self.member).forget(seq);
+            if awaits == Awaits::Replies {
+                self.forget_stream(core);
             }
             (self.ticket, self.measured) = (None, None);
             self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, &error, about));
