@@ -15,8 +15,12 @@
 mod dns;
 mod stream;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 
+use crate::error::Error;
 use crate::transport::Address;
 
 pub use dns::Dns;
@@ -74,6 +78,25 @@ pub trait Endpoints: Send + 'static {
     /// It is called once for each of these, so a source that asks others must limit how often it does. By default
     /// nothing happens.
     fn refresh(&mut self) {}
+}
+
+/// Waits for the first set of a source that has addresses. Without any if there is none.
+///
+/// # Errors
+///
+/// The source has panicked.
+pub(crate) async fn first_set(source: &mut impl Endpoints) -> Result<Vec<Address>, Error> {
+    loop {
+        let mut next = pin!(async { source.next().await });
+        let set = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| next.as_mut().poll(cx))) {
+            Ok(set) => set.map(Ok),
+            Err(payload) => Poll::Ready(Err(Error::panic("the source of endpoints", &*payload))),
+        });
+        match set.await? {
+            Some(set) if set.is_empty() => tokio::task::yield_now().await,
+            set => return Ok(set.unwrap_or_default()),
+        }
+    }
 }
 
 /// A fixed list of addresses.

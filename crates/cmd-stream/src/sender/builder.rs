@@ -12,7 +12,7 @@ use crate::circuit_breaker;
 use crate::client::{self, Backoff, Keepalive, Limits};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
-use crate::group::endpoints::{Endpoints, List};
+use crate::group::endpoints::{Endpoints, List, first_set};
 use crate::group::{Group, PowerOfTwoChoices, Settings, Strategy};
 use crate::hooks::{Hooks, NoHooks};
 use crate::proto::frame::Seq;
@@ -225,7 +225,7 @@ where
     ///
     /// The first attempts of so many clients have failed that the minimum cannot be reached: why one of them did, as
     /// [`client::Builder::connect`](crate::client::Builder::connect) says. Or the source of endpoints has none within
-    /// [`Limits::connect`].
+    /// [`Limits::connect`], or panics.
     ///
     /// # Cancel safety
     ///
@@ -257,11 +257,11 @@ where
     ) -> Result<Sender<P, F, H>, Error> {
         let time = self.client.get_limits().get_connect();
         let first = match Instant::now().checked_add(time) {
-            Some(end) => timeout_at(end, self.endpoints.next()).await.ok(),
-            None => Some(self.endpoints.next().await),
+            Some(end) => timeout_at(end, first_set(&mut self.endpoints)).await.ok(),
+            None => Some(first_set(&mut self.endpoints).await),
         };
         let first = match first {
-            Some(first) => first.unwrap_or_default(),
+            Some(first) => first?,
             None => {
                 let message = format!("no endpoints are known after {time:?} (`Limits::connect`)");
                 return Err(Error::new(ErrorKind::Timeout, Origin::System, message));
