@@ -29,7 +29,7 @@ pub(super) async fn run<P: Protocol, F: Send + Sync + 'static>(
     let mut to_replace = VecDeque::new();
     let mut replacing: Option<Replacing<P, F>> = None;
     loop {
-        if replacing.is_none()
+        while replacing.is_none()
             && let Some(slot) = to_replace.pop_front()
         {
             replacing = Replacing::begin(&group, slot);
@@ -37,9 +37,16 @@ pub(super) async fn run<P: Protocol, F: Send + Sync + 'static>(
         let Some(event) = event(&mut source, is_final, &places, replacing.as_mut()).await else { return };
         match event {
             Event::Set(Some(set)) => {
-                let replaced = places.slots().set(set);
+                let mut slots = places.slots();
+                let is_first = !slots.is_known();
+                let replaced = slots.set(set);
+                let is_first = is_first && slots.is_known();
+                drop(slots);
                 tracing::debug!(connections_to_replace = replaced.len(), "the set of endpoints has changed");
                 to_replace.extend(replaced);
+                if is_first {
+                    connect_now(&group);
+                }
             }
             Event::Set(None) => is_final = true,
             Event::Failed if is_final => {}
@@ -94,6 +101,13 @@ async fn event<P: Protocol, F: Send + Sync + 'static>(
         }
     })
     .await
+}
+
+/// There are endpoints at last: nobody waits for the end of a pause.
+fn connect_now<P: Protocol, F>(group: &Weak<Inner<P, F>>) {
+    if let Some(inner) = group.upgrade() {
+        inner.members.iter().for_each(|member| member.client.retire());
+    }
 }
 
 /// A connection that is being replaced.

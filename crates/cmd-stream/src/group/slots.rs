@@ -62,6 +62,11 @@ impl Slots {
         }
     }
 
+    /// Whether there are endpoints.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.endpoints.is_empty()
+    }
+
     /// Replaces the set of endpoints. Returns the slots to replace, in ascending order: their clients are to be drained,
     /// and [`endpoint_for`](Self::endpoint_for) says where the next ones connect to. A slot that has not been asked for
     /// its endpoint since it was returned is not returned again.

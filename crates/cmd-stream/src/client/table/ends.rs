@@ -16,7 +16,8 @@ enum Which {
 }
 
 impl<R> Table<R> {
-    /// There is a connection: what waits goes out on it, and new calls are accepted.
+    /// There is a connection: what waits goes out on it, and new calls are accepted. If it is to be replaced already, nothing
+    /// is sent on it.
     ///
     /// # Errors
     ///
@@ -28,9 +29,15 @@ impl<R> Table<R> {
                 return Err(reason.clone());
             }
             add(&self.counts.connected, 1);
-            state.retiring = Retiring::Connected;
-            self.health.set_takes_calls(true);
-            (state.refuses.take(), self.link.set(Link::Up(peer)))
+            let refused = if state.retiring == Retiring::Hurry {
+                state.retiring = Retiring::Until(Some(Instant::now()));
+                None // until the next connection
+            } else {
+                state.retiring = Retiring::Connected;
+                self.health.set_takes_calls(true);
+                state.refuses.take()
+            };
+            (refused, self.link.set(Link::Up(peer)))
         };
         self.link.tell();
         self.health.tell();
