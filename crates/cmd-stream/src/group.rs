@@ -233,30 +233,39 @@ impl<P: Protocol, F> Group<P, F> {
     }
 
     fn pick_of_several(&self, avoid: Option<usize>) -> Result<Option<Picked>, Error> {
-        let Inner { healths, breakers, strategy, .. } = &*self.inner;
+        let Inner { healths, breakers, .. } = &*self.inner;
         let mut members = Members { healths, breakers, avoid };
-        // A breaker may refuse a call after all: half-open, it lets only a few through.
-        for _ in 0..healths.len() + 2 {
-            let picked = if healths.len() == 1 {
-                members.is_closed_or_trying(0).then_some(0)
-            } else {
-                // It may be the user's, and may panic.
-                catch_unwind(AssertUnwindSafe(|| strategy.pick(&members)))
-                    .map_err(|payload| Error::panic("the strategy of the group", &*payload))?
-                    .filter(|&member| members.is_available(member))
-            };
-            match picked {
-                Some(member) if breakers.is_empty() => return Ok(Some(Picked { member, ticket: None })),
-                Some(member) => match breakers[member].admit() {
-                    Some(ticket) => return Ok(Some(Picked { member, ticket: Some(ticket) })),
-                    None if members.avoid == Some(member) => return Ok(None),
-                    None => members.avoid = Some(member),
-                },
-                None if members.avoid.is_some() => members.avoid = None,
-                None => return Ok(None),
-            }
+        let mut picked = self.ask(&members)?;
+        if picked.is_none() && avoid.is_some() {
+            members.avoid = None;
+            picked = self.ask(&members)?;
         }
-        Ok(None)
+        let Some(member) = picked else { return Ok(None) };
+        if breakers.is_empty() {
+            return Ok(Some(Picked { member, ticket: None }));
+        }
+        if let Some(ticket) = breakers[member].admit() {
+            return Ok(Some(Picked { member, ticket: Some(ticket) }));
+        }
+        // Half-open, a breaker lets only a few calls through.
+        let others = members.available_from(member + 1).filter(|&other| other != member);
+        let admitted = |member| Some(Picked { member, ticket: Some(breakers[member].admit()?) });
+        Ok(others.into_iter().find_map(admitted))
+    }
+
+    /// Asks the strategy. If it does not choose one of those that are available, another one is.
+    #[inline]
+    fn ask(&self, members: &Members<'_>) -> Result<Option<usize>, Error> {
+        if members.len() == 1 {
+            return Ok(members.is_closed_or_trying(0).then_some(0));
+        }
+        // It may be the user's, and may panic.
+        let picked = catch_unwind(AssertUnwindSafe(|| self.inner.strategy.pick(members)))
+            .map_err(|payload| Error::panic("the strategy of the group", &*payload))?;
+        Ok(match picked {
+            Some(member) if members.is_available(member) => Some(member),
+            _ => members.available_from(0).next(),
+        })
     }
 
     /// A measured call of a member has had its Reply.
@@ -272,9 +281,19 @@ impl<P: Protocol, F> Group<P, F> {
         }
     }
 
-    /// Until when calls wait for a member, when none is available.
-    pub(crate) fn wait_until(&self) -> Option<Instant> {
-        self.inner.told.down_since().checked_add(self.inner.wait)
+    /// Until when a call waits for a member, when none is available. `waits_since` says since when it does, if all of those
+    /// that have a connection refuse it.
+    pub(crate) fn wait_until(&self, waits_since: &mut Option<Instant>) -> Option<Instant> {
+        let since = match self.inner.told.none_since() {
+            Some(since) => since,
+            None => *waits_since.get_or_insert_with(Instant::now),
+        };
+        since.checked_add(self.inner.wait)
+    }
+
+    /// Whether a member has a connection that takes calls.
+    pub(crate) fn takes_calls(&self, member: usize) -> bool {
+        self.inner.healths[member].takes_calls()
     }
 
     /// Whether another member is available.
@@ -293,12 +312,19 @@ impl<P: Protocol, F> Group<P, F> {
     pub(crate) async fn available(self, until: Option<Instant>) {
         let Inner { healths, breakers, told, .. } = &*self.inner;
         let members = Members { healths, breakers, avoid: None };
+        let mut is_first_look = true;
         loop {
             let mut available = pin!(told.available.notified());
             // Registered before the look, or a change between the two would be missed.
             available.as_mut().enable();
             let now = Instant::now();
-            let is_available = (0..self.len()).any(|member| members.is_available(member));
+            // One that is half-open has just refused the call. So it is not asked again at once.
+            let may_ask = |member: usize| {
+                let breaker = breakers.get(member).filter(|_| is_first_look);
+                breaker.is_none_or(|breaker| breaker.state() == State::Closed)
+            };
+            let is_available = members.available_from(0).any(may_ask);
+            is_first_look = false;
             if is_available || until.is_some_and(|until| until <= now) {
                 return;
             }
@@ -313,15 +339,16 @@ impl<P: Protocol, F> Group<P, F> {
 
     /// Why no member is available.
     pub(crate) fn unavailable(&self) -> Error {
+        if self.inner.healths.iter().any(|health| health.takes_calls()) {
+            let message = "the circuit breakers of all members that have a connection are open";
+            return Error::new(ErrorKind::Refused, Origin::System, message);
+        }
         let mut reason = None;
         for member in &self.inner.members {
             match member.client.link() {
                 Link::Down { reason: why, .. } | Link::Closed(why) => reason = Some(why),
-                Link::Connecting => {}
-                Link::Up(_) => {
-                    let message = "the circuit breakers of all members that have a connection are open";
-                    return Error::new(ErrorKind::Refused, Origin::System, message);
-                }
+                // Of one that is up, the connection is being replaced.
+                Link::Connecting | Link::Up(_) => {}
             }
         }
         let waited = self.inner.wait;

@@ -8,6 +8,7 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -280,9 +281,12 @@ where
                     return Ok(true); // the next look at the output finds the next deadline
                 }
                 Timer::Age => {
-                    self.retires_at = None;
-                    self.shared.table.retire(self.shared.table.limits.drain);
-                    return Ok(true); // the next look at the output finds it
+                    if self.shared.table.retire_unless_last(self.shared.table.limits.drain) {
+                        self.retires_at = None;
+                        return Ok(true); // the next look at the output finds it
+                    }
+                    self.retires_at = Instant::now().checked_add(RETIRE_LATER);
+                    continue;
                 }
                 Timer::Shrink => {
                     self.inbox.shrink();
@@ -307,6 +311,9 @@ where
         deadlines
     }
 }
+
+/// When a connection of age is looked at again that could not be spared.
+const RETIRE_LATER: Duration = Duration::from_secs(1);
 
 /// Where a ping is.
 #[derive(Clone, Copy, PartialEq, Eq)]

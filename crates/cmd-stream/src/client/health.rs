@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use crate::sync::{Arc, Mutex, PoisonError};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Whether a client takes calls, and how busy it is.
 #[derive(Debug, Default)]
@@ -23,20 +23,48 @@ pub(crate) struct Health {
 }
 
 /// What those who wait for one of several clients are told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Told {
     /// One takes calls again, or has ended.
     pub(crate) available: Notify,
     /// As `available`, and also when an attempt to connect has failed.
     pub(crate) attempted: Notify,
-    /// Since when calls find none that is available.
-    down_since: Mutex<Option<Instant>>,
+    takers: Mutex<Takers>,
+}
+
+/// The clients that take calls.
+#[derive(Debug)]
+struct Takers {
+    count: usize,
+    /// Since when there are none.
+    none_since: Instant,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        let takers = Mutex::new(Takers { count: 0, none_since: Instant::now() });
+        Self { available: Notify::default(), attempted: Notify::default(), takers }
+    }
 }
 
 impl Told {
-    /// Since when calls find no client that is available. They just have, or have before.
-    pub(crate) fn down_since(&self) -> Instant {
-        *self.down_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now)
+    /// Since when no client takes calls. `None` if one does.
+    pub(crate) fn none_since(&self) -> Option<Instant> {
+        let takers = self.takers();
+        (takers.count == 0).then_some(takers.none_since)
+    }
+
+    fn takers(&self) -> MutexGuard<'_, Takers> {
+        self.takers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Takers {
+    fn leave(&mut self) {
+        self.count -= 1;
+        if self.count == 0 {
+            self.none_since = Instant::now();
+        }
     }
 }
 
@@ -80,7 +108,29 @@ impl Health {
     }
 
     pub(crate) fn set_takes_calls(&self, takes_calls: bool) {
-        self.takes_calls.store(takes_calls, Relaxed);
+        if self.takes_calls.swap(takes_calls, Relaxed) == takes_calls {
+            return;
+        }
+        if let Some(told) = &self.told {
+            let mut takers = told.takers();
+            if takes_calls { takers.count += 1 } else { takers.leave() }
+        }
+    }
+
+    /// Takes no calls any more, unless none of the others does either. Returns whether it takes none.
+    pub(super) fn leave_unless_last(&self) -> bool {
+        if !self.takes_calls() {
+            return true;
+        }
+        if let Some(told) = &self.told {
+            let mut takers = told.takers();
+            if takers.count < 2 {
+                return false;
+            }
+            takers.leave();
+        }
+        self.takes_calls.store(false, Relaxed);
+        true
     }
 
     #[inline]
@@ -96,9 +146,6 @@ impl Health {
     /// Tells those who wait for a client. Never under a lock, as their wakers may run any code.
     pub(super) fn tell(&self) {
         if let Some(told) = &self.told {
-            if self.takes_calls() {
-                *told.down_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            }
             told.available.notify_waiters();
             told.attempted.notify_waiters();
         }

@@ -32,7 +32,7 @@ pub trait Strategy: Send + Sync + 'static {
     /// Returns the number of a member that is available, or `None` if there is none.
     ///
     /// It runs in the task of the caller, and should be quick. A member that is not available is not taken, whatever it
-    /// returns. A panic in it fails the call.
+    /// returns: then any other that is available takes the call, also if it returns `None`. A panic in it fails the call.
     fn pick(&self, members: &Members<'_>) -> Option<usize>;
 }
 
@@ -81,8 +81,13 @@ impl Members<'_> {
     /// The first one that is available, from this one on and around.
     #[cold]
     fn next_available(&self, from: usize) -> Option<usize> {
+        self.available_from(from).next()
+    }
+
+    /// Those that are available, from this one on and around.
+    pub(super) fn available_from(&self, from: usize) -> impl Iterator<Item = usize> {
         let len = self.len();
-        (from..from + len).map(|member| member % len).find(|&member| self.is_available(member))
+        (from..from + len).map(move |member| member % len).filter(|&member| self.is_available(member))
     }
 }
 

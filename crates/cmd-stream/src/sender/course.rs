@@ -75,6 +75,8 @@ struct More {
     may_have_run: bool,
     /// It has had a Reply.
     is_replied: bool,
+    /// Since when it is refused by all members that have a connection.
+    waits_since: Option<Instant>,
     apart: Option<Waiting>,
 }
 
@@ -258,7 +260,7 @@ impl<K: Send + 'static> Course<K> {
                     return Poll::Pending;
                 }
                 Poll::Ready(Err(error)) => {
-                    if !self.may_move::<P, F, H, C>(core, &error) {
+                    if !self.may_move::<P, F, H, C>(core, &error, false) {
                         ready!(self.may_finish(&mut frame, cx));
                         return self.finish::<P, F, H, C>(core, error);
                     }
@@ -496,7 +498,10 @@ impl<K: Send + 'static> Course<K> {
         self.measured = None;
         let is_replied = self.more.as_ref().is_some_and(|more| more.is_replied);
         if let Some(frame) = frame {
-            if self.may_move::<P, F, H, C>(core, &error) {
+            if self.may_move::<P, F, H, C>(core, &error, true) {
+                if let Some(more) = &mut self.more {
+                    more.waits_since = None;
+                }
                 let avoid = Some(self.member as usize);
                 return self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx);
             }
@@ -511,14 +516,17 @@ impl<K: Send + 'static> Course<K> {
 
     /// Whether a Command that was not sent goes to another member. That needs no budget.
     #[cold]
-    fn may_move<P, F, H, C>(&mut self, core: &Core<P, F, H>, error: &Error) -> bool
+    fn may_move<P, F, H, C>(&mut self, core: &Core<P, F, H>, error: &Error, is_handed_back: bool) -> bool
     where
         P: Protocol,
         H: Hooks<P, Call = K>,
         C: CommandOf<P>,
     {
-        // An error of this side would be the same elsewhere.
-        let may = core.group.len() > 1 && !error.was_sent() && error.origin() != Origin::Local;
+        // An error of this side would be the same elsewhere, unless it is about the connection.
+        let is_of_the_member = is_handed_back
+            || error.origin() != Origin::Local
+            || !core.group.takes_calls(self.member as usize);
+        let may = core.group.len() > 1 && !error.was_sent() && is_of_the_member && !core.is_closed();
         if may {
             self.ticket = None; // it says nothing about the member
             self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, error, about));
@@ -554,6 +562,7 @@ impl<K: Send + 'static> Course<K> {
         let more = self.more.get_or_insert_default();
         more.may_have_run = true;
         let frame = Scratch::of(more.kept.as_deref().unwrap_or_default().to_vec());
+        more.waits_since = None;
         let pause = core.retries.as_ref().map_or(Duration::ZERO, |retries| retries.pause(more.retries));
         let end = [Instant::now().checked_add(pause), deadline].into_iter().flatten().min();
         let avoid = Some(self.member as usize);
@@ -578,7 +587,7 @@ impl<K: Send + 'static> Course<K> {
         if core.is_closed() {
             return self.finish::<P, F, H, C>(core, core.closed());
         }
-        let until = core.group.wait_until();
+        let until = core.group.wait_until(&mut self.more.get_or_insert_default().waits_since);
         if until.is_some_and(|until| until <= Instant::now()) {
             let mut frame = frame;
             ready!(self.may_finish(&mut frame, cx));
@@ -590,11 +599,11 @@ impl<K: Send + 'static> Course<K> {
         // The task is woken when there is something new.
         if let Some(more) = &mut self.more
             && let Some(waiting) = &mut more.apart
-            && waiting.over.as_mut().poll(cx).is_pending()
+            && waiting.over.as_mut().poll(cx).is_ready()
         {
-            return Poll::Pending;
+            waiting.over = Box::pin(std::future::ready(()));
+            cx.waker().wake_by_ref();
         }
-        cx.waker().wake_by_ref();
         Poll::Pending
     }
 
@@ -674,7 +683,7 @@ impl<K: Send + 'static> Course<K> {
                     }
                     Err(error) => {
                         let mut frame = std::mem::take(frame);
-                        if self.may_move::<P, F, H, C>(core, &error) {
+                        if self.may_move::<P, F, H, C>(core, &error, false) {
                             let avoid = Some(self.member as usize);
                             return self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx);
                         }

@@ -15,7 +15,8 @@ pub(super) enum Retiring {
     /// There is no connection.
     #[default]
     NotConnected,
-    /// There is no connection, and the pause before the next attempt is cut short.
+    /// There is no connection, and the pause before the next attempt is cut short. If an attempt is under way, its connection
+    /// is replaced at once.
     Hurry,
     Connected,
     /// The connection is to be replaced when the server has answered everything, or at this instant. `None` is never.
@@ -45,17 +46,30 @@ impl<R> Table<R> {
     /// Replaces the connection when the server has answered what it has, or after this time. If there is no connection, the
     /// next attempt begins at once.
     pub(crate) fn retire(&self, within: Duration) {
+        self.retire_if(within, || true);
+    }
+
+    /// As [`retire`](Self::retire), unless this is the last client of a group that takes calls. Returns whether it is replaced.
+    pub(in crate::client) fn retire_unless_last(&self, within: Duration) -> bool {
+        // One alone keeps what it cannot send.
+        self.retire_if(within, || !self.hands_back || self.health.leave_unless_last())
+    }
+
+    fn retire_if(&self, within: Duration, may: impl FnOnce() -> bool) -> bool {
         let mut wakers = Vec::new();
         let _before = {
             let mut guard = self.lock();
             let state = &mut *guard;
             if state.closed.is_some() {
-                return;
+                return true;
             }
             let mut before = None;
             match state.retiring {
                 Retiring::NotConnected => state.retiring = Retiring::Hurry,
                 Retiring::Connected => {
+                    if !may() {
+                        return false;
+                    }
                     state.retiring = Retiring::Until(Instant::now().checked_add(within));
                     if self.hands_back {
                         let reason =
@@ -67,12 +81,13 @@ impl<R> Table<R> {
                         before = state.refuses.replace(reason);
                     }
                 }
-                Retiring::Hurry | Retiring::Until(_) | Retiring::Done => return,
+                Retiring::Hurry | Retiring::Until(_) | Retiring::Done => return true,
             }
             wakers.extend(state.task.take());
             before
         };
         wake_all(wakers);
+        true
     }
 
     /// Ready when the next attempt is to begin before its time. Otherwise the task is woken by
