@@ -182,8 +182,8 @@ impl<P: Protocol, F, H: Hooks<P>> Sender<P, F, H> {
         &self.core.hooks
     }
 
-    /// Returns how many calls there are: those that wait for a Reply, for a member of the group, or for the end of a pause
-    /// before a retry; one-way Commands that are not written yet; and open streams.
+    /// Returns how many calls there are: those that wait for a Reply, for room, for a member of the group, or for the end of a
+    /// pause before a retry; one-way Commands that are not written yet; and open streams.
     pub fn in_flight(&self) -> usize {
         self.core.in_flight()
     }

@@ -1,5 +1,11 @@
 //! What the calls of one Sender share.
 
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
 use super::retry::Retries;
 use crate::client::Shared;
 use crate::client::table::Table;
@@ -8,7 +14,6 @@ use crate::group::Group;
 use crate::protocol::Protocol;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
 
 pub(super) struct Core<P: Protocol, F, H> {
     pub(super) group: Group<P, F>,
@@ -19,6 +24,8 @@ pub(super) struct Core<P: Protocol, F, H> {
     pub(super) timeout: Duration,
     refuses_calls: AtomicBool,
     is_closed: AtomicBool,
+    /// Tells the calls that pause.
+    closing: Arc<Notify>,
     apart: Arc<AtomicUsize>,
 }
 
@@ -31,6 +38,7 @@ impl<P: Protocol, F, H> Core<P, F, H> {
             timeout,
             refuses_calls: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
+            closing: Arc::default(),
             apart: Arc::default(),
         }
     }
@@ -63,6 +71,13 @@ impl<P: Protocol, F, H> Core<P, F, H> {
         self.refuse_calls();
         self.is_closed.store(true, Relaxed);
         self.group.close();
+        self.closing.notify_waiters();
+    }
+
+    /// Ends at this instant, or when the Sender is closed.
+    pub(super) fn pause(&self, end: Instant) -> impl Future<Output = ()> + Send + 'static {
+        let closing = Arc::clone(&self.closing);
+        async move { drop(timeout_at(end, closing.notified()).await) }
     }
 
     #[cold]
@@ -85,14 +100,14 @@ impl<P: Protocol, F, H> Core<P, F, H> {
         at_members + self.apart.load(Relaxed)
     }
 
-    /// Counts a call that is at no member.
+    /// Counts a call that is not in the table of a member.
     pub(super) fn apart(&self) -> Apart {
         self.apart.fetch_add(1, Relaxed);
         Apart(Arc::clone(&self.apart))
     }
 }
 
-/// A call that is at no member is counted as long as it has this.
+/// A call that is not in the table of a member is counted as long as it has this.
 pub(super) struct Apart(Arc<AtomicUsize>);
 
 impl Drop for Apart {

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::core::{Apart, Core};
 use super::retry::is_lost;
@@ -49,12 +49,20 @@ pub(super) struct Course<K> {
 
 enum Stage {
     Start,
-    /// Encoded. It waits for room in the output.
-    Queued(Box<(Scratch, Option<u64>)>),
+    Queued(Box<Queued>),
     Sent(Seq),
     /// It waits for a member, or for the end of a pause.
     Apart,
     Done,
+}
+
+/// A call that is encoded, and waits for room in the output.
+struct Queued {
+    frame: Scratch,
+    /// What the table remembers of it.
+    turn: Option<u64>,
+    /// Counts it among the calls of the Sender.
+    _apart: Apart,
 }
 
 /// What the hooks keep, and are told.
@@ -256,12 +264,12 @@ impl<K: Send + 'static> Course<K> {
                     return Poll::Pending; // its waker is in the table
                 }
                 Poll::Pending => {
-                    self.stage = Stage::Queued(Box::new((frame, turn)));
+                    self.stage = Stage::Queued(Box::new(Queued { frame, turn, _apart: core.apart() }));
                     return Poll::Pending;
                 }
                 Poll::Ready(Err(error)) => {
                     if !self.may_move::<P, F, H, C>(core, &error, false) {
-                        ready!(self.may_finish(&mut frame, cx));
+                        ready!(self.may_finish(core, &mut frame, cx));
                         return self.finish::<P, F, H, C>(core, error);
                     }
                     avoid = Some(self.member as usize);
@@ -278,11 +286,17 @@ impl<K: Send + 'static> Course<K> {
 
     /// As [`may_fail`]: if the call has to wait for that, it is in its old stage, and tries again.
     #[cold]
-    fn may_finish(&mut self, frame: &mut Scratch, cx: &mut Context<'_>) -> Poll<()> {
+    fn may_finish<P: Protocol, F, H>(
+        &mut self,
+        core: &Core<P, F, H>,
+        frame: &mut Scratch,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         let may = may_fail(cx);
         if may.is_pending() {
             self.ticket = None;
-            self.stage = Stage::Queued(Box::new((std::mem::take(frame), None)));
+            let frame = std::mem::take(frame);
+            self.stage = Stage::Queued(Box::new(Queued { frame, turn: None, _apart: core.apart() }));
         }
         may
     }
@@ -566,7 +580,8 @@ impl<K: Send + 'static> Course<K> {
         let pause = core.retries.as_ref().map_or(Duration::ZERO, |retries| retries.pause(more.retries));
         let end = [Instant::now().checked_add(pause), deadline].into_iter().flatten().min();
         let avoid = Some(self.member as usize);
-        self.set_apart(core, Box::pin(sleep_until(end.unwrap_or_else(Instant::now))), frame, avoid);
+        let pause = core.pause(end.unwrap_or_else(Instant::now));
+        self.set_apart(core, Box::pin(pause), frame, avoid);
         self.poll_apart::<P, F, H, C>(core, awaits, deadline, cx)
     }
 
@@ -590,7 +605,7 @@ impl<K: Send + 'static> Course<K> {
         let until = core.group.wait_until(&mut self.more.get_or_insert_default().waits_since);
         if until.is_some_and(|until| until <= Instant::now()) {
             let mut frame = frame;
-            ready!(self.may_finish(&mut frame, cx));
+            ready!(self.may_finish(core, &mut frame, cx));
             return self.finish::<P, F, H, C>(core, core.group.unavailable());
         }
         let until = [until, deadline].into_iter().flatten().min();
@@ -636,6 +651,8 @@ impl<K: Send + 'static> Course<K> {
     {
         let Some(more) = &mut self.more else { return Poll::Pending };
         let Some(waiting) = &mut more.apart else { return Poll::Pending };
+        // It registers before the look, or a close between the two would be missed.
+        let over = waiting.over.as_mut().poll(cx);
         if core.is_closed() {
             return self.finish::<P, F, H, C>(core, core.closed());
         }
@@ -643,7 +660,7 @@ impl<K: Send + 'static> Course<K> {
             let error = core.table(self.member).timed_out(Waited::InOutput);
             return self.finish::<P, F, H, C>(core, error);
         }
-        ready!(waiting.over.as_mut().poll(cx));
+        ready!(over);
         let Some(Waiting { frame, avoid, .. }) = more.apart.take() else { return Poll::Pending };
         self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx)
     }
@@ -670,12 +687,12 @@ impl<K: Send + 'static> Course<K> {
                 let table = core.table(self.member);
                 if is_over {
                     ready!(may_fail(cx));
-                    if let Some(turn) = queued.1.take() {
+                    if let Some(turn) = queued.turn.take() {
                         table.leave(turn);
                     }
                     return self.finish::<P, F, H, C>(core, table.timed_out(Waited::ForRoom));
                 }
-                let (frame, turn) = &mut **queued;
+                let Queued { frame, turn, .. } = &mut **queued;
                 match ready!(table.poll_send(frame, turn, expects::<P, C>(awaits), deadline, cx)) {
                     Ok(seq) => {
                         self.sent::<P, F, H, C>(core, seq, awaits, cx);
@@ -687,7 +704,7 @@ impl<K: Send + 'static> Course<K> {
                             let avoid = Some(self.member as usize);
                             return self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx);
                         }
-                        ready!(self.may_finish(&mut frame, cx));
+                        ready!(self.may_finish(core, &mut frame, cx));
                         self.finish::<P, F, H, C>(core, error)
                     }
                 }
@@ -882,7 +899,7 @@ impl<K: Send + 'static> Course<K> {
             Stage::Done => return,
             Stage::Sent(seq) => core.table(self.member).forget(*seq),
             Stage::Queued(queued) => {
-                queued.1.into_iter().for_each(|turn| core.table(self.member).leave(turn))
+                queued.turn.into_iter().for_each(|turn| core.table(self.member).leave(turn))
             }
             Stage::Start | Stage::Apart => {}
         }
