@@ -14,6 +14,7 @@ use crate::client::Overflow;
 use crate::sync::Arc;
 
 mod ends;
+mod moves;
 mod waiting;
 
 type Reply = u32;
@@ -81,7 +82,7 @@ fn table(overflow: Overflow) -> Arc<Table<Reply>> {
 
 /// A table that has a connection.
 fn up(limits: Limits) -> Table<Reply> {
-    Table::new(limits, Duration::MAX, Link::Up(Peer::other("model")))
+    Table::new(limits, Duration::MAX, Link::Up(Peer::other("model")), None)
 }
 
 fn send(table: &Table<Reply>, expects: Expects<Reply>, cx: &Context<'_>) -> Poll<Result<Seq, Error>> {

@@ -69,7 +69,7 @@ fn a_one_way_command_that_is_sent_while_the_connection_is_lost_fails_as_sent_or_
 
 /// A client without a connection.
 fn down() -> Arc<Table<Reply>> {
-    Arc::new(Table::new(Limits::default(), Duration::MAX, Link::Connecting))
+    Arc::new(Table::new(Limits::default(), Duration::MAX, Link::Connecting, None))
 }
 
 /// The task connects, writes what there is, and then waits for more until the client ends.
