@@ -13,10 +13,9 @@
 //! 11. A slow reader of a stream blocks the other calls.
 //! 12. A lost connection is a success for the circuit breaker.
 //! 13. A shutdown never ends with an idle client, which goes on calling.
+//! 14. Of a group with four connections one is dead, and a quarter of the calls fail, for ever.
 //! 15. A cancelled call is reported as a timeout; also `cancel_safety.rs`.
 //! 16. Tens of thousands of Commands are accepted on one connection; what a client sends at most: `lasting/in_flight.rs`.
-//!
-//! Number 14 is about groups of clients, which do not exist here yet.
 
 #[path = "common/lab.rs"]
 mod lab;
@@ -31,9 +30,10 @@ use std::time::Duration;
 
 use cmd_stream::circuit_breaker::{CircuitBreaker, Settings, State};
 use cmd_stream::client::{self, Backoff, Client, Keepalive, Link};
+use cmd_stream::group::RoundRobin;
 use cmd_stream::server::{Cut, Limits, Served};
 use cmd_stream::transport::memory;
-use cmd_stream::{Error, ErrorKind, Json, Origin};
+use cmd_stream::{Error, ErrorKind, Json, Origin, Sender};
 use lab::{Count, Plain, World, echo, hold, quiet, text};
 use largest::largest_allocation;
 use testkit::chaos::{Direction, Proxy};
@@ -338,6 +338,43 @@ async fn client_that_goes_on_calling_does_not_keep_a_server_from_shutting_down()
     let (_, error) = within(calling).await.unwrap();
     assert!(matches!(error.kind(), ErrorKind::Closed | ErrorKind::Io), "{error:?}");
     assert!(!matches!(idle.link(), Link::Closed(_)), "it goes on dialling");
+}
+
+// 14. There, the calls that are sent to the dead member go on failing.
+
+#[tokio::test(start_paused = true)]
+async fn dead_member_of_a_group_of_four_is_passed_over_until_it_is_back() {
+    // By TCP, each member would have a port of its own. Over memory the clock can be paused.
+    let networks = [(); 4].map(|()| memory::pair());
+    let connectors = networks.each_ref().map(|(connector, _)| connector.clone());
+    let transports = connectors.clone();
+    let mut worlds: Vec<_> =
+        networks.into_iter().map(|(_, listener)| World::over(listener, Limits::default())).collect();
+    let builder = Sender::builder(Plain, Json).endpoints(["0", "1", "2", "3"]).minimum(4);
+    let connect = builder.strategy(RoundRobin::default()).connect_by(move |address| {
+        transports[address.to_string().parse::<usize>().expect("it is a number")].clone()
+    });
+    let sender = within(connect).await.unwrap();
+    let all_are_answered = async || {
+        for n in 0..400 {
+            let said = n.to_string();
+            assert_eq!(within(sender.send(echo(&said))).await.unwrap(), text(&said));
+        }
+    };
+    all_are_answered().await;
+    let dead = worlds.remove(1);
+    assert_eq!(dead.counters().commands, 100);
+    dead.handle.close();
+    dead.served().await;
+    quiet().await; // the client sees that its connection is gone
+    all_are_answered().await;
+    sleep(Duration::from_secs(60)).await;
+    all_are_answered().await;
+    let back = World::over(connectors[1].listen(), Limits::default());
+    sleep(Duration::from_secs(31)).await; // longer than any pause between two attempts
+    assert_eq!(back.counters().open, 1);
+    all_are_answered().await;
+    assert_eq!(back.counters().commands, 100);
 }
 
 // 15. There, a call that is cancelled is reported as a timeout.
