@@ -221,6 +221,11 @@ where
 }
 
 impl<P: Protocol, F> Client<P, F> {
+    /// What its callers and its task share. It does not keep the client open.
+    pub(crate) fn share(&self) -> Arc<Shared<P, F>> {
+        Arc::clone(&self.handle.shared)
+    }
+
     pub(crate) fn shared(&self) -> &Shared<P, F> {
         &self.handle.shared
     }

@@ -37,6 +37,7 @@ pub use strategy::{LeastInFlight, Members, PowerOfTwoChoices, RoundRobin, Strate
 
 use dial::{Dial, Places};
 use slots::Slots;
+use strategy::fewer_in_flight_of_two;
 
 /// The clients of a [`Sender`](crate::Sender), and what is known of them. Made by [`Sender::group`](crate::Sender::group).
 ///
@@ -62,7 +63,8 @@ struct Inner<P: Protocol, F> {
     healths: Box<[Arc<Health>]>,
     /// Of the members, in their order; empty without.
     breakers: Box<[CircuitBreaker]>,
-    strategy: Box<dyn Strategy>,
+    /// `None` is the default one.
+    strategy: Option<Box<dyn Strategy>>,
     told: Arc<Told>,
     /// How long calls wait when no member is available.
     wait: Duration,
@@ -85,7 +87,7 @@ impl<P: Protocol, F> Drop for Inner<P, F> {
 pub(crate) struct Settings<P: Protocol, F> {
     pub(crate) client: crate::client::Builder<P, F>,
     pub(crate) clients: usize,
-    pub(crate) strategy: Box<dyn Strategy>,
+    pub(crate) strategy: Option<Box<dyn Strategy>>,
     pub(crate) breaker: Option<crate::circuit_breaker::Settings>,
 }
 
@@ -200,7 +202,7 @@ impl<P: Protocol, F> Group<P, F> {
             members: Box::new([Slot { client }]),
             healths,
             breakers: Box::default(),
-            strategy: Box::new(PowerOfTwoChoices),
+            strategy: None,
             told: Arc::default(),
             wait: Duration::ZERO,
             keeper: None,
@@ -225,13 +227,19 @@ impl<P: Protocol, F> Group<P, F> {
     /// The strategy has panicked.
     #[inline]
     pub(crate) fn pick(&self, avoid: Option<usize>) -> Result<Option<Picked>, Error> {
-        // One alone waits for its connection itself.
-        if self.len() == 1 && self.inner.breakers.is_empty() {
-            return Ok(Some(Picked { member: 0, ticket: None }));
+        let Inner { healths, breakers, strategy, .. } = &*self.inner;
+        // As a rule there is neither a strategy nor a breaker to ask. One member alone waits for its connection itself.
+        if breakers.is_empty()
+            && avoid.is_none()
+            && (strategy.is_none() || healths.len() == 1)
+            && let Some(member) = fewer_in_flight_of_two(healths)
+        {
+            return Ok(Some(Picked { member, ticket: None }));
         }
         self.pick_of_several(avoid)
     }
 
+    #[cold]
     fn pick_of_several(&self, avoid: Option<usize>) -> Result<Option<Picked>, Error> {
         let Inner { healths, breakers, .. } = &*self.inner;
         let mut members = Members { healths, breakers, avoid };
@@ -260,7 +268,8 @@ impl<P: Protocol, F> Group<P, F> {
             return Ok(members.is_closed_or_trying(0).then_some(0));
         }
         // It may be the user's, and may panic.
-        let picked = catch_unwind(AssertUnwindSafe(|| self.inner.strategy.pick(members)))
+        let strategy = self.inner.strategy.as_deref().unwrap_or(&PowerOfTwoChoices);
+        let picked = catch_unwind(AssertUnwindSafe(|| strategy.pick(members)))
             .map_err(|payload| Error::panic("the strategy of the group", &*payload))?;
         Ok(match picked {
             Some(member) if members.is_available(member) => Some(member),

@@ -105,13 +105,8 @@ impl fmt::Debug for Members<'_> {
 pub struct PowerOfTwoChoices;
 
 impl Strategy for PowerOfTwoChoices {
-    #[inline]
     fn pick(&self, members: &Members<'_>) -> Option<usize> {
-        let (len, random) = (members.len() as u64, random());
-        // Each half of the number, scaled, is an index.
-        let one = ((random & u64::from(u32::MAX)) * len) >> 32;
-        let step = ((random >> 32) * len.saturating_sub(1)) >> 32;
-        let (one, other) = (one as usize, ((one + 1 + step) % len) as usize);
+        let (one, other) = two_by_chance(members.len());
         match (members.is_available(one), members.is_available(other)) {
             (true, true) if members.in_flight(other) < members.in_flight(one) => Some(other),
             (true, _) => Some(one),
@@ -119,6 +114,31 @@ impl Strategy for PowerOfTwoChoices {
             (false, false) => members.next_available(one),
         }
     }
+}
+
+/// What [`PowerOfTwoChoices`] picks where there are no breakers, if both of the two are there. One alone is always picked.
+#[inline(always)] // every call of a Sender passes here
+pub(super) fn fewer_in_flight_of_two(healths: &[Arc<Health>]) -> Option<usize> {
+    if healths.len() == 1 {
+        return Some(0);
+    }
+    let (one, other) = two_by_chance(healths.len());
+    let (first, second) = (healths.get(one)?, healths.get(other)?);
+    if !(first.takes_calls() && second.takes_calls()) {
+        return None;
+    }
+    Some(if second.in_flight() < first.in_flight() { other } else { one })
+}
+
+/// Two different members by chance, of at least two.
+#[inline(always)]
+fn two_by_chance(members: usize) -> (usize, usize) {
+    let (len, random) = (members as u64, random());
+    // Each half of the number, scaled, is an index.
+    let one = ((random & u64::from(u32::MAX)) * len) >> 32;
+    let step = ((random >> 32) * len.saturating_sub(1)) >> 32;
+    let other = one + 1 + step;
+    (one as usize, (if other < len { other } else { other - len }) as usize)
 }
 
 /// Takes the members in turn, as the Go library does.

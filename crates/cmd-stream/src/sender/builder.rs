@@ -13,7 +13,7 @@ use crate::client::{self, Backoff, Keepalive, Limits};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::group::endpoints::{Endpoints, List, first_set};
-use crate::group::{Group, PowerOfTwoChoices, Settings, Strategy};
+use crate::group::{Group, Settings, Strategy};
 use crate::hooks::{Hooks, NoHooks};
 use crate::proto::frame::Seq;
 use crate::proto::handshake::ServerInfo;
@@ -48,7 +48,8 @@ pub struct Builder<P: Protocol, F, H = NoHooks, E = List> {
     endpoints: E,
     clients: Option<usize>,
     minimum: usize,
-    strategy: Box<dyn Strategy>,
+    /// `None` is the default one.
+    strategy: Option<Box<dyn Strategy>>,
     breaker: Option<circuit_breaker::Settings>,
     #[cfg(feature = "tls")]
     tls: Option<crate::transport::tls::ClientTls>,
@@ -68,7 +69,7 @@ where
             endpoints: List::new(<[Address; 0]>::default()),
             clients: None,
             minimum: 1,
-            strategy: Box::new(PowerOfTwoChoices),
+            strategy: None,
             breaker: None,
             #[cfg(feature = "tls")]
             tls: None,
@@ -129,9 +130,10 @@ where
         Self { minimum: clients.max(1), ..self }
     }
 
-    /// Sets how the client is chosen that takes a call. The default is [`PowerOfTwoChoices`].
+    /// Sets how the client is chosen that takes a call. The default is
+    /// [`PowerOfTwoChoices`](crate::group::PowerOfTwoChoices).
     pub fn strategy(self, strategy: impl Strategy) -> Self {
-        Self { strategy: Box::new(strategy), ..self }
+        Self { strategy: Some(Box::new(strategy)), ..self }
     }
 
     /// Gives each client a circuit breaker. A client whose breaker is open is passed over. There is none by default.

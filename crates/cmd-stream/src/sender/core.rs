@@ -17,6 +17,8 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 pub(super) struct Core<P: Protocol, F, H> {
     pub(super) group: Group<P, F>,
+    /// Of the members, close at hand.
+    clients: Box<[Arc<Shared<P, F>>]>,
     pub(super) hooks: H,
     /// `None` if nothing is sent again.
     pub(super) retries: Option<Retries>,
@@ -31,8 +33,10 @@ pub(super) struct Core<P: Protocol, F, H> {
 
 impl<P: Protocol, F, H> Core<P, F, H> {
     pub(super) fn new(group: Group<P, F>, hooks: H, retries: Option<Retries>, timeout: Duration) -> Self {
+        let clients = (0..group.len()).map(|member| group.client(member).share()).collect();
         Self {
             group,
+            clients,
             hooks,
             retries,
             timeout,
@@ -45,13 +49,13 @@ impl<P: Protocol, F, H> Core<P, F, H> {
 
     #[inline(always)]
     pub(super) fn table(&self, member: u32) -> &Table<P::Reply> {
-        &self.group.client(member as usize).shared().table
+        &self.clients[member as usize].table
     }
 
     /// Any of them encodes for all.
     #[inline(always)]
     pub(super) fn any_client(&self) -> &Shared<P, F> {
-        self.group.client(0).shared()
+        &self.clients[0]
     }
 
     #[inline(always)]

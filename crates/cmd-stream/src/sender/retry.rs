@@ -89,8 +89,8 @@ impl Retry {
     /// From 0.5 to 0.999. It begins when the Sender has seen 32 Replies to idempotent Commands.
     #[must_use]
     pub fn hedge(self, quantile: f64) -> Self {
-        // What is no number becomes the least.
-        Self { hedge: Some(quantile.max(0.5).min(0.999)), ..self }
+        let quantile = if quantile.is_nan() { 0.5 } else { quantile.clamp(0.5, 0.999) };
+        Self { hedge: Some(quantile), ..self }
     }
 }
 

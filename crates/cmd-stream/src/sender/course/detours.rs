@@ -1,0 +1,331 @@
+//! What a call does whose attempt has failed, or for which no member is available: it moves to another member, waits for one, or
+//! is sent again after a pause.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Answer, Awaits, Core, Course, Queued, Stage, Waiting, expects};
+use crate::client::call::{encode, may_fail};
+use crate::client::table::Waited;
+use crate::connection::outbox::Scratch;
+use crate::error::{Error, ErrorKind, Origin};
+use crate::format::{Encode, Format};
+use crate::hooks::Hooks;
+use crate::proto::frame::Seq;
+use crate::protocol::{ClientProtocol, CommandOf, Protocol};
+use crate::sender::retry::is_lost;
+
+impl<K: Send + 'static> Course<K> {
+    /// As [`may_fail`]: if the call has to wait for that, it is in its old stage, and tries again.
+    #[cold]
+    pub(super) fn may_finish<P: Protocol, F, H>(
+        &mut self,
+        core: &Core<P, F, H>,
+        frame: &mut Scratch,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let may = may_fail(cx);
+        if may.is_pending() {
+            self.ticket = None;
+            let frame = std::mem::take(frame);
+            self.stage = Stage::Queued(Box::new(Queued { frame, turn: None, _apart: core.apart() }));
+        }
+        may
+    }
+
+    /// The server has not executed the Command, because it sheds load. Another one may.
+    #[cold]
+    pub(super) fn shed<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        command: &mut Option<C>,
+        awaits: Awaits,
+        answer: Option<P::Reply>,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Answer<P>
+    where
+        P: ClientProtocol<F>,
+        F: Format + Encode<C>,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        let avoid = self.member as usize;
+        let kept = self.more.as_ref().and_then(|more| more.kept.as_ref());
+        let frame = match (kept, &*command) {
+            (Some(kept), _) => Some(Scratch::of(kept.to_vec())),
+            (None, Some(command)) => encode::<P, F, C>(core.any_client(), command).ok(),
+            (None, None) => None,
+        };
+        let is_replied = self.more.as_ref().is_some_and(|more| more.is_replied);
+        if let Some(frame) = frame
+            && !is_replied
+            && core.group.has_other(avoid)
+            && self.may_retry(core)
+        {
+            let message = "the server sheds load";
+            let error = Error::new(ErrorKind::Remote, Origin::Remote, message);
+            if awaits == Awaits::Replies {
+                self.forget_stream(core);
+            }
+            (self.ticket, self.measured) = (None, None);
+            self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, &error, about));
+            return self.dispatch::<P, F, H, C>(core, frame, awaits, Some(avoid), deadline, cx);
+        }
+        if let Some(reply) = &answer {
+            self.is_told(core, reply, &P::COMMANDS[C::INDEX], awaits);
+        }
+        if awaits != Awaits::Replies {
+            self.end(command);
+        }
+        Poll::Ready(Ok(answer))
+    }
+
+    /// The last attempt has failed.
+    #[cold]
+    pub(super) fn failed<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        awaits: Awaits,
+        seq: Seq,
+        error: Error,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Answer<P>
+    where
+        P: ClientProtocol<F>,
+        F: Format + Encode<C>,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        let table = core.table(self.member);
+        let frame = table.take_back(seq);
+        if frame.is_none() && awaits == Awaits::Replies {
+            table.forget(seq);
+        }
+        self.measured = None;
+        let is_replied = self.more.as_ref().is_some_and(|more| more.is_replied);
+        if let Some(frame) = frame {
+            if self.may_move::<P, F, H, C>(core, &error, true) {
+                if let Some(more) = &mut self.more {
+                    more.waits_since = None;
+                }
+                let avoid = Some(self.member as usize);
+                return self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx);
+            }
+        } else if C::IDEMPOTENT && error.was_sent() && is_lost(&error) && !is_replied && self.may_retry(core)
+        {
+            self.tell_breaker(core, &error);
+            self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, &error, about));
+            return self.retry::<P, F, H, C>(core, awaits, deadline, cx);
+        }
+        self.finish::<P, F, H, C>(core, error)
+    }
+
+    /// Whether a Command that was not sent goes to another member. That needs no budget.
+    #[cold]
+    pub(super) fn may_move<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        error: &Error,
+        is_handed_back: bool,
+    ) -> bool
+    where
+        P: Protocol,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        // An error of this side would be the same elsewhere, unless it is about the connection.
+        let is_of_the_member = is_handed_back
+            || error.origin() != Origin::Local
+            || !core.group.takes_calls(self.member as usize);
+        let may = core.group.len() > 1 && !error.was_sent() && is_of_the_member && !core.is_closed();
+        if may {
+            self.ticket = None; // it says nothing about the member
+            self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, error, about));
+        }
+        may
+    }
+
+    /// Whether one more attempt is allowed, which is then booked.
+    pub(super) fn may_retry<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>) -> bool {
+        let Some(retries) = &core.retries else { return false };
+        let more = self.more.get_or_insert_default();
+        let may = more.retries + 1 < retries.settings.attempts
+            && !core.is_closed()
+            && retries.take(Instant::now(), core.group.sent());
+        more.retries += u32::from(may);
+        may
+    }
+
+    /// Sends an idempotent Command again, after a pause.
+    pub(super) fn retry<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        awaits: Awaits,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Answer<P>
+    where
+        P: ClientProtocol<F>,
+        F: Format + Encode<C>,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        let more = self.more.get_or_insert_default();
+        more.may_have_run = true;
+        let frame = Scratch::of(more.kept.as_deref().unwrap_or_default().to_vec());
+        more.waits_since = None;
+        let pause = core.retries.as_ref().map_or(Duration::ZERO, |retries| retries.pause(more.retries));
+        let end = [Instant::now().checked_add(pause), deadline].into_iter().flatten().min();
+        let avoid = Some(self.member as usize);
+        let pause = core.pause(end.unwrap_or_else(Instant::now));
+        self.set_apart(core, Box::pin(pause), frame, avoid);
+        self.poll_apart::<P, F, H, C>(core, awaits, deadline, cx)
+    }
+
+    #[cold]
+    pub(super) fn wait_for_member<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        frame: Scratch,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Answer<P>
+    where
+        P: ClientProtocol<F>,
+        F: Format + Encode<C>,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        if core.is_closed() {
+            return self.finish::<P, F, H, C>(core, core.closed());
+        }
+        let until = core.group.wait_until(&mut self.more.get_or_insert_default().waits_since);
+        if until.is_some_and(|until| until <= Instant::now()) {
+            let mut frame = frame;
+            ready!(self.may_finish(core, &mut frame, cx));
+            return self.finish::<P, F, H, C>(core, core.group.unavailable());
+        }
+        let until = [until, deadline].into_iter().flatten().min();
+        let over = Box::pin(core.group.clone().available(until));
+        self.set_apart(core, over, frame, None);
+        // The task is woken when there is something new.
+        if let Some(more) = &mut self.more
+            && let Some(waiting) = &mut more.apart
+            && waiting.over.as_mut().poll(cx).is_ready()
+        {
+            waiting.over = Box::pin(std::future::ready(()));
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    pub(super) fn set_apart<P: Protocol, F, H: Hooks<P>>(
+        &mut self,
+        core: &Core<P, F, H>,
+        over: Pin<Box<dyn Future<Output = ()> + Send>>,
+        frame: Scratch,
+        avoid: Option<usize>,
+    ) {
+        let waiting = Waiting { over, frame, avoid, _apart: core.apart() };
+        self.more.get_or_insert_default().apart = Some(waiting);
+        self.stage = Stage::Apart;
+    }
+
+    /// Waits for a member, or for the end of a pause, and then sends the Command.
+    #[cold]
+    pub(super) fn poll_apart<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        awaits: Awaits,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Answer<P>
+    where
+        P: ClientProtocol<F>,
+        F: Format + Encode<C>,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        let Some(more) = &mut self.more else { return Poll::Pending };
+        let Some(waiting) = &mut more.apart else { return Poll::Pending };
+        // It registers before the look, or a close between the two would be missed.
+        let over = waiting.over.as_mut().poll(cx);
+        if core.is_closed() {
+            return self.finish::<P, F, H, C>(core, core.closed());
+        }
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            let error = core.table(self.member).timed_out(Waited::InOutput);
+            return self.finish::<P, F, H, C>(core, error);
+        }
+        ready!(over);
+        let Some(Waiting { frame, avoid, .. }) = more.apart.take() else { return Poll::Pending };
+        self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx)
+    }
+
+    /// Goes on with a call that does not take the straight way.
+    #[cold]
+    pub(super) fn poll_slowly<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        command: &mut Option<C>,
+        awaits: Awaits,
+        is_over: bool,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Answer<P>
+    where
+        P: ClientProtocol<F>,
+        F: Format + Encode<C>,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        match &mut self.stage {
+            Stage::Queued(queued) => {
+                let table = core.table(self.member);
+                if is_over {
+                    ready!(may_fail(cx));
+                    if let Some(turn) = queued.turn.take() {
+                        table.leave(turn);
+                    }
+                    return self.finish::<P, F, H, C>(core, table.timed_out(Waited::ForRoom));
+                }
+                let Queued { frame, turn, .. } = &mut **queued;
+                match ready!(table.poll_send(frame, turn, expects::<P, C>(awaits), deadline, cx)) {
+                    Ok(seq) => {
+                        self.sent::<P, F, H, C>(core, seq, awaits, cx);
+                        Poll::Pending
+                    }
+                    Err(error) => {
+                        let mut frame = std::mem::take(frame);
+                        if self.may_move::<P, F, H, C>(core, &error, false) {
+                            let avoid = Some(self.member as usize);
+                            return self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx);
+                        }
+                        ready!(self.may_finish(core, &mut frame, cx));
+                        self.finish::<P, F, H, C>(core, error)
+                    }
+                }
+            }
+            Stage::Apart => self.poll_apart::<P, F, H, C>(core, awaits, deadline, cx),
+            Stage::Sent(seq) => {
+                let seq = *seq;
+                self.poll_hedged(core, command, awaits, seq, deadline, cx)
+            }
+            Stage::Start | Stage::Done => panic!("a call was polled after it was done"),
+        }
+    }
+
+    /// A stream stays in the table of its member until it is forgotten.
+    #[cold]
+    pub(super) fn forget_stream<P: Protocol, F, H: Hooks<P>>(&self, core: &Core<P, F, H>) {
+        if let Stage::Sent(seq) = self.stage {
+            core.table(self.member).forget(seq);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A second attempt beside the first, for idempotent Commands.
+
+use std::future::Future;
+use std::task::{Context, Poll, ready};
+
+use tokio::time::{Instant, sleep};
+
+use super::{Answer, Awaits, Core, Course, Hedge, Second, Stage, expects, poll_answer};
+use crate::connection::outbox::Scratch;
+use crate::error::Origin;
+use crate::format::{Encode, Format};
+use crate::hooks::Hooks;
+use crate::proto::frame::Seq;
+use crate::protocol::{ClientProtocol, CommandOf, Protocol};
+
+impl<K: Send + 'static> Course<K> {
+    #[cold]
+    pub(super) fn prepare_hedge<P: Protocol, F, H: Hooks<P>>(
+        &mut self,
+        core: &Core<P, F, H>,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(retries) = core.retries.as_ref().filter(|retries| retries.settings.hedge.is_some()) else {
+            return;
+        };
+        self.measured = Some(Instant::now());
+        if core.group.len() > 1
+            && self.attempts == 1
+            && let Some(after) = retries.hedge_after()
+        {
+            let mut begins = Box::pin(sleep(after));
+            let _ = begins.as_mut().poll(cx); // so that it wakes the call
+            self.hedge = Some(Box::new(Hedge { begins, second: Second::NotYet }));
+        }
+    }
+
+    /// Waits for the answer of one of two attempts, or for the time to make the second.
+    pub(super) fn poll_hedged<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        command: &mut Option<C>,
+        awaits: Awaits,
+        seq: Seq,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Answer<P>
+    where
+        P: ClientProtocol<F>,
+        F: Format + Encode<C>,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        match poll_answer(core.table(self.member), seq, awaits, deadline, cx) {
+            Poll::Ready(Ok(answer)) => {
+                self.drop_second(core);
+                return self.answered(core, command, awaits, answer, deadline, cx);
+            }
+            Poll::Ready(Err(error)) => {
+                // The second one takes its place.
+                let may_have_run = error.was_sent();
+                core.table(self.member).take_back(seq);
+                match self.hedge.take().map(|hedge| hedge.second) {
+                    Some(Second::Sent { member, seq, ticket }) if error.origin() != Origin::Local => {
+                        self.tell_breaker(core, &error);
+                        (self.member, self.ticket, self.measured) = (member as u32, ticket, None);
+                        self.more.get_or_insert_default().may_have_run |= may_have_run;
+                        self.stage = Stage::Sent(seq);
+                        return self.poll(core, command, awaits, (false, deadline), cx);
+                    }
+                    Some(Second::Sent { member, seq, .. }) => core.table(member as u32).forget(seq),
+                    _ => {}
+                }
+                return self.failed(core, awaits, seq, error, deadline, cx);
+            }
+            Poll::Pending => {}
+        }
+        let Some(hedge) = &mut self.hedge else { return Poll::Pending };
+        if let Second::NotYet = hedge.second {
+            ready!(hedge.begins.as_mut().poll(cx));
+            let second = self.send_second::<P, F, H, C>(core, deadline, cx);
+            if let Some(hedge) = &mut self.hedge {
+                hedge.second = second;
+            }
+            return Poll::Pending;
+        }
+        let Second::Sent { member, seq: second_seq, ticket } = &mut hedge.second else {
+            return Poll::Pending;
+        };
+        let (member, second_seq) = (*member as u32, *second_seq);
+        match ready!(poll_answer(core.table(member), second_seq, awaits, deadline, cx)) {
+            Ok(answer) => {
+                core.table(self.member).forget(seq);
+                (self.member, self.ticket, self.measured) = (member, ticket.take(), None);
+                self.stage = Stage::Sent(second_seq);
+                self.hedge = None;
+                self.answered(core, command, awaits, answer, deadline, cx)
+            }
+            Err(_) => {
+                core.table(member).take_back(second_seq);
+                hedge.second = Second::Over;
+                Poll::Pending // the first one has its waker in the table
+            }
+        }
+    }
+
+    /// Sends the Command to another member as well, if there is one that takes it now, and the budget allows it.
+    pub(super) fn send_second<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Second
+    where
+        P: ClientProtocol<F>,
+        F: Format + Encode<C>,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        let first = self.member as usize;
+        if !core.group.has_other(first) || !self.may_retry(core) {
+            return Second::Over;
+        }
+        let Ok(Some(picked)) = core.group.pick(Some(first)) else { return Second::Over };
+        let kept = self.more.as_ref().and_then(|more| more.kept.as_deref());
+        let (mut frame, mut turn) = (Scratch::of(kept.unwrap_or_default().to_vec()), None);
+        let table = core.table(picked.member as u32);
+        let expects = expects::<P, C>(Awaits::Reply);
+        match table.poll_send(&mut frame, &mut turn, expects, deadline, cx) {
+            Poll::Ready(Ok(seq)) => {
+                self.attempts += 1;
+                // Whatever becomes of the first one, the Command may have run.
+                Second::Sent { member: picked.member, seq, ticket: picked.ticket }
+            }
+            Poll::Ready(Err(_)) => Second::Over,
+            Poll::Pending => {
+                if let Some(turn) = turn {
+                    table.leave(turn);
+                }
+                Second::Over
+            }
+        }
+    }
+
+    pub(super) fn drop_second<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>) {
+        if let Some(hedge) = self.hedge.take()
+            && let Second::Sent { member, seq, .. } = hedge.second
+        {
+            core.table(member as u32).forget(seq);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Who is told how a call goes: the hooks, the circuit breaker of the member, and what is measured.
+
+use std::task::Poll;
+
+use tokio::time::Instant;
+
+use super::{Answer, Awaits, Core, Course, Stage};
+use crate::error::{Error, ErrorKind, Origin};
+use crate::hooks::{About, Hooks, contained};
+use crate::proto::frame::Seq;
+use crate::protocol::{CommandOf, Entry, Protocol};
+
+impl<K: Send + 'static> Course<K> {
+    #[inline(always)]
+    pub(super) fn is_told<P, F, H>(
+        &mut self,
+        core: &Core<P, F, H>,
+        reply: &P::Reply,
+        entry: &'static Entry,
+        awaits: Awaits,
+    ) where
+        P: Protocol,
+        H: Hooks<P, Call = K>,
+    {
+        if let Some(sent) = self.measured.take() {
+            self.took(core, sent);
+        }
+        if let Some(ticket) = &mut self.ticket {
+            core.group.ended(self.member as usize, ticket, None);
+        }
+        if awaits == Awaits::Replies {
+            self.more.get_or_insert_default().is_replied = true;
+        }
+        if !H::IS_NONE {
+            self.tell(core, entry, |hooks, call, about| hooks.on_reply(call, reply, about));
+        }
+    }
+
+    #[cold]
+    pub(super) fn took<P: Protocol, F, H: Hooks<P>>(&self, core: &Core<P, F, H>, sent: Instant) {
+        let time = sent.elapsed();
+        core.group.took(self.member as usize, time);
+        if let Some(more) = &self.more
+            && more.kept.is_some()
+            && let Some(retries) = &core.retries
+        {
+            retries.took(time);
+        }
+    }
+
+    /// What the hooks keep is theirs, and its destructor may panic.
+    #[cold]
+    pub(super) fn forget_told(&mut self) {
+        let told = self.told.take();
+        contained(|| drop(told));
+    }
+
+    pub(super) fn tell_breaker<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>, error: &Error) {
+        if let Some(mut ticket) = self.ticket.take() {
+            core.group.ended(self.member as usize, &mut ticket, Some(error));
+        }
+    }
+
+    /// The call has failed for good.
+    #[cold]
+    pub(super) fn finish<P, F, H, C>(&mut self, core: &Core<P, F, H>, error: Error) -> Answer<P>
+    where
+        P: Protocol,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        self.tell_breaker(core, &error);
+        let may_have_run = self.more.as_ref().is_some_and(|more| more.may_have_run);
+        let error = if may_have_run { error.into_sent() } else { error };
+        let is_timeout = error.kind() == ErrorKind::Timeout && error.origin() == Origin::Local;
+        self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| {
+            if is_timeout {
+                hooks.on_timeout(call, &error, about)
+            } else {
+                hooks.on_error(call, &error, about)
+            }
+        });
+        self.stage = Stage::Done;
+        self.more = None;
+        if self.told.is_some() {
+            self.forget_told();
+        }
+        Poll::Ready(Err(error))
+    }
+
+    /// Tells the hooks something about the call.
+    #[cold]
+    pub(super) fn tell<P, F, H>(
+        &mut self,
+        core: &Core<P, F, H>,
+        entry: &'static Entry,
+        tell: impl FnOnce(&H, &mut K, &About<'_>),
+    ) where
+        P: Protocol,
+        H: Hooks<P, Call = K>,
+    {
+        let seq = self.seq();
+        let Some(told) = &mut self.told else { return };
+        let member = self.member as usize;
+        let about = About {
+            entry,
+            size: told.size,
+            seq: seq.map(Seq::get),
+            member: (self.attempts > 0).then_some(member),
+            attempt: self.attempts,
+            elapsed: told.began.elapsed(),
+            peer: &|| core.group.client(member).peer(),
+        };
+        contained(|| tell(&core.hooks, &mut told.call, &about));
+    }
+}
