@@ -21,6 +21,7 @@ pub(crate) mod minima;
 #[doc(hidden)]
 pub mod pending;
 pub(crate) mod quantile;
+pub(crate) mod rate;
 pub mod varint;
 
 mod tag;

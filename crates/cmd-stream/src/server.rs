@@ -31,10 +31,12 @@ mod link;
 mod pace;
 mod polling;
 mod proxy;
+mod rates;
 mod running;
 mod service;
 mod session;
 
+pub use crate::proto::rate::Rate;
 pub use connection::Connection;
 pub use context::Context;
 pub use control::{Cut, Handle, Served};

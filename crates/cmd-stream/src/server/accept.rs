@@ -25,6 +25,7 @@ use super::driver::Driver;
 use super::ending::Ending;
 use super::execute::ServerProtocol;
 use super::invoker::Invoker;
+use super::rates::{Admission, Rates};
 use super::service::Service;
 use super::session::Session;
 use super::{Callbacks, LostConnection, Server};
@@ -85,6 +86,7 @@ where
         let control = Arc::clone(&self.control);
         let limits = &control.limits;
         let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+        let mut rates = Rates::new(limits);
         let waiting_places = Arc::new(Semaphore::new(limits.waiting.min(Semaphore::MAX_PERMITS)));
         // One future for the whole loop: a new one for each connection would subscribe each time.
         let mut ending = pin!(control.reached(Life::Draining));
@@ -115,6 +117,9 @@ where
             };
             (id, pause) = (id + 1, FIRST_PAUSE);
             one(&self.control.counts.accepted);
+            if rates.are_set() && !self.is_let_in(&mut rates, incoming.peer()) {
+                continue;
+            }
             // A place is taken here, not in the connection's task: so the tasks are bounded, too.
             let place = match Arc::clone(&places).try_acquire_owned() {
                 Ok(place) => Place::Free(place),
@@ -130,6 +135,25 @@ where
             let span = tracing::debug_span!("connection", peer = %incoming.peer(), id);
             connections.spawn(self.connection(incoming, id, place).instrument(span));
         }
+    }
+
+    /// Whether a new connection is within the rates; else it is to be dropped.
+    fn is_let_in(&self, rates: &mut Rates, peer: &Peer) -> bool {
+        let counts = &self.control.counts;
+        let (counter, is_let_in) = match rates.admit(peer, Instant::now()) {
+            Admission::LetIn => return true,
+            Admission::Untracked => (&counts.untracked_addresses, true),
+            Admission::OverConnectionRate => {
+                tracing::debug!(%peer, "connection refused: too many per second (`Limits::connection_rate`)");
+                (&counts.over_connection_rate, false)
+            }
+            Admission::OverAddressRate => {
+                tracing::debug!(%peer, "connection refused: too many of its address (`Limits::address_rate`)");
+                (&counts.over_address_rate, false)
+            }
+        };
+        one(counter);
+        is_let_in
     }
 
     fn report(&self, error: &io::Error, pause: Duration) {

@@ -14,6 +14,13 @@ counters! {
         waiting,
         /// Connections closed because there was no place for them in time.
         refused,
+        /// Connections closed because more came than [`Limits::connection_rate`](super::Limits::connection_rate) lets in.
+        over_connection_rate,
+        /// Connections closed because more came from their address than
+        /// [`Limits::address_rate`](super::Limits::address_rate) lets in.
+        over_address_rate,
+        /// Connections that were let in without a rate of their address, because the table of addresses was full.
+        untracked_addresses,
         /// Errors of the listener; each is followed by a pause.
         accept_errors,
         /// Connections closed because the transport's handshake failed.
@@ -45,6 +52,9 @@ counters! {
         in_flight_pauses,
         /// How often a connection was not read because its limit of output was reached.
         output_pauses,
+        /// How often a connection was not read because its [`Limits::command_rate`](super::Limits::command_rate) was
+        /// reached.
+        rate_pauses,
         /// Connections cut by a close, or because the time to drain was over.
         cut,
     }

@@ -22,6 +22,7 @@ use crate::proto::decode::{Decoded, Fault};
 use crate::proto::foreign;
 use crate::proto::frame::{Frame, FrameReader, Head};
 use crate::proto::in_flight::SeqRefused;
+use crate::proto::rate::Bucket;
 use crate::protocol::kind::Kind;
 use crate::protocol::{CommandOf, Protocol};
 use crate::sync::Arc;
@@ -37,6 +38,10 @@ pub(crate) struct Driver<'io, IO, S: Service> {
     timers: Timers,
     /// Whether reading has stopped because a limit is reached.
     paused: bool,
+    /// How long it has stopped at least, if only time ends that.
+    paused_until: Option<Instant>,
+    /// What is left of the rate of Commands, if there is one.
+    rate: Bucket<Instant>,
     /// Whether reading has stopped for good.
     input_ended: bool,
     /// Whether this task has yielded, for others to add to the output, since it last wrote.
@@ -58,6 +63,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             writer: Writer::default(),
             timers: Timers::default(),
             paused: false,
+            paused_until: None,
+            rate: Bucket::full(),
             input_ended: false,
             yielded: false,
             frame_began: None,
@@ -83,7 +90,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             let resumed = match self.give_out(cx)? {
                 // Writing may have made the room that reading waited for. Nobody else would wake this task for that.
                 Written::All | Written::Blocked => {
-                    self.paused && !self.input_ended && !self.session.line.lock().is_paused()
+                    let may_resume = self.paused && self.paused_until.is_none() && !self.input_ended;
+                    may_resume && !self.session.line.lock().is_paused()
                 }
                 Written::Yielding => return Ok(()),
             };
@@ -117,7 +125,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             return false;
         }
         if self.paused {
-            if is_paused {
+            if is_paused || self.paused_until.is_some() {
                 return false;
             }
             // The client is not to blame for the pause, so its idle time starts anew.
@@ -174,6 +182,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     }
 
     fn start_commands_in(&mut self, boxes: &mut Boxes, now: Instant, started: &mut u64) -> Result<(), Error> {
+        let rate = self.session.line.limits().command_rate;
         loop {
             if self.inbox.is_empty() {
                 return Ok(());
@@ -196,6 +205,13 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 }
                 !state.in_flight.is_empty()
             };
+            if let Some(rate) = rate
+                && let Some(room_at) = self.rate.room_at(rate, now)
+            {
+                one(&self.session.line.counts().rate_pauses);
+                (self.paused, self.paused_until) = (true, Some(room_at));
+                return Ok(());
+            }
             let (session, format) = (&self.session, &self.session.service.parts().format);
             let frame = self.reader.read(
                 self.inbox.bytes(),
@@ -208,6 +224,9 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             match frame {
                 Decoded::Value(Frame::Body(_, Ok(())), taken) => {
                     *started += 1;
+                    if let Some(rate) = rate {
+                        self.rate.take(rate, now);
+                    }
                     self.inbox.consume(taken);
                 }
                 Decoded::Value(Frame::Ping, taken) => {
@@ -317,6 +336,11 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), cx) else { return Ok(()) };
             let counts = self.session.line.counts();
             let (counter, message) = match timer {
+                Timer::Resume => {
+                    self.paused_until = None;
+                    cx.waker().wake_by_ref();
+                    continue;
+                }
                 Timer::Stall => {
                     (&counts.output_stalls, "the client takes no output (`Limits::output_stall`)")
                 }
@@ -340,6 +364,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         let reading = !self.paused && !self.input_ended;
         let mut deadlines = Deadlines::new();
         deadlines.set(Timer::Stall, self.writer.stalled_since(), limits.output_stall);
+        deadlines.set_at(Timer::Resume, self.paused_until.filter(|_| !self.input_ended));
         deadlines.set(Timer::Frame, self.frame_began.filter(|_| reading), limits.frame_time);
         if let Some(idle) = limits.idle {
             deadlines.set(Timer::Idle, reading.then_some(self.last_frame), idle);
@@ -354,6 +379,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
 enum Timer {
     /// The client must read some of the output.
     Stall,
+    /// Reading may go on.
+    Resume,
     /// The Command that has begun must be whole.
     Frame,
     /// Another Command must be whole.

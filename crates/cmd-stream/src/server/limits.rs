@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::getters::getters;
 use crate::proto::handshake::ServerInfo;
+use crate::proto::rate::Rate;
 
 /// The limits of a [`Server`](crate::Server). They bound its buffers per connection, its connections, and how long a peer may
-/// stall it. [`idle`](Self::idle) is off by default.
+/// stall it. The rates and [`idle`](Self::idle) are off by default.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,6 +30,9 @@ pub struct Limits {
     pub(crate) frame_time: Duration,
     pub(crate) idle: Option<Duration>,
     pub(crate) drain: Duration,
+    pub(crate) connection_rate: Option<Rate>,
+    pub(crate) address_rate: Option<Rate>,
+    pub(crate) command_rate: Option<Rate>,
 }
 
 impl Default for Limits {
@@ -46,6 +50,9 @@ impl Default for Limits {
             frame_time: Duration::from_secs(30),
             idle: None,
             drain: Duration::from_secs(30),
+            connection_rate: None,
+            address_rate: None,
+            command_rate: None,
         }
     }
 }
@@ -146,6 +153,54 @@ impl Limits {
         Self { drain: time, ..self }
     }
 
+    /// How many new connections per second are let in. Off by default, which is `None`.
+    ///
+    /// A connection over the rate is closed before the transport's handshake, and counted
+    /// ([`Counters::over_connection_rate`](super::Counters::over_connection_rate)). Its client sees that the connection was
+    /// closed before the server greeted it.
+    ///
+    /// ```
+    /// use cmd_stream::server::{Limits, Rate};
+    ///
+    /// let limits = Limits::default()
+    ///     .connection_rate(Rate::per_second(500).burst(2000)) // a whole fleet may come back at once
+    ///     .address_rate(Rate::per_second(5).burst(50))
+    ///     .command_rate(Rate::per_second(10_000));
+    /// # let _ = limits;
+    /// ```
+    #[must_use]
+    pub fn connection_rate(self, rate: impl Into<Option<Rate>>) -> Self {
+        Self { connection_rate: rate.into(), ..self }
+    }
+
+    /// How many new connections per second are let in from one address. Off by default, which is `None`.
+    ///
+    /// An address is an IPv4 address, or the first 64 bits of an IPv6 address, as a client can usually choose the others.
+    /// Peers without an IP address, such as those on Unix sockets, are not limited by it.
+    ///
+    /// A connection over the rate is closed before the transport's handshake, and counted
+    /// ([`Counters::over_address_rate`](super::Counters::over_address_rate)). It does not count in
+    /// [`connection_rate`](Self::connection_rate).
+    ///
+    /// The server remembers 65,536 addresses, in about 4 MiB. When there are more, it forgets those that have not used
+    /// up anything of their rate. If there are none, connections from further addresses are let in without a limit of
+    /// their own, and counted ([`Counters::untracked_addresses`](super::Counters::untracked_addresses)).
+    #[must_use]
+    pub fn address_rate(self, rate: impl Into<Option<Rate>>) -> Self {
+        Self { address_rate: rate.into(), ..self }
+    }
+
+    /// How many Commands per second are read from one connection. Off by default, which is `None`. Pings do not count.
+    ///
+    /// When it is reached, the connection is not read until there is room, so no Command is lost. It is counted
+    /// ([`Counters::rate_pauses`](super::Counters::rate_pauses)). Pings wait as well, behind the Commands. So a client that
+    /// sends much more than its rate may take the server for dead; see its
+    /// [`Keepalive`](crate::client::Keepalive).
+    #[must_use]
+    pub fn command_rate(self, rate: impl Into<Option<Rate>>) -> Self {
+        Self { command_rate: rate.into(), ..self }
+    }
+
     /// The largest ServerInfo, in bytes: 1024. The wire fixes it.
     pub const SERVER_INFO: usize = ServerInfo::MAX_LEN;
 }
@@ -163,4 +218,7 @@ getters! {
     get_frame_time = frame_time: Duration, frame_time;
     get_idle = idle: Option<Duration>, idle;
     get_drain = drain: Duration, drain;
+    get_connection_rate = connection_rate: Option<Rate>, connection_rate;
+    get_address_rate = address_rate: Option<Rate>, address_rate;
+    get_command_rate = command_rate: Option<Rate>, command_rate;
 }

@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 
 /// Hands streams to its [`Pipes`].
 #[derive(Clone, Debug)]
-pub(crate) struct Dialer(mpsc::UnboundedSender<io::Result<DuplexStream>>);
+pub(crate) struct Dialer(mpsc::UnboundedSender<io::Result<(DuplexStream, Peer)>>);
 
 /// A listener.
 #[derive(Debug)]
-pub(crate) struct Pipes(mpsc::UnboundedReceiver<io::Result<DuplexStream>>);
+pub(crate) struct Pipes(mpsc::UnboundedReceiver<io::Result<(DuplexStream, Peer)>>);
 
 /// A listener, and what connects to it.
 pub(crate) fn pipes() -> (Dialer, Pipes) {
@@ -30,8 +30,13 @@ pub(crate) fn peer() -> Peer {
 impl Dialer {
     /// The client's end of a new connection, which holds so many bytes of each direction.
     pub(crate) fn dial(&self, bytes: usize) -> DuplexStream {
+        self.dial_as(bytes, peer())
+    }
+
+    /// The same, from this peer.
+    pub(crate) fn dial_as(&self, bytes: usize, peer: Peer) -> DuplexStream {
         let (ours, theirs) = duplex(bytes);
-        self.0.send(Ok(theirs)).expect("the server listens");
+        self.0.send(Ok((theirs, peer))).expect("the server listens");
         ours
     }
 
@@ -46,7 +51,7 @@ impl Accept for Pipes {
 
     async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
         match self.0.recv().await {
-            Some(accepted) => accepted.map(|stream| (stream, peer())),
+            Some(accepted) => accepted,
             None => std::future::pending().await,
         }
     }

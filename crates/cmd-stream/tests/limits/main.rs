@@ -8,6 +8,7 @@ mod lab;
 mod output;
 #[path = "../common/pipes.rs"]
 mod pipes;
+mod rates;
 mod settings;
 mod stream_replies;
 mod time;
