@@ -7,6 +7,7 @@
 pub(crate) mod backoff;
 pub(crate) mod budget;
 pub(crate) mod circuit;
+pub(crate) mod codel;
 #[doc(hidden)]
 pub mod decode;
 pub(crate) mod foreign;

@@ -35,6 +35,7 @@ mod rates;
 mod running;
 mod service;
 mod session;
+mod shedding;
 
 pub use crate::proto::rate::Rate;
 pub use connection::Connection;

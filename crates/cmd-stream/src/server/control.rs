@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use super::counters::{Counters, Counts};
 use super::ending::Ending;
 use super::limits::Limits;
+use super::shedding::Shedder;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -53,6 +54,8 @@ pub(crate) struct Control {
     pub(crate) address: Peer,
     pub(crate) limits: Limits,
     pub(crate) counts: Counts,
+    /// If it is to shed load.
+    pub(super) shedder: Option<Shedder>,
     life: watch::Sender<Life>,
     sessions: Mutex<HashMap<u64, Weak<dyn EndSession>>>,
     /// Commands in tasks of their own, also those that outlive their connection.
@@ -124,6 +127,7 @@ impl Control {
     pub(crate) fn new(address: Peer, limits: Limits) -> Self {
         Self {
             address,
+            shedder: limits.shed_after.map(Shedder::new),
             limits,
             counts: Counts::default(),
             life: watch::Sender::new(Life::Serving),

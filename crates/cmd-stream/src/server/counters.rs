@@ -30,6 +30,9 @@ counters! {
         handshake_timeouts,
         /// Commands that were decoded and began to run.
         commands,
+        /// Commands that were not started, and were answered with the Protocol's failure, because the server was
+        /// overloaded ([`Limits::shed_after`](super::Limits::shed_after)). They count neither as `commands` nor as `failed`.
+        shed,
         /// Replies that were accepted for output.
         replies,
         /// Pings answered.
@@ -55,6 +58,9 @@ counters! {
         /// How often a connection was not read because its [`Limits::command_rate`](super::Limits::command_rate) was
         /// reached.
         rate_pauses,
+        /// How often a connection was not read because the server was overloaded
+        /// ([`Limits::shed_after`](super::Limits::shed_after)), with `failure close_connection`.
+        shed_pauses,
         /// Connections cut by a close, or because the time to drain was over.
         cut,
     }

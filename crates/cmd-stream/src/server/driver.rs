@@ -12,7 +12,7 @@ use super::counters::{add, one};
 use super::ending::Ending;
 use super::execute::{CommandVisitor, Execute, ServerProtocol};
 use super::execution;
-use super::line::Arrival;
+use super::line::{Arrival, How};
 use super::service::Service;
 use super::session::Session;
 use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timers, Writer};
@@ -162,6 +162,9 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         let service = Arc::clone(&self.session.service);
         let mut boxes = Boxes::of(service.parts().id, service.parts().paces.len());
         let mut started = 0;
+        if let Some(shedder) = &self.session.line.control.shedder {
+            shedder.before_commands(now);
+        }
         // The user's code runs in here: decoding, and the destructors of what was decoded. Commands contain their own
         // panics.
         let loop_ended =
@@ -182,7 +185,9 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     }
 
     fn start_commands_in(&mut self, boxes: &mut Boxes, now: Instant, started: &mut u64) -> Result<(), Error> {
-        let rate = self.session.line.limits().command_rate;
+        let control = &self.session.line.control;
+        // Asked once: most servers have neither.
+        let has_pressure = control.limits.command_rate.is_some() || control.shedder.is_some();
         loop {
             if self.inbox.is_empty() {
                 return Ok(());
@@ -205,26 +210,26 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 }
                 !state.in_flight.is_empty()
             };
-            if let Some(rate) = rate
-                && let Some(room_at) = self.rate.room_at(rate, now)
-            {
-                one(&self.session.line.counts().rate_pauses);
-                (self.paused, self.paused_until) = (true, Some(room_at));
-                return Ok(());
+            let mut sheds = false;
+            if has_pressure {
+                sheds = self.ask_pressure(now, *started);
+                if self.paused {
+                    return Ok(());
+                }
             }
             let (session, format) = (&self.session, &self.session.service.parts().format);
             let frame = self.reader.read(
                 self.inbox.bytes(),
                 |bytes| format.decode_tag(bytes),
                 |head, body, progress| {
-                    let start = Start { session, boxes, head, has_in_flight, received_at: now };
+                    let start = Start { session, boxes, head, has_in_flight, sheds, received_at: now };
                     S::Protocol::decode_command(format, head.tag, body, progress, start)
                 },
             );
             match frame {
-                Decoded::Value(Frame::Body(_, Ok(())), taken) => {
-                    *started += 1;
-                    if let Some(rate) = rate {
+                Decoded::Value(Frame::Body(_, Ok(is_started)), taken) => {
+                    *started += u64::from(is_started);
+                    if let Some(rate) = self.session.line.limits().command_rate {
                         self.rate.take(rate, now);
                     }
                     self.inbox.consume(taken);
@@ -255,6 +260,29 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             self.frame_began = None;
             boxes.look_at_clock(&self.session.service.parts().paces);
         }
+    }
+
+    /// Whether the next Command is not to be started because the server is overloaded. Pauses reading if there is no room
+    /// for it in the rate, or if it could not be told.
+    fn ask_pressure(&mut self, now: Instant, started: u64) -> bool {
+        let control = &self.session.line.control;
+        if let Some(rate) = control.limits.command_rate
+            && let Some(room_at) = self.rate.room_at(rate, now)
+        {
+            one(&control.counts.rate_pauses);
+            (self.paused, self.paused_until) = (true, Some(room_at));
+            return false;
+        }
+        let Some(shedder) = &control.shedder else { return false };
+        if started > 0 && started.is_multiple_of(LOOK_EVERY) {
+            shedder.among_commands(now);
+        }
+        let sheds = shedder.sheds();
+        if sheds && S::Protocol::FAILURE.is_none() {
+            one(&control.counts.shed_pauses);
+            (self.paused, self.paused_until) = (true, Some(Instant::now() + shedder.pause()));
+        }
+        sheds
     }
 
     /// The error of a frame that is no Command. If it is the first one, it may be the beginning of TLS.
@@ -389,6 +417,9 @@ enum Timer {
     Shrink,
 }
 
+/// Among so many Commands of one read the clock is looked at, if the server sheds load.
+const LOOK_EVERY: u64 = 16;
+
 enum Written {
     All,
     Blocked,
@@ -401,13 +432,15 @@ struct Start<'a, S: Service> {
     boxes: &'a mut Boxes,
     head: Head,
     has_in_flight: bool,
+    sheds: bool,
     received_at: Instant,
 }
 
 impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
-    type Output = Result<(), SeqRefused>;
+    /// Whether it has started.
+    type Output = Result<bool, SeqRefused>;
 
-    fn visit<C>(self, command: C, body_len: usize) -> Result<(), SeqRefused>
+    fn visit<C>(self, command: C, body_len: usize) -> Result<bool, SeqRefused>
     where
         C: CommandOf<S::Protocol> + Execute<S::Receiver>,
     {
@@ -423,7 +456,12 @@ impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
             received_at: self.received_at,
             size: len + body_len,
         };
-        execution::start(self.session, self.boxes, arrival, command);
-        Ok(())
+        // Nobody could be told that a one-way Command was not started.
+        if self.sheds && !C::Kind::ONE_WAY {
+            drop(command);
+            self.session.shed(&arrival, How::refusing());
+            return Ok(false);
+        }
+        Ok(execution::start(self.session, self.boxes, arrival, command))
     }
 }

@@ -13,16 +13,18 @@ use super::boxes::Boxes;
 use super::execute::{Execute, Scheduling};
 use super::extensions::Extensions;
 use super::invoker::Invoker;
-use super::line::Arrival;
+use super::line::{Arrival, How};
 use super::polling::{Current, Polling};
 use super::running::{Arrived, Running};
 use super::service::Service;
 use super::session::{Booked, Session};
+use super::shedding::Waiting;
 use crate::protocol::{CommandOf, Failed};
 use crate::sync::Arc;
 
-/// Starts a Command: polls it in place or in a task of its own, as its type deserves.
-pub(super) fn start<S, C>(session: &Arc<Session<S>>, boxes: &mut Boxes, arrival: Arrival, command: C)
+/// Starts a Command: polls it in place or in a task of its own, as its type deserves. Returns false if it waits for that
+/// task, which counts it when it starts; see [`Shedder`](super::shedding::Shedder).
+pub(super) fn start<S, C>(session: &Arc<Session<S>>, boxes: &mut Boxes, arrival: Arrival, command: C) -> bool
 where
     S: Service,
     C: CommandOf<S::Protocol> + Execute<S::Receiver>,
@@ -34,10 +36,15 @@ where
     };
     let future = || execute(Arc::clone(session), arrival, command);
     if !in_place {
-        go_on_alone::<S, C>(session, arrival, Box::pin(Some(future())));
+        // Boxed, as most servers do not ask, and each task would keep room for it.
+        let waits = session.line.control.shedder.as_ref().map(|shedder| Box::new(shedder.waits(arrival)));
+        let is_started = waits.is_none();
+        go_on_alone::<S, C>(session, arrival, Box::pin(Some(future())), waits);
+        return is_started;
     } else if let Some(future) = boxes.poll(C::INDEX, future) {
-        go_on_alone::<S, C>(session, arrival, future);
+        go_on_alone::<S, C>(session, arrival, future, None);
     }
+    true
 }
 
 /// Runs a Command to its end, whatever that is.
@@ -74,11 +81,12 @@ where
     }
 }
 
-/// Gives a Command a task of its own.
+/// Gives a Command a task of its own. If the server asks how long it waits to be started, `waits` is what is known of it.
 fn go_on_alone<S, C>(
     session: &Arc<Session<S>>,
     arrival: Arrival,
     mut future: Pin<Box<Option<impl Future<Output = ()> + Send + 'static>>>,
+    waits: Option<Box<Waiting>>,
 ) where
     S: Service,
     C: CommandOf<S::Protocol> + Execute<S::Receiver>,
@@ -86,6 +94,14 @@ fn go_on_alone<S, C>(
     // Booked before the task is spawned: the next frame of this read may use its seq.
     let booked = Booked::new(session, &arrival);
     let task = async move {
+        if let Some(waiting) = waits
+            && !booked.session.starts(&waiting)
+        {
+            drop(future);
+            // As with any failure, after the Command is gone.
+            booked.session.shed(&waiting.arrival, How::running());
+            return;
+        }
         let pace = &booked.session.service.parts().paces[C::INDEX];
         // Whether the Command has only let others run so far. If it ends now, it counts as one that ended at once.
         let mut first = true;

@@ -7,7 +7,7 @@ use crate::proto::handshake::ServerInfo;
 use crate::proto::rate::Rate;
 
 /// The limits of a [`Server`](crate::Server). They bound its buffers per connection, its connections, and how long a peer may
-/// stall it. The rates and [`idle`](Self::idle) are off by default.
+/// stall it. The rates, [`shed_after`](Self::shed_after) and [`idle`](Self::idle) are off by default.
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,6 +33,7 @@ pub struct Limits {
     pub(crate) connection_rate: Option<Rate>,
     pub(crate) address_rate: Option<Rate>,
     pub(crate) command_rate: Option<Rate>,
+    pub(crate) shed_after: Option<Duration>,
 }
 
 impl Default for Limits {
@@ -53,6 +54,7 @@ impl Default for Limits {
             connection_rate: None,
             address_rate: None,
             command_rate: None,
+            shed_after: None,
         }
     }
 }
@@ -201,6 +203,27 @@ impl Limits {
         Self { command_rate: rate.into(), ..self }
     }
 
+    /// How long Commands may wait to be started before the server sheds load. Off by default, which is `None`; at least
+    /// 1 ms.
+    ///
+    /// A Command waits from when its last bytes were read until it is polled for the first time. If each Command of the
+    /// server that starts has waited longer than this, for 100 ms or for this time, whichever is longer, the server is
+    /// overloaded, until one starts in time, or none waits. Meanwhile new Commands are not started, nor are those that
+    /// have waited for more than twice this time. They are answered with the Protocol's failure, made from
+    /// [`FailedReason::Overloaded`](crate::protocol::FailedReason::Overloaded), and counted
+    /// ([`Counters::shed`](super::Counters::shed)). Invokers do not see them. One-way Commands are always started, as
+    /// nobody could be told.
+    ///
+    /// With `failure close_connection` nothing is answered. Connections are not read instead while the server is
+    /// overloaded ([`Counters::shed_pauses`](super::Counters::shed_pauses)).
+    ///
+    /// The time that a connection is not read because of another limit does not count as waiting.
+    #[must_use]
+    pub fn shed_after(self, time: impl Into<Option<Duration>>) -> Self {
+        let time: Option<Duration> = time.into();
+        Self { shed_after: time.map(|time| time.max(Duration::from_millis(1))), ..self }
+    }
+
     /// The largest ServerInfo, in bytes: 1024. The wire fixes it.
     pub const SERVER_INFO: usize = ServerInfo::MAX_LEN;
 }
@@ -221,4 +244,5 @@ getters! {
     get_connection_rate = connection_rate: Option<Rate>, connection_rate;
     get_address_rate = address_rate: Option<Rate>, address_rate;
     get_command_rate = command_rate: Option<Rate>, command_rate;
+    get_shed_after = shed_after: Option<Duration>, shed_after;
 }

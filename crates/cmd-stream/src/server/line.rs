@@ -306,6 +306,11 @@ impl How {
         Self { late: is_late(), defers: false, may_wait: true }
     }
 
+    /// By the connection's task, of a Command that it does not start.
+    pub(super) fn refusing() -> Self {
+        Self { late: false, defers: false, may_wait: false }
+    }
+
     /// The same, but whether there is room or not.
     pub(super) fn at_once(self) -> Self {
         Self { may_wait: false, ..self }

@@ -4,9 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::connection::Connection;
 use super::control::{Control, EndSession};
+use super::counters::one;
 use super::ending::Ending;
 use super::line::{Arrival, How, Line, Sent};
 use super::service::Service;
+use super::shedding::Waiting;
 use crate::connection::outbox::Scratch;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::frame::Seq;
@@ -68,6 +70,27 @@ impl<S: Service> Session<S> {
             return; // most likely because of that, and there is nobody to tell
         }
         self.line.report_failed(arrival, &failed);
+        if let Err(reason) = self.answer_failed(arrival, failed, how) {
+            self.line.end(Ending::AfterOutput(reason));
+        }
+    }
+
+    /// Books that a Command which has waited for its task may start. Returns whether it does: it may have waited for too long.
+    pub(super) fn starts(&self, waiting: &Waiting) -> bool {
+        let Some(shedder) = &self.line.control.shedder else { return true };
+        let is_in_time = shedder.starts(waiting);
+        // Else nobody could be told.
+        let starts = is_in_time || waiting.arrival.is_one_way || S::Protocol::FAILURE.is_none();
+        if starts {
+            one(&self.line.counts().commands);
+        }
+        starts
+    }
+
+    /// Answers a Command that is not started, because the server is overloaded, with the Protocol's failure.
+    pub(super) fn shed(&self, arrival: &Arrival, how: How) {
+        one(&self.line.counts().shed);
+        let failed = Failed::overloaded("the server is overloaded, and did not start the command");
         if let Err(reason) = self.answer_failed(arrival, failed, how) {
             self.line.end(Ending::AfterOutput(reason));
         }

@@ -10,6 +10,7 @@ mod output;
 mod pipes;
 mod rates;
 mod settings;
+mod shedding;
 mod stream_replies;
 mod time;
 #[path = "../common/wire.rs"]
