@@ -100,6 +100,30 @@ pub(crate) async fn counted_loop<C: Echo>(
     Ok(allocated)
 }
 
+/// Makes all calls at once, each in a task of its own, spread over the clients. Returns how long it took until all were
+/// answered.
+pub(crate) async fn burst<C: Echo>(clients: &[C], calls: usize) -> Result<Duration, String> {
+    let pool = workload::pool();
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for call in 0..calls {
+        let (client, value) = (clients[call % clients.len()].clone(), &pool[call % pool.len()]);
+        tasks.spawn(async move { round_trip(&client, value).await });
+    }
+    let mut answered = 0;
+    let all = async {
+        while let Some(done) = tasks.join_next().await {
+            done.map_err(|error| error.to_string())??;
+            answered += 1;
+        }
+        Ok::<_, String>(())
+    };
+    match tokio::time::timeout(PATIENCE * 6, all).await {
+        Ok(all) => all.map(|()| started.elapsed()),
+        Err(_) => Err(format!("{answered} of {calls} calls were answered in a minute")),
+    }
+}
+
 async fn until_the_end(
     client: impl Echo,
     task: usize,
@@ -270,6 +294,15 @@ mod tests {
         let Err(error) = measure(&[Mirror { lies: false }, Mirror { lies: true }]) else {
             panic!("a wrong reply went unnoticed")
         };
+        assert!(error.contains("came back"), "{error}");
+    }
+
+    #[test]
+    fn every_call_of_a_burst_is_compared() {
+        let burst =
+            |clients: &[Mirror], calls| participant::runtime().unwrap().block_on(burst(clients, calls));
+        assert!(burst(&[Mirror { lies: false }, Mirror { lies: false }], 1001).is_ok());
+        let error = burst(&[Mirror { lies: false }, Mirror { lies: true }], 2).unwrap_err();
         assert!(error.contains("came back"), "{error}");
     }
 

@@ -76,8 +76,13 @@ struct Args {
     #[arg(long, value_name = "KIB,KIB", requires = "memory", value_delimiter = ',', num_args = 1..)]
     at_most_kib: Vec<f64>,
 
+    /// Make this many calls at once instead, over --connections, in the first of --formats. Fails unless all are answered.
+    #[arg(long, value_name = "CALLS", conflicts_with_all = ["allocations", "memory"],
+          value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    burst: Option<u32>,
+
     /// Also build this revision, and compare its cmd-stream with this tree's, instead of comparing participants.
-    #[arg(long, value_name = "REVISION", conflicts_with_all = ["participants", "allocations"])]
+    #[arg(long, value_name = "REVISION", conflicts_with_all = ["participants", "allocations", "burst"])]
     against: Option<String>,
 
     /// With --against: how often valgrind counts the instructions, on each side and for each Format. 0: never.
@@ -129,6 +134,9 @@ fn run(args: Args) -> Result<(), String> {
     if let Some(connections) = args.memory {
         return measure_memory(distinct(args.participants), connections, &args.at_most_kib);
     }
+    if let Some(calls) = args.burst {
+        return burst(args.formats[0], args.connections, calls);
+    }
     let (json, allocations) = (args.json, args.allocations);
     let plan = Plan {
         participants: distinct(args.participants),
@@ -162,6 +170,19 @@ fn run(args: Args) -> Result<(), String> {
             if json { report::json_lines(&plan, &samples) } else { report::tables(&plan, &samples) }
         );
     }
+    Ok(())
+}
+
+fn burst(format: Format, connections: u32, calls: u32) -> Result<(), String> {
+    let burst = participants::cmd_stream::burst(format, connections, calls as usize);
+    let participants::cmd_stream::Burst { elapsed, served } = participant::runtime()?.block_on(burst)?;
+    if served != u64::from(calls) {
+        return Err(format!("{calls} calls were answered, and the server ran {served} commands"));
+    }
+    println!(
+        "{calls} calls at once over {connections} connections: all answered in {:.2} s",
+        elapsed.as_secs_f64()
+    );
     Ok(())
 }
 

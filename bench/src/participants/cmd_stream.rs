@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cmd_stream::format::{Decode, Encode};
-use cmd_stream::server::{Handle, Served};
+use cmd_stream::server::{Handle, Limits, Served};
 use cmd_stream::transport::tls::{Authorities, ClientTls, Identity, ServerTls};
 use cmd_stream::{Answer, Context, Failed, Json, Mus, Protobuf, Sender, Server, protocol};
 use mus_format::Output;
@@ -142,6 +142,31 @@ async fn measure_group_in(format: impl EchoFormat, request: &Request) -> Result<
     measured
 }
 
+/// What a burst took.
+pub(crate) struct Burst {
+    pub(crate) elapsed: Duration,
+    /// Commands that the server ran.
+    pub(crate) served: u64,
+}
+
+/// Makes both ends, with default limits, and makes so many calls before it waits for the first of them. Each must be answered
+/// with what was sent.
+pub(crate) async fn burst(format: Format, connections: u32, calls: usize) -> Result<Burst, String> {
+    match format {
+        Format::Json => burst_in(Json, connections, calls).await,
+        Format::Mus => burst_in(Mus, connections, calls).await,
+        Format::Protobuf => burst_in(Protobuf, connections, calls).await,
+    }
+}
+
+async fn burst_in(format: impl EchoFormat, connections: u32, calls: usize) -> Result<Burst, String> {
+    let session = Session::start(format, connections, Security::Plain).await?;
+    let elapsed = load::burst(session.clients(), calls).await?;
+    let served = session.server.counters().commands;
+    session.stop().await?;
+    Ok(Burst { elapsed, served })
+}
+
 /// Makes both ends, and counts what `calls` round trips of each of `in_flight` tasks allocate.
 pub(crate) async fn count(
     format: Format,
@@ -267,7 +292,9 @@ pub(crate) async fn listen<F: EchoFormat>(
     format: F,
     certificates: Option<&Certificates>,
 ) -> Result<(Handle, JoinHandle<Served>), String> {
-    let builder = Server::builder(EchoProtocol, format, Nothing);
+    // More than any of the measurements has.
+    let limits = Limits::default().connections(1 << 17);
+    let builder = Server::builder(EchoProtocol, format, Nothing).limits(limits);
     match certificates {
         Some(certificates) => {
             let server = builder.bind_tls("127.0.0.1:0", certificates.server()?).await.map_err(text)?;
