@@ -90,7 +90,10 @@ async fn a_strategy_that_returns_nonsense_loses_no_call() {
 
 /// What a strategy was told of the members, the last time it was asked.
 #[derive(Clone, Default)]
-struct Sees(Arc<std::sync::Mutex<Vec<(bool, usize, Option<Duration>)>>>);
+struct Sees(Arc<std::sync::Mutex<Vec<Seen>>>);
+
+/// Whether a member is available, how busy and how slow it is.
+type Seen = (bool, usize, Option<Duration>);
 
 impl Strategy for Sees {
     fn pick(&self, members: &Members<'_>) -> Option<usize> {

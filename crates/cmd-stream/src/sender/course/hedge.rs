@@ -108,7 +108,7 @@ impl<K: Send + 'static> Course<K> {
         &mut self,
         core: &Core<P, F, H>,
         deadline: Option<Instant>,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
     ) -> Second
     where
         P: ClientProtocol<F>,
