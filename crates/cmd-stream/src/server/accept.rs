@@ -62,11 +62,17 @@ where
         let Self { listener, control, .. } = self;
         drop(listener);
 
-        let deadline = after(control.limits.drain);
+        let (half, deadline) = (after(control.limits.drain / 2), after(control.limits.drain));
         let drained = async {
-            while connections.join_next().await.is_some() {}
-            // A Command may outlive its connection, and is waited for as well.
-            control.no_commands().await;
+            let mut ended = pin!(async {
+                while connections.join_next().await.is_some() {}
+                // A Command may outlive its connection, and is waited for as well.
+                control.no_commands().await;
+            });
+            if timeout_at(half, ended.as_mut()).await.is_err() {
+                control.finish();
+                ended.await;
+            }
         };
         let closed = match race(control.reached(Life::Closed), timeout_at(deadline, drained)).await {
             First::Left(_) => true,

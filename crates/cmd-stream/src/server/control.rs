@@ -46,6 +46,8 @@ pub struct Cut {
 pub(crate) enum Life {
     Serving,
     Draining,
+    /// No further Command is started.
+    Finishing,
     Closed,
 }
 
@@ -87,8 +89,14 @@ impl Handle {
     ///
     /// No further connections are accepted. A connection is closed as soon as no Command is in flight on it. Until then
     /// it is served as before, including new Commands. So an idle connection is closed at once; if its client keeps its
-    /// end open, the server waits for one second. Whatever has not ended within [`Limits::drain`](super::Limits::drain) is
-    /// cut.
+    /// end open, the server waits for one second.
+    ///
+    /// A connection that is always busy would never be idle. When half of [`Limits::drain`](super::Limits::drain) is over,
+    /// new Commands are therefore read and not executed. Those that were started before are still answered. Whatever has
+    /// not ended within `Limits::drain` is cut.
+    ///
+    /// A Command that was started is answered. One that arrives when its connection is being closed is not executed. Its
+    /// client cannot know that, so the call fails with an error that [may have been sent](crate::Error::was_sent).
     ///
     /// Calling it again has no effect. If the server does not serve yet, `serve` will return at once.
     ///
@@ -157,6 +165,11 @@ impl Control {
         }
     }
 
+    /// Lets nothing but the Commands in flight go on.
+    pub(crate) fn finish(&self) {
+        self.set_life(Life::Finishing);
+    }
+
     /// Tells those who wait for it that the server has ended. Its connections are not told: they end with `serve`.
     pub(crate) fn end(&self) {
         self.life.send_replace(Life::Closed);
@@ -218,6 +231,7 @@ impl Control {
 fn ending(life: Life) -> Ending {
     match life {
         Life::Serving | Life::Draining => Ending::WhenIdle,
+        Life::Finishing => Ending::WhenAnswered,
         Life::Closed => Ending::Now(Error::new(ErrorKind::Closed, Origin::Local, "the server was closed")),
     }
 }

@@ -87,7 +87,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         for _ in 0..ROUNDS {
             // Reading comes first: what the Commands of one read answer in place goes out in one write.
             let took = self.take_in(cx);
-            let resumed = match self.give_out(cx)? {
+            let resumed = match self.give_out(took, cx)? {
                 // Writing may have made the room that reading waited for. Nobody else would wake this task for that.
                 Written::All | Written::Blocked => {
                     let may_resume = self.paused && self.paused_until.is_none() && !self.input_ended;
@@ -192,12 +192,14 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             if self.inbox.is_empty() {
                 return Ok(());
             }
-            let has_in_flight = {
+            let (has_in_flight, starts) = {
                 // Asked before each Command, because the one before it may have ended the connection, or filled it.
                 let state = self.session.line.lock();
-                if state.is_ending() {
-                    return Ok(());
-                }
+                let starts = match &state.ending {
+                    None => true,
+                    Some(ending) if ending.reason().is_some() => return Ok(()),
+                    Some(ending) => !matches!(ending, Ending::WhenAnswered),
+                };
                 if state.is_paused() {
                     let counts = self.session.line.counts();
                     one(if state.in_flight.is_full() {
@@ -208,7 +210,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                     self.paused = true;
                     return Ok(());
                 }
-                !state.in_flight.is_empty()
+                (!state.in_flight.is_empty(), starts)
             };
             let mut sheds = false;
             if has_pressure {
@@ -222,7 +224,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 self.inbox.bytes(),
                 |bytes| format.decode_tag(bytes),
                 |head, body, progress| {
-                    let start = Start { session, boxes, head, has_in_flight, sheds, received_at: now };
+                    let start =
+                        Start { session, boxes, head, has_in_flight, sheds, starts, received_at: now };
                     S::Protocol::decode_command(format, head.tag, body, progress, start)
                 },
             );
@@ -294,11 +297,11 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         Error::with_source(error.kind(), error.origin(), message, error)
     }
 
-    /// Writes the output, and ends the connection if it is to end then.
-    fn give_out(&mut self, cx: &mut Context<'_>) -> Result<Written, Error> {
+    /// Writes the output, and ends the connection if it is to end then. `took` says whether there may be more to read.
+    fn give_out(&mut self, took: bool, cx: &mut Context<'_>) -> Result<Written, Error> {
         loop {
             // The next batch is taken when the last one is written. What comes meanwhile is then one batch.
-            if self.writer.is_idle() && self.next_batch(cx)? {
+            if self.writer.is_idle() && self.next_batch(took, cx)? {
                 return Ok(if self.yielded { Written::Yielding } else { Written::All });
             }
             if self.writer.poll(self.io, cx)?.is_pending() {
@@ -309,14 +312,18 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     }
 
     /// Takes what is to be written next. Returns true if there is nothing now; then whoever adds something wakes this task.
-    fn next_batch(&mut self, cx: &Context<'_>) -> Result<bool, Error> {
+    fn next_batch(&mut self, took: bool, cx: &Context<'_>) -> Result<bool, Error> {
         let mut state = self.session.line.lock();
         // Checked before anything is taken out of the state: those who wait for room are then woken by `Line::close`.
         match &state.ending {
             Some(Ending::Now(reason)) => return Err(reason.clone()),
             Some(Ending::AfterOutput(reason)) if state.outbox.is_empty() => return Err(reason.clone()),
-            Some(Ending::WhenIdle) if state.is_idle() && self.inbox.is_empty() => {
-                return Err(Error::new(ErrorKind::Closed, Origin::Local, "the server is shutting down"));
+            // What has arrived by now is still executed: its client could not know that it was not.
+            Some(Ending::WhenIdle) if !took && state.is_idle() && self.inbox.is_empty() => {
+                return Err(Error::new(ErrorKind::Closed, Origin::Local, SHUTTING_DOWN));
+            }
+            Some(Ending::WhenAnswered) if state.is_idle() => {
+                return Err(Error::new(ErrorKind::Closed, Origin::Local, SHUTTING_DOWN));
             }
             _ => {}
         }
@@ -426,6 +433,8 @@ enum Written {
     Yielding,
 }
 
+const SHUTTING_DOWN: &str = "the server is shutting down";
+
 /// Starts a Command when its type is known.
 struct Start<'a, S: Service> {
     session: &'a Arc<Session<S>>,
@@ -433,6 +442,8 @@ struct Start<'a, S: Service> {
     head: Head,
     has_in_flight: bool,
     sheds: bool,
+    /// Whether it is started at all, and not only taken out of the input.
+    starts: bool,
     received_at: Instant,
 }
 
@@ -444,6 +455,9 @@ impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
     where
         C: CommandOf<S::Protocol> + Execute<S::Receiver>,
     {
+        if !self.starts {
+            return Ok(false);
+        }
         let Head { seq, len, .. } = self.head;
         // Without Commands in flight no seq is in use, and the lock need not be taken again.
         if self.has_in_flight || seq.get() < 0 {

@@ -6,6 +6,7 @@
 //! | who | what |
 //! | --- | --- |
 //! | [`Handle::shutdown`](super::Handle::shutdown) | [`Ending::WhenIdle`] |
+//! | `serve`, when half of [`Limits::drain`](super::Limits::drain) is over | [`Ending::WhenAnswered`] |
 //! | [`Handle::close`](super::Handle::close) | [`Ending::Now`] |
 //! | the driver: the client has left, reading failed, its bytes do not decode, its seq may not be used, decoding panicked | [`Ending::AfterOutput`] |
 //! | a Command that failed, if its Protocol says `close_connection` | [`Ending::AfterOutput`] |
@@ -34,8 +35,10 @@ use crate::error::Error;
 /// How a connection is to end.
 #[derive(Clone, Debug)]
 pub(super) enum Ending {
-    /// When no Command is in flight any more.
+    /// When no Command is in flight any more, and none has arrived.
     WhenIdle,
+    /// When no Command is in flight any more. None is started: a connection that is always busy would never be idle.
+    WhenAnswered,
     /// When the output has been written.
     AfterOutput(Error),
     /// At once.
@@ -47,6 +50,7 @@ impl Ending {
     pub(super) fn replaces(&self, before: Option<&Self>) -> bool {
         match (before, self) {
             (None | Some(Self::WhenIdle), _) => true,
+            (Some(Self::WhenAnswered), new) => !matches!(new, Self::WhenIdle),
             (Some(Self::AfterOutput(_)), new) => matches!(new, Self::Now(_)),
             (Some(Self::Now(_)), _) => false,
         }
@@ -55,7 +59,7 @@ impl Ending {
     /// Why nothing can be sent any more, if that is so.
     pub(super) fn reason(&self) -> Option<&Error> {
         match self {
-            Self::WhenIdle => None,
+            Self::WhenIdle | Self::WhenAnswered => None,
             Self::AfterOutput(reason) | Self::Now(reason) => Some(reason),
         }
     }

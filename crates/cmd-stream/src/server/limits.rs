@@ -149,7 +149,8 @@ impl Limits {
 
     /// How long a graceful shutdown waits for Commands to end. 30 s by default.
     ///
-    /// After that the rest is cut, and `serve` returns how much that was.
+    /// When half of it is over, no further Commands are started: a connection that is always busy would not end otherwise.
+    /// After all of it the rest is cut, and `serve` returns how much that was.
     #[must_use]
     pub fn drain(self, time: Duration) -> Self {
         Self { drain: time, ..self }

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use crate::lab::{Plain, World, client_by, echo, hold, quiet, text};
+use crate::pipes::pipes;
+use crate::wire;
 use crate::{assert_error, assert_shutdown, call, in_memory};
 use cmd_stream::client::Client;
 use cmd_stream::server::Limits;
 use cmd_stream::{Error, ErrorKind, Json, Origin};
+use testkit::peer::{BytePeer, GREETING};
 use testkit::wait::{until, within};
 use tokio::time::Instant;
 
@@ -89,6 +92,31 @@ async fn shutdown_over_tcp_loses_no_reply() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn shutdown_executes_what_has_arrived_though_that_takes_several_reads() {
+    let (dialer, listener) = pipes();
+    let world = World::over(listener, Limits::default());
+    let mut peer = BytePeer::over(dialer.dial(1 << 20));
+    peer.expect(GREETING).await;
+    // Of 64 bytes each, so that no read ends inside one.
+    let (mut commands, mut replies) = (Vec::new(), Vec::new());
+    for seq in 1..=8000 {
+        let text = "x".repeat(64 - wire::echo_frame(seq, "").len());
+        commands.extend(wire::echo_frame(seq, &text));
+        replies.extend(wire::text_frame(seq, &text));
+    }
+    // The first ones show that they are quick, and are answered in place from then on.
+    peer.send(&commands[..64 * 100]).await;
+    quiet().await;
+    assert_eq!(world.counters().commands, 100);
+    peer.send(&commands[64 * 100..]).await;
+    assert_eq!(world.counters().commands, 100, "the server has had no time yet");
+    world.handle.shutdown();
+    peer.expect(&replies).await;
+    peer.expect_end().await;
+    assert_shutdown(world.served().await, 0, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn shutdown_ends_connections_that_wait_for_a_place() {
     let limits = Limits::default().connections(1).waiting(8, Duration::from_secs(5));
     let (world, connector) = in_memory(limits);
@@ -136,6 +164,44 @@ async fn shutdown_past_its_time_says_how_much_was_cut() {
     assert_eq!(lab.seen().running, 3);
     lab.open_gate(3);
     lab.until(|seen| seen.ended == 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_always_busy_is_answered_all_that_was_started_before_half_the_drain() {
+    let time = Duration::from_secs(10);
+    let (world, connector) = in_memory(Limits::default().drain(time));
+    let client = client_by(&connector).await;
+    let mut calls = std::collections::VecDeque::new();
+    calls.push_back(call!(client.send(hold("a"))));
+    world.lab.until(|seen| seen.started == 1).await;
+    world.handle.shutdown();
+    let since = Instant::now();
+    // There is always one, and each takes 200 ms.
+    let mut answered = 0;
+    while since.elapsed() < time / 2 {
+        calls.push_back(call!(client.send(hold("a"))));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        world.lab.open_gate(1);
+        within(calls.pop_front().expect("one")).await.unwrap().expect("it was started");
+        answered += 1;
+    }
+    assert_eq!(answered, 25);
+    assert!(!world.serving.is_finished());
+    // From here on none is started.
+    let late = call!(client.send(echo("late")));
+    let other = call!(client.send(hold("late")));
+    quiet().await;
+    assert_eq!(world.lab.seen().started, 26);
+    world.lab.open_gate(1);
+    within(calls.pop_front().expect("one")).await.unwrap().expect("it was started");
+    for late in [late, other] {
+        let failure = Error::from(late.await.unwrap().unwrap_err());
+        assert_error(&failure, ErrorKind::Closed, Origin::Remote, "the server closed the connection");
+        assert!(failure.was_sent(), "the client cannot know");
+    }
+    assert_eq!(world.counters().commands, 26);
+    assert_shutdown(world.served().await, 0, 0);
+    assert!(since.elapsed() < time, "{:?}", since.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
