@@ -232,7 +232,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             match frame {
                 Decoded::Value(Frame::Body(_, Ok(is_started)), taken) => {
                     *started += u64::from(is_started);
-                    if let Some(rate) = self.session.line.limits().command_rate {
+                    if has_pressure && let Some(rate) = self.session.line.limits().command_rate {
                         self.rate.take(rate, now);
                     }
                     self.inbox.consume(taken);

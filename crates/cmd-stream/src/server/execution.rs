@@ -37,7 +37,12 @@ where
     let future = || execute(Arc::clone(session), arrival, command);
     if !in_place {
         // Boxed, as most servers do not ask, and each task would keep room for it.
-        let waits = session.line.control.shedder.as_ref().map(|shedder| Box::new(shedder.waits(arrival)));
+        let waits = session
+            .line
+            .control
+            .shedder
+            .as_ref()
+            .map(|shedder| Box::new((arrival, shedder.waits(arrival.received_at))));
         let is_started = waits.is_none();
         go_on_alone::<S, C>(session, arrival, Box::pin(Some(future())), waits);
         return is_started;
@@ -86,7 +91,7 @@ fn go_on_alone<S, C>(
     session: &Arc<Session<S>>,
     arrival: Arrival,
     mut future: Pin<Box<Option<impl Future<Output = ()> + Send + 'static>>>,
-    waits: Option<Box<Waiting>>,
+    waits: Option<Box<(Arrival, Waiting)>>,
 ) where
     S: Service,
     C: CommandOf<S::Protocol> + Execute<S::Receiver>,
@@ -94,12 +99,13 @@ fn go_on_alone<S, C>(
     // Booked before the task is spawned: the next frame of this read may use its seq.
     let booked = Booked::new(session, &arrival);
     let task = async move {
-        if let Some(waiting) = waits
-            && !booked.session.starts(&waiting)
+        if let Some(waits) = waits
+            && let (arrival, waiting) = *waits
+            && !booked.session.starts(&arrival, &waiting)
         {
             drop(future);
             // As with any failure, after the Command is gone.
-            booked.session.shed(&waiting.arrival, How::running());
+            booked.session.shed(&arrival, How::running());
             return;
         }
         let pace = &booked.session.service.parts().paces[C::INDEX];

@@ -76,11 +76,11 @@ impl<S: Service> Session<S> {
     }
 
     /// Books that a Command which has waited for its task may start. Returns whether it does: it may have waited for too long.
-    pub(super) fn starts(&self, waiting: &Waiting) -> bool {
+    pub(super) fn starts(&self, arrival: &Arrival, waiting: &Waiting) -> bool {
         let Some(shedder) = &self.line.control.shedder else { return true };
         let is_in_time = shedder.starts(waiting);
         // Else nobody could be told.
-        let starts = is_in_time || waiting.arrival.is_one_way || S::Protocol::FAILURE.is_none();
+        let starts = is_in_time || arrival.is_one_way || S::Protocol::FAILURE.is_none();
         if starts {
             one(&self.line.counts().commands);
         }

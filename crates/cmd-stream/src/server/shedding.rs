@@ -18,7 +18,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::line::Arrival;
 use crate::proto::codel::{Change, Codel};
 use crate::proto::rate::{Bucket, Rate};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -38,7 +37,7 @@ pub(super) struct Shedder {
 
 /// A Command that waits for its task to be polled.
 pub(super) struct Waiting {
-    pub(super) arrival: Arrival,
+    received_at: Instant,
     /// How many such Commands there were before it.
     turn: u64,
 }
@@ -72,15 +71,15 @@ impl Shedder {
     }
 
     /// Books a Command that waits for its task to be polled.
-    pub(super) fn waits(&self, arrival: Arrival) -> Waiting {
-        Waiting { arrival, turn: self.spawned.fetch_add(1, Relaxed) }
+    pub(super) fn waits(&self, received_at: Instant) -> Waiting {
+        Waiting { received_at, turn: self.spawned.fetch_add(1, Relaxed) }
     }
 
     /// Books that it waits no longer. Returns false if it has waited so long that its work would only delay others.
     pub(super) fn starts(&self, waiting: &Waiting) -> bool {
         let started = self.started.fetch_add(1, Relaxed);
         let now = Instant::now();
-        let waited = now.saturating_duration_since(waiting.arrival.received_at);
+        let waited = now.saturating_duration_since(waiting.received_at);
         if started + 1 >= self.spawned.load(Relaxed) {
             self.book(false, now);
         } else if waited > self.target {
@@ -155,23 +154,15 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::Tag;
-    use crate::proto::frame::Seq;
-    use crate::protocol::Entry;
 
     const MILLI: Duration = Duration::from_millis(1);
-
-    fn arrival() -> Arrival {
-        static ENTRY: Entry = Entry::new(Tag::new(0), "Work");
-        Arrival { seq: Seq::PING, entry: &ENTRY, is_one_way: false, received_at: Instant::now(), size: 1 }
-    }
 
     /// tokio polls the task that a connection has spawned last before those that wait.
     #[tokio::test(start_paused = true)]
     async fn commands_that_overtake_others_do_not_end_an_overload() {
         let shedder = Shedder::new(20 * MILLI);
-        let mut line: Vec<_> = (0..100).map(|_| shedder.waits(arrival())).rev().collect();
-        let overtaking = || assert!(shedder.starts(&shedder.waits(arrival())), "it has not waited");
+        let mut line: Vec<_> = (0..100).map(|_| shedder.waits(Instant::now())).rev().collect();
+        let overtaking = || assert!(shedder.starts(&shedder.waits(Instant::now())), "it has not waited");
         for waited in 1..=12 {
             tokio::time::advance(10 * MILLI).await;
             let first = line.pop().expect("there are enough");
@@ -186,7 +177,7 @@ mod tests {
         assert!(shedder.sheds());
 
         // All of them are refused. What has come meanwhile has waited for less than that, and for less than the target.
-        let mut late = [shedder.waits(arrival()), shedder.waits(arrival())].into_iter();
+        let mut late = [shedder.waits(Instant::now()), shedder.waits(Instant::now())].into_iter();
         for first in line.into_iter().rev() {
             assert!(!shedder.starts(&first));
         }
@@ -197,7 +188,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_ends_when_nobody_waits() {
         let shedder = Shedder::new(20 * MILLI);
-        let line: Vec<_> = (0..3).map(|_| shedder.waits(arrival())).collect();
+        let line: Vec<_> = (0..3).map(|_| shedder.waits(Instant::now())).collect();
         tokio::time::advance(30 * MILLI).await;
         assert!(shedder.starts(&line[0]));
         tokio::time::advance(100 * MILLI).await;

@@ -16,7 +16,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(server, expected);
     let expected = "Limits { frame: 4194304, in_flight: 32768, in_flight_bytes: 33554432, output: 1048576, \
                     output_stall: 30s, stream_replies: 1024, stream_overflow: Fail, connect: 5s, handshake: 10s, \
-                    connection_wait: 5s, frame_time: 30s }";
+                    connection_wait: 5s, frame_time: 30s, drain: 30s }";
     assert_eq!(client, expected);
     assert_eq!((Limits::SERVER_INFO, ServerInfo::MAX_LEN), (1024, 1024));
 }
