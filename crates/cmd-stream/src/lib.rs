@@ -65,9 +65,8 @@
 //!   executes a Command with one Reply on it; [`Execute`] executes any Command, which sends its Replies through a
 //!   [`Proxy`].
 //! - [`Server`] executes Commands; an [`Invoker`] sees each one before it runs.
-//! - [`Client`] has one connection at a time, which is replaced when it is lost; use it for settings, and to see the
-//!   state of the connection. [`Sender`] sends through a Client and does no more; use it where the default settings do,
-//!   or in code that only sends.
+//! - [`Sender`]: what an application sends with: a [`Group`](group::Group) of clients, [hooks], a default timeout and
+//!   [retries](sender::Retry). [`Client`]: one connection at a time, which is replaced when it is lost.
 //! - [`Failure`]: the Reply that reports why a Command failed. [`CallError`]: the error that the caller receives.
 //! - [`Format`](format::Format): how values are serialized. [`Json`](struct@Json), `Mus`, `Protobuf`, or
 //!   [one of your own](mod@format).
@@ -84,13 +83,18 @@
 //! - log, authorise, trace: [`Invoker`]; log in once per connection: [`server::Connection`]
 //! - tell versions of a service apart: [`ServerInfo::of`]
 //! - set limits: [`server::Limits`], [`client::Limits`]
-//! - bound the time of a call: [`client::Call::timeout`]; of all calls of a client: [`client::Builder::timeout`]
-//! - start without a server: [`client::Builder::connect_lazy`]; choose the pauses between attempts to connect:
+//! - send to several servers: [`sender::Builder::endpoints`]; choose the one that takes a call: [`group::Strategy`]; find
+//!   servers: [`group::Endpoints`]
+//! - see each call, refuse some, attach data: [`hooks`]; send again: [`sender::Retry`]; stop calling a server that keeps
+//!   failing: [`circuit_breaker`]
+//! - bound the time of a call: [`sender::Call::timeout`]; of all calls: [`sender::Builder::timeout`]
+//! - start without a server: [`sender::Builder::connect_lazy`]; choose the pauses between attempts to connect:
 //!   [`client::Backoff`]; watch the connection: [`Client::links`]; wait for it: [`Client::connected`]
 //! - send a Command again after an error: [`Error`] says when that is safe
 //! - stop calling a server that keeps failing: [`circuit_breaker`]
 //! - notice dead connections sooner, or keep idle ones open: [`client::Keepalive`]
-//! - shut down: [`server::Handle`]; close a client: [`Client::close`]
+//! - shut down: [`server::Handle`], [`Sender::drain`]; replace connections from time to time:
+//!   [`sender::Builder::max_age`]
 //! - use TLS: `transport::tls`; another transport: [`transport`]
 //! - talk to a Go peer in JSON: [`format::json`]; in MUS: `format::mus`; in Protobuf: `format::protobuf`
 //! - test without a network: [`testing`], [`transport::memory`], [`sender::SendCommand`]
@@ -109,9 +113,9 @@
 //! # Non-goals
 //!
 //! Languages other than Rust and Go; HTTP; a schema language or a code generator; guaranteed delivery. When a connection
-//! is lost, the calls whose Commands were written fail, because nobody knows whether these were executed. Commands that
-//! were not written wait for the next connection. [`Error::was_sent`] tells the two apart. The application decides
-//! whether to send a Command again.
+//! is lost, the calls whose Commands were written fail, because nobody knows whether these were executed, unless the
+//! Commands are [idempotent](Command::IDEMPOTENT). Commands that were not written go to another server, or wait for the next
+//! connection. [`Error::was_sent`] tells the two apart. For all others, the application decides whether to send them again.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
