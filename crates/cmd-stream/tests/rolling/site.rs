@@ -64,7 +64,7 @@ impl Site {
     async fn run(&self, number: u64) {
         self.record.add(number, self.number);
         match self.pace {
-            Pace::Mixed if number % 4 != 0 => {}
+            Pace::Mixed if !number.is_multiple_of(4) => {}
             Pace::Mixed => sleep(Duration::from_millis(1)).await,
             Pace::Each(time) => sleep(time).await,
         }
