@@ -135,9 +135,13 @@ impl Role {
     }
 }
 
-/// Catches the signals that end a server; the future is done at the first one.
+/// Catches SIGINT and SIGTERM, from this call on. The future is done at the first one.
+///
+/// # Errors
+///
+/// If they cannot be caught.
 #[cfg(unix)]
-fn signal() -> Result<impl Future<Output = ()>, BoxError> {
+pub fn signal() -> Result<impl Future<Output = ()>, BoxError> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -149,9 +153,13 @@ fn signal() -> Result<impl Future<Output = ()>, BoxError> {
     })
 }
 
-/// Catches the signal that ends a server; the future is done then.
+/// Catches Ctrl-C, from this call on. The future is done then.
+///
+/// # Errors
+///
+/// If it cannot be caught.
 #[cfg(windows)]
-fn signal() -> Result<impl Future<Output = ()>, BoxError> {
+pub fn signal() -> Result<impl Future<Output = ()>, BoxError> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;
     Ok(async move {
         interrupt.recv().await;

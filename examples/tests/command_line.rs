@@ -10,7 +10,7 @@ use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 /// Each example, and what its client prints.
-const EXAMPLES: [(&str, &[&str]); 11] = [
+const EXAMPLES: [(&str, &[&str]); 13] = [
     (
         "auth",
         &[
@@ -24,12 +24,14 @@ const EXAMPLES: [(&str, &[&str]); 11] = [
     ("calc_json", &["Result: 5", "Result: 4"]),
     ("calc_protobuf", &["Result: 5", "Result: 4"]),
     ("echo", &["Result: one two three"]),
+    ("group", &["served by A, B, C", "served by A, C", "served by A, B, C", "every call was answered"]),
     ("hello_world", &["Hello world", "Hello incredible world"]),
     (
         "keepalive",
         &[r#"Sending "one"... Result: "one""#, "Ping-Pong time...", r#"Sending "two"... Result: "two""#],
     ),
     ("reconnect", &[SENT]),
+    ("resilient", &RESILIENT),
     ("rpc", &[r#"Result: "Hello world""#]),
     ("server_streaming", &["Hello", "incredible", "world"]),
     ("testing", &["the cheapest is the kettle, for 3495"]),
@@ -40,6 +42,18 @@ const EXAMPLES: [(&str, &[&str]); 11] = [
 fn without_tls() -> impl Iterator<Item = &'static str> {
     EXAMPLES.into_iter().map(|(name, _)| name).filter(|name| *name != "tls")
 }
+
+/// What `resilient` prints.
+const RESILIENT: [&str; 8] = [
+    r#"Sending "message1"... Result: "message1""#,
+    r#"Sending "message2"... Error: no member of the group has a connection"#,
+    "Circuit breaker state changed to: Open",
+    r#"Sending "message3"... Error: no member of the group has a connection"#,
+    r#"Sending "message4"... Error: a hook refuses the command: the circuit breaker is open"#,
+    "Circuit breaker state changed to: HalfOpen",
+    "Circuit breaker state changed to: Closed",
+    r#"Sending "message5"... Result: "message5""#,
+];
 
 /// What the client of `reconnect` prints for each Command that is answered.
 const SENT: &str = r#"Sending "message"... Result: "message""#;
@@ -71,11 +85,18 @@ async fn without_arguments_both_ends_run_and_end_by_themselves() {
 #[tokio::test]
 async fn either_end_runs_alone_and_the_server_serves_one_client_after_another() {
     let certs = Certs::new("either-end");
-    for (name, prints) in EXAMPLES {
+    // The client of `resilient` waits for the end of its server: see below.
+    for (name, prints) in EXAMPLES.into_iter().filter(|(name, _)| *name != "resilient") {
         let (server, address) = start_server_with(name, &certs.args(name)).await;
-        let only_once: &[&str] = if name == "reconnect" { &["--seconds", "0"] } else { &[] };
+        let (served, no_time) = (format!("served by {address}"), ["--seconds", "0"]);
+        let of_group = [&*served, "every call was answered"];
+        let (options, prints): (&[&str], &[&str]) = match name {
+            "group" => (&no_time, &of_group),
+            "reconnect" => (&no_time, prints),
+            _ => (&[], prints),
+        };
         for _ in 0..2 {
-            let args = [&["--connect", &address], only_once, &certs.args(name)[..]].concat();
+            let args = [&["--connect", &address], options, &certs.args(name)[..]].concat();
             start(name, &args).expect_success(prints).await;
         }
         drop(server);
@@ -117,8 +138,8 @@ async fn a_client_of_nobody_waits_for_5_seconds_and_fails() {
 
 #[tokio::test]
 async fn a_client_whose_call_fails_exits_with_1() {
-    // `reconnect` sends it again instead: see below.
-    for name in without_tls().filter(|name| *name != "reconnect") {
+    // These send it again instead: see below.
+    for name in without_tls().filter(|name| !["group", "reconnect"].contains(name)) {
         let listener = tokio::net::TcpListener::bind(ANY_PORT).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
         let client = start(name, &["--connect", &address]);
@@ -359,6 +380,63 @@ async fn reconnect_waits_for_at_least_10_seconds_and_then_exits_with_1() {
     assert!(lost_at.elapsed() >= Duration::from_secs(10), "{ended:?}");
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(!ended.lines.iter().any(|line| line == SENT), "{ended:?}");
+}
+
+#[tokio::test]
+async fn resilient_gets_over_an_outage_and_its_breaker_refuses_meanwhile() {
+    let (mut server, address) = start_server("resilient").await;
+    let mut client = start("resilient", &["--connect", &address]);
+    client.expect_line(RESILIENT[0]).await;
+    server.kill();
+    for line in &RESILIENT[1..5] {
+        client.expect_line(line).await;
+    }
+    let _server = Process::restart_server(built("resilient"), &["--listen", &address], &address).await;
+    client.expect_success(&RESILIENT[5..]).await;
+}
+
+#[tokio::test]
+async fn resilient_sends_a_string_in_json() {
+    let (_server, address) = start_server("resilient").await;
+    let mut client = BytePeer::greeted(&address).await;
+    client.send(b"\x01\x00\x09\"message\"").await;
+    client.expect(b"\x01\x00\x09\"message\"").await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn group_answers_what_a_server_has_begun_when_a_signal_ends_it() {
+    let (server, address) = start_server("group").await;
+    let mut client = BytePeer::greeted(&address).await;
+    let commands: Vec<u8> = (1..=100).flat_map(|seq| [seq, 0, 1, b'2']).collect();
+    client.send(&commands).await;
+    let first = client.receive(4).await; // so all have arrived
+    server.signal("TERM");
+    let mut replies = [first, client.rest().await].concat();
+    replies.as_chunks_mut::<4>().0.sort_unstable();
+    let expected: Vec<u8> = (1..=100).flat_map(|seq| [seq, 0, 1, b'4']).collect();
+    assert_eq!(replies, expected);
+    server.expect_success(&[]).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn group_loses_no_call_when_servers_are_killed_or_end_by_a_signal_under_load() {
+    let ((first, address), (mut second, other)) = (start_server("group").await, start_server("group").await);
+    let mut client = start("group", &["--connect", &format!("{address},{other}"), "--seconds", "3"]);
+    let (mut both, args) = ([&*address, &*other], ["--listen", &*address]);
+    both.sort_unstable();
+    let both = format!("served by {}", both.join(", "));
+    while client.line().await != both {} // at first it may be only one
+
+    first.signal("TERM");
+    first.expect_success(&[]).await;
+    client.expect_line(&format!("served by {other}")).await;
+    let _first = Process::restart_server(built("group"), &args, &address).await;
+    client.expect_line(&both).await;
+    second.kill();
+    client.expect_line(&format!("served by {address}")).await;
+    client.expect_success(&["every call was answered"]).await;
 }
 
 /// The next line that is not about a Command.
