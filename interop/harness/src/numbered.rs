@@ -3,12 +3,14 @@
 //!
 //! On the wire it is the service of the examples `keepalive` and `reconnect`, so the Go peer has it, too.
 
+use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use cmd_stream::{Answer, CallError, Client, Context, Failed, Json, protocol};
+use cmd_stream::sender::SendCommand;
+use cmd_stream::{Answer, CallError, Context, Failed, protocol};
 use serde::{Deserialize, Serialize};
 
 /// The Receiver: records which messages were executed.
@@ -70,8 +72,8 @@ pub enum Outcome {
 /// # Panics
 ///
 /// If it is the Reply to another message.
-pub async fn send(client: &Client<Messages, Json>, number: u64) -> Outcome {
-    match client.send(Message(text_of(number))).await {
+pub async fn send(sender: &impl SendCommand<Message, Failure = Infallible>, number: u64) -> Outcome {
+    match sender.send(Message(text_of(number))).await {
         Ok(Echoed(text)) => {
             assert!(text == text_of(number), "a wrong reply to message {number}: {text:.40}");
             Outcome::Answered

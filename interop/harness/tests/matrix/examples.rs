@@ -69,10 +69,33 @@ async fn the_go_client_of_reconnect_gets_over_a_kill_of_our_server() {
     assert!(ended.lines.iter().all(|line| line == SENT_MESSAGE), "{ended:?}");
 }
 
-/// Our server is that of another example: all of them that send a text back in JSON have the same bytes.
+#[tokio::test]
+async fn resilient_is_refused_by_its_breaker_until_the_go_server_is_back() {
+    let (mut server, address) = go_server("resilient", &[]).await;
+    let mut client = Process::start(env!("CARGO_BIN_EXE_resilient"), &["--connect", &address]);
+    client.expect_line(r#"Sending "message1"... Result: "message1""#).await;
+    server.kill();
+    for line in [
+        r#"Sending "message2"... Error: no member of the group has a connection"#,
+        "Circuit breaker state changed to: Open",
+        r#"Sending "message3"... Error: no member of the group has a connection"#,
+        r#"Sending "message4"... Error: a hook refuses the command: the circuit breaker is open"#,
+    ] {
+        client.expect_line(line).await;
+    }
+    let _server = restart_go_server("resilient", &address, &[]).await;
+    client
+        .expect_success(&[
+            "Circuit breaker state changed to: HalfOpen",
+            "Circuit breaker state changed to: Closed",
+            r#"Sending "message5"... Result: "message5""#,
+        ])
+        .await;
+}
+
 #[tokio::test]
 async fn the_go_client_of_resilient_is_refused_by_its_breaker_until_our_server_is_back() {
-    let ours = env!("CARGO_BIN_EXE_reconnect");
+    let ours = env!("CARGO_BIN_EXE_resilient");
     let (mut server, address) = Process::start_server(ours, &["--listen", "127.0.0.1:0"]).await;
     let mut client = go_client("resilient", &address, &[]);
     client.expect_line(r#"Sending "message1"... Result: "message1""#).await;

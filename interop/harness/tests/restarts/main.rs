@@ -4,6 +4,8 @@
 //!
 //! The Go client does not say whether a Command that failed may have run.
 
+mod group;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
