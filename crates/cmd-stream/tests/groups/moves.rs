@@ -11,6 +11,7 @@ use std::time::Duration;
 use cmd_stream::client::{Keepalive, Limits};
 use cmd_stream::format::{Decode, Encode, EncodeError, Format};
 use cmd_stream::proto::Decoded;
+use cmd_stream::sender::Retry;
 use cmd_stream::{Error, ErrorKind, Json, Origin, Reply, Sender, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::wait::within;
@@ -287,4 +288,47 @@ async fn a_call_that_moves_keeps_its_deadline() {
     assert_eq!(told(within(moved).await.unwrap().unwrap_err()), (ErrorKind::Timeout, Origin::Local, true));
     let waited = began.elapsed();
     assert!((2 * SECOND..2 * SECOND + Duration::from_millis(20)).contains(&waited), "{waited:?}");
+}
+
+#[derive(Serialize, Deserialize)]
+struct Ask {
+    text: String,
+}
+
+protocol! {
+    struct Asking {
+        commands { 0 => Ask -> Text }
+        replies { 0 => Text }
+        idempotent { Ask }
+        failure close_connection
+    }
+}
+
+fn ask(text: impl ToString) -> Ask {
+    Ask { text: text.to_string() }
+}
+
+/// A call that would be sent to a second member soon, if its Reply did not come.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_its_second_attempt_moves_too() {
+    let day = Duration::from_secs(24 * 3600);
+    let retry = Retry::default().hedge(0.5).pauses(day, day);
+    let builder = Sender::builder(Asking, Json).retry(retry).strategy(First).keepalive(Keepalive::OFF);
+    let (_net, sender, two) = two!(builder, 64);
+    let [mut one, mut two] = two.peers;
+    for seq in 1..=32 {
+        let call = call!(sender.send(ask("a")));
+        one.expect(&echo_frame(seq, "a")).await;
+        tokio::time::sleep(SECOND).await;
+        one.send(&text_frame(seq, "a")).await;
+        within(call).await.unwrap().unwrap();
+    }
+    let _blocked = call!(sender.send(ask("x".repeat(1000))));
+    one.receive(10).await;
+    let moved = call!(sender.send(ask("b")));
+    quiet().await;
+    drop(one);
+    two.expect(&echo_frame(1, "b")).await;
+    two.send(&text_frame(1, "b")).await;
+    assert_eq!(within(moved).await.unwrap().unwrap(), Text("b".into()));
 }

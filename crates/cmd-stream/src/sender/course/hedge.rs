@@ -58,13 +58,15 @@ impl<K: Send + 'static> Course<K> {
             Poll::Ready(Err(error)) => {
                 // The second one takes its place.
                 let may_have_run = error.was_sent();
-                core.table(self.member).take_back(seq);
                 match self.hedge.take().map(|hedge| hedge.second) {
-                    Some(Second::Sent { member, seq, ticket }) if error.origin() != Origin::Local => {
+                    Some(Second::Sent { member, seq: second_seq, ticket })
+                        if error.origin() != Origin::Local =>
+                    {
                         self.tell_breaker(core, &error);
+                        core.table(self.member).take_back(seq);
                         (self.member, self.ticket, self.measured) = (member as u32, ticket, None);
                         self.more.get_or_insert_default().may_have_run |= may_have_run;
-                        self.stage = Stage::Sent(seq);
+                        self.stage = Stage::Sent(second_seq);
                         return self.poll(core, command, awaits, (false, deadline), cx);
                     }
                     Some(Second::Sent { member, seq, .. }) => core.table(member as u32).forget(seq),
