@@ -14,7 +14,9 @@ use cmd_stream::proto::Decoded;
 use cmd_stream::sender::Retry;
 use cmd_stream::{Error, ErrorKind, Json, Origin, Reply, Sender, protocol};
 use serde::{Deserialize, Serialize};
+use testkit::peer::BytePeer;
 use testkit::wait::within;
+use tokio::io::DuplexStream;
 use tokio::time::Instant;
 
 use crate::lab::quiet;
@@ -308,14 +310,13 @@ fn ask(text: impl ToString) -> Ask {
     Ask { text: text.to_string() }
 }
 
-/// A call that would be sent to a second member soon, if its Reply did not come.
-#[tokio::test(start_paused = true)]
-async fn a_call_that_waits_for_its_second_attempt_moves_too() {
+/// Two members, of whose calls each is sent to the second after a second. The first one is narrow.
+async fn hedging() -> (Sender<Asking, Json>, [BytePeer<DuplexStream>; 2]) {
     let day = Duration::from_secs(24 * 3600);
     let retry = Retry::default().hedge(0.5).pauses(day, day);
     let builder = Sender::builder(Asking, Json).retry(retry).strategy(First).keepalive(Keepalive::OFF);
     let (_net, sender, two) = two!(builder, 64);
-    let [mut one, mut two] = two.peers;
+    let [mut one, two] = two.peers;
     for seq in 1..=32 {
         let call = call!(sender.send(ask("a")));
         one.expect(&echo_frame(seq, "a")).await;
@@ -323,6 +324,29 @@ async fn a_call_that_waits_for_its_second_attempt_moves_too() {
         one.send(&text_frame(seq, "a")).await;
         within(call).await.unwrap().unwrap();
     }
+    (sender, [one, two])
+}
+
+/// The second attempt may have run, whatever became of the first.
+#[tokio::test(start_paused = true)]
+async fn a_call_with_a_second_attempt_may_have_run() {
+    let (sender, [mut one, mut two]) = hedging().await;
+    let _blocked = call!(sender.send(ask("x".repeat(1000))));
+    one.receive(10).await;
+    let asked = tokio::spawn({
+        let sender = sender.clone();
+        async move { sender.send(ask("b")).timeout(10 * SECOND).await }
+    });
+    let mut frames = echo_frame(1, &"x".repeat(1000));
+    frames.extend(echo_frame(2, "b"));
+    two.expect(&frames).await;
+    let error = within(asked).await.unwrap().unwrap_err();
+    assert_eq!(told(error), (ErrorKind::Timeout, Origin::Local, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_its_second_attempt_moves_too() {
+    let (sender, [mut one, mut two]) = hedging().await;
     let _blocked = call!(sender.send(ask("x".repeat(1000))));
     one.receive(10).await;
     let moved = call!(sender.send(ask("b")));

@@ -131,6 +131,7 @@ impl<K: Send + 'static> Course<K> {
             Poll::Ready(Ok(seq)) => {
                 self.attempts += 1;
                 // Whatever becomes of the first one, the Command may have run.
+                self.more.get_or_insert_default().may_have_run = true;
                 Second::Sent { member: picked.member, seq, ticket: picked.ticket }
             }
             Poll::Ready(Err(_)) => Second::Over,
