@@ -92,11 +92,7 @@ async fn a_strategy_that_returns_nonsense_loses_no_call() {
 #[derive(Clone, Default)]
 struct Sees(Arc<std::sync::Mutex<Vec<Seen>>>);
 
-<<<<<<< ours
 /// Whether a member is available, how busy and how slow it is.
-=======
-/// Whether a member is available, its calls in flight, and its latency.
->>>>>>> theirs
 type Seen = (bool, usize, Option<Duration>);
 
 impl Strategy for Sees {
