@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cmd_stream::client::{Backoff, Link};
-use cmd_stream::hooks::{About, Hooks, NoHooks, Refused};
+use cmd_stream::hooks::{About, Hooks, Refused};
 use cmd_stream::protocol::{CommandOf, Entry};
 use cmd_stream::server::{Handle, Served};
 use cmd_stream::{Answer, Context, Error, Failed, Json, Sender, Server, protocol};
@@ -144,7 +144,7 @@ async fn client(addresses: String) -> Result<(), BoxError> {
     load.end().await
 }
 
-type GroupSender = Sender<Squares, Json, (NoHooks, Board)>;
+type GroupSender = Sender<Squares, Json, Board>;
 
 /// Connects to all, and returns when so many are there.
 async fn connect(addresses: &[String], minimum: usize) -> Result<GroupSender, BoxError> {
@@ -278,7 +278,7 @@ impl Load {
             let name = self.names.get(&server).unwrap_or(&server).clone();
             let latency = member.latency().map(|time| format!("{} ms", time.as_millis()));
             let latency = latency.as_deref().unwrap_or("?");
-            let (in_flight, answered) = (member.in_flight(), self.sender.hooks().1.answered(&server));
+            let (in_flight, answered) = (member.in_flight(), self.sender.hooks().answered(&server));
             rows.push(format!("{name:<22}{state:<12}{in_flight:>9}{answered:>10}{latency:>9}"));
             if state == "up" {
                 up.push(name);

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use cmd_stream::circuit_breaker::{self, CircuitBreaker};
 use cmd_stream::client::{Backoff, Limits, Link};
-use cmd_stream::hooks::NoHooks;
 use cmd_stream::{Answer, Context, Error, ErrorKind, Failed, Json, Sender, Server, protocol};
 use examples::BoxError;
 use serde::{Deserialize, Serialize};
@@ -47,7 +46,7 @@ protocol! {
 }
 
 /// The breaker is a hook: it is asked before each call, and told how the call ended.
-type ResilientSender = Sender<EchoService, Json, (NoHooks, CircuitBreaker)>;
+type ResilientSender = Sender<EchoService, Json, CircuitBreaker>;
 
 /// How long the server may take to stop, and to return.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -202,8 +202,9 @@ where
         Self { retry, ..self }
     }
 
-    /// Adds hooks. Those that were added first are asked first.
-    pub fn hooks<N: Hooks<P>>(self, hooks: N) -> Builder<P, F, (H, N), E> {
+    /// Sets the hooks. They replace those that were set before. For several, set a pair: `(A, B)` is a hook, and so is
+    /// `(A, (B, C))`.
+    pub fn hooks<N: Hooks<P>>(self, hooks: N) -> Builder<P, F, N, E> {
         let Self { client, endpoints, clients, minimum, strategy, breaker, timeout, retry, .. } = self;
         Builder {
             client,
@@ -216,7 +217,7 @@ where
             tls: self.tls,
             timeout,
             retry,
-            hooks: (self.hooks, hooks),
+            hooks,
         }
     }
 
