@@ -55,6 +55,8 @@ enum Stage {
     Sent(Seq),
     /// It waits for a member, or for the end of a pause.
     Apart,
+    /// It has failed without having waited, and lets others run before it says so.
+    Failing(Box<Error>),
     Done,
 }
 
@@ -203,10 +205,8 @@ impl<K: Send + 'static> Course<K> {
             match ask(&core.hooks, value, &P::COMMANDS[C::INDEX]) {
                 Ok(call) => self.told = Some(Told { call, began: Instant::now(), size: None }),
                 Err(error) => {
-                    ready!(may_fail(cx));
                     *command = None;
-                    self.stage = Stage::Done;
-                    return Poll::Ready(Err(error));
+                    return self.fail_soon::<P, F, H, C>(core, error, cx);
                 }
             }
         }
@@ -271,8 +271,7 @@ impl<K: Send + 'static> Course<K> {
                 }
                 Poll::Ready(Err(error)) => {
                     if !self.may_move::<P, F, H, C>(core, &error, false) {
-                        ready!(self.may_finish(core, &mut frame, cx));
-                        return self.finish::<P, F, H, C>(core, error);
+                        return self.fail_soon::<P, F, H, C>(core, error, cx);
                     }
                     avoid = Some(self.member as usize);
                     moves += 1;
@@ -365,7 +364,7 @@ impl<K: Send + 'static> Course<K> {
             Stage::Queued(queued) => {
                 queued.turn.into_iter().for_each(|turn| core.table(self.member).leave(turn))
             }
-            Stage::Start | Stage::Apart => {}
+            Stage::Start | Stage::Apart | Stage::Failing(_) => {}
         }
         if self.hedge.is_some() {
             self.drop_second(core);

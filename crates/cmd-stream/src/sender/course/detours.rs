@@ -20,21 +20,24 @@ use crate::protocol::{ClientProtocol, CommandOf, Protocol};
 use crate::sender::retry::is_lost;
 
 impl<K: Send + 'static> Course<K> {
-    /// As [`may_fail`]: if the call has to wait for that, it is in its old stage, and tries again.
+    /// Fails a call that has not waited for anything, as soon as [`may_fail`] says so.
     #[cold]
-    pub(super) fn may_finish<P: Protocol, F, H>(
+    pub(super) fn fail_soon<P, F, H, C>(
         &mut self,
         core: &Core<P, F, H>,
-        frame: &mut Scratch,
+        error: Error,
         cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        let may = may_fail(cx);
-        if may.is_pending() {
-            self.ticket = None;
-            let frame = std::mem::take(frame);
-            self.stage = Stage::Queued(Box::new(Queued { frame, turn: None, _apart: core.apart() }));
+    ) -> Answer<P>
+    where
+        P: Protocol,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        if may_fail(cx).is_pending() {
+            self.stage = Stage::Failing(Box::new(error));
+            return Poll::Pending;
         }
-        may
+        self.finish::<P, F, H, C>(core, error)
     }
 
     /// The server has not executed the Command, because it sheds load. Another one may.
@@ -207,9 +210,7 @@ impl<K: Send + 'static> Course<K> {
         }
         let until = core.group.wait_until(&mut self.more.get_or_insert_default().waits_since);
         if until.is_some_and(|until| until <= Instant::now()) {
-            let mut frame = frame;
-            ready!(self.may_finish(core, &mut frame, cx));
-            return self.finish::<P, F, H, C>(core, core.group.unavailable());
+            return self.fail_soon::<P, F, H, C>(core, core.group.unavailable(), cx);
         }
         let until = [until, deadline].into_iter().flatten().min();
         let over = Box::pin(core.group.clone().available(until));
@@ -302,15 +303,18 @@ impl<K: Send + 'static> Course<K> {
                         Poll::Pending
                     }
                     Err(error) => {
-                        let mut frame = std::mem::take(frame);
+                        let frame = std::mem::take(frame);
                         if self.may_move::<P, F, H, C>(core, &error, false) {
                             let avoid = Some(self.member as usize);
                             return self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx);
                         }
-                        ready!(self.may_finish(core, &mut frame, cx));
-                        self.finish::<P, F, H, C>(core, error)
+                        self.fail_soon::<P, F, H, C>(core, error, cx)
                     }
                 }
+            }
+            Stage::Failing(error) => {
+                let error = (**error).clone();
+                self.fail_soon::<P, F, H, C>(core, error, cx)
             }
             Stage::Apart => self.poll_apart::<P, F, H, C>(core, awaits, deadline, cx),
             Stage::Sent(seq) => {
