@@ -500,8 +500,7 @@ async fn a_panic_in_what_is_told_changes_nothing() {
         let log = Log::default();
         let panicking = Recorder { log: log.clone(), panics, ..Recorder::default() };
         let outer = Recorder { log: log.clone(), ..Recorder::named("outer ") };
-        let (sender, [mut one, mut two], mut dials) =
-            connected(builder().hooks((outer, panicking))).await;
+        let (sender, [mut one, mut two], mut dials) = connected(builder().hooks((outer, panicking))).await;
 
         let call = call!(sender.send(get("a")));
         one.expect(&get_frame(1, "a")).await;

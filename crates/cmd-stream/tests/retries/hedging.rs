@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use crate::call;
 use crate::scripted::{
-    Counting, Dials, MILLISECOND, Plain, SECOND, Server, Store, WIDE, answer, connected_by, get,
-    get_frame, put, put_frame, quiet, shed_frame, text, told,
+    Counting, Dials, MILLISECOND, Plain, SECOND, Server, Store, WIDE, answer, connected_by, get, get_frame,
+    put, put_frame, quiet, shed_frame, text, told,
 };
 
 /// With this, the second attempt is made after 10 ms, or an eighth later.

@@ -52,6 +52,13 @@ impl<K: Send + 'static> Course<K> {
     {
         match poll_answer(core.table(self.member), seq, awaits, deadline, cx) {
             Poll::Ready(Ok(answer)) => {
+                if let Some(reply) = &answer
+                    && P::is_overloaded(reply)
+                    && self.second_takes_over()
+                {
+                    // This one was shed. The other one may have a Reply.
+                    return self.poll(core, command, awaits, (false, deadline), cx);
+                }
                 self.drop_second(core);
                 return self.answered(core, command, awaits, answer, deadline, cx);
             }
@@ -90,14 +97,25 @@ impl<K: Send + 'static> Course<K> {
         };
         let (member, second_seq) = (*member as u32, *second_seq);
         match ready!(poll_answer(core.table(member), second_seq, awaits, deadline, cx)) {
+            Ok(Some(reply)) if P::is_overloaded(&reply) => {
+                hedge.second = Second::Over;
+                Poll::Pending // the first one has its waker in the table
+            }
             Ok(answer) => {
                 core.table(self.member).forget(seq);
-                (self.member, self.ticket, self.measured) = (member, ticket.take(), None);
+                // So long the call took, whichever attempt was answered.
+                if let (Some(sent), Some(retries)) = (self.measured.take(), &core.retries) {
+                    retries.took(sent.elapsed());
+                }
+                (self.member, self.ticket) = (member, ticket.take());
                 self.stage = Stage::Sent(second_seq);
                 self.hedge = None;
                 self.answered(core, command, awaits, answer, deadline, cx)
             }
-            Err(_) => {
+            Err(error) => {
+                if let Some(mut ticket) = ticket.take() {
+                    core.group.ended(member as usize, &mut ticket, Some(&error));
+                }
                 core.table(member).take_back(second_seq);
                 hedge.second = Second::Over;
                 Poll::Pending // the first one has its waker in the table
@@ -141,6 +159,18 @@ impl<K: Send + 'static> Course<K> {
                 }
                 Second::Over
             }
+        }
+    }
+
+    /// The second attempt takes the place of the first, if it is in flight.
+    fn second_takes_over(&mut self) -> bool {
+        match self.hedge.take().map(|hedge| hedge.second) {
+            Some(Second::Sent { member, seq, ticket }) => {
+                (self.member, self.ticket) = (member as u32, ticket);
+                self.stage = Stage::Sent(seq);
+                true
+            }
+            _ => false,
         }
     }
 
