@@ -202,11 +202,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 };
                 if state.is_paused() {
                     let counts = self.session.line.counts();
-                    one(if state.in_flight.is_full() {
-                        &counts.in_flight_pauses
-                    } else {
-                        &counts.output_pauses
-                    });
+                    let is_full = state.in_flight.is_full();
+                    one(if is_full { &counts.in_flight_pauses } else { &counts.output_pauses });
                     self.paused = true;
                     return Ok(());
                 }

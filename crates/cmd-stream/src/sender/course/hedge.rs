@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Answer, Awaits, Core, Course, Hedge, Second, Stage, expects, poll_answer};
 use crate::connection::outbox::Scratch;
-use crate::error::Origin;
+use crate::error::{Error, Origin};
 use crate::format::{Encode, Format};
 use crate::hooks::Hooks;
 use crate::proto::frame::Seq;
@@ -63,23 +63,7 @@ impl<K: Send + 'static> Course<K> {
                 return self.answered(core, command, awaits, answer, deadline, cx);
             }
             Poll::Ready(Err(error)) => {
-                // The second one takes its place.
-                let may_have_run = error.was_sent();
-                match self.hedge.take().map(|hedge| hedge.second) {
-                    Some(Second::Sent { member, seq: second_seq, ticket })
-                        if error.origin() != Origin::Local =>
-                    {
-                        self.tell_breaker(core, &error);
-                        core.table(self.member).take_back(seq);
-                        (self.member, self.ticket, self.measured) = (member as u32, ticket, None);
-                        self.more.get_or_insert_default().may_have_run |= may_have_run;
-                        self.stage = Stage::Sent(second_seq);
-                        return self.poll(core, command, awaits, (false, deadline), cx);
-                    }
-                    Some(Second::Sent { member, seq, .. }) => core.table(member as u32).forget(seq),
-                    _ => {}
-                }
-                return self.failed(core, awaits, seq, error, deadline, cx);
+                return self.first_failed(core, command, awaits, seq, error, deadline, cx);
             }
             Poll::Pending => {}
         }
@@ -92,6 +76,59 @@ impl<K: Send + 'static> Course<K> {
             }
             return Poll::Pending;
         }
+        self.poll_second(core, command, awaits, seq, deadline, cx)
+    }
+
+    /// The first attempt has failed. The second takes its place, if it is in flight.
+    #[expect(clippy::too_many_arguments, reason = "they are those of a poll, and what it has found")]
+    fn first_failed<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        command: &mut Option<C>,
+        awaits: Awaits,
+        seq: Seq,
+        error: Error,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Answer<P>
+    where
+        P: ClientProtocol<F>,
+        F: Format + Encode<C>,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        match self.hedge.take().map(|hedge| hedge.second) {
+            Some(Second::Sent { member, seq: second_seq, ticket }) if error.origin() != Origin::Local => {
+                self.tell_breaker(core, &error);
+                core.table(self.member).take_back(seq);
+                (self.member, self.ticket, self.measured) = (member as u32, ticket, None);
+                self.more.get_or_insert_default().may_have_run |= error.was_sent();
+                self.stage = Stage::Sent(second_seq);
+                return self.poll(core, command, awaits, (false, deadline), cx);
+            }
+            Some(Second::Sent { member, seq, .. }) => core.table(member as u32).forget(seq),
+            _ => {}
+        }
+        self.failed(core, awaits, seq, error, deadline, cx)
+    }
+
+    /// Waits for the answer of the second attempt, if there is one. The first has this seq.
+    fn poll_second<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        command: &mut Option<C>,
+        awaits: Awaits,
+        seq: Seq,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Answer<P>
+    where
+        P: ClientProtocol<F>,
+        F: Format + Encode<C>,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        let Some(hedge) = &mut self.hedge else { return Poll::Pending };
         let Second::Sent { member, seq: second_seq, ticket } = &mut hedge.second else {
             return Poll::Pending;
         };
