@@ -92,7 +92,9 @@ where
     }
 
     /// Runs until the connection is lost, or the client ends. Returns why.
-    pub(super) async fn run(mut self) -> Error {
+    ///
+    /// By reference: a future that takes an argument by value and changes it has room for it twice.
+    pub(super) async fn run(&mut self) -> Error {
         // Frames that arrived with the ServerInfo. No read announces them, so they are decoded before the first one.
         let mut first = self.decode().err();
         poll_fn(|cx| match first.take().map_or_else(|| self.poll_contained(cx), Err) {
