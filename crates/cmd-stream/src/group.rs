@@ -151,29 +151,28 @@ where
     /// # Errors
     ///
     /// The first attempts of too many have failed: why one of them did.
-    pub(crate) async fn ready(&self, minimum: usize) -> Result<(), Error> {
+    pub(crate) async fn ready(&self, minimum: usize, endpoints: usize) -> Result<(), Error> {
         let members = &self.inner.members;
         let minimum = minimum.clamp(1, members.len());
-        let mut has_failed = vec![false; members.len()];
+        // With fewer members than endpoints, one that fails goes on to another endpoint.
+        let tries = if endpoints > members.len() { endpoints as u64 } else { 1 };
         loop {
             let mut attempted = pin!(self.inner.told.attempted.notified());
             // Registered before the look, or a change between the two would be missed.
             attempted.as_mut().enable();
             let (mut up, mut possible, mut reason) = (0, 0, None);
-            for (member, has_failed) in members.iter().zip(&mut has_failed) {
+            for member in members {
                 match member.client.link() {
                     Link::Up(_) => {
                         up += 1;
                         possible += 1;
                         continue;
                     }
-                    Link::Down { reason: why, .. } | Link::Closed(why) => {
-                        *has_failed = true;
-                        reason = Some(why);
-                    }
+                    Link::Down { reason: why, .. } | Link::Closed(why) => reason = Some(why),
                     Link::Connecting => {}
                 }
-                possible += usize::from(!*has_failed);
+                let Counters { attempts_failed, lost, .. } = member.client.counters();
+                possible += usize::from(attempts_failed + lost < tries);
             }
             if up >= minimum {
                 return Ok(());

@@ -90,12 +90,13 @@ pub(super) async fn run<T, P, F>(
             say_goodbye(io).await;
             return;
         }
-        if table.is_replaced() {
+        redial.attempts.connected_for(began.elapsed());
+        let is_replaced = table.is_replaced();
+        if is_replaced {
             next_attempt = Instant::now();
             let failed_calls = table.lose(&reason, next_attempt);
             tracing::info!(failed_calls, "connection given up, to be replaced");
         } else {
-            redial.attempts.connected_for(began.elapsed());
             let delay = redial.attempts.next_delay();
             next_attempt = Instant::now() + delay; // at most a day
             let failed_calls = table.lose(&reason, next_attempt);
@@ -103,7 +104,8 @@ pub(super) async fn run<T, P, F>(
             tell_failed(&redial.transport);
         }
         match reason.kind() {
-            ErrorKind::Io | ErrorKind::Closed | ErrorKind::UnexpectedEof => {} // nobody is there any more
+            // Nobody is there any more, unless this side has ended it.
+            ErrorKind::Io | ErrorKind::Closed | ErrorKind::UnexpectedEof if !is_replaced => {}
             // In a task of its own: the next attempt need not wait for it.
             _ => drop(tokio::spawn(say_goodbye(io))),
         }

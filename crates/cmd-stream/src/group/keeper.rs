@@ -34,7 +34,10 @@ pub(super) async fn run<P: Protocol, F: Send + Sync + 'static>(
         {
             replacing = Replacing::begin(&group, slot);
         }
-        let Some(event) = event(&mut source, is_final, &places, replacing.as_mut()).await else { return };
+        let Some(event) = event(&mut source, is_final, &places, replacing.as_mut()).await else {
+            is_final = true; // what it said last stays, and is still carried out
+            continue;
+        };
         match event {
             Event::Set(Some(set)) => {
                 let mut slots = places.slots();
@@ -52,7 +55,7 @@ pub(super) async fn run<P: Protocol, F: Send + Sync + 'static>(
             Event::Failed if is_final => {}
             Event::Failed => match contained("`Endpoints::refresh`", || source.refresh()) {
                 Some(()) => {}
-                None => return,
+                None => is_final = true,
             },
             Event::Replaced => replacing = None,
         }

@@ -226,7 +226,7 @@ where
     ///
     /// # Errors
     ///
-    /// The first attempts of so many clients have failed that the minimum cannot be reached: why one of them did, as
+    /// The attempts of so many clients have failed that the minimum cannot be reached: why one of them did, as
     /// [`client::Builder::connect`](crate::client::Builder::connect) says. Or the source of endpoints has none within
     /// [`Limits::connect`], or panics.
     ///
@@ -275,8 +275,9 @@ where
             return Err(Error::new(ErrorKind::Io, Origin::Local, message));
         }
         let minimum = self.minimum;
+        let endpoints = first.len();
         let sender = self.start(Some(first), make);
-        sender.group().ready(minimum).await?;
+        sender.group().ready(minimum, endpoints).await?;
         Ok(sender)
     }
 

@@ -334,6 +334,11 @@ impl<K: Send + 'static> Course<K> {
             }
             self.is_told(core, reply, &P::COMMANDS[C::INDEX], awaits);
         }
+        if awaits == Awaits::Written
+            && let Some(ticket) = &mut self.ticket
+        {
+            core.group.ended(self.member as usize, ticket, None); // it is all that can be known
+        }
         if awaits != Awaits::Replies || answer.is_none() {
             if awaits == Awaits::Replies {
                 self.forget_stream(core);

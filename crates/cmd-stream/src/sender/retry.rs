@@ -70,7 +70,7 @@ impl Retry {
     }
 
     /// Sets the longest pause before the second attempt, and before any. 25 ms and 1 s by default. The longest pause doubles
-    /// with each attempt. Each is chosen by chance, from a sixteenth of the longest one ("full jitter").
+    /// with each attempt. Each is chosen by chance, from a sixteenth of the longest one ("full jitter"), but is at least 10 ms.
     #[must_use]
     pub fn pauses(self, first: Duration, longest: Duration) -> Self {
         Self { first_pause: first, longest_pause: longest, ..self }
@@ -84,7 +84,7 @@ impl Retry {
     }
 
     /// Sends an idempotent Command to a second member as well, when this share of the recent calls would have had its Reply:
-    /// 0.95 is usual. The first Reply counts. Off by default. Counts as a retry.
+    /// 0.95 is usual. The first Reply counts. Off by default. Counts as a retry, so [`attempts`](Self::attempts) must be 2 or more.
     ///
     /// From 0.5 to 0.999. It begins when the Sender has seen 32 Replies to idempotent Commands.
     #[must_use]

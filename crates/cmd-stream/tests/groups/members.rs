@@ -35,3 +35,23 @@ async fn calls_go_to_the_member_that_is_left() {
     assert_eq!(up, 1);
     assert_eq!(within(sender.drain(Duration::from_secs(5))).await, 0);
 }
+
+#[tokio::test]
+async fn one_dead_address_does_not_keep_a_single_client_from_the_living_one() {
+    let server = Server::bind("127.0.0.1:0", Plain, Json, crate::lab::Lab::new()).await.expect("a port");
+    let living = server.handle().local_addr().to_string();
+    tokio::spawn(server.serve());
+    // A port that nobody else is given as long as the socket is there, and where nobody listens.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("loopback has a free port");
+    let dead = socket.local_addr().expect("it is bound").to_string();
+    // Which one is tried first is up to chance.
+    for _ in 0..12 {
+        let sender = Sender::builder(Plain, Json).endpoints([&dead, &living]).clients(1).connect();
+        let sender = within(sender).await.expect("the other one is tried");
+        within(sender.send(echo("a"))).await.expect("it is answered");
+    }
+    let error =
+        within(Sender::builder(Plain, Json).endpoints([&dead, "127.0.0.1:"]).clients(1).connect()).await;
+    error.expect_err("both are dead");
+}

@@ -42,6 +42,7 @@ impl<R> Table<R> {
         let was_sent = seq < state.written_before;
         let mut wakers = Vec::new();
         let waiter = state.abandon(seq, &mut wakers);
+        self.health.set_in_flight(state.room.calls);
         drop(state);
         wake_all(wakers);
         let is_written = matches!(waiter, Some(Waiter::Posted { .. }));
@@ -84,7 +85,12 @@ impl<R> Table<R> {
     pub(in crate::client) fn expire(&self, now: Instant) {
         let unwritten = self.time_out_error(Waited::InOutput);
         let mut wakers = Vec::new();
-        let timed_out = self.lock().expire(now, &unwritten, &mut wakers);
+        let timed_out = {
+            let mut state = self.lock();
+            let timed_out = state.expire(now, &unwritten, &mut wakers);
+            self.health.set_in_flight(state.room.calls);
+            timed_out
+        };
         add(&self.counts.timed_out, timed_out);
         wake_all(wakers);
     }
