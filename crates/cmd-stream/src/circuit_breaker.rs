@@ -305,7 +305,7 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    fn is_trial(&self) -> bool {
+    pub(crate) fn is_trial(&self) -> bool {
         self.place.is_some()
     }
 }

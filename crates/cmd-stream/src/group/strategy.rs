@@ -134,6 +134,10 @@ pub(super) fn fewer_in_flight_of_two(healths: &[Arc<Health>]) -> Option<usize> {
 #[inline(always)]
 fn two_by_chance(members: usize) -> (usize, usize) {
     let (len, random) = (members as u64, random());
+    if members == 2 {
+        let one = (random & 1) as usize;
+        return (one, 1 - one);
+    }
     // Each half of the number, scaled, is an index.
     let one = ((random & u64::from(u32::MAX)) * len) >> 32;
     let step = ((random >> 32) * len.saturating_sub(1)) >> 32;

@@ -294,7 +294,7 @@ impl<K: Send + 'static> Course<K> {
         C: CommandOf<P>,
     {
         self.stage = Stage::Sent(seq);
-        if seq.get() % MEASURED == 0 {
+        if seq.get() & (MEASURED - 1) == 0 {
             self.measure(core);
         }
         if C::IDEMPOTENT && awaits == Awaits::Reply {
@@ -334,10 +334,10 @@ impl<K: Send + 'static> Course<K> {
             }
             self.is_told(core, reply, &P::COMMANDS[C::INDEX], awaits);
         }
-        if awaits == Awaits::Written
+        if answer.is_none()
             && let Some(ticket) = &mut self.ticket
         {
-            core.group.ended(self.member as usize, ticket, None); // it is all that can be known
+            core.group.ended(self.member as usize, ticket, None); // it was written, or the stream has ended
         }
         if awaits != Awaits::Replies || answer.is_none() {
             if awaits == Awaits::Replies {
@@ -405,5 +405,5 @@ fn expects<P: Protocol, C: CommandOf<P>>(awaits: Awaits) -> Expects<P::Reply> {
     }
 }
 
-/// One call of so many is measured.
+/// One call of so many is measured. A power of two.
 const MEASURED: i64 = 64;

@@ -25,7 +25,10 @@ impl<K: Send + 'static> Course<K> {
         if let Some(sent) = self.measured.take() {
             self.took(core, sent);
         }
-        if let Some(ticket) = &mut self.ticket {
+        // A stream that is lost later has failed after all. But a trial must not take as long as a stream.
+        if let Some(ticket) = &mut self.ticket
+            && (awaits != Awaits::Replies || ticket.is_trial())
+        {
             core.group.ended(self.member as usize, ticket, None);
         }
         if awaits == Awaits::Replies {
