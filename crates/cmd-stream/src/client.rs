@@ -11,6 +11,7 @@ use crate::protocol::{ClientProtocol, CommandOf, Protocol};
 use crate::sync::Arc;
 use crate::transport::{Address, Peer};
 
+pub(crate) mod bell;
 mod builder;
 pub(crate) mod call;
 mod counters;

@@ -8,13 +8,12 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::circuit_breaker::{CircuitBreaker, State, Ticket};
+use crate::circuit_breaker::{CircuitBreaker, OpenError, State, Ticket};
 use crate::client::health::{Health, Told};
 use crate::client::{Client, Counters, Link, Links};
 use crate::error::{Error, ErrorKind, Origin};
@@ -157,9 +156,8 @@ where
         // With fewer members than endpoints, one that fails goes on to another endpoint.
         let tries = if endpoints > members.len() { endpoints as u64 } else { 1 };
         loop {
-            let mut attempted = pin!(self.inner.told.attempted.notified());
-            // Registered before the look, or a change between the two would be missed.
-            attempted.as_mut().enable();
+            // Before the look, or a change between the two would be missed.
+            let attempted = self.inner.told.attempted.listen();
             let (mut up, mut possible, mut reason) = (0, 0, None);
             for member in members {
                 match member.client.link() {
@@ -168,7 +166,11 @@ where
                         possible += 1;
                         continue;
                     }
-                    Link::Down { reason: why, .. } | Link::Closed(why) => reason = Some(why),
+                    Link::Closed(why) => {
+                        reason = Some(why);
+                        continue; // it never will
+                    }
+                    Link::Down { reason: why, .. } => reason = Some(why),
                     Link::Connecting => {}
                 }
                 let Counters { attempts_failed, lost, .. } = member.client.counters();
@@ -241,10 +243,19 @@ impl<P: Protocol, F> Group<P, F> {
     #[cold]
     fn pick_of_several(&self, avoid: Option<usize>) -> Result<Option<Picked>, Error> {
         let Inner { healths, breakers, .. } = &*self.inner;
-        let mut members = Members { healths, breakers, avoid };
-        let mut picked = self.ask(&members)?;
-        if picked.is_none() && avoid.is_some() {
+        let mut members = Members { healths, breakers, avoid, avoid_server: None };
+        let mut picked = None;
+        if let Some(failed) = avoid {
+            // Another server, if there is one, or else another connection to the same.
+            members.avoid_server = Some(healths[failed].server());
+            picked = self.ask(&members)?;
+            members.avoid_server = None;
+            if picked.is_none() {
+                picked = self.ask(&members)?;
+            }
             members.avoid = None;
+        }
+        if picked.is_none() {
             picked = self.ask(&members)?;
         }
         let Some(member) = picked else { return Ok(None) };
@@ -304,10 +315,11 @@ impl<P: Protocol, F> Group<P, F> {
         self.inner.healths[member].takes_calls()
     }
 
-    /// Whether another member is available.
-    pub(crate) fn has_other(&self, than: usize) -> bool {
+    /// Whether a member is available that is connected to another server.
+    pub(crate) fn has_elsewhere(&self, than: usize) -> bool {
         let Inner { healths, breakers, .. } = &*self.inner;
-        let members = Members { healths, breakers, avoid: Some(than) };
+        let members =
+            Members { healths, breakers, avoid: Some(than), avoid_server: Some(healths[than].server()) };
         (0..self.len()).any(|member| members.is_available(member))
     }
 
@@ -319,12 +331,11 @@ impl<P: Protocol, F> Group<P, F> {
     /// Waits until a member is available, at most until then.
     pub(crate) async fn available(self, until: Option<Instant>) {
         let Inner { healths, breakers, told, .. } = &*self.inner;
-        let members = Members { healths, breakers, avoid: None };
+        let members = Members { healths, breakers, avoid: None, avoid_server: None };
         let mut is_first_look = true;
         loop {
-            let mut available = pin!(told.available.notified());
-            // Registered before the look, or a change between the two would be missed.
-            available.as_mut().enable();
+            // Before the look, or a change between the two would be missed.
+            let available = told.available.listen();
             let now = Instant::now();
             // One that is half-open has just refused the call. So it is not asked again at once.
             let may_ask = |member: usize| {
@@ -348,8 +359,8 @@ impl<P: Protocol, F> Group<P, F> {
     /// Why no member is available.
     pub(crate) fn unavailable(&self) -> Error {
         if self.inner.healths.iter().any(|health| health.takes_calls()) {
-            let message = "the circuit breakers of all members that have a connection are open";
-            return Error::new(ErrorKind::Refused, Origin::System, message);
+            let message = "no member of the group takes the call";
+            return Error::with_source(ErrorKind::Refused, Origin::System, message, OpenError);
         }
         let mut reason = None;
         for member in &self.inner.members {
@@ -372,6 +383,9 @@ impl<P: Protocol, F> Group<P, F> {
     }
 
     pub(crate) fn close(&self) {
+        if let Some(keeper) = &self.inner.keeper {
+            keeper.abort(); // nobody connects any more
+        }
         for member in &self.inner.members {
             member.client.close();
         }

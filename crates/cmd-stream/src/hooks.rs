@@ -34,7 +34,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Origin, panic_message};
@@ -43,10 +43,11 @@ use crate::transport::Peer;
 
 /// What is told about each call of a [`Sender`](crate::Sender) of the Protocol `P`.
 ///
-/// For each call, [`before_send`](Self::before_send) runs once, before the Command is encoded. Then one of these tells how the
-/// call ended: [`on_reply`](Self::on_reply), [`on_error`](Self::on_error) or [`on_timeout`](Self::on_timeout). A call with
-/// several Replies is told each of them. A call that is dropped before its end is told nothing; its [`Call`](Self::Call)
-/// value is dropped.
+/// For each call, [`before_send`](Self::before_send) runs once, before the Command is encoded. [`on_reply`](Self::on_reply)
+/// tells each Reply. Then one of these tells how the call ended: [`on_done`](Self::on_done), [`on_error`](Self::on_error) or
+/// [`on_timeout`](Self::on_timeout). A call that is dropped before its end is told nothing; its [`Call`](Self::Call) value is
+/// dropped. The same holds for the outer hooks of a call that inner ones refuse. A call on a Sender that takes none any more, or
+/// whose deadline is over before its first poll, is not asked for.
 ///
 /// They run in the task of the caller, without a lock, and should be quick. A panic in one is contained: in `before_send` it
 /// refuses the call, in the others it is logged.
@@ -89,7 +90,14 @@ pub trait Hooks<P: Protocol>: Send + Sync + 'static {
         let _ = (call, error, about);
     }
 
-    /// An attempt has failed, and the Command is sent once more: because it was not sent, or is idempotent.
+    /// The call has ended well: with its last Reply, or because its one-way Command was written. A stream that the caller drops
+    /// before its end has not.
+    fn on_done(&self, call: &mut Self::Call, about: &About<'_>) {
+        let _ = (call, about);
+    }
+
+    /// An attempt has failed, and the Command is sent once more: because it was not sent, is idempotent, or was refused by a
+    /// server that sheds load. A second attempt beside the first is not told; [`About::attempt`] counts it.
     fn on_retry(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
         let _ = (call, error, about);
     }
@@ -208,7 +216,19 @@ impl<P: Protocol, A: Hooks<P>, B: Hooks<P>> Hooks<P> for (A, B) {
         command: &mut C,
         entry: &'static Entry,
     ) -> Result<Self::Call, Refused> {
-        Ok((self.0.before_send(command, entry)?, self.1.before_send(command, entry)?))
+        let first = self.0.before_send(command, entry)?;
+        match catch_unwind(AssertUnwindSafe(|| self.1.before_send(command, entry))) {
+            Ok(Ok(second)) => Ok((first, second)),
+            // What the first keeps is its own, and its destructor may panic: not while another panic goes on.
+            Ok(Err(refused)) => {
+                contained(|| drop(first));
+                Err(refused)
+            }
+            Err(payload) => {
+                contained(|| drop(first));
+                resume_unwind(payload)
+            }
+        }
     }
 
     fn on_reply(&self, call: &mut Self::Call, reply: &P::Reply, about: &About<'_>) {
@@ -229,6 +249,10 @@ impl<P: Protocol, A: Hooks<P>, B: Hooks<P>> Hooks<P> for (A, B) {
         }]);
     }
 
+    fn on_done(&self, call: &mut Self::Call, about: &About<'_>) {
+        each([&mut || self.1.on_done(&mut call.1, about), &mut || self.0.on_done(&mut call.0, about)]);
+    }
+
     fn on_retry(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
         each([&mut || self.1.on_retry(&mut call.1, error, about), &mut || {
             self.0.on_retry(&mut call.0, error, about);
@@ -247,6 +271,7 @@ fn each(tellings: [&mut dyn FnMut(); 2]) {
 pub(crate) fn contained(hook: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(hook)) {
         tracing::error!(panic = panic_message(&*payload), "a hook panicked");
+        std::mem::forget(payload); // its destructor may panic again
     }
 }
 

@@ -9,7 +9,7 @@ use crate::protocol::{CommandOf, Entry, Protocol};
 /// [`Refused`](crate::ErrorKind::Refused), whose source is an [`OpenError`].
 ///
 /// A call counts once, when it ends, however many Replies it has and however often it was sent. It is a success with its
-/// last Reply, also if this is the Protocol's failure. With an error it is a failure if [`Settings::counts`] says so.
+/// last Reply, also if this is the Protocol's failure, or when its one-way Command is written. With an error it is a failure if [`Settings::counts`] says so.
 ///
 /// A trial is a success with its first Reply. Otherwise a long stream would keep its place, and so keep the breaker
 /// half-open.
@@ -26,6 +26,10 @@ impl<P: Protocol> Hooks<P> for CircuitBreaker {
         if ticket.is_trial() || P::is_last(reply) {
             self.succeeded(ticket);
         }
+    }
+
+    fn on_done(&self, ticket: &mut Ticket, _: &About<'_>) {
+        self.succeeded(ticket);
     }
 
     fn on_error(&self, ticket: &mut Ticket, error: &Error, _: &About<'_>) {

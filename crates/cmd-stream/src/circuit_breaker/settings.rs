@@ -169,7 +169,8 @@ impl Settings {
 pub fn counts_by_default(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Timeout => true,
-        ErrorKind::Remote => false,
+        // An answer; and the refusal of a breaker, not of a server.
+        ErrorKind::Remote | ErrorKind::Refused => false,
         _ => error.origin() != Origin::Local,
     }
 }

@@ -1,12 +1,14 @@
 //! What is known of a client without its lock: numbers for those who choose among several clients. They may be a moment old.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::bell::Bell;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::transport::Peer;
 
 /// Whether a client takes calls, and how busy it is.
 #[derive(Debug, Default)]
@@ -19,16 +21,28 @@ pub(crate) struct Health {
     sent: AtomicU64,
     /// An average of how long Replies took lately, in nanoseconds; 0 if nothing is known.
     latency: AtomicU64,
+    /// See [`Server`]; 0 if nothing is known.
+    server: AtomicU64,
     told: Option<Arc<Told>>,
+}
+
+/// Tells servers apart, by their addresses. One without an address, as in memory, is another one for each client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Server(u64);
+
+impl PartialEq for Server {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 != 0 && self.0 == other.0
+    }
 }
 
 /// What those who wait for one of several clients are told.
 #[derive(Debug)]
 pub(crate) struct Told {
     /// One takes calls again, or has ended.
-    pub(crate) available: Notify,
+    pub(crate) available: Bell,
     /// As `available`, and also when an attempt to connect has failed.
-    pub(crate) attempted: Notify,
+    pub(crate) attempted: Bell,
     takers: Mutex<Takers>,
 }
 
@@ -43,7 +57,7 @@ struct Takers {
 impl Default for Told {
     fn default() -> Self {
         let takers = Mutex::new(Takers { count: 0, none_since: Instant::now() });
-        Self { available: Notify::default(), attempted: Notify::default(), takers }
+        Self { available: Bell::default(), attempted: Bell::default(), takers }
     }
 }
 
@@ -85,6 +99,19 @@ impl Health {
 
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Relaxed)
+    }
+
+    pub(crate) fn server(&self) -> Server {
+        Server(self.server.load(Relaxed))
+    }
+
+    pub(super) fn set_server(&self, peer: &Peer) {
+        let server = peer.socket_addr().map_or(0, |address| {
+            let mut hasher = DefaultHasher::new();
+            address.hash(&mut hasher);
+            hasher.finish() | 1
+        });
+        self.server.store(server, Relaxed);
     }
 
     pub(crate) fn latency(&self) -> Option<Duration> {
@@ -146,14 +173,14 @@ impl Health {
     /// Tells those who wait for a client. Never under a lock, as their wakers may run any code.
     pub(super) fn tell(&self) {
         if let Some(told) = &self.told {
-            told.available.notify_waiters();
-            told.attempted.notify_waiters();
+            told.available.ring();
+            told.attempted.ring();
         }
     }
 
     pub(super) fn tell_failed(&self) {
         if let Some(told) = &self.told {
-            told.attempted.notify_waiters();
+            told.attempted.ring();
         }
     }
 }

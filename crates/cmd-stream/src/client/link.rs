@@ -1,11 +1,10 @@
 //! Whether a client has a connection: read with [`Client::link`](crate::Client::link), watched with [`Links`].
 
 use std::fmt;
-use std::pin::pin;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::bell::Bell;
 use crate::error::Error;
 use crate::sync::{Arc, Mutex, PoisonError};
 use crate::transport::Peer;
@@ -45,13 +44,12 @@ impl fmt::Display for Link {
 pub(super) struct LinkCell {
     /// With the number of the changes before it.
     state: Mutex<(u64, Link)>,
-    /// Models do not cover it: it is tokio's.
-    changed: Notify,
+    changed: Bell,
 }
 
 impl LinkCell {
     pub(super) fn new(link: Link) -> Self {
-        Self { state: Mutex::new((0, link)), changed: Notify::new() }
+        Self { state: Mutex::new((0, link)), changed: Bell::default() }
     }
 
     fn current(&self) -> (u64, Link) {
@@ -73,20 +71,19 @@ impl LinkCell {
 
     /// Tells those who watch, after [`set`](Self::set).
     pub(super) fn tell(&self) {
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     /// Waits until there have been more changes than `seen`.
     async fn after(&self, seen: u64) -> (u64, Link) {
         loop {
-            let mut notified = pin!(self.changed.notified());
-            // Registered before the look, or a change between the two would be missed.
-            notified.as_mut().enable();
+            // Before the look, or a change between the two would be missed.
+            let listening = self.changed.listen();
             let (changes, link) = self.current();
             if changes > seen {
                 return (changes, link);
             }
-            notified.await;
+            listening.await;
         }
     }
 

@@ -234,7 +234,8 @@ enum Timer {
 
 /// Tells the transport, which may be the user's, and may panic.
 fn tell_failed(transport: &impl Connect) {
-    if catch_unwind(AssertUnwindSafe(|| transport.failed())).is_err() {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| transport.failed())) {
+        std::mem::forget(payload); // its destructor may panic again
         tracing::error!("`Connect::failed` of the transport panicked");
     }
 }

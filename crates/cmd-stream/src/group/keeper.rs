@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::Inner;
@@ -25,7 +26,7 @@ pub(super) async fn run<P: Protocol, F: Send + Sync + 'static>(
     places: Arc<Places>,
     mut source: impl Endpoints,
 ) {
-    let mut is_final = false;
+    let (mut is_final, mut had_set) = (false, false);
     let mut to_replace = VecDeque::new();
     let mut replacing: Option<Replacing<P, F>> = None;
     loop {
@@ -34,22 +35,26 @@ pub(super) async fn run<P: Protocol, F: Send + Sync + 'static>(
         {
             replacing = Replacing::begin(&group, slot);
         }
+        if std::mem::take(&mut had_set) {
+            yield_now().await; // a source that always has another set must not keep the thread
+        }
         let Some(event) = event(&mut source, is_final, &places, replacing.as_mut()).await else {
             is_final = true; // what it said last stays, and is still carried out
             continue;
         };
         match event {
             Event::Set(Some(set)) => {
-                let mut slots = places.slots();
-                let is_first = !slots.is_known();
-                let replaced = slots.set(set);
-                let is_first = is_first && slots.is_known();
-                drop(slots);
+                let (replaced, is_first) = {
+                    let mut slots = places.slots();
+                    let was_known = slots.is_known();
+                    (slots.set(set), !was_known && slots.is_known())
+                };
                 tracing::debug!(connections_to_replace = replaced.len(), "the set of endpoints has changed");
                 to_replace.extend(replaced);
                 if is_first {
                     connect_now(&group);
                 }
+                had_set = true;
             }
             Event::Set(None) => is_final = true,
             Event::Failed if is_final => {}
@@ -159,7 +164,8 @@ fn contained<T>(what: &str, run: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            let panic = panic_message(&*payload);
+            let panic = panic_message(&*payload).to_owned();
+            std::mem::forget(payload); // its destructor may panic again
             tracing::error!(panic, "{what} panicked: the endpoints of the group do not change any more");
             None
         }

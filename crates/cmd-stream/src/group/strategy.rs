@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::circuit_breaker::{CircuitBreaker, State};
-use crate::client::health::Health;
+use crate::client::health::{Health, Server};
 use crate::proto::backoff::{SplitMix64, seed};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -43,6 +43,8 @@ pub struct Members<'a> {
     pub(super) breakers: &'a [CircuitBreaker],
     /// The call has just failed there.
     pub(super) avoid: Option<usize>,
+    /// The call has just failed at this server.
+    pub(super) avoid_server: Option<Server>,
 }
 
 impl Members<'_> {
@@ -58,6 +60,7 @@ impl Members<'_> {
     pub fn is_available(&self, member: usize) -> bool {
         self.healths.get(member).is_some_and(|health| health.takes_calls())
             && self.avoid != Some(member)
+            && self.avoid_server.is_none_or(|server| self.healths[member].server() != server)
             && self.breakers.get(member).is_none_or(|breaker| breaker.state() != State::Open)
     }
 
@@ -201,7 +204,7 @@ mod tests {
     }
 
     fn members(healths: &[Arc<Health>]) -> Members<'_> {
-        Members { healths, breakers: &[], avoid: None }
+        Members { healths, breakers: &[], avoid: None, avoid_server: None }
     }
 
     fn picks(strategy: &dyn Strategy, members: &Members<'_>, times: usize) -> Vec<usize> {

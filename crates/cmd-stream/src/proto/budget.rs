@@ -53,6 +53,14 @@ impl Budget {
         may
     }
 
+    /// A retry that was booked was not made. If its second has just passed, it stays booked.
+    pub(crate) fn give_back(&mut self, second: u64) {
+        let one = &mut self.seconds[(second % WINDOW) as usize];
+        if one.number == second + 1 {
+            one.retries = one.retries.saturating_sub(1);
+        }
+    }
+
     fn second(&mut self, second: u64, calls: u64) -> &mut Second {
         let one = &mut self.seconds[(second % WINDOW) as usize];
         if one.number != second + 1 {

@@ -3,11 +3,11 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::retry::Retries;
 use crate::client::Shared;
+use crate::client::bell::Bell;
 use crate::client::table::Table;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::group::Group;
@@ -27,7 +27,7 @@ pub(super) struct Core<P: Protocol, F, H> {
     refuses_calls: AtomicBool,
     is_closed: AtomicBool,
     /// Tells the calls that pause.
-    closing: Arc<Notify>,
+    closing: Arc<Bell>,
     apart: Arc<AtomicUsize>,
 }
 
@@ -75,13 +75,13 @@ impl<P: Protocol, F, H> Core<P, F, H> {
         self.refuse_calls();
         self.is_closed.store(true, Relaxed);
         self.group.close();
-        self.closing.notify_waiters();
+        self.closing.ring();
     }
 
     /// Ends at this instant, or when the Sender is closed.
     pub(super) fn pause(&self, end: Instant) -> impl Future<Output = ()> + Send + 'static {
         let closing = Arc::clone(&self.closing);
-        async move { drop(timeout_at(end, closing.notified()).await) }
+        async move { drop(timeout_at(end, closing.listen()).await) }
     }
 
     #[cold]

@@ -343,6 +343,7 @@ impl<K: Send + 'static> Course<K> {
             if awaits == Awaits::Replies {
                 self.forget_stream(core);
             }
+            self.done::<P, F, H, C>(core);
             self.end(command);
         }
         Poll::Ready(Ok(answer))

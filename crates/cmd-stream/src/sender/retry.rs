@@ -114,6 +114,12 @@ impl Retries {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner).take(second, calls)
     }
 
+    /// A retry that was taken was not made.
+    pub(super) fn give_back(&self, now: Instant) {
+        let second = now.saturating_duration_since(self.began).as_secs();
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).give_back(second);
+    }
+
     /// Notes how many Commands were sent so far.
     pub(super) fn note(&self, now: Instant, calls: u64) {
         let second = now.saturating_duration_since(self.began).as_secs();

@@ -114,7 +114,10 @@ async fn with_all_breakers_open_calls_are_refused() {
     for _ in 0..3 {
         let error = Error::from(within(sender.send(echo("a"))).await.unwrap_err());
         assert_eq!(told(error.clone()), (ErrorKind::Refused, Origin::System, false));
-        assert_eq!(error.to_string(), "the circuit breakers of all members that have a connection are open");
+        assert_eq!(
+            format!("{error:#}"),
+            "no member of the group takes the call: the circuit breaker is open"
+        );
     }
     assert_eq!((before.elapsed(), sender.in_flight()), (Duration::ZERO, 0));
 }

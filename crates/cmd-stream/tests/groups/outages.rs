@@ -161,3 +161,33 @@ async fn from_the_start_calls_wait_as_long_too() {
     assert_eq!(told(error), (ErrorKind::Timeout, Origin::System, false));
     assert!((5 * SECOND..5 * SECOND + SECOND / 100).contains(&began.elapsed()), "{:?}", began.elapsed());
 }
+
+/// A waker of an executor that panics.
+struct Panicking;
+
+impl std::task::Wake for Panicking {
+    fn wake(self: std::sync::Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_ends_no_member_and_the_other_calls_are_woken() {
+    let (_net, sender, two) = two!(builder().keepalive(Keepalive::OFF), 1024);
+    drop(two.peers);
+    sleep(SECOND / 1000).await;
+    let waker = std::task::Waker::from(std::sync::Arc::new(Panicking));
+    let mut panicking = Box::pin(sender.send(echo("panics")));
+    assert!(panicking.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    let waiting = call!(sender.send(echo("a")));
+    quiet().await;
+    let [mut one, _other] = two.dials; // the other one stays away
+    let mut peer = one.accept().await;
+    peer.expect(&echo_frame(1, "a")).await;
+    peer.send(&text_frame(1, "a")).await;
+    assert_eq!(within(waiting).await.unwrap().unwrap(), text("a"));
+    drop(panicking);
+    let closed =
+        |member: cmd_stream::group::Member| matches!(member.link(), cmd_stream::client::Link::Closed(_));
+    assert!(!sender.group().members().any(closed));
+}

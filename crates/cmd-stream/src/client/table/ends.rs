@@ -34,6 +34,7 @@ impl<R> Table<R> {
                 None // until the next connection
             } else {
                 state.retiring = Retiring::Connected;
+                self.health.set_server(&peer);
                 self.health.set_takes_calls(true);
                 state.refuses.take()
             };

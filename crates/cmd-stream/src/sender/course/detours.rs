@@ -67,7 +67,7 @@ impl<K: Send + 'static> Course<K> {
         let is_replied = self.more.as_ref().is_some_and(|more| more.is_replied);
         if let Some(frame) = frame
             && !is_replied
-            && core.group.has_other(avoid)
+            && core.group.has_elsewhere(avoid)
             && self.may_retry(core)
         {
             let message = "the server sheds load";
@@ -83,6 +83,7 @@ impl<K: Send + 'static> Course<K> {
             self.is_told(core, reply, &P::COMMANDS[C::INDEX], awaits);
         }
         if awaits != Awaits::Replies {
+            self.done::<P, F, H, C>(core);
             self.end(command);
         }
         Poll::Ready(Ok(answer))
@@ -163,6 +164,14 @@ impl<K: Send + 'static> Course<K> {
             && retries.take(Instant::now(), core.group.sent());
         more.retries += u32::from(may);
         may
+    }
+
+    /// An attempt that was booked was not made after all.
+    pub(super) fn give_back_retry<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>) {
+        if let (Some(more), Some(retries)) = (&mut self.more, &core.retries) {
+            more.retries -= 1;
+            retries.give_back(Instant::now());
+        }
     }
 
     /// Sends an idempotent Command again, after a pause.

@@ -25,7 +25,7 @@ impl<K: Send + 'static> Course<K> {
         };
         self.measured = Some(Instant::now());
         if core.group.len() > 1
-            && self.attempts == 1
+            && self.more.as_ref().is_none_or(|more| more.retries == 0)
             && let Some(after) = retries.hedge_after()
         {
             let mut begins = Box::pin(sleep(after));
@@ -99,14 +99,20 @@ impl<K: Send + 'static> Course<K> {
     {
         match self.hedge.take().map(|hedge| hedge.second) {
             Some(Second::Sent { member, seq: second_seq, ticket }) if error.origin() != Origin::Local => {
-                self.tell_breaker(core, &error);
+                if error.was_sent() {
+                    self.tell_breaker(core, &error);
+                }
                 core.table(self.member).take_back(seq);
                 (self.member, self.ticket, self.measured) = (member as u32, ticket, None);
                 self.more.get_or_insert_default().may_have_run |= error.was_sent();
                 self.stage = Stage::Sent(second_seq);
                 return self.poll(core, command, awaits, (false, deadline), cx);
             }
-            Some(Second::Sent { member, seq, .. }) => core.table(member as u32).forget(seq),
+            // It is still out, and may have been executed.
+            Some(Second::Sent { member, seq, .. }) => {
+                self.more.get_or_insert_default().may_have_run = true;
+                core.table(member as u32).forget(seq);
+            }
             _ => {}
         }
         self.failed(core, awaits, seq, error, deadline, cx)
@@ -150,11 +156,15 @@ impl<K: Send + 'static> Course<K> {
                 self.answered(core, command, awaits, answer, deadline, cx)
             }
             Err(error) => {
-                if let Some(mut ticket) = ticket.take() {
+                // What was not sent says nothing about the member.
+                if error.was_sent()
+                    && let Some(mut ticket) = ticket.take()
+                {
                     core.group.ended(member as usize, &mut ticket, Some(&error));
                 }
                 core.table(member).take_back(second_seq);
                 hedge.second = Second::Over;
+                self.more.get_or_insert_default().may_have_run |= error.was_sent();
                 Poll::Pending // the first one has its waker in the table
             }
         }
@@ -174,10 +184,13 @@ impl<K: Send + 'static> Course<K> {
         C: CommandOf<P>,
     {
         let first = self.member as usize;
-        if !core.group.has_other(first) || !self.may_retry(core) {
+        if !core.group.has_elsewhere(first) || !self.may_retry(core) {
             return Second::Over;
         }
-        let Ok(Some(picked)) = core.group.pick(Some(first)) else { return Second::Over };
+        let Ok(Some(picked)) = core.group.pick(Some(first)) else {
+            self.give_back_retry(core);
+            return Second::Over;
+        };
         let kept = self.more.as_ref().and_then(|more| more.kept.as_deref());
         let (mut frame, mut turn) = (Scratch::of(kept.unwrap_or_default().to_vec()), None);
         let table = core.table(picked.member as u32);
@@ -185,15 +198,13 @@ impl<K: Send + 'static> Course<K> {
         match table.poll_send(&mut frame, &mut turn, expects, deadline, cx) {
             Poll::Ready(Ok(seq)) => {
                 self.attempts += 1;
-                // Whatever becomes of the first one, the Command may have run.
-                self.more.get_or_insert_default().may_have_run = true;
                 Second::Sent { member: picked.member, seq, ticket: picked.ticket }
             }
-            Poll::Ready(Err(_)) => Second::Over,
-            Poll::Pending => {
-                if let Some(turn) = turn {
+            not_sent => {
+                if let (Poll::Pending, Some(turn)) = (not_sent, turn) {
                     table.leave(turn);
                 }
+                self.give_back_retry(core);
                 Second::Over
             }
         }
@@ -203,7 +214,7 @@ impl<K: Send + 'static> Course<K> {
     fn second_takes_over(&mut self) -> bool {
         match self.hedge.take().map(|hedge| hedge.second) {
             Some(Second::Sent { member, seq, ticket }) => {
-                (self.member, self.ticket) = (member as u32, ticket);
+                (self.member, self.ticket, self.measured) = (member as u32, ticket, None);
                 self.stage = Stage::Sent(seq);
                 true
             }

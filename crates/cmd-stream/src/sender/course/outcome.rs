@@ -39,6 +39,19 @@ impl<K: Send + 'static> Course<K> {
         }
     }
 
+    /// The call has ended well.
+    #[inline(always)]
+    pub(super) fn done<P, F, H, C>(&mut self, core: &Core<P, F, H>)
+    where
+        P: Protocol,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        if !H::IS_NONE {
+            self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_done(call, about));
+        }
+    }
+
     #[cold]
     pub(super) fn took<P: Protocol, F, H: Hooks<P>>(&self, core: &Core<P, F, H>, sent: Instant) {
         let time = sent.elapsed();
