@@ -69,7 +69,7 @@
 ///
 /// The number is the Command's tag. `R` is one of the Replies, or an `enum` over several, which is listed as in
 /// [`protocol!`](crate::protocol!). For a stream it implements [`Reply`](crate::Reply), to say which one is the last.
-/// `idempotent fn` and `idempotent stream fn` declare that executing the Command twice does no harm
+/// `idempotent` before `fn`, `stream fn` or `post fn` declares that executing the Command twice does no harm
 /// ([`Command::IDEMPOTENT`](crate::Command::IDEMPOTENT)).
 ///
 /// - Attributes before the number are for documentation. They are given to both methods and to the Command.
@@ -151,7 +151,10 @@ macro_rules! __service_methods {
         ) -> $($reply4:ident)::+ )?
         $( idempotent fn $sent_again:ident (
             $( $(#[$field_meta5:meta])* $field5:ident : $type5:ty ),* $(,)?
-        ) -> $($reply5:ident)::+ )? ;
+        ) -> $($reply5:ident)::+ )?
+        $( idempotent post fn $posted_again:ident (
+            $( $(#[$field_meta6:meta])* $field6:ident : $type6:ty ),* $(,)?
+        ) )? ;
     )+) => {
         $crate::__service_implement! { $head $({
             { $(#[$doc])* }
@@ -160,6 +163,7 @@ macro_rules! __service_methods {
             [
                 $(stream $streamed proxy false)? $(post $posted context false)? $(send $sent context false)?
                 $(stream $streamed_again proxy true)? $(send $sent_again context true)?
+                $(post $posted_again context true)?
             ]
             {
                 $( $( { $(#[$field_meta1])* } $field1 { $type1 } )* )?
@@ -167,6 +171,7 @@ macro_rules! __service_methods {
                 $( $( { $(#[$field_meta3])* } $field3 { $type3 } )* )?
                 $( $( { $(#[$field_meta4])* } $field4 { $type4 } )* )?
                 $( $( { $(#[$field_meta5])* } $field5 { $type5 } )* )?
+                $( $( { $(#[$field_meta6])* } $field6 { $type6 } )* )?
             }
             { $( $($reply1)::+ )? $( $($reply3)::+ )? $( $($reply4)::+ )? $( $($reply5)::+ )? }
         })+ }
@@ -223,8 +228,8 @@ macro_rules! __service_malformed {
     () => {
         ::core::compile_error!(
             "a method of a service is `TAG => fn name(argument: Type, ..) -> Reply;`, with `stream fn` if it has several \
-             Replies, and `idempotent` before it if it may run twice, or `TAG => post fn name(argument: Type, ..);` if it has none; `&self` and the Context are not written, \
-             and a Reply is a name or a path"
+             Replies, or `TAG => post fn name(argument: Type, ..);` if it has none; `idempotent` comes before that if it may \
+             run twice; `&self` and the Context are not written, and a Reply is a name or a path"
         );
     };
 }

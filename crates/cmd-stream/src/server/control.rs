@@ -92,8 +92,9 @@ impl Handle {
     /// end open, the server waits for one second.
     ///
     /// A connection that is always busy would never be idle. When half of [`Limits::drain`](super::Limits::drain) is over,
-    /// new Commands are therefore read and not executed. Those that were started before are still answered. Whatever has
-    /// not ended within `Limits::drain` is cut.
+    /// new Commands are therefore read and not executed. They are answered with the Protocol's failure, as
+    /// [overloaded](crate::protocol::FailedReason::Overloaded), if it declares one; a [`Sender`](crate::Sender) then tries another server.
+    /// Those that were started before are still answered. Whatever has not ended within `Limits::drain` is cut.
     ///
     /// A Command that was started is answered. One that arrives when its connection is being closed is not executed. Its
     /// client cannot know that, so the call fails with an error that [may have been sent](crate::Error::was_sent).

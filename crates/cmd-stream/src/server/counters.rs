@@ -61,6 +61,8 @@ counters! {
         /// How often a connection was not read because the server was overloaded
         /// ([`Limits::shed_after`](super::Limits::shed_after)), with `failure close_connection`.
         shed_pauses,
+        /// Commands that came in the second half of a drain, and were not started.
+        refused_in_drain,
         /// Connections cut by a close, or because the time to drain was over.
         cut,
     }

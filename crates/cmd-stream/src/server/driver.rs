@@ -452,9 +452,6 @@ impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
     where
         C: CommandOf<S::Protocol> + Execute<S::Receiver>,
     {
-        if !self.starts {
-            return Ok(false);
-        }
         let Head { seq, len, .. } = self.head;
         // Without Commands in flight no seq is in use, and the lock need not be taken again.
         if self.has_in_flight || seq.get() < 0 {
@@ -467,6 +464,11 @@ impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
             received_at: self.received_at,
             size: len + body_len,
         };
+        if !self.starts {
+            drop(command);
+            self.session.refuse(&arrival, How::refusing());
+            return Ok(false);
+        }
         // Nobody could be told that a one-way Command was not started.
         if self.sheds && !C::Kind::ONE_WAY {
             drop(command);

@@ -96,6 +96,19 @@ impl<S: Service> Session<S> {
         }
     }
 
+    /// Answers a Command that is not started, because the server is going away. As a refusal for overload, it says that another
+    /// server may take it. Without a failure to answer with, the client sees its connection end.
+    pub(super) fn refuse(&self, arrival: &Arrival, how: How) {
+        one(&self.line.counts().refused_in_drain);
+        if S::Protocol::FAILURE.is_none() {
+            return;
+        }
+        let failed = Failed::overloaded("the server is shutting down, and did not start the command");
+        if let Err(reason) = self.answer_failed(arrival, failed, how) {
+            self.line.end(Ending::AfterOutput(reason));
+        }
+    }
+
     /// Answers with the failure. An error is what the connection ends with.
     fn answer_failed(&self, arrival: &Arrival, failed: Failed, how: How) -> Result<(), Error> {
         let Arrival { seq, entry, is_one_way, .. } = *arrival;

@@ -8,7 +8,8 @@ use crate::wire;
 use crate::{assert_error, assert_shutdown, call, in_memory};
 use cmd_stream::client::Client;
 use cmd_stream::server::Limits;
-use cmd_stream::{Error, ErrorKind, Json, Origin};
+use cmd_stream::{CallError, Error, ErrorKind, Failure, Json, Origin, Problem, Server};
+use testkit::ends::serve_in_memory;
 use testkit::peer::{BytePeer, GREETING};
 use testkit::wait::{until, within};
 use tokio::time::Instant;
@@ -216,4 +217,51 @@ async fn a_drain_without_a_bound_waits_for_the_last_command() {
     world.lab.open_gate(1);
     held.await.expect("no panic").expect("it was waited for");
     assert_shutdown(world.served().await, 0, 0);
+}
+
+/// A service with a failure.
+struct Clock;
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Wait {
+    ms: u64,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Waited;
+
+impl cmd_stream::Answer<Clock> for Wait {
+    async fn answer(self, _: &Clock, _: &cmd_stream::Context<'_>) -> Result<Waited, cmd_stream::Failed> {
+        tokio::time::sleep(Duration::from_millis(self.ms)).await;
+        Ok(Waited)
+    }
+}
+
+cmd_stream::protocol! {
+    struct Clocks {
+        commands { 0 => Wait -> Waited }
+        replies { 0 => Waited, 1 => Problem }
+        failure Problem
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_in_the_second_half_of_a_drain_is_answered_as_overloaded_and_counted() {
+    let limits = Limits::default().drain(Duration::from_secs(10));
+    let (connector, handle) = serve_in_memory(Server::builder(Clocks, Json, Clock).limits(limits));
+    let client = Client::builder(Clocks, Json).connect_by(connector).await.expect("it listens");
+    let first = call!(client.send(Wait { ms: 8000 }));
+    quiet().await;
+    handle.shutdown();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    within(client.send(Wait { ms: 0 })).await.expect("it comes in the first half");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for refused in 1..=3 {
+        match within(client.send(Wait { ms: 0 })).await.map(drop).unwrap_err() {
+            CallError::Failed(problem) => assert!(problem.is_overloaded(), "{problem:?}"),
+            CallError::Other(error) => panic!("{error:#}"),
+        }
+        assert_eq!((handle.counters().refused_in_drain, handle.counters().commands), (refused, 2));
+    }
+    within(first).await.expect("it runs").expect("it was started before");
 }
