@@ -45,7 +45,7 @@ service! {
         /// Lists all notes.
         2 => idempotent stream fn list() -> Listed;
         /// Forgets all notes.
-        3 => post fn forget_all();
+        3 => idempotent post fn forget_all();
     }
     commands #[derive(Debug, PartialEq, Serialize, Deserialize, Mus)]
     replies { 0 => Note, 1 => Listed, 2 => Problem }
@@ -130,7 +130,7 @@ fn the_protocol_has_the_names_and_tags_of_the_methods() {
 #[test]
 fn only_what_is_declared_idempotent_is() {
     const { assert!(!AddCommand::IDEMPOTENT && FindCommand::IDEMPOTENT) };
-    const { assert!(ListCommand::IDEMPOTENT && !ForgetAllCommand::IDEMPOTENT) };
+    const { assert!(ListCommand::IDEMPOTENT && ForgetAllCommand::IDEMPOTENT) };
 }
 
 /// Counts the calls.

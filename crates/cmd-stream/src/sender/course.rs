@@ -85,6 +85,8 @@ struct More {
     retries: u32,
     /// An earlier attempt may have been executed.
     may_have_run: bool,
+    /// Why the last attempt failed.
+    last_error: Option<Error>,
     /// It has had a Reply.
     is_replied: bool,
     /// Since when it is refused by all members that have a connection.

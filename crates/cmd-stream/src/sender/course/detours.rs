@@ -57,6 +57,7 @@ impl<K: Send + 'static> Course<K> {
         H: Hooks<P, Call = K>,
         C: CommandOf<P>,
     {
+        let _apart = core.apart(); // it is in no table while it is encoded, and the hooks are told
         let avoid = self.member as usize;
         let kept = self.more.as_ref().and_then(|more| more.kept.as_ref());
         let frame = match (kept, &*command) {
@@ -77,6 +78,7 @@ impl<K: Send + 'static> Course<K> {
             }
             (self.ticket, self.measured) = (None, None);
             self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, &error, about));
+            self.stage = Stage::Apart; // the seq was of that member
             return self.dispatch::<P, F, H, C>(core, frame, awaits, Some(avoid), deadline, cx);
         }
         if let Some(reply) = &answer {
@@ -106,6 +108,7 @@ impl<K: Send + 'static> Course<K> {
         H: Hooks<P, Call = K>,
         C: CommandOf<P>,
     {
+        let _apart = core.apart(); // it is in no table while the hooks are told
         let table = core.table(self.member);
         let frame = table.take_back(seq);
         if frame.is_none() && awaits == Awaits::Replies {
@@ -118,6 +121,7 @@ impl<K: Send + 'static> Course<K> {
                 if let Some(more) = &mut self.more {
                     more.waits_since = None;
                 }
+                self.stage = Stage::Apart; // the seq was of that member
                 let avoid = Some(self.member as usize);
                 return self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx);
             }
@@ -125,6 +129,7 @@ impl<K: Send + 'static> Course<K> {
         {
             self.tell_breaker(core, &error);
             self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, &error, about));
+            self.more.get_or_insert_default().last_error = Some(error);
             return self.retry::<P, F, H, C>(core, awaits, deadline, cx);
         }
         self.finish::<P, F, H, C>(core, error)
@@ -270,12 +275,24 @@ impl<K: Send + 'static> Course<K> {
             return self.finish::<P, F, H, C>(core, core.closed());
         }
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            let error = core.table(self.member).timed_out(Waited::InOutput);
+            let error = self.timed_out_apart(core);
             return self.finish::<P, F, H, C>(core, error);
         }
         ready!(over);
         let Some(Waiting { frame, avoid, .. }) = more.apart.take() else { return Poll::Pending };
         self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx)
+    }
+
+    /// The error of a call whose deadline is over while it is at no member.
+    fn timed_out_apart<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>) -> Error {
+        let error = core.table(self.member).timed_out(Waited::InOutput);
+        match self.more.as_mut().and_then(|more| more.last_error.take()) {
+            Some(last) => {
+                let message = "the call timed out before its command was sent again";
+                Error::with_source(error.kind(), error.origin(), message, last)
+            }
+            None => error,
+        }
     }
 
     /// Goes on with a call that does not take the straight way.
