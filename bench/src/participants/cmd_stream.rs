@@ -230,7 +230,7 @@ async fn stop(server: &Handle, serving: JoinHandle<Served>) -> Result<(), String
     serving.await.map(drop).map_err(|error| error.to_string())
 }
 
-/// A server, and a Sender over a group of clients, without a default timeout, as a client alone.
+/// A server, and a Sender over a group of clients. Like the clients of a session, it has no default timeout.
 async fn start_group<F: EchoFormat>(
     format: F,
     connections: u32,

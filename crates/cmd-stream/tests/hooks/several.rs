@@ -107,7 +107,7 @@ fn a_call_without_hooks_is_not_much_larger_than_that_of_a_client() {
     let of_client = size_of::<cmd_stream::client::Call<'_, Store, scripted::Counting, Put>>();
     let of_sender = size_of::<Call<'_, Store, scripted::Counting, Put>>();
     assert!(of_sender <= of_client + 120, "{of_sender} and {of_client} bytes");
-    // A Future is moved when it is spawned, so that this is no question of memory alone.
+    // A future is moved when it is spawned, so its size costs time as well as memory.
     assert!(of_sender <= 256, "{of_sender} bytes");
 }
 
