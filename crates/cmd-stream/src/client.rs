@@ -11,7 +11,6 @@ use crate::protocol::{ClientProtocol, CommandOf, Protocol};
 use crate::sync::Arc;
 use crate::transport::{Address, Peer};
 
-pub(crate) mod bell;
 mod builder;
 pub(crate) mod call;
 mod counters;

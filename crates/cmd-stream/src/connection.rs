@@ -53,6 +53,7 @@ use tokio::io::AsyncWriteExt;
 use crate::error::Error;
 use crate::transport::Io;
 
+pub(crate) mod bell;
 pub(crate) mod buffers;
 pub(crate) mod inbox;
 pub(crate) mod outbox;

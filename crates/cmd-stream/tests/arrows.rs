@@ -11,7 +11,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
         "client",
         &["connection", "counters", "error", "format", "getters", "proto", "protocol", "sync", "transport"],
     ),
-    ("connection", &["error", "transport"]),
+    ("connection", &["error", "sync", "transport"]),
     ("counters", &[]),
     ("error", &["proto"]),
     ("format", &["proto"]),

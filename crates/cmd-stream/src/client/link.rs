@@ -4,7 +4,7 @@ use std::fmt;
 
 use tokio::time::Instant;
 
-use super::bell::Bell;
+use crate::connection::bell::Bell;
 use crate::error::Error;
 use crate::sync::{Arc, Mutex, PoisonError};
 use crate::transport::Peer;

@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::retry::Retries;
 use crate::client::Shared;
-use crate::client::bell::Bell;
 use crate::client::table::Table;
+use crate::connection::bell::Bell;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::group::Group;
 use crate::protocol::Protocol;

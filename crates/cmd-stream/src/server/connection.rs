@@ -3,10 +3,8 @@
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 
-use tokio::sync::Notify;
-
+use crate::connection::bell::Bell;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::transport::Peer;
@@ -39,7 +37,7 @@ pub struct Connection {
     /// None when the connection has ended.
     values: Mutex<Option<Values>>,
     gone: AtomicBool,
-    on_gone: Notify,
+    on_gone: Bell,
 }
 
 type Value = Arc<dyn Any + Send + Sync>;
@@ -52,7 +50,7 @@ impl Connection {
             peer,
             values: Mutex::new(Some(Vec::new())),
             gone: AtomicBool::new(false),
-            on_gone: Notify::new(),
+            on_gone: Bell::default(),
         }
     }
 
@@ -138,11 +136,10 @@ impl Connection {
 
     /// Waits until the connection has ended.
     pub(super) async fn closed(&self) {
-        let mut notified = pin!(self.on_gone.notified());
-        // Registered before the check. Otherwise an end between the two would be missed.
-        notified.as_mut().enable();
+        // Before the check. Otherwise an end between the two would be missed.
+        let listening = self.on_gone.listen();
         if !self.gone.load(Ordering::Acquire) {
-            notified.await;
+            listening.await;
         }
     }
 
@@ -150,7 +147,7 @@ impl Connection {
     pub(super) fn end(&self) {
         // In this order: whoever is notified, or registers later, finds it gone.
         self.gone.store(true, Ordering::Release);
-        self.on_gone.notify_waiters();
+        self.on_gone.ring();
     }
 }
 

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::connection::wake_all;
+use super::wake_all;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
