@@ -88,3 +88,14 @@ type TraceCmd[C core.Cmd[Receiver]] struct {
 func (c TraceCmd[C]) Exec(ctx context.Context, seq core.Seq, at time.Time, receiver Receiver, proxy core.Proxy) error {
 	return c.Cmd.Exec(ctx, seq, at, receiver, proxy)
 }
+
+// Carrier returns the trace context, nil if there is none.
+func (c TraceCmd[C]) Carrier() map[string]string {
+	if c.MapCarrier == nil {
+		return nil
+	}
+	return *c.MapCarrier
+}
+
+// Inner returns the command that is carried with the trace context.
+func (c TraceCmd[C]) Inner() any { return c.Cmd }
