@@ -74,6 +74,17 @@ pub trait Command: Send + 'static {
 pub trait Metadata {
     /// Sets a value. It replaces one of the same name.
     fn set(&mut self, name: &str, value: &str);
+
+    /// Returns the value of this name. By default there is none, so that only the server's own code can read it.
+    fn get(&self, name: &str) -> Option<&str> {
+        let _ = name;
+        None
+    }
+
+    /// Returns the names of all values. By default there are none.
+    fn names(&self) -> Vec<&str> {
+        Vec::new()
+    }
 }
 
 /// A type of Replies that tells which Reply is the last one of its Command.
@@ -126,6 +137,8 @@ pub trait Protocol: Copy + Send + Sync + 'static {
     /// values.
     type Failure: StdError + Send + Sync + 'static;
 
+    /// Returns the entry of this Reply in [`REPLIES`](Self::REPLIES).
+    fn reply_entry(reply: &Self::Reply) -> &'static Entry;
     /// Returns whether this Reply ends its Command. The failure always does.
     fn is_last(reply: &Self::Reply) -> bool;
     /// Creates the Reply that reports why a Command failed.

@@ -32,6 +32,7 @@ mod pace;
 mod polling;
 mod proxy;
 mod rates;
+mod replied;
 mod running;
 mod service;
 mod session;
@@ -47,6 +48,7 @@ pub use extensions::Extensions;
 pub use invoker::{Direct, Ended, Invocation, Invoker, Stack};
 pub use limits::Limits;
 pub use proxy::{IntoReply, OwnedProxy, Proxy};
+pub use replied::Replied;
 
 use control::Control;
 use service::Parts;

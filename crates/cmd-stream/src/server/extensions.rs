@@ -37,6 +37,10 @@ impl Extensions {
     pub fn get<T: 'static>(&self) -> Option<&T> {
         self.values.get(&TypeId::of::<T>())?.downcast_ref()
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
 }
 
 impl fmt::Debug for Extensions {

@@ -2,24 +2,35 @@
 
 use std::task::{Context, Poll};
 
+use super::extensions::Extensions;
+use super::invoker::Invoker;
 use super::line::{Arrival, EncodedReply, How, Line, Sent};
 use super::link::{HandedLink, Link, ReplyLink};
+use super::replied::Told;
 use super::service::Service;
 use super::session::{Booked, Session};
-use crate::protocol::{Failed, ReplyOf};
+use crate::protocol::{Failed, Protocol, ReplyOf};
+use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A Command that was handed over. It is in flight for as long as this lives.
 pub(super) struct Handed<S: Service> {
     booked: Booked<S>,
     arrival: Arrival,
+    /// For an Invoker that is told about its Replies.
+    kept: Option<Arc<Extensions>>,
     /// Whether its last Reply was sent, or it failed. Decided under the lock of the line, as in `Running`.
     has_ended: AtomicBool,
 }
 
 impl<S: Service> Handed<S> {
-    pub(super) fn new(booked: Booked<S>, arrival: Arrival, last_is_sent: bool) -> Self {
-        Self { booked, arrival, has_ended: AtomicBool::new(last_is_sent) }
+    pub(super) fn new(
+        booked: Booked<S>,
+        arrival: Arrival,
+        kept: Option<Arc<Extensions>>,
+        last_is_sent: bool,
+    ) -> Self {
+        Self { booked, arrival, kept, has_ended: AtomicBool::new(last_is_sent) }
     }
 
     /// Ends the Command with what it failed with.
@@ -28,12 +39,25 @@ impl<S: Service> Handed<S> {
         if self.line().end_replies(&self.has_ended) {
             self.line().report_failed_too_late(&self.arrival, &failed);
         } else {
-            self.session().fail(&self.arrival, failed, How::handed());
+            self.session().fail(self.told(), failed, How::handed());
         }
     }
 
     fn session(&self) -> &Session<S> {
         &self.booked.session
+    }
+
+    fn told(&self) -> Told<'_> {
+        Told { arrival: &self.arrival, extensions: self.kept.as_deref() }
+    }
+
+    fn send(&self, reply: &<S::Protocol as Protocol>::Reply, how: How) -> Result<Sent, Failed> {
+        let last_is_sent = Some(&self.has_ended);
+        Ok(if S::Invoker::SEES_REPLIES {
+            self.session().send_and_tell(self.told(), reply, last_is_sent, how)
+        } else {
+            self.session().send(self.arrival.seq, reply, last_is_sent, how)
+        }?)
     }
 }
 
@@ -60,7 +84,8 @@ impl<S: Service> Link for Handed<S> {
     }
 
     fn poll_append(&self, reply: &mut EncodedReply, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        self.line().poll_append(reply, &self.has_ended, How::handed(), cx).map_err(Failed::from)
+        let (told, how) = (self.told(), How::handed());
+        self.session().poll_append(told, reply, &self.has_ended, how, cx).map_err(Failed::from)
     }
 
     /// It is used by tasks of the user's own, which may send without end.
@@ -72,15 +97,14 @@ impl<S: Service> Link for Handed<S> {
 impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Handed<S> {
     fn send(&self, reply: Reply) -> Result<Sent, Failed> {
         let Some(reply) = reply.into_reply() else { return Ok(Sent::Done) };
-        Ok(self.session().send(self.arrival.seq, &reply, Some(&self.has_ended), How::handed())?)
+        Self::send(self, &reply, How::handed())
     }
 }
 
 impl<Reply: ReplyOf<S::Protocol>, S: Service> HandedLink<Reply> for Handed<S> {
     fn send_over(&self, reply: Reply) -> Result<(), Failed> {
         if let Some(reply) = reply.into_reply() {
-            let how = How::handed().at_once();
-            self.session().send(self.arrival.seq, &reply, Some(&self.has_ended), how)?;
+            Self::send(self, &reply, How::handed().at_once())?;
         }
         Ok(())
     }

@@ -10,8 +10,10 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::extensions::Extensions;
+use super::replied::Replied;
+use crate::error::panic_message;
 use crate::proto::frame::Seq;
-use crate::protocol::{Entry, Failed, Protocol};
+use crate::protocol::{Entry, Failed, Metadata, Protocol};
 use crate::transport::Peer;
 
 /// Sees every Command of a server before it runs: to log, authorise, trace or measure it. Pings do not pass through it.
@@ -59,6 +61,23 @@ pub trait Invoker<P: Protocol>: Send + Sync + 'static {
     /// over.
     fn invoke(&self, invocation: impl Invocation<P>) -> impl Future<Output = Result<Ended, Failed>> + Send;
 
+    /// Whether [`on_reply`](Self::on_reply) is called. `false` by default: then Replies cost nothing here.
+    const SEES_REPLIES: bool = false;
+
+    /// A Reply of a Command that passed through this Invoker was put into the output of its connection. It is called only if
+    /// [`SEES_REPLIES`](Self::SEES_REPLIES) is true.
+    ///
+    /// The Reply may be the Protocol's failure, which is sent after [`invoke`](Self::invoke) has returned. It may also be sent
+    /// by an [`OwnedProxy`](crate::server::OwnedProxy), after that too and from another thread. What
+    /// [`invoke`](Self::invoke) has put into the [`extensions`](Invocation::extensions) is found with
+    /// [`Replied::extension`], and is dropped when no more Replies can come. If that is to be used for it, insert it before
+    /// [`Invocation::run`].
+    ///
+    /// It should be quick. A panic in it is contained and logged.
+    fn on_reply(&self, reply: &Replied<'_>) {
+        let _ = reply;
+    }
+
     /// Whether it only runs the Command, whose panics are contained anyway.
     #[doc(hidden)]
     const IS_DIRECT: bool = false;
@@ -78,6 +97,11 @@ pub trait Invocation<P: Protocol>: Send + sealed::Sealed {
     fn received_at(&self) -> Instant;
     /// Returns its size on the wire in bytes, including seq and tag.
     fn size(&self) -> usize;
+    /// Returns the name of the Command's type, as [`type_name`](std::any::type_name) does. For diagnostics.
+    fn type_name(&self) -> &'static str;
+    /// Returns the data that the Command carries beside its own, if it does; see
+    /// [`Command::metadata`](crate::Command::metadata).
+    fn metadata(&mut self) -> Option<&mut dyn Metadata>;
     /// Returns the values for this Command, which finds them at [`Context::extensions`](crate::Context::extensions).
     fn extensions(&mut self) -> &mut Extensions;
 
@@ -131,6 +155,26 @@ impl<P: Protocol, A: Invoker<P>, B: Invoker<P>> Invoker<P> for Stack<A, B> {
     fn invoke(&self, invocation: impl Invocation<P>) -> impl Future<Output = Result<Ended, Failed>> + Send {
         self.outer.invoke(Through { invocation, inner: &self.inner })
     }
+
+    const SEES_REPLIES: bool = A::SEES_REPLIES || B::SEES_REPLIES;
+
+    fn on_reply(&self, reply: &Replied<'_>) {
+        // Each is contained, so that the other one is told in any case.
+        if B::SEES_REPLIES {
+            tell::<P, B>(&self.inner, reply);
+        }
+        if A::SEES_REPLIES {
+            tell::<P, A>(&self.outer, reply);
+        }
+    }
+}
+
+/// Tells an Invoker about a Reply. A panic in it is logged.
+pub(super) fn tell<P: Protocol, I: Invoker<P>>(invoker: &I, reply: &Replied<'_>) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| invoker.on_reply(reply))) {
+        tracing::error!(panic = panic_message(&*payload), "an Invoker panicked that was told about a reply");
+        std::mem::forget(payload); // its destructor may panic again
+    }
 }
 
 /// An invocation that passes through an inner Invoker when it runs.
@@ -169,6 +213,14 @@ impl<P: Protocol, V: Invocation<P>, B: Invoker<P>> Invocation<P> for Through<'_,
 
     fn size(&self) -> usize {
         self.invocation.size()
+    }
+
+    fn type_name(&self) -> &'static str {
+        self.invocation.type_name()
+    }
+
+    fn metadata(&mut self) -> Option<&mut dyn Metadata> {
+        self.invocation.metadata()
     }
 
     fn extensions(&mut self) -> &mut Extensions {

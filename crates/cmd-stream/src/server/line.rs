@@ -72,6 +72,15 @@ pub(super) struct EncodedReply {
     is_last: bool,
     /// Its turn among those that wait for room.
     turn: Option<u64>,
+    /// Which Reply it is, if the Invoker is told.
+    pub(super) entry: Option<&'static Entry>,
+}
+
+impl EncodedReply {
+    /// What the Invoker is told of it when it is in the output: its entry, its size, and whether it is the last one.
+    pub(super) fn to_tell(&self) -> Option<(&'static Entry, usize, bool)> {
+        Some((self.entry?, self.bytes.len(), self.is_last))
+    }
 }
 
 /// What became of a Reply.
@@ -242,7 +251,12 @@ impl Line {
             if let Some(last_is_sent) = last_is_sent {
                 check_last(last_is_sent)?;
                 if how.may_wait && state.outbox.is_full() {
-                    return Ok(Sent::Full(Box::new(EncodedReply { bytes, is_last, turn: None })));
+                    return Ok(Sent::Full(Box::new(EncodedReply {
+                        bytes,
+                        is_last,
+                        turn: None,
+                        entry: None,
+                    })));
                 }
                 if is_last {
                     last_is_sent.store(true, Relaxed);

@@ -8,16 +8,17 @@ use super::connection::Connection;
 use super::execute::{Execute, Scheduling};
 use super::extensions::Extensions;
 use super::handed::Handed;
-use super::invoker::{Ended, Invocation, contain, sealed};
+use super::invoker::{Ended, Invocation, Invoker, contain, sealed};
 use super::line::{Arrival, EncodedReply, How, Line, Sent};
 use super::link::{HandedLink, Link, ReplyLink, RunningLink};
 use super::pace::Pace;
 use super::polling::{is_late, set_yields};
 use super::proxy::Proxy;
+use super::replied::Told;
 use super::service::Service;
 use super::session::{Booked, Session};
 use crate::proto::frame::Seq;
-use crate::protocol::{CommandOf, Entry, Failed, Protocol, ReplyOf};
+use crate::protocol::{CommandOf, Entry, Failed, Metadata, Protocol, ReplyOf};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, OnceLock};
 
@@ -32,6 +33,8 @@ pub(super) struct Running<'a, S: Service> {
     last_is_sent: AtomicBool,
     /// The same Command, once its Proxy has been made an owned one; that knows then what was sent.
     handed: OnceLock<Arc<Handed<S>>>,
+    /// The values of the Command, if the Invoker is told about its Replies and there are any.
+    kept: OnceLock<Arc<Extensions>>,
 }
 
 impl<'a, S: Service> Running<'a, S> {
@@ -46,6 +49,7 @@ impl<'a, S: Service> Running<'a, S> {
             scheduling: C::SCHEDULING,
             last_is_sent: AtomicBool::new(false),
             handed: OnceLock::new(),
+            kept: OnceLock::new(),
         }
     }
 
@@ -70,8 +74,13 @@ impl<'a, S: Service> Running<'a, S> {
             None if self.last_is_sent.load(Relaxed) => {
                 self.session.line.report_failed_too_late(&self.arrival, &failed);
             }
-            None => self.session.fail(&self.arrival, failed, How::running()),
+            None => self.session.fail(self.told(), failed, How::running()),
         }
+    }
+
+    fn told(&self) -> Told<'_> {
+        let kept = if S::Invoker::SEES_REPLIES { self.kept.get() } else { None };
+        Told { arrival: &self.arrival, extensions: kept.map(|kept| &**kept) }
     }
 }
 
@@ -95,7 +104,8 @@ impl<S: Service> Link for Running<'_, S> {
         if let Some(handed) = self.handed.get() {
             return handed.poll_append(reply, cx);
         }
-        self.session.line.poll_append(reply, &self.last_is_sent, How::running(), cx).map_err(Failed::from)
+        let (told, how) = (self.told(), How::running());
+        self.session.poll_append(told, reply, &self.last_is_sent, how, cx).map_err(Failed::from)
     }
 
     /// The connection's task, woken by a Reply, waits in the run-next slot of this worker, which no other worker can
@@ -118,7 +128,11 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<'_, S
             return handed.send(reply);
         }
         let Some(reply) = reply.into_reply() else { return Ok(Sent::Done) };
-        Ok(self.session.send(self.arrival.seq, &reply, Some(&self.last_is_sent), How::running())?)
+        let (last_is_sent, how) = (Some(&self.last_is_sent), How::running());
+        if S::Invoker::SEES_REPLIES {
+            return Ok(self.session.send_and_tell(self.told(), &reply, last_is_sent, how)?);
+        }
+        Ok(self.session.send(self.arrival.seq, &reply, last_is_sent, how)?)
     }
 }
 
@@ -127,7 +141,8 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> RunningLink<Reply> for Running<'_,
         // Once for all copies of the Proxy: there is one answer to whether the last Reply was sent.
         let handed = self.handed.get_or_init(|| {
             let last_is_sent = self.last_is_sent.load(Relaxed);
-            Arc::new(Handed::new(Booked::new(self.session, &self.arrival), self.arrival, last_is_sent))
+            let (booked, kept) = (Booked::new(self.session, &self.arrival), self.kept.get().cloned());
+            Arc::new(Handed::new(booked, self.arrival, kept, last_is_sent))
         });
         Arc::clone(handed) as Arc<dyn HandedLink<Reply>>
     }
@@ -171,6 +186,14 @@ where
         self.running.arrival.size
     }
 
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<C>()
+    }
+
+    fn metadata(&mut self) -> Option<&mut dyn Metadata> {
+        self.command.metadata()
+    }
+
     fn extensions(&mut self) -> &mut Extensions {
         self.extensions
     }
@@ -179,6 +202,12 @@ where
     fn run(self) -> impl Future<Output = Result<Ended, Failed>> + Send {
         let Self { running, command, extensions } = self;
         let receiver = &running.session.service.parts().receiver;
+        let extensions: &Extensions = if S::Invoker::SEES_REPLIES && !extensions.is_empty() {
+            // Shared, as those of the Replies may outlive the Command.
+            running.kept.get_or_init(|| Arc::new(std::mem::take(extensions)))
+        } else {
+            extensions
+        };
         let execute = AssertUnwindSafe(|| command.execute(receiver, Proxy::new(running, extensions)));
         contain(catch_unwind(execute), |()| running.ended().ok_or_else(Failed::no_last_reply))
     }

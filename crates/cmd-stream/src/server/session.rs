@@ -1,18 +1,21 @@
 //! The typed part of a connection of a server: how a Reply, or a failure, becomes bytes on its [`Line`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, ready};
 
 use super::connection::Connection;
 use super::control::{Control, EndSession};
 use super::counters::one;
 use super::ending::Ending;
-use super::line::{Arrival, How, Line, Sent};
+use super::invoker::{Invoker, tell};
+use super::line::{Arrival, EncodedReply, How, Line, Sent};
+use super::replied::{Replied, Told};
 use super::service::Service;
 use super::shedding::Waiting;
 use crate::connection::outbox::Scratch;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::frame::Seq;
-use crate::protocol::{Failed, FailedReason, Protocol, ServedIn};
+use crate::protocol::{Entry, Failed, FailedReason, Protocol, ServedIn};
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicBool;
 
@@ -28,8 +31,6 @@ impl<S: Service> Session<S> {
     }
 
     /// Encodes a Reply and appends it to the output if there is room; see [`Line::append`].
-    ///
-    /// It is encoded before the lock is taken, as that is the user's code. So the output has all of its frame or nothing.
     pub(super) fn send(
         &self,
         seq: Seq,
@@ -37,6 +38,55 @@ impl<S: Service> Session<S> {
         last_is_sent: Option<&AtomicBool>,
         how: How,
     ) -> Result<Sent, Error> {
+        let (bytes, is_last) = self.encode(seq, reply)?;
+        self.line.append(bytes, is_last, last_is_sent, how)
+    }
+
+    /// The same, for a Reply that the Invoker is told about.
+    pub(super) fn send_and_tell(
+        &self,
+        told: Told<'_>,
+        reply: &<S::Protocol as Protocol>::Reply,
+        last_is_sent: Option<&AtomicBool>,
+        how: How,
+    ) -> Result<Sent, Error> {
+        let (bytes, is_last) = self.encode(told.arrival.seq, reply)?;
+        let (entry, size) = (S::Protocol::reply_entry(reply), bytes.len());
+        let mut sent = self.line.append(bytes, is_last, last_is_sent, how)?;
+        match &mut sent {
+            Sent::Done => self.tell(told, (entry, size, is_last)),
+            Sent::Full(encoded) => encoded.entry = Some(entry),
+        }
+        Ok(sent)
+    }
+
+    /// Appends a Reply that the Invoker may be told about, once there is room; see [`Line::poll_append`].
+    pub(super) fn poll_append(
+        &self,
+        told: Told<'_>,
+        reply: &mut EncodedReply,
+        last_is_sent: &AtomicBool,
+        how: How,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let to_tell = reply.to_tell();
+        ready!(self.line.poll_append(reply, last_is_sent, how, cx))?;
+        if let Some(to_tell) = to_tell {
+            self.tell(told, to_tell);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn tell(&self, told: Told<'_>, (entry, size, is_last): (&'static Entry, usize, bool)) {
+        let replied = Replied { told, connection: &self.line.connection, entry, size, is_last };
+        tell::<S::Protocol, S::Invoker>(&self.service.parts().invoker, &replied);
+    }
+
+    /// Encodes the frame of a Reply. Returns whether it is the last one.
+    ///
+    /// It is encoded before the lock is taken, as that is the user's code. So the output has all of its frame or nothing.
+    #[inline(always)] // it is a part of `send`
+    fn encode(&self, seq: Seq, reply: &<S::Protocol as Protocol>::Reply) -> Result<(Scratch, bool), Error> {
         let mut bytes = Scratch::new();
         seq.encode(bytes.buffer());
         let format = &self.service.parts().format;
@@ -60,17 +110,18 @@ impl<S: Service> Session<S> {
             let message = format!("reply of {len} bytes is over the limit of {limit} (`Limits::frame`)");
             return Err(Error::new(ErrorKind::Limit, Origin::Local, message));
         }
-        self.line.append(bytes, is_last, last_is_sent, how)
+        Ok((bytes, is_last))
     }
 
     /// Answers a Command that did not succeed: with the Protocol's failure, or by ending the connection. A one-way
     /// Command is answered with nothing.
-    pub(super) fn fail(&self, arrival: &Arrival, failed: Failed, how: How) {
+    pub(super) fn fail(&self, told: Told<'_>, failed: Failed, how: How) {
+        let arrival = told.arrival;
         if self.line.is_ending() && failed.reason() != FailedReason::Panic {
             return; // most likely because of that, and there is nobody to tell
         }
         self.line.report_failed(arrival, &failed);
-        if let Err(reason) = self.answer_failed(arrival, failed, how) {
+        if let Err(reason) = self.answer_failed(arrival, Some(told), failed, how) {
             self.line.end(Ending::AfterOutput(reason));
         }
     }
@@ -91,7 +142,7 @@ impl<S: Service> Session<S> {
     pub(super) fn shed(&self, arrival: &Arrival, how: How) {
         one(&self.line.counts().shed);
         let failed = Failed::overloaded("the server is overloaded, and did not start the command");
-        if let Err(reason) = self.answer_failed(arrival, failed, how) {
+        if let Err(reason) = self.answer_failed(arrival, None, failed, how) {
             self.line.end(Ending::AfterOutput(reason));
         }
     }
@@ -104,13 +155,19 @@ impl<S: Service> Session<S> {
             return;
         }
         let failed = Failed::overloaded("the server is shutting down, and did not start the command");
-        if let Err(reason) = self.answer_failed(arrival, failed, how) {
+        if let Err(reason) = self.answer_failed(arrival, None, failed, how) {
             self.line.end(Ending::AfterOutput(reason));
         }
     }
 
-    /// Answers with the failure. An error is what the connection ends with.
-    fn answer_failed(&self, arrival: &Arrival, failed: Failed, how: How) -> Result<(), Error> {
+    /// Answers with the failure. An error is what the connection ends with. The Invoker is told of it if it has seen the Command.
+    fn answer_failed(
+        &self,
+        arrival: &Arrival,
+        told: Option<Told<'_>>,
+        failed: Failed,
+        how: How,
+    ) -> Result<(), Error> {
         let Arrival { seq, entry, is_one_way, .. } = *arrival;
         if is_one_way && S::Protocol::FAILURE.is_some() {
             return Ok(()); // no failure is made, as none is sent
@@ -126,7 +183,11 @@ impl<S: Service> Session<S> {
         if self.line.is_ending() {
             return Ok(()); // what ended it meanwhile is the reason that counts
         }
-        self.send(seq, &reply, None, how.at_once()).map(drop)
+        match told {
+            Some(told) if S::Invoker::SEES_REPLIES => self.send_and_tell(told, &reply, None, how.at_once()),
+            _ => self.send(seq, &reply, None, how.at_once()),
+        }
+        .map(drop)
     }
 }
 

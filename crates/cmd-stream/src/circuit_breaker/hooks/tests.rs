@@ -67,6 +67,10 @@ impl Protocol for Fake {
     type Reply = Answer;
     type Failure = Infallible;
 
+    fn reply_entry(_: &Answer) -> &'static Entry {
+        &ENTRY
+    }
+
     fn is_last(reply: &Answer) -> bool {
         *reply != Answer::More
     }

@@ -70,6 +70,10 @@ macro_rules! __protocol_implement {
             #[allow(clippy::enum_variant_names, reason = "the names are the user's")]
             enum __CmdStreamIndex { $( $command_name ),+ }
 
+            #[repr(usize)]
+            #[allow(clippy::enum_variant_names, reason = "the names are the user's")]
+            enum __CmdStreamReplyIndex { $( $reply_name ),+ }
+
             impl $crate::protocol::Protocol for $name {
                 const NAME: &'static ::core::primitive::str = ::core::stringify!($name);
                 const COMMANDS: &'static [$crate::protocol::Entry] = &[
@@ -87,6 +91,13 @@ macro_rules! __protocol_implement {
 
                 type CommandRef<'a> = [<$name Command>]<'a>;
                 type Reply = [<$name Reply>];
+
+                fn reply_entry(__cmd_stream_reply: &Self::Reply) -> &'static $crate::protocol::Entry {
+                    let __cmd_stream_index = match __cmd_stream_reply { $(
+                        [<$name Reply>]::$reply_name(_) => __CmdStreamReplyIndex::$reply_name,
+                    )+ };
+                    &Self::REPLIES[__cmd_stream_index as ::core::primitive::usize]
+                }
 
                 fn is_last(__cmd_stream_reply: &Self::Reply) -> ::core::primitive::bool {
                     #[allow(unused_imports, reason = "which of the two is used depends on the types")]
