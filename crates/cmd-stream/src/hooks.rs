@@ -97,9 +97,15 @@ pub trait Hooks<P: Protocol>: Send + Sync + 'static {
     }
 
     /// An attempt has failed, and the Command is sent once more: because it was not sent, is idempotent, or was refused by a
-    /// server that sheds load. A second attempt beside the first is not told; [`About::attempt`] counts it.
+    /// server that sheds load. A second attempt beside the first is told by [`on_hedge`](Self::on_hedge).
     fn on_retry(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
         let _ = (call, error, about);
+    }
+
+    /// A second attempt was sent beside the first, which has not been answered; see
+    /// [`Retries::hedge`](crate::sender::Retry::hedge). The member, the seq and the peer are those of the second.
+    fn on_hedge(&self, call: &mut Self::Call, about: &About<'_>) {
+        let _ = (call, about);
     }
 }
 
@@ -131,6 +137,8 @@ impl StdError for Refused {
 pub struct About<'a> {
     pub(crate) entry: &'static Entry,
     pub(crate) size: Option<usize>,
+    pub(crate) reply: Option<&'static Entry>,
+    pub(crate) reply_size: Option<usize>,
     pub(crate) seq: Option<i64>,
     pub(crate) member: Option<usize>,
     pub(crate) attempt: u32,
@@ -147,6 +155,16 @@ impl About<'_> {
     /// Returns the bytes of the Command on the wire, without its seq. `None` if it was not encoded.
     pub fn size(&self) -> Option<usize> {
         self.size
+    }
+
+    /// Returns the tag and the name of the Reply, in [`on_reply`](Hooks::on_reply). `None` elsewhere.
+    pub fn reply(&self) -> Option<&'static Entry> {
+        self.reply
+    }
+
+    /// Returns the bytes of the Reply on the wire, without its seq, in [`on_reply`](Hooks::on_reply). `None` elsewhere.
+    pub fn reply_size(&self) -> Option<usize> {
+        self.reply_size
     }
 
     /// Returns the seq of the last attempt on its connection. `None` if there was none, because nothing could be sent.
@@ -181,6 +199,8 @@ impl fmt::Debug for About<'_> {
         f.debug_struct("About")
             .field("entry", &self.entry)
             .field("size", &self.size)
+            .field("reply", &self.reply)
+            .field("reply_size", &self.reply_size)
             .field("seq", &self.seq)
             .field("member", &self.member)
             .field("attempt", &self.attempt)
@@ -257,6 +277,10 @@ impl<P: Protocol, A: Hooks<P>, B: Hooks<P>> Hooks<P> for (A, B) {
         each([&mut || self.1.on_retry(&mut call.1, error, about), &mut || {
             self.0.on_retry(&mut call.0, error, about);
         }]);
+    }
+
+    fn on_hedge(&self, call: &mut Self::Call, about: &About<'_>) {
+        each([&mut || self.1.on_hedge(&mut call.1, about), &mut || self.0.on_hedge(&mut call.0, about)]);
     }
 }
 

@@ -297,7 +297,8 @@ where
         };
         let reply = ready!(this.shared.table.poll_reply(seq, this.bound.deadline(), cx));
         this.stage.advance(Stage::Done); // the call is out of the table
-        Poll::Ready(reply.map_err(CallError::Other).and_then(unwrap_reply::<P, C>))
+        let reply = reply.map(|(reply, _)| reply).map_err(CallError::Other);
+        Poll::Ready(reply.and_then(unwrap_reply::<P, C>))
     }
 }
 

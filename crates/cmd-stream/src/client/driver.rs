@@ -200,7 +200,8 @@ where
             let taken = match frame {
                 Decoded::Value(Frame::Body(head, reply), taken) => {
                     let is_last = P::is_last(&reply);
-                    self.arrived.push(Arrived { seq: head.seq, reply, is_last });
+                    let size = taken as u32; // `Limits::frame` is at most `u32::MAX`
+                    self.arrived.push(Arrived { seq: head.seq, reply, size, is_last });
                     taken
                 }
                 Decoded::Value(Frame::Ping, taken) => taken, // a pong

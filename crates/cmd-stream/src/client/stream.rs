@@ -235,7 +235,10 @@ where
         }
         let next = ready!(table.poll_next(seq, this.until, cx));
         (this.is_first, this.until) = (false, None);
-        let item = next.map(|reply| reply.map_err(CallError::Other).and_then(unwrap_reply::<P, C>));
+        let item = next.map(|reply| match reply {
+            Ok((reply, _)) => unwrap_reply::<P, C>(reply),
+            Err(error) => Err(error.into()),
+        });
         // After an error nothing more is read, so the call is forgotten, and not left to fill up.
         if !matches!(item, Some(Ok(_))) {
             table.forget(seq);

@@ -115,8 +115,8 @@ pub(crate) enum Expects<R> {
 enum Waiter<R> {
     /// It waits for one Reply.
     Reply { accepts: fn(&R) -> bool, waker: Waker, len: u32, deadline: Option<Instant> },
-    /// Its Reply is here.
-    Arrived(R),
+    /// Its Reply is here. `size` is that of its frame.
+    Arrived { reply: R, size: u32 },
     /// It reads a stream.
     Stream(Box<Queue<R>>),
     /// It waits until its one-way Command is written.
@@ -260,7 +260,7 @@ impl<R> Table<R> {
         wake_all(wakers);
     }
 
-    /// Takes the Reply of a call for one, and the call with it. When that fails, the call is out of the table, too, unless
+    /// Takes the Reply of a call for one, with the size of its frame, and the call with it. When that fails, the call is out of the table, too, unless
     /// its Command is [handed back](Self::take_back).
     #[inline(always)] // every call passes here
     pub(crate) fn poll_reply(
@@ -268,7 +268,7 @@ impl<R> Table<R> {
         seq: Seq,
         deadline: Option<Instant>,
         cx: &Context<'_>,
-    ) -> Poll<Result<R, Error>> {
+    ) -> Poll<Result<(R, u32), Error>> {
         let mut state = self.lock();
         match state.pending.get_mut(seq) {
             Some(Waiter::Reply { waker, deadline: noted, .. }) => {
@@ -283,7 +283,7 @@ impl<R> Table<R> {
             return Poll::Ready(Err(back.error.clone()));
         }
         Poll::Ready(match state.pending.remove(seq) {
-            Some(Waiter::Arrived(reply)) => Ok(reply),
+            Some(Waiter::Arrived { reply, size }) => Ok((reply, size)),
             Some(Waiter::Failed(error)) => Err(error),
             _ => Err(forgotten()),
         })
@@ -291,7 +291,7 @@ impl<R> Table<R> {
 
     /// Takes the first Reply of several. The others will come for nobody; until the last one the server has the Command.
     #[cold]
-    fn take_first(&self, mut state: MutexGuard<'_, State<R>>, seq: Seq) -> Result<R, Error> {
+    fn take_first(&self, mut state: MutexGuard<'_, State<R>>, seq: Seq) -> Result<(R, u32), Error> {
         let first = match state.pending.get_mut(seq) {
             Some(Waiter::Stream(queue)) => queue.replies.pop_front(),
             _ => None,
@@ -328,14 +328,14 @@ impl<R> Table<R> {
         })
     }
 
-    /// The next Reply of a stream; nothing after the last one. The stream stays in the table until it is
+    /// The next Reply of a stream, with the size of its frame; nothing after the last one. The stream stays in the table until it is
     /// [forgotten](Self::forget).
     pub(crate) fn poll_next(
         &self,
         seq: Seq,
         deadline: Option<Instant>,
         cx: &Context<'_>,
-    ) -> Poll<Option<Result<R, Error>>> {
+    ) -> Poll<Option<Result<(R, u32), Error>>> {
         let mut guard = self.lock();
         let state = &mut *guard;
         let limit = self.limits.stream_replies;

@@ -74,6 +74,8 @@ struct Told<K> {
     call: K,
     began: Instant,
     size: Option<usize>,
+    /// That of the last Reply.
+    reply_size: Option<usize>,
 }
 
 /// What most calls do not need.
@@ -166,9 +168,13 @@ impl<K: Send + 'static> Course<K> {
         if let Stage::Sent(seq) = self.stage
             && self.hedge.is_none()
         {
-            return match poll_answer(core.table(self.member), seq, awaits, deadline, cx) {
+            let mut size = 0;
+            return match poll_answer(core.table(self.member), seq, awaits, deadline, &mut size, cx) {
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(Ok(answer)) => self.answered(core, command, awaits, answer, deadline, cx),
+                Poll::Ready(Ok(answer)) => {
+                    self.note_size::<P, H>(seq, size);
+                    self.answered(core, command, awaits, answer, deadline, cx)
+                }
                 Poll::Ready(Err(error)) => self.failed(core, awaits, seq, error, deadline, cx),
             };
         }
@@ -205,7 +211,9 @@ impl<K: Send + 'static> Course<K> {
         }
         if !H::IS_NONE {
             match ask(&core.hooks, value, &P::COMMANDS[C::INDEX]) {
-                Ok(call) => self.told = Some(Told { call, began: Instant::now(), size: None }),
+                Ok(call) => {
+                    self.told = Some(Told { call, began: Instant::now(), size: None, reply_size: None })
+                }
                 Err(error) => {
                     *command = None;
                     return self.fail_soon::<P, F, H, C>(core, error, cx);
@@ -383,18 +391,27 @@ impl<K: Send + 'static> Course<K> {
     }
 }
 
-/// The answer of an attempt: a Reply, or nothing if there is none any more.
+/// The answer of an attempt: a Reply, or nothing if there is none any more. `size` is set to that of the frame of the Reply.
 #[inline(always)]
 fn poll_answer<R>(
     table: &Table<R>,
     seq: Seq,
     awaits: Awaits,
     deadline: Option<Instant>,
+    size: &mut u32,
     cx: &Context<'_>,
 ) -> Poll<Result<Option<R>, Error>> {
+    let mut take = |(reply, its_size)| {
+        *size = its_size;
+        reply
+    };
     match awaits {
-        Awaits::Reply => table.poll_reply(seq, deadline, cx).map(|reply| reply.map(Some)),
-        Awaits::Replies => table.poll_next(seq, deadline, cx).map(Option::transpose),
+        Awaits::Reply => {
+            table.poll_reply(seq, deadline, cx).map(|reply| reply.map(|reply| Some(take(reply))))
+        }
+        Awaits::Replies => {
+            table.poll_next(seq, deadline, cx).map(|next| next.transpose().map(|next| next.map(take)))
+        }
         Awaits::Written => table.poll_written(seq, deadline, cx).map(|written| written.map(|()| None)),
     }
 }

@@ -115,6 +115,8 @@ fn tell<H: Hooks<Fake>>(hooks: &H, call: &mut H::Call, told: Told) {
     let about = About {
         entry: &ENTRY,
         size: None,
+        reply: None,
+        reply_size: None,
         seq: None,
         member: None,
         attempt: 1,

@@ -23,7 +23,7 @@ impl<R> State<R> {
             }
             // Once it is written nothing comes any more.
             Waiter::Posted { len, .. } => (!is_written).then_some((*len, false)),
-            Waiter::Arrived(_) | Waiter::Failed(_) | Waiter::HandedBack(_) => None,
+            Waiter::Arrived { .. } | Waiter::Failed(_) | Waiter::HandedBack(_) => None,
             Waiter::Abandoned { .. } => return None,
         };
         let Some((len, is_call)) = mark else { return self.pending.remove(seq) };
@@ -53,7 +53,7 @@ impl<R> State<R> {
                 Waiter::Stream(queue) if queue.is_in_flight() => (queue.len, true),
                 Waiter::Posted { len, .. } => (*len, false),
                 Waiter::Abandoned { len, is_call } => (*len, *is_call),
-                Waiter::Stream(_) | Waiter::Arrived(_) | Waiter::Failed(_) | Waiter::HandedBack(_) => {
+                Waiter::Stream(_) | Waiter::Arrived { .. } | Waiter::Failed(_) | Waiter::HandedBack(_) => {
                     continue;
                 }
             };

@@ -144,7 +144,7 @@ impl<R> Waiter<R> {
         match self {
             Self::Reply { deadline, .. } | Self::Posted { deadline, .. } => *deadline,
             Self::Stream(queue) => queue.deadline,
-            Self::Arrived(_) | Self::Failed(_) | Self::HandedBack(_) | Self::Abandoned { .. } => None,
+            Self::Arrived { .. } | Self::Failed(_) | Self::HandedBack(_) | Self::Abandoned { .. } => None,
         }
     }
 
@@ -155,7 +155,7 @@ impl<R> Waiter<R> {
                 Some(std::mem::replace(waker, Waker::noop().clone()))
             }
             Self::Stream(queue) => queue.waker.take(),
-            Self::Arrived(_) | Self::Failed(_) | Self::HandedBack(_) | Self::Abandoned { .. } => None,
+            Self::Arrived { .. } | Self::Failed(_) | Self::HandedBack(_) | Self::Abandoned { .. } => None,
         }
     }
 

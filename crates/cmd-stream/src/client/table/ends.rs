@@ -225,7 +225,7 @@ impl<R> State<R> {
                     *abandoned -= 1;
                     return false;
                 }
-                Waiter::Arrived(_) | Waiter::Failed(_) | Waiter::HandedBack(_) => return true,
+                Waiter::Arrived { .. } | Waiter::Failed(_) | Waiter::HandedBack(_) => return true,
             }
             failed += 1;
             true

@@ -41,7 +41,7 @@ impl<R> State<R> {
                     frames.push((seq, *len as usize));
                 }
                 Waiter::Stream(queue) if queue.is_in_flight() => frames.push((seq, queue.len as usize)),
-                Waiter::Stream(_) | Waiter::Arrived(_) | Waiter::Failed(_) | Waiter::HandedBack(_) => {}
+                Waiter::Stream(_) | Waiter::Arrived { .. } | Waiter::Failed(_) | Waiter::HandedBack(_) => {}
             }
         }
         frames.sort_unstable_by_key(|(seq, _)| *seq); // those that were moved out of the ring come in no order

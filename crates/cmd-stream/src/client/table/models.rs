@@ -128,7 +128,8 @@ fn assert_empty(table: &Table<Reply>) {
 /// The task reads one Reply. Returns whether it is to read on, and what nobody waited for.
 fn read(table: &Table<Reply>, seq: Seq, reply: Reply, is_last: bool) -> (bool, Vec<(Seq, Reply)>) {
     let (mut wakers, mut unexpected) = (Vec::new(), Vec::new());
-    let read_on = table.complete(&mut vec![Arrived { seq, reply, is_last }], &mut wakers, &mut unexpected);
+    let read_on =
+        table.complete(&mut vec![Arrived { seq, reply, size: 3, is_last }], &mut wakers, &mut unexpected);
     wakers.into_iter().for_each(Waker::wake);
     (read_on.expect("every type is accepted"), unexpected)
 }
@@ -159,7 +160,7 @@ fn consume(table: &Table<Reply>, seq: Seq) -> (Vec<Reply>, Option<ErrorKind>) {
     let mut replies = Vec::new();
     loop {
         match task.block_on(|cx| table.poll_next(seq, None, cx)) {
-            Some(Ok(reply)) => replies.push(reply),
+            Some(Ok((reply, _))) => replies.push(reply),
             Some(Err(error)) => break (replies, Some(error.kind())),
             None => break (replies, None),
         }

@@ -11,7 +11,8 @@ use crate::error::Error;
 /// The Replies of a stream, and the caller who reads them.
 pub(super) struct Queue<R> {
     pub(super) accepts: fn(&R) -> bool,
-    pub(super) replies: VecDeque<R>,
+    /// With the sizes of their frames.
+    pub(super) replies: VecDeque<(R, u32)>,
     pub(super) waker: Option<Waker>,
     pub(super) state: QueueState,
     /// Until when the caller waits.
@@ -57,7 +58,7 @@ impl<R> Queue<R> {
     /// Adds a Reply, or gives it back if the stream takes no more.
     pub(super) fn push(
         &mut self,
-        reply: R,
+        (reply, size): (R, u32),
         is_last: bool,
         limits: &Limits,
         full_streams: &mut usize,
@@ -90,7 +91,7 @@ impl<R> Queue<R> {
             }
             self.state = QueueState::Ended;
         }
-        self.replies.push_back(reply);
+        self.replies.push_back((reply, size));
         Ok(())
     }
 }

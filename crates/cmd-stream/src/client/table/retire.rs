@@ -116,7 +116,9 @@ impl<R> State<R> {
             Waiter::Reply { .. } => true,
             Waiter::Stream(queue) => queue.is_in_flight(),
             Waiter::Abandoned { is_call, .. } => *is_call,
-            Waiter::Arrived(_) | Waiter::Failed(_) | Waiter::HandedBack(_) | Waiter::Posted { .. } => false,
+            Waiter::Arrived { .. } | Waiter::Failed(_) | Waiter::HandedBack(_) | Waiter::Posted { .. } => {
+                false
+            }
         };
         let is_drained = !self.pending.range_mut(written).any(|(_, waiter)| awaits(waiter));
         if is_drained { Some(self.retired()) } else { self.retire_if_over() }

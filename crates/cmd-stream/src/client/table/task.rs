@@ -12,6 +12,8 @@ use super::{
 pub(in crate::client) struct Arrived<R> {
     pub(in crate::client) seq: Seq,
     pub(in crate::client) reply: R,
+    /// The bytes of its frame.
+    pub(in crate::client) size: u32,
     /// Asked when it was decoded, as the user's code answers.
     pub(in crate::client) is_last: bool,
 }
@@ -43,7 +45,7 @@ impl<R> Table<R> {
         let _refused;
         let mut guard = self.lock();
         let state = &mut *guard;
-        for Arrived { seq, reply, is_last } in arrived.by_ref() {
+        for Arrived { seq, reply, size, is_last } in arrived.by_ref() {
             // What was not written on this connection cannot be answered on it.
             let waiter = if seq < state.written_before { state.pending.get_mut(seq) } else { None };
             let Some(waiter) = waiter else {
@@ -62,7 +64,10 @@ impl<R> Table<R> {
                     }
                     continue;
                 }
-                Waiter::Arrived(_) | Waiter::Posted { .. } | Waiter::Failed(_) | Waiter::HandedBack(_) => {
+                Waiter::Arrived { .. }
+                | Waiter::Posted { .. }
+                | Waiter::Failed(_)
+                | Waiter::HandedBack(_) => {
                     unexpected.push((seq, reply));
                     continue;
                 }
@@ -75,7 +80,8 @@ impl<R> Table<R> {
             }
             if let Waiter::Stream(queue) = waiter {
                 let was_in_flight = queue.is_in_flight();
-                if let Err(reply) = queue.push(reply, is_last, &self.limits, &mut state.full_streams) {
+                if let Err(reply) = queue.push((reply, size), is_last, &self.limits, &mut state.full_streams)
+                {
                     unexpected.push((seq, reply));
                 }
                 if was_in_flight && !queue.is_in_flight() {
@@ -83,8 +89,9 @@ impl<R> Table<R> {
                 }
                 wakers.extend(queue.waker.take());
             } else if !is_last {
-                waiter.more_will_come(reply, wakers);
-            } else if let Waiter::Reply { waker, len, .. } = std::mem::replace(waiter, Waiter::Arrived(reply))
+                waiter.more_will_come((reply, size), wakers);
+            } else if let Waiter::Reply { waker, len, .. } =
+                std::mem::replace(waiter, Waiter::Arrived { reply, size })
             {
                 state.room.release(len as usize);
                 wakers.push(waker);
@@ -224,7 +231,7 @@ impl<R> Table<R> {
 impl<R> Waiter<R> {
     /// The first Reply of several is here, for a call that takes one. The others are unexpected.
     #[cold]
-    fn more_will_come(&mut self, reply: R, wakers: &mut Vec<Waker>) {
+    fn more_will_come(&mut self, reply: (R, u32), wakers: &mut Vec<Waker>) {
         let Self::Reply { accepts, waker, len, .. } = self else { return };
         let mut queue = Queue::new(*accepts, *len, None);
         queue.replies.push_back(reply);

@@ -50,8 +50,10 @@ impl<K: Send + 'static> Course<K> {
         H: Hooks<P, Call = K>,
         C: CommandOf<P>,
     {
-        match poll_answer(core.table(self.member), seq, awaits, deadline, cx) {
+        let mut size = 0;
+        match poll_answer(core.table(self.member), seq, awaits, deadline, &mut size, cx) {
             Poll::Ready(Ok(answer)) => {
+                self.note_size::<P, H>(seq, size);
                 if let Some(reply) = &answer
                     && P::is_overloaded(reply)
                     && self.second_takes_over()
@@ -71,6 +73,11 @@ impl<K: Send + 'static> Course<K> {
         if let Second::NotYet = hedge.second {
             ready!(hedge.begins.as_mut().poll(cx));
             let second = self.send_second::<P, F, H, C>(core, deadline, cx);
+            if !H::IS_NONE
+                && let Second::Sent { member, seq, .. } = &second
+            {
+                self.tell_hedge(core, &P::COMMANDS[C::INDEX], (*member, *seq));
+            }
             if let Some(hedge) = &mut self.hedge {
                 hedge.second = second;
             }
@@ -139,7 +146,8 @@ impl<K: Send + 'static> Course<K> {
             return Poll::Pending;
         };
         let (member, second_seq) = (*member as u32, *second_seq);
-        match ready!(poll_answer(core.table(member), second_seq, awaits, deadline, cx)) {
+        let mut size = 0;
+        match ready!(poll_answer(core.table(member), second_seq, awaits, deadline, &mut size, cx)) {
             Ok(Some(reply)) if P::is_overloaded(&reply) => {
                 hedge.second = Second::Over;
                 Poll::Pending // the first one has its waker in the table
@@ -153,6 +161,7 @@ impl<K: Send + 'static> Course<K> {
                 (self.member, self.ticket) = (member, ticket.take());
                 self.stage = Stage::Sent(second_seq);
                 self.hedge = None;
+                self.note_size::<P, H>(second_seq, size);
                 self.answered(core, command, awaits, answer, deadline, cx)
             }
             Err(error) => {

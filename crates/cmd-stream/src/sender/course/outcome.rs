@@ -35,8 +35,49 @@ impl<K: Send + 'static> Course<K> {
             self.more.get_or_insert_default().is_replied = true;
         }
         if !H::IS_NONE {
-            self.tell(core, entry, |hooks, call, about| hooks.on_reply(call, reply, about));
+            self.tell_reply(core, reply, entry);
         }
+    }
+
+    #[cold]
+    fn tell_reply<P, F, H>(&mut self, core: &Core<P, F, H>, reply: &P::Reply, entry: &'static Entry)
+    where
+        P: Protocol,
+        H: Hooks<P, Call = K>,
+    {
+        let size = self.told.as_ref().and_then(|told| told.reply_size);
+        self.tell(core, entry, |hooks, call, about| {
+            let about = About { reply: Some(P::reply_entry(reply)), reply_size: size, ..*about };
+            hooks.on_reply(call, reply, &about);
+        });
+    }
+
+    /// Keeps the size of a Reply for the hooks. `size` is that of its frame.
+    #[inline(always)]
+    pub(super) fn note_size<P: Protocol, H: Hooks<P>>(&mut self, seq: Seq, size: u32) {
+        if !H::IS_NONE
+            && let Some(told) = &mut self.told
+        {
+            told.reply_size = (size as usize).checked_sub(seq.wire_len());
+        }
+    }
+
+    /// A second attempt was sent, to this member and with this seq.
+    #[cold]
+    pub(super) fn tell_hedge<P, F, H>(
+        &mut self,
+        core: &Core<P, F, H>,
+        entry: &'static Entry,
+        (member, seq): (usize, Seq),
+    ) where
+        P: Protocol,
+        H: Hooks<P, Call = K>,
+    {
+        self.tell(core, entry, |hooks, call, about| {
+            let peer = || core.group.client(member).peer();
+            let about = About { member: Some(member), seq: Some(seq.get()), peer: &peer, ..*about };
+            hooks.on_hedge(call, &about);
+        });
     }
 
     /// The call has ended well.
@@ -121,6 +162,8 @@ impl<K: Send + 'static> Course<K> {
         let about = About {
             entry,
             size: told.size,
+            reply: None,
+            reply_size: None,
             seq: seq.map(Seq::get),
             member: (self.attempts > 0).then_some(member),
             attempt: self.attempts,
