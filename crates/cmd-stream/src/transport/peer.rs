@@ -35,6 +35,17 @@ impl Peer {
     }
 
     /// Creates the peer of a Unix socket. Clients usually have no path.
+    ///
+    /// A path that begins with a zero byte is a name in Linux's abstract namespace, as in `Unix::new`.
+    /// It is displayed with `@` in place of the zero byte.
+    ///
+    /// ```
+    /// use cmd_stream::transport::Peer;
+    ///
+    /// assert_eq!(Peer::unix(Some("/run/shop.sock".into())).to_string(), "/run/shop.sock");
+    /// assert_eq!(Peer::unix(Some("\0shop".into())).to_string(), "@shop");
+    /// assert_eq!(Peer::unix(None).to_string(), "unix");
+    /// ```
     pub fn unix(path: Option<PathBuf>) -> Self {
         Self::at(End::Unix(path))
     }
@@ -52,7 +63,7 @@ impl Peer {
         }
     }
 
-    /// Returns the path of a Unix socket, if it has one.
+    /// Returns the path of a Unix socket, if it has one. A name in the abstract namespace begins with a zero byte.
     pub fn unix_path(&self) -> Option<&Path> {
         match &self.end {
             End::Unix(path) => path.as_deref(),
@@ -94,11 +105,23 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.end {
             End::Tcp(address) => address.fmt(f),
-            End::Unix(Some(path)) => path.display().fmt(f),
+            End::Unix(Some(path)) => unix_name(path, f),
             End::Unix(None) => f.write_str("unix"),
             End::Other(name) => f.write_str(name),
         }
     }
+}
+
+/// Writes the path of a Unix socket, or its abstract name after `@`, on one line whatever it contains.
+fn unix_name(path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let path = path.to_string_lossy();
+    let (mark, name) = match path.strip_prefix('\0') {
+        Some(name) => ("@", name),
+        None => ("", &*path),
+    };
+    f.write_str(mark)?;
+    name.chars()
+        .try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_debug()) } else { write!(f, "{c}") })
 }
 
 impl fmt::Debug for Peer {

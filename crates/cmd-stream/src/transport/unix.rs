@@ -1,6 +1,10 @@
 //! Unix sockets.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::ffi::OsStr;
 use std::io;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use tokio::net::unix::SocketAddr;
@@ -14,6 +18,9 @@ pub struct Unix(PathBuf);
 
 impl Unix {
     /// Creates a connector to the socket with this path.
+    ///
+    /// On Linux, a path that begins with a zero byte is a name in the abstract namespace: `"\0shop"`. tokio's
+    /// `UnixListener::bind` takes the same form. Messages show it as `@shop`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
@@ -27,7 +34,7 @@ impl Connect for Unix {
     }
 
     fn address(&self) -> String {
-        self.0.display().to_string()
+        Peer::unix(Some(self.0.clone())).to_string()
     }
 }
 
@@ -35,8 +42,13 @@ impl Accept for UnixListener {
     type Incoming = (UnixStream, Peer);
 
     async fn accept(&mut self) -> io::Result<(UnixStream, Peer)> {
-        let (stream, peer) = Self::accept(self).await?;
-        Ok((stream, unix_peer(&peer)))
+        let (stream, address) = Self::accept(self).await?;
+        let mut peer = unix_peer(&address);
+        if peer.unix_path().is_none() {
+            // What accepting reports has no abstract names, so the socket is asked.
+            peer = stream.peer_addr().map_or(peer, |address| unix_peer(&address));
+        }
+        Ok((stream, peer))
     }
 
     fn local_addr(&self) -> io::Result<Peer> {
@@ -45,5 +57,17 @@ impl Accept for UnixListener {
 }
 
 fn unix_peer(address: &SocketAddr) -> Peer {
-    Peer::unix(address.as_pathname().map(PathBuf::from))
+    Peer::unix(address.as_pathname().map(PathBuf::from).or_else(|| abstract_name(address)))
+}
+
+/// Returns a name in the abstract namespace as a path that begins with a zero byte.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn abstract_name(address: &SocketAddr) -> Option<PathBuf> {
+    let name = address.as_abstract_name()?;
+    Some(OsStr::from_bytes(&[b"\0", name].concat()).into())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn abstract_name(_: &SocketAddr) -> Option<PathBuf> {
+    None
 }

@@ -41,6 +41,41 @@ async fn unix_socket_is_served() {
     std::fs::remove_file(&path).unwrap();
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn abstract_unix_socket_keeps_its_name() {
+    let name = format!("\0cmd-stream-life-cycle-{}\n", std::process::id());
+    let shown = name.replace('\0', "@").replace('\n', "\\n");
+    let listener = tokio::net::UnixListener::bind(&name).unwrap();
+    let transport = cmd_stream::transport::Unix::new(&name);
+    assert_eq!(transport.address(), shown);
+    serves(listener, transport, |peer| {
+        peer.to_string() == shown && peer.unix_path() == Some(std::path::Path::new(&name))
+    })
+    .await;
+    // An address that was asked for can be connected to.
+    let listener = tokio::net::UnixListener::bind(&name).unwrap();
+    let world = World::over(listener, Limits::default());
+    let path = world.handle.local_addr().unix_path().expect("it has a name");
+    let client = client_by(&cmd_stream::transport::Unix::new(path)).await;
+    assert_eq!(within(client.send(echo("a"))).await.unwrap(), text("a"));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn client_that_is_bound_to_an_abstract_name_is_seen_by_it() {
+    let path = std::env::temp_dir().join(format!("cmd-stream-named-client-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let mut listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let socket = tokio::net::UnixSocket::new_stream().unwrap();
+    let name = format!("\0cmd-stream-client-{}", std::process::id());
+    socket.bind(&name).unwrap();
+    let (_stream, accepted) = tokio::join!(socket.connect(&path), Accept::accept(&mut listener));
+    let (_, peer) = accepted.unwrap();
+    assert_eq!(peer, Peer::unix(Some(name.into())));
+    std::fs::remove_file(&path).unwrap();
+}
+
 #[tokio::test]
 async fn memory_transport_is_served() {
     let (connector, listener) = memory::pair();
