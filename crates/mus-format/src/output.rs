@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::any::TypeId;
+use core::any::{Any, TypeId};
 
 use crate::error::EncodeError;
 use crate::limits::Limits;
@@ -61,8 +61,11 @@ pub trait Output: sealed::State {
 
     /// Returns the id of a pointer in this value, and whether the pointer is new. Ids begin at 0 and are shared by
     /// pointers of all types.
-    fn pointer<T: ?Sized + 'static>(&mut self, address: usize) -> (u64, bool) {
-        self.state().pointer(address, TypeId::of::<T>())
+    ///
+    /// A pointer is known again by its type and its address. A new one is cloned, and the clone is kept until the whole
+    /// value is written, so that no other value can have the address meanwhile.
+    fn pointer<P: Clone + 'static>(&mut self, pointer: &P, address: usize) -> (u64, bool) {
+        self.state().pointer(pointer, address)
     }
 }
 
@@ -90,7 +93,9 @@ pub struct Encoding {
 #[derive(Debug, Default)]
 struct Rare {
     error: Option<EncodeError>,
-    pointers: BTreeMap<(usize, TypeId), u64>,
+    /// The ids of pointers by address and type, each with a clone of the pointer: what it points to may be made for this
+    /// encoding alone, and its address would be used again once it is dropped.
+    pointers: BTreeMap<(usize, TypeId), (u64, Box<dyn Any>)>,
 }
 
 impl Encoding {
@@ -134,11 +139,12 @@ impl Encoding {
         self.depth = isize::MIN / 2;
     }
 
-    fn pointer(&mut self, address: usize, of: TypeId) -> (u64, bool) {
+    fn pointer<P: Clone + 'static>(&mut self, pointer: &P, address: usize) -> (u64, bool) {
         let pointers = &mut self.rare().pointers;
         let next = pointers.len() as u64;
-        let id = *pointers.entry((address, of)).or_insert(next);
-        (id, id == next)
+        let known = pointers.entry((address, TypeId::of::<P>()));
+        let (id, _) = known.or_insert_with(|| (next, Box::new(pointer.clone())));
+        (*id, *id == next)
     }
 
     fn rare(&mut self) -> &mut Rare {

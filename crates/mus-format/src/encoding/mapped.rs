@@ -15,7 +15,7 @@ macro_rules! mapped {
         impl<T: 'static, E: EncodeAs<T>> EncodeAs<$type<T>> for Mapped<E> {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<T>, out: &mut O) {
-                let (id, first) = out.pointer::<$type<T>>($type::as_ptr(value).addr());
+                let (id, first) = out.pointer(value, $type::as_ptr(value).addr());
                 out.byte(ID);
                 out.varint(id);
                 if first {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mus_format::encoding::{DecodeAs, DescribeAs, EncodeAs, Of, Raw};
+use mus_format::encoding::{DecodeAs, DescribeAs, EncodeAs, Of, Raw, Via};
 use mus_format::{Description, EncodeError, Fault, Mus, Output, Reader, Shape, Stopped, from_slice, to_vec};
 
 use crate::support::{fault, same, stands_as};
@@ -131,6 +131,65 @@ fn a_cow_borrows_only_if_told_to() {
     assert!(matches!(texts.borrowed, Cow::Borrowed(_)));
     assert!(matches!(texts.bytes, Cow::Borrowed(_)));
     assert!(matches!(texts.all[0], Cow::Borrowed(_)));
+}
+
+/// Makes new pointers each time it is written.
+#[derive(Clone, Debug, PartialEq)]
+struct Named(Vec<String>);
+
+#[derive(Mus)]
+struct Shared(#[mus(elem(mapped))] Vec<Rc<String>>);
+
+#[derive(Mus)]
+struct SharedByThreads(#[mus(mapped)] Arc<String>);
+
+impl From<Named> for Shared {
+    fn from(named: Named) -> Self {
+        Self(named.0.into_iter().map(Rc::new).collect())
+    }
+}
+
+impl From<Shared> for Named {
+    fn from(shared: Shared) -> Self {
+        Self(shared.0.iter().map(|name| String::clone(name)).collect())
+    }
+}
+
+impl From<Named> for SharedByThreads {
+    fn from(named: Named) -> Self {
+        Self(Arc::new(named.0.concat()))
+    }
+}
+
+impl From<SharedByThreads> for Named {
+    fn from(shared: SharedByThreads) -> Self {
+        Self(vec![String::clone(&shared.0)])
+    }
+}
+
+#[test]
+fn a_pointer_that_is_dropped_while_its_value_is_written_is_not_taken_for_a_later_one() {
+    #[derive(Mus, Debug, PartialEq)]
+    struct Rows {
+        #[mus(elem(with = Via<Shared>))]
+        rows: Vec<Named>,
+        #[mus(elem(with = Via<SharedByThreads>))]
+        single: Vec<Named>,
+    }
+    let named = |name: usize| Named(vec![format!("number {name}")]);
+    let rows = Rows { rows: (0..50).map(named).collect(), single: (50..99).map(named).collect() };
+    let bytes = to_vec(&rows).unwrap();
+    assert_eq!(from_slice::<Rows>(&bytes).unwrap(), rows);
+}
+
+#[test]
+fn what_is_kept_of_mapped_pointers_is_let_go_when_the_value_is_written() {
+    #[derive(Mus)]
+    struct Twice(#[mus(elem(mapped))] Vec<Rc<String>>);
+    let shared = Rc::new(String::from("shared"));
+    let twice = Twice(vec![shared.clone(), shared.clone()]);
+    assert_eq!(to_vec(&twice).unwrap().len(), 1 + 2 + 7 + 2);
+    assert_eq!(Rc::strong_count(&shared), 3);
 }
 
 #[test]
