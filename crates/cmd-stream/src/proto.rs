@@ -19,6 +19,7 @@ pub mod handshake;
 pub mod in_flight;
 pub(crate) mod liveness;
 pub(crate) mod minima;
+pub(crate) mod never;
 #[doc(hidden)]
 pub mod pending;
 pub(crate) mod quantile;

@@ -45,7 +45,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ("service", &["format", "hooks", "protocol", "sender", "server"]),
     ("sync", &[]),
     ("testing", &["client", "connection", "error", "format", "proto", "protocol", "sync", "transport"]),
-    ("transport", &["error", "sync"]),
+    ("transport", &["error", "proto", "sync"]),
 ];
 
 /// The path of a module or of an item, from the root of the crate.

@@ -64,12 +64,13 @@ fn settings_out_of_range_are_replaced_by_the_nearest_in_it() {
             settings.get_successes(),
         )
     };
-    let (milli, day) = (Duration::from_millis(1), Duration::from_secs(24 * 60 * 60));
+    // Thirty years are for ever.
+    let (milli, ever) = (Duration::from_millis(1), Duration::from_secs(30 * 365 * 24 * 60 * 60));
     assert_eq!(settings(0, -0.1, Duration::ZERO, 0), (1, 0.0, milli, 1));
     assert_eq!(settings(1, 0.0, milli, 1), (1, 0.0, milli, 1));
-    assert_eq!(settings(65_536, 1.0, day, usize::MAX), (65_536, 1.0, day, usize::MAX));
-    assert_eq!(settings(65_537, 1.1, Duration::MAX, 9), (65_536, 1.0, day, 9));
-    assert_eq!(settings(usize::MAX, f64::NAN, day + milli, 9), (65_536, 1.0, day, 9));
+    assert_eq!(settings(65_536, 1.0, ever, usize::MAX), (65_536, 1.0, ever, usize::MAX));
+    assert_eq!(settings(65_537, 1.1, Duration::MAX, 9), (65_536, 1.0, ever, 9));
+    assert_eq!(settings(usize::MAX, f64::NAN, ever + milli, 9), (65_536, 1.0, ever, 9));
     assert_eq!(settings(9, f64::NEG_INFINITY, milli, 9).1, 0.0);
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::circuit::{Rules, State};
+use crate::proto::never::FOR_EVER;
 use crate::sync::Arc;
 
 /// When a [`CircuitBreaker`](super::CircuitBreaker) opens, when it closes, and which errors count. The defaults are those
@@ -63,10 +64,11 @@ impl Settings {
         Self { rules: Rules { failure_rate, ..self.rules }, ..self }
     }
 
-    /// Sets how long the breaker is open before it lets trials through. 5 s by default, at least 1 ms and at most one day.
+    /// Sets how long the breaker is open before it lets trials through. 5 s by default, at least 1 ms.
+    /// With [`Duration::MAX`] it stays open until it is [reset](super::CircuitBreaker::reset).
     #[must_use]
     pub fn open_time(self, time: Duration) -> Self {
-        let open_time = time.clamp(SHORTEST_OPEN_TIME, LONGEST_OPEN_TIME);
+        let open_time = time.clamp(SHORTEST_OPEN_TIME, FOR_EVER);
         Self { rules: Rules { open_time, ..self.rules }, ..self }
     }
 
@@ -199,6 +201,3 @@ impl fmt::Debug for Settings {
 const LARGEST_WINDOW: usize = 65_536;
 
 const SHORTEST_OPEN_TIME: Duration = Duration::from_millis(1);
-
-/// So that it can be added to any clock.
-const LONGEST_OPEN_TIME: Duration = Duration::from_secs(24 * 60 * 60);

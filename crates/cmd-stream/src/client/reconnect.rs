@@ -98,7 +98,7 @@ pub(super) async fn run<T, P, F>(
             tracing::info!(failed_calls, "connection given up, to be replaced");
         } else {
             let delay = redial.attempts.next_delay();
-            next_attempt = Instant::now() + delay; // at most a day
+            next_attempt = Instant::now() + delay; // at most for ever
             let failed_calls = table.lose(&reason, next_attempt);
             tracing::warn!(reason = %Contained(&reason), failed_calls, next_attempt_in = ?delay, "connection lost");
             tell_failed(&redial.transport);

@@ -4,6 +4,8 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use super::never::FOR_EVER;
+
 /// The pauses between attempts to connect. They grow exponentially and are random, so that the clients of a server that
 /// comes back do not all arrive at once.
 ///
@@ -34,11 +36,11 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Sets the ceiling of the first pause. 100 ms by default, at least 10 ms and at most one day.
+    /// Sets the ceiling of the first pause. 100 ms by default, at least 10 ms.
     /// [`longest`](Self::longest) limits this ceiling, too.
     #[must_use]
     pub fn first(self, time: Duration) -> Self {
-        Self { first: time.clamp(SHORTEST_PAUSE, LONGEST_CEILING), ..self }
+        Self { first: time.clamp(SHORTEST_PAUSE, FOR_EVER), ..self }
     }
 
     /// Sets the factor by which the ceiling grows with each attempt. 1.6 by default, at least 1. With 1 it does not grow.
@@ -48,10 +50,11 @@ impl Backoff {
         Self { factor: factor.max(1.0), ..self }
     }
 
-    /// Limits the ceiling, and so each pause. 30 s by default, at least 10 ms and at most one day.
+    /// Limits the ceiling, and so each pause. 30 s by default, at least 10 ms. [`Duration::MAX`] means no limit. If
+    /// [`first`](Self::first) is `MAX`, too, the client makes no further attempt by itself.
     #[must_use]
     pub fn longest(self, time: Duration) -> Self {
-        Self { longest: time.clamp(SHORTEST_PAUSE, LONGEST_CEILING), ..self }
+        Self { longest: time.clamp(SHORTEST_PAUSE, FOR_EVER), ..self }
     }
 
     /// Sets how long a connection must be up for the ceiling to return to [`first`](Self::first). 10 s by default.
@@ -165,9 +168,6 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// the shortest pauses to 10.3 s.
 const SMALLEST_SHARE: u32 = 16;
 
-/// So that a pause can be added to any clock.
-const LONGEST_CEILING: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// A hundred years.
 const LONGEST_AGE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
@@ -273,12 +273,15 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_are_taken_into_it() {
-        let day = Duration::from_secs(24 * 60 * 60);
+        let longest = FOR_EVER;
         let shortest = Duration::from_millis(10);
         let least = Backoff::default().first(Duration::ZERO).factor(0.0).longest(Duration::ZERO);
         assert_eq!((least.get_first(), least.get_factor(), least.get_longest()), (shortest, 1.0, shortest));
         let most = Backoff::default().first(Duration::MAX).factor(f64::INFINITY).longest(Duration::MAX);
-        assert_eq!((most.get_first(), most.get_factor(), most.get_longest()), (day, f64::INFINITY, day));
+        assert_eq!(
+            (most.get_first(), most.get_factor(), most.get_longest()),
+            (longest, f64::INFINITY, longest)
+        );
         for factor in [f64::NAN, f64::NEG_INFINITY, 0.999] {
             assert_eq!(Backoff::default().factor(factor).get_factor(), 1.0);
         }

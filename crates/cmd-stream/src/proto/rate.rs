@@ -6,6 +6,8 @@ use std::hash::Hash;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use super::never::FOR_EVER;
+
 /// How often something may happen in the long run, and how often at once: a token bucket.
 ///
 /// The bucket is full at first. Each event takes a token, and the rate puts them back.
@@ -34,10 +36,10 @@ impl Rate {
 
     /// So many events, at least 1, in each such time. As many may come at once.
     ///
-    /// The time between two events is at most a day, and at least a nanosecond.
+    /// The time between two events is at least a nanosecond. With [`Duration::MAX`] there are only so many events, ever.
     pub fn new(events: u32, per: Duration) -> Self {
         let events = events.max(1);
-        Self { interval: (per / events).clamp(SHORTEST, LONGEST), burst: events }
+        Self { interval: (per / events).clamp(SHORTEST, FOR_EVER), burst: events }
     }
 
     /// Sets how many events may come at once, at least 1. The default is the number that the rate was made with.
@@ -51,13 +53,12 @@ impl Rate {
 
     /// How long a bucket takes to get all its tokens back but one.
     fn depth(self) -> Duration {
-        // Bounded, so that no instant overflows: thirty years are for ever.
-        self.interval.saturating_mul(self.burst - 1).min(LONGEST * 365 * 30)
+        // The largest is some 10^11 years. Instants hold twice that.
+        self.interval * (self.burst - 1)
     }
 }
 
 const SHORTEST: Duration = Duration::from_nanos(1);
-const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// The tokens of one source of events.
 ///
@@ -213,7 +214,7 @@ mod tests {
         }
         let (rate, mut bucket) = (Rate::new(1, Duration::MAX), Bucket::full());
         bucket.take(rate, now);
-        assert_eq!(bucket.room_at(rate, now), Some(now + LONGEST));
+        assert_eq!(bucket.room_at(rate, now), Some(now + FOR_EVER));
     }
 
     proptest! {

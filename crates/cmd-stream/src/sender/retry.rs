@@ -71,6 +71,7 @@ impl Retry {
 
     /// Sets the longest pause before the second attempt, and before any. 25 ms and 1 s by default. The longest pause doubles
     /// with each attempt. Each is chosen by chance, from a sixteenth of the longest one ("full jitter"), but is at least 10 ms.
+    /// With [`Duration::MAX`] for both, a call waits until its deadline.
     #[must_use]
     pub fn pauses(self, first: Duration, longest: Duration) -> Self {
         Self { first_pause: first, longest_pause: longest, ..self }

@@ -33,6 +33,7 @@ use crate::connection::{GOODBYE, write_all};
 use crate::error::{Chain, Error, ErrorKind, Origin, panic_message};
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
+use crate::proto::never::after;
 use crate::sync::{Arc, Weak};
 use crate::transport::{Accept, Establish, Io, Peer};
 
@@ -62,7 +63,8 @@ where
         let Self { listener, control, .. } = self;
         drop(listener);
 
-        let (half, deadline) = (after(control.limits.drain / 2), after(control.limits.drain));
+        let now = Instant::now();
+        let (half, deadline) = (after(now, control.limits.drain / 2), after(now, control.limits.drain));
         let drained = async {
             let mut ended = pin!(async {
                 while connections.join_next().await.is_some() {}
@@ -250,7 +252,7 @@ async fn establish<V: Establish>(
     // No longer counted as waiting, and not yet as open, for a moment; never as both.
     drop(waiting);
     let open = Gauge::new(&counts.open);
-    let handshake_ends = after(limits.handshake);
+    let handshake_ends = after(Instant::now(), limits.handshake);
     let progress = incoming.progress();
     // In an `async` block, so that a panic in making the future is contained like one in polling it.
     let mut handshake = pin!(async { incoming.establish().await });
@@ -306,12 +308,6 @@ impl Callbacks {
             tracing::error!("the lost-connection callback panicked");
         }
     }
-}
-
-/// The instant after this time; in thirty years if that is later than an instant can hold.
-fn after(time: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(time).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365 * 30))
 }
 
 /// Frees the tasks of connections that have ended. It never returns.

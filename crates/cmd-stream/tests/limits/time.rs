@@ -67,7 +67,7 @@ async fn server_that_does_not_greet_in_time_is_left() {
 }
 
 /// A transport that connects after this time, or never.
-struct Slow(Option<Duration>);
+pub(crate) struct Slow(pub(crate) Option<Duration>);
 
 impl Connect for Slow {
     type Outgoing = (DuplexStream, Peer);

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Endpoints;
 use crate::error::Chain;
+use crate::proto::never::FOR_EVER;
 use crate::transport::Address;
 
 /// The addresses of a name, each of which is an endpoint.
@@ -82,28 +83,30 @@ impl Dns {
         }
     }
 
-    /// Sets how long after an answer the name is resolved again. 30 s by default, at most one day, and not less than
-    /// [`shortest_pause`](Self::shortest_pause).
+    /// Sets how long after an answer the name is resolved again. 30 s by default, and not less than
+    /// [`shortest_pause`](Self::shortest_pause). With [`Duration::MAX`] it is resolved again only when a connection is lost, or
+    /// if resolving has failed.
     #[must_use]
     pub fn interval(self, time: Duration) -> Self {
-        Self { interval: time.min(LONGEST), ..self }
+        Self { interval: time.min(FOR_EVER), ..self }
     }
 
     /// Sets the shortest time from the start of one attempt to resolve the name to that of the next one, however many
-    /// connections are lost. 1 s by default, at least 10 ms and at most one day.
+    /// connections are lost. 1 s by default, at least 10 ms. With
+    /// [`Duration::MAX`] there is only one attempt.
     #[must_use]
     pub fn shortest_pause(self, time: Duration) -> Self {
-        Self { shortest_pause: time.clamp(SHORTEST, LONGEST), ..self }
+        Self { shortest_pause: time.clamp(SHORTEST, FOR_EVER), ..self }
     }
 
-    /// Limits how long one attempt to resolve the name may take. 5 s by default, at least 10 ms and at most one day. When
-    /// the time is over, the attempt has failed.
+    /// Limits how long one attempt to resolve the name may take. 5 s by default, at least 10 ms. When the time is
+    /// over, the attempt has failed. [`Duration::MAX`] means no limit.
     ///
     /// The operating system cannot be told to stop: its attempt keeps a blocking thread of the runtime until its own
     /// time-outs, although the result is not used.
     #[must_use]
     pub fn timeout(self, time: Duration) -> Self {
-        Self { timeout: time.clamp(SHORTEST, LONGEST), ..self }
+        Self { timeout: time.clamp(SHORTEST, FOR_EVER), ..self }
     }
 
     /// Sets how the name is resolved. By default the operating system does it.
@@ -243,9 +246,6 @@ impl fmt::Debug for Dns {
 
 /// So that a resolver is not asked without end.
 const SHORTEST: Duration = Duration::from_millis(10);
-
-/// So that a time can be added to any clock.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// From the shortest pause to the longest one.
 const MOST_DOUBLINGS: u32 = 24;
@@ -445,10 +445,12 @@ mod tests {
         let (dns, starts) = planned(&[FindsAfter(1_000_000, &[1]), Finds(&[2])]);
         let most = Duration::MAX;
         let mut dns = dns.interval(most).shortest_pause(most).timeout(most);
-        for host in 1..=2 {
-            assert_eq!(dns.next().await, set(&[host]));
-        }
-        assert_eq!(starts.seen(), [0, 87_400_000]);
+        assert_eq!(dns.next().await, set(&[1]));
+        let years = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+        timeout(years, dns.next()).await.expect_err("it is never resolved again");
+        dns.refresh();
+        timeout(years, dns.next()).await.expect_err("nor when a connection is lost");
+        assert_eq!(starts.seen(), [0]);
     }
 
     #[tokio::test]

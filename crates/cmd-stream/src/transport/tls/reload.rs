@@ -4,10 +4,11 @@ use std::hash::{DefaultHasher, Hasher};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
-use tokio::time::{MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::source::Source;
 use crate::error::Error;
+use crate::proto::never::{FOR_EVER, after};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a configuration is made from.
@@ -70,10 +71,8 @@ impl<S: Settings> Reloadable<S> {
     /// Looks for changes in a task of its own, until the last clone is dropped. Ends an earlier watch.
     pub(super) fn watch(&self, every: Duration) {
         let weak = Arc::downgrade(&self.0);
-        let every = every.max(SHORTEST);
         let task = tokio::spawn(async move {
-            let mut ticks = interval_at(tokio::time::Instant::now() + every, every);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut ticks = ticks(every);
             loop {
                 ticks.tick().await;
                 let Some(shared) = weak.upgrade() else { return };
@@ -149,6 +148,14 @@ fn fingerprint(settings: &impl Settings) -> u64 {
     hasher.finish()
 }
 
+/// When a watch looks.
+fn ticks(every: Duration) -> Interval {
+    let every = every.clamp(SHORTEST, FOR_EVER);
+    let mut ticks = interval_at(after(Instant::now(), every), every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
 /// A watch does not look more often than this.
 const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -174,6 +181,14 @@ mod tests {
             thread::yield_now(); // so that others may be faster with what they have read
             Ok(Arc::new(read))
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_is_never_due_is_one() {
+        let mut ticks = ticks(Duration::MAX);
+        let years = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+        tokio::time::timeout(years, ticks.tick()).await.expect_err("it is never due");
+        ticks.tick().await; // for ever
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl ServerTls {
 
     /// Polls the files every `every`, and [reloads](Self::reload) them if their contents have changed.
     ///
-    /// `every` is at least 1 ms; a shorter time counts as 1 ms. A task polls until all clones of this have been dropped. If
+    /// `every` is at least 1 ms; a shorter time counts as 1 ms. With [`Duration::MAX`] it never does. A task polls until all clones of this have been dropped. If
     /// the new files cannot be used, it logs that once, at `warn`, and what was used before is still used. Calling it again
     /// replaces the earlier watch.
     ///
