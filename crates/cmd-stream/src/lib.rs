@@ -174,10 +174,6 @@ pub use sender::Sender;
 #[doc(inline)]
 pub use server::{Answer, Context, Execute, Invoker, Proxy, Server};
 
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
-
 /// Items that the expansion of [`protocol!`] refers to.
 #[doc(hidden)]
 pub mod __private {
