@@ -292,10 +292,20 @@ impl<P: Protocol, F> Client<P, F> {
         }
     }
 
-    /// Replaces the connection when the server has answered what it has, at most after [`Limits::drain`]. Without a
-    /// connection, the next attempt begins at once.
+    /// Replaces the connection when the server has answered what it has, at most after [`Limits::drain`], or twice that if
+    /// the client is alone. Without a connection, the next attempt begins at once.
     pub(crate) fn retire(&self) {
         self.table().retire(self.limits().drain);
+    }
+
+    /// As [`retire`](Self::retire), unless this is the last client of a group that takes calls. Returns whether it is replaced.
+    pub(crate) fn retire_unless_last(&self) -> bool {
+        self.table().retire_unless_last(self.limits().drain)
+    }
+
+    /// Whether nothing more is written on the connection, because it is to be replaced.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.table().is_draining()
     }
 
     pub(crate) fn limits(&self) -> &Limits {

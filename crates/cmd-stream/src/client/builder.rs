@@ -121,8 +121,9 @@ where
     /// Sets after which time a connection is replaced by a new one, so that the clients of a service spread over its servers
     /// again after a deploy. Never by default; at least 1 s. The time of each connection is up to a tenth longer or shorter, by chance.
     ///
-    /// The server answers first what it has, at most for [`Limits::drain`]. Meanwhile other calls wait for the new connection.
-    /// In a [`Group`](crate::group::Group) the other members take them.
+    /// The server answers first what it has. Calls go on until a moment at which it has nothing to answer. If there is none for
+    /// [`Limits::drain`], further calls wait for the next connection, and the server has as much time again to answer what it
+    /// has. In a [`Group`](crate::group::Group) of several the other members take the calls at once.
     #[must_use]
     pub fn max_age(self, time: Duration) -> Self {
         Self { max_age: time.max(Duration::from_secs(1)), ..self }

@@ -155,8 +155,9 @@ impl Limits {
         Self { frame_time: time, ..self }
     }
 
-    /// Limits how long a connection that is to be [replaced](super::Builder::max_age) goes on waiting for Replies. 30 s by
-    /// default.
+    /// Limits how long a connection that is to be [replaced](super::Builder::max_age) goes on waiting for Replies after the last
+    /// Command was written on it. 30 s by default. Before that, a client that has no other connection goes on writing for as
+    /// long.
     ///
     /// After that, the calls that have no Reply yet fail.
     #[must_use]

@@ -80,6 +80,7 @@ async fn connections_do_not_end_all_at_once() {
     assert!(tenths.iter().filter(|count| **count > 0).count() >= 8, "{tenths:?}");
 }
 
+/// With one client, other calls go on beside it.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_takes_long_is_answered_on_the_connection_that_has_it() {
     for clients in [1, 2] {
@@ -90,20 +91,87 @@ async fn a_call_that_takes_long_is_answered_on_the_connection_that_has_it() {
         let sender = within(builder.timeout(Duration::MAX).connect_by(net.dialer())).await.unwrap();
         sleep(AGE * 89 / 100).await;
         let held = call!(sender.send(hold("held")));
-        sleep(AGE * 22 / 100).await;
-        let waits = call!(sender.send(echo("waits")));
-        if clients == 2 {
-            assert_eq!(within(waits).await.unwrap().unwrap(), text("waits"));
-            worlds[0].lab.open_gate(1);
-        } else {
-            sleep(20 * SECOND).await;
-            assert!(!waits.is_finished(), "it waits for the next connection");
-            worlds[0].lab.open_gate(1);
-            assert_eq!(within(waits).await.unwrap().unwrap(), text("waits"));
-        }
+        let longest = calls(&sender, AGE * 42 / 100).await;
+        assert!(longest < SECOND / 10, "{longest:?}");
+        worlds[0].lab.open_gate(1);
         assert_eq!(within(held).await.unwrap().unwrap(), text("held"));
-        assert_eq!(sender.group().members().map(|member| member.counters().lost).sum::<u64>(), 0);
+        let longest = calls(&sender, SECOND).await;
+        assert!(longest < SECOND / 10, "{longest:?}");
+        let sum = |count: fn(cmd_stream::client::Counters) -> u64| {
+            sender.group().members().map(|member| count(member.counters())).sum::<u64>()
+        };
+        assert_eq!((sum(|counters| counters.replaced), sum(|counters| counters.lost)), (clients as u64, 0));
     }
+}
+
+/// Some call is always in flight. The connection is replaced all the same.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_never_quiet_is_replaced_after_a_time() {
+    let net = Net::default();
+    let world = net.world("a:1");
+    let limits = Limits::default().drain(10 * SECOND);
+    let builder = builder().endpoints(["a:1"]).max_age(AGE).limits(limits).timeout(Duration::MAX);
+    let sender = within(builder.connect_by(net.dialer())).await.unwrap();
+    sleep(AGE * 89 / 100).await;
+    let began = Instant::now();
+    let mut held = call!(sender.send(hold("held")));
+    while began.elapsed() < 35 * SECOND {
+        let next = call!(sender.send(hold("held")));
+        sleep(SECOND).await;
+        world.lab.open_gate(1);
+        assert_eq!(within(held).await.unwrap().unwrap(), text("held"));
+        held = next;
+    }
+    assert_eq!(world.counters().accepted, 2);
+    let counters = sender.group().members().next().expect("there is one").counters();
+    assert_eq!((counters.replaced, counters.lost), (1, 0));
+}
+
+/// The server still executes what was dropped, but nobody waits for it.
+#[tokio::test(start_paused = true)]
+async fn calls_that_nobody_waits_for_hold_no_connection() {
+    for clients in [1, 2] {
+        for is_dropped_before in [true, false] {
+            let net = Net::default();
+            let worlds = [net.world("a:1")];
+            let limits = Limits::default().drain(60 * SECOND);
+            let strategy = cmd_stream::group::RoundRobin::default();
+            let builder = builder().endpoints(["a:1"]).clients(clients).max_age(AGE).limits(limits);
+            let builder = builder.strategy(strategy).minimum(clients).timeout(Duration::MAX);
+            let sender = within(builder.connect_by(net.dialer())).await.unwrap();
+            sleep(AGE * 89 / 100).await;
+            let held: Vec<_> = (0..clients).map(|_| call!(sender.send(hold("held")))).collect();
+            worlds[0].lab.until(|seen| seen.running == clients).await;
+            if is_dropped_before {
+                held.iter().for_each(tokio::task::JoinHandle::abort);
+            }
+            sleep(AGE * 22 / 100).await;
+            held.iter().for_each(tokio::task::JoinHandle::abort);
+            sleep(2 * SECOND).await;
+            let replaced = || sender.group().members().map(|member| member.counters().replaced);
+            assert_eq!(replaced().collect::<Vec<_>>(), vec![1; clients], "{is_dropped_before}");
+            assert_eq!(within(sender.send(echo("next"))).await.unwrap(), text("next"));
+        }
+    }
+}
+
+/// It has taken longer than its deadline allows.
+#[tokio::test(start_paused = true)]
+async fn calls_that_timed_out_hold_no_connection() {
+    let net = Net::default();
+    let worlds = [net.world("a:1")];
+    let limits = Limits::default().drain(60 * SECOND);
+    let builder = builder().endpoints(["a:1"]).max_age(AGE).limits(limits);
+    let sender = within(builder.connect_by(net.dialer())).await.unwrap();
+    sleep(AGE * 89 / 100).await;
+    let held = tokio::spawn({
+        let sender = sender.clone();
+        async move { sender.send(hold("held")).timeout(AGE * 23 / 100).await }
+    });
+    sleep(AGE * 24 / 100).await;
+    within(held).await.unwrap().unwrap_err();
+    sleep(SECOND / 100).await;
+    assert_eq!(worlds[0].counters().accepted, 2);
 }
 
 /// Each member has a call that takes long, and both become old. A member is not taken away when there is no other.

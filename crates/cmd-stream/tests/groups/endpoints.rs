@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cmd_stream::client::{Keepalive, Limits, Link};
+use cmd_stream::client::{Keepalive, Limits, Link, Overflow};
 use cmd_stream::group::{Endpoints, RoundRobin};
 use cmd_stream::transport::Address;
 use cmd_stream::{Error, ErrorKind, Origin};
@@ -68,6 +68,28 @@ async fn connections_are_drained_one_after_the_other() {
     for held in held {
         assert!(within(held).await.unwrap().unwrap_err().was_sent());
     }
+}
+
+/// Nothing more comes for a stream that has overflowed.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_failed_holds_no_connection() {
+    let net = Net::default();
+    let (mut old, mut new) = (net.server("old:1"), net.server("new:1"));
+    let (give, source) = sets(&["old:1"]);
+    let limits = Limits::default().stream_replies(1, Overflow::Fail);
+    let builder = builder().endpoints_from(source).limits(limits);
+    let connecting = tokio::spawn(builder.connect_by(net.dialer()));
+    let mut peer = old.accept().await;
+    let sender = within(connecting).await.unwrap().unwrap();
+    let _numbers = within(sender.stream(Count { to: 3 })).await.unwrap();
+    peer.expect(&frame(1, tag::COUNT, r#"{"to":3}"#)).await;
+    peer.send(&number_frame(1, 1, false)).await;
+    peer.send(&number_frame(1, 2, false)).await;
+    quiet().await;
+    give.set(&["new:1"]);
+    quiet().await;
+    peer.expect_end().await;
+    assert!(new.attempt_now().is_some());
 }
 
 /// Under load, with real servers.
@@ -171,11 +193,16 @@ async fn what_takes_longer_than_a_drain_fails_and_may_have_run() {
         quiet().await;
         let began = Instant::now();
         give.set(&["new:1"]);
-        let waiting = if clients == 1 { Some(call!(sender.send(echo("waits")))) } else { None };
+        // The calls of one alone go on at first.
+        let mut waiting = None;
+        if clients == 1 {
+            sleep(DRAIN + SECOND).await;
+            waiting = Some(call!(sender.send(echo("waits"))));
+        }
         for drained in 1..=clients {
             let attempt = new.attempt().await;
             let waited = began.elapsed();
-            let drains = DRAIN * drained as u32;
+            let drains = DRAIN * if clients == 1 { 2 } else { drained as u32 };
             assert!((drains..drains + SECOND / 10).contains(&waited), "{waited:?}");
             let mut peer = greet(attempt, 1024).await;
             if waiting.is_some() {
@@ -204,7 +231,7 @@ async fn a_connection_that_is_drained_is_pinged_and_may_turn_out_dead() {
         let (mut old, mut new) = (net.server("old:1"), net.server("new:1"));
         let (give, source) = sets(&["old:1"]);
         let keepalive = Keepalive::default().idle(SECOND).timeout(SECOND);
-        let limits = Limits::default().drain(60 * SECOND);
+        let limits = Limits::default().drain(5 * SECOND);
         let builder = builder().endpoints_from(source).limits(limits).keepalive(keepalive);
         let connecting = tokio::spawn(builder.clients(1).connect_by(net.dialer()));
         let mut peer = old.accept().await;
@@ -213,8 +240,12 @@ async fn a_connection_that_is_drained_is_pinged_and_may_turn_out_dead() {
         peer.expect(&hold_frame(1, "held")).await;
         give.set(&["new:1"]);
         quiet().await;
+        for _ in 0..6 {
+            peer.expect(&number(0)).await;
+            peer.send(&number(0)).await;
+        }
         let kept = call!(sender.send(echo("kept")));
-        for _ in 0..10 {
+        for _ in 0..3 {
             peer.expect(&number(0)).await; // a ping, and nothing of what is kept
             if answers {
                 peer.send(&number(0)).await;

@@ -29,6 +29,9 @@ impl<R> State<R> {
         let Some((len, is_call)) = mark else { return self.pending.remove(seq) };
         let waiter = std::mem::replace(self.pending.get_mut(seq)?, Waiter::Abandoned { len, is_call });
         self.abandoned += 1;
+        if self.retiring.is_asked_for() {
+            wakers.extend(self.task.take()); // it may have been the last one that was waited for
+        }
         if !is_written {
             self.abandoned_bytes += len as usize;
             // Not for each of them, which would take too long, but before they take most of the room.

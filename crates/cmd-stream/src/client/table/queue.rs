@@ -51,6 +51,11 @@ impl<R> Queue<R> {
         )
     }
 
+    /// Whether somebody may still want what the server sends for it.
+    pub(super) fn awaits_replies(&self) -> bool {
+        matches!(self.state, QueueState::Open | QueueState::Pausing)
+    }
+
     pub(super) fn is_pausing(&self) -> bool {
         matches!(self.state, QueueState::Pausing)
     }

@@ -1,6 +1,9 @@
 //! Replacing a connection that still works, because of its age, or because its address is not to be used any more. What the
 //! server has is still answered, within a time. Nothing more is written: it goes out on the next connection, or is handed
 //! back.
+//!
+//! A client that hands nothing back is alone. Its calls would have to wait meanwhile, so it goes on until a moment at which
+//! the server has nothing to answer, and stops writing only if there is none for too long.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,7 +22,10 @@ pub(super) enum Retiring {
     /// is replaced at once.
     Hurry,
     Connected,
-    /// The connection is to be replaced when the server has answered everything, or at this instant. `None` is never.
+    /// The connection is to be replaced when the server has answered everything. Calls go on meanwhile, until this instant.
+    Soon(Option<Instant>),
+    /// As `Soon`, and nothing more is written. The connection is to be replaced when the server has answered what
+    /// it has, or at this instant. `None` is never.
     Until(Option<Instant>),
     /// The connection was given up to be replaced.
     Done,
@@ -28,6 +34,11 @@ pub(super) enum Retiring {
 impl Retiring {
     #[inline]
     pub(super) fn is_asked_for(self) -> bool {
+        matches!(self, Self::Soon(_) | Self::Until(_))
+    }
+
+    /// Whether nothing more is written.
+    pub(super) fn stops_writing(self) -> bool {
         matches!(self, Self::Until(_))
     }
 
@@ -35,22 +46,22 @@ impl Retiring {
         self == Self::Done
     }
 
-    /// When the connection is replaced at the latest.
+    /// When the task is to look again, at the latest.
     #[inline]
     pub(super) fn until(self) -> Option<Instant> {
-        if let Self::Until(until) = self { until } else { None }
+        if let Self::Soon(until) | Self::Until(until) = self { until } else { None }
     }
 }
 
 impl<R> Table<R> {
-    /// Replaces the connection when the server has answered what it has, or after this time. If there is no connection, the
-    /// next attempt begins at once.
+    /// Replaces the connection when the server has answered what it has, or after this time. A client that is alone begins
+    /// only after this time to make its calls wait for that. If there is no connection, the next attempt begins at once.
     pub(crate) fn retire(&self, within: Duration) {
         self.retire_if(within, || true);
     }
 
     /// As [`retire`](Self::retire), unless this is the last client of a group that takes calls. Returns whether it is replaced.
-    pub(in crate::client) fn retire_unless_last(&self, within: Duration) -> bool {
+    pub(crate) fn retire_unless_last(&self, within: Duration) -> bool {
         // One alone keeps what it cannot send.
         self.retire_if(within, || !self.hands_back || self.health.leave_unless_last())
     }
@@ -70,8 +81,10 @@ impl<R> Table<R> {
                     if !may() {
                         return false;
                     }
-                    state.retiring = Retiring::Until(Instant::now().checked_add(within));
+                    let until = Instant::now().checked_add(within);
+                    state.retiring = Retiring::Soon(until);
                     if self.hands_back {
+                        state.retiring = Retiring::Until(until);
                         let reason =
                             Error::new(ErrorKind::Closed, Origin::System, "the connection is being replaced");
                         state.hand_back(&reason, &mut wakers);
@@ -81,7 +94,7 @@ impl<R> Table<R> {
                         before = state.refuses.replace(reason);
                     }
                 }
-                Retiring::Hurry | Retiring::Until(_) | Retiring::Done => return true,
+                Retiring::Hurry | Retiring::Soon(_) | Retiring::Until(_) | Retiring::Done => return true,
             }
             wakers.extend(state.task.take());
             before
@@ -101,6 +114,11 @@ impl<R> Table<R> {
         Poll::Pending
     }
 
+    /// Whether nothing more is written on the connection, because it is to be replaced.
+    pub(in crate::client) fn is_draining(&self) -> bool {
+        self.lock().retiring.stops_writing()
+    }
+
     /// Whether the connection was given up to be replaced.
     pub(in crate::client) fn is_replaced(&self) -> bool {
         self.lock().retiring.is_done()
@@ -108,26 +126,36 @@ impl<R> Table<R> {
 }
 
 impl<R> State<R> {
-    /// The connection may be given up, if it is to be replaced: the server has answered what it has, or the time is over.
+    /// The connection may be given up, if it is to be replaced: nobody waits for what the server has, or the time is over.
     #[cold]
-    pub(super) fn retire_if_drained(&mut self) -> Option<Error> {
+    pub(super) fn retire_if_drained(&mut self, drain: Duration) -> Option<Error> {
         let written = 0..self.written_before.get();
         let awaits = |waiter: &Waiter<R>| match waiter {
             Waiter::Reply { .. } => true,
-            Waiter::Stream(queue) => queue.is_in_flight(),
-            Waiter::Abandoned { is_call, .. } => *is_call,
-            Waiter::Arrived { .. } | Waiter::Failed(_) | Waiter::HandedBack(_) | Waiter::Posted { .. } => {
-                false
-            }
+            Waiter::Stream(queue) => queue.awaits_replies(),
+            // The server may still execute an abandoned Command. Nobody is told of it either way.
+            Waiter::Abandoned { .. }
+            | Waiter::Arrived { .. }
+            | Waiter::Failed(_)
+            | Waiter::HandedBack(_)
+            | Waiter::Posted { .. } => false,
         };
         let is_drained = !self.pending.range_mut(written).any(|(_, waiter)| awaits(waiter));
-        if is_drained { Some(self.retired()) } else { self.retire_if_over() }
+        if is_drained { Some(self.retired()) } else { self.retire_if_over(drain) }
     }
 
-    /// As [`retire_if_drained`](Self::retire_if_drained), if the time is over.
-    pub(super) fn retire_if_over(&mut self) -> Option<Error> {
-        let until = self.retiring.until()?;
-        (until <= Instant::now()).then(|| self.retired())
+    /// As [`retire_if_drained`](Self::retire_if_drained), if the time is over. When the time of calls that go on is over,
+    /// nothing more is written, and the server has this time to answer what it has.
+    pub(super) fn retire_if_over(&mut self, drain: Duration) -> Option<Error> {
+        let (until, now) = (self.retiring.until()?, Instant::now());
+        if now < until {
+            return None;
+        }
+        if let Retiring::Soon(_) = self.retiring {
+            self.retiring = Retiring::Until(now.checked_add(drain));
+            return None;
+        }
+        Some(self.retired())
     }
 
     fn retired(&mut self) -> Error {

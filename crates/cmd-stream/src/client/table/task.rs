@@ -145,16 +145,19 @@ impl<R> Table<R> {
         state.outbox.book(0);
         state.written(&mut wakers);
         state.room.wake(state.outbox.len(), &mut wakers);
-        let is_retiring = state.retiring.is_asked_for();
-        if is_retiring && let Some(reason) = state.retire_if_drained() {
-            drop(guard);
-            wake_all(wakers);
-            return Err(reason);
+        let mut stops_writing = false;
+        if state.retiring.is_asked_for() {
+            if let Some(reason) = state.retire_if_drained(self.limits.drain) {
+                drop(guard);
+                wake_all(wakers);
+                return Err(reason);
+            }
+            stops_writing = state.retiring.stops_writing();
         }
-        let batch = if (state.outbox.is_empty() || is_retiring) && !state.ping {
+        let batch = if (state.outbox.is_empty() || stops_writing) && !state.ping {
             *alarm = state.sleep(cx);
             Batch::Nothing
-        } else if is_retiring {
+        } else if stops_writing {
             // What is in the output waits for the next connection.
             state.ping = false;
             let mut ping = Vec::new();
@@ -205,7 +208,7 @@ impl<R> Table<R> {
             if let Some(reason) = &state.closed {
                 return Err(reason.clone());
             }
-            if let Some(reason) = state.retire_if_over() {
+            if let Some(reason) = state.retire_if_over(self.limits.drain) {
                 return Err(reason);
             }
             state.outbox.book(bytes);
