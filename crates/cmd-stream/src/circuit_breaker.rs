@@ -62,6 +62,28 @@ pub struct CircuitBreaker {
     shared: Arc<Shared>,
 }
 
+/// How often a breaker has changed its state, from [`CircuitBreaker::changes`]. All numbers only grow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Changes {
+    /// How often it has opened, from closed or from half-open.
+    pub opened: u64,
+    /// How often it has become half-open.
+    pub half_opened: u64,
+    /// How often it has closed.
+    pub closed: u64,
+}
+
+impl Changes {
+    fn count(&mut self, state: State) {
+        match state {
+            State::Open => self.opened += 1,
+            State::HalfOpen => self.half_opened += 1,
+            State::Closed => self.closed += 1,
+        }
+    }
+}
+
 struct Shared {
     /// [What callers need to know](View) without the lock. It is written under the lock.
     view: AtomicU64,
@@ -71,6 +93,7 @@ struct Shared {
 
 struct Inner {
     circuit: Circuit<Instant>,
+    changes: Changes,
     /// The changes that the callback has not been told yet.
     untold: VecDeque<State>,
     /// Whether somebody is telling them. Only one does at a time, so that they are told in order.
@@ -83,7 +106,8 @@ impl CircuitBreaker {
     pub fn new(settings: Settings) -> Self {
         let circuit = Circuit::new(settings.rules);
         let view = AtomicU64::new(View::of(&circuit).0);
-        let inner = Inner { circuit, untold: VecDeque::new(), is_telling: false };
+        let changes = Changes::default();
+        let inner = Inner { circuit, changes, untold: VecDeque::new(), is_telling: false };
         Self { shared: Arc::new(Shared { view, inner: Mutex::new(inner), settings }) }
     }
 
@@ -98,6 +122,12 @@ impl CircuitBreaker {
             }),
             state => state,
         }
+    }
+
+    /// Returns how often its state has changed.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        self.shared.lock().changes
     }
 
     /// Asks whether a call may be made. Returns `None` if the breaker is open, or half-open with all trials under way.
@@ -186,8 +216,11 @@ impl Shared {
             let result = change(&mut inner.circuit);
             let after = inner.circuit.state();
             self.view.store(View::of(&inner.circuit).0, Relaxed);
-            if after != before && self.settings.on_change.is_some() {
-                inner.untold.push_back(after);
+            if after != before {
+                inner.changes.count(after);
+                if self.settings.on_change.is_some() {
+                    inner.untold.push_back(after);
+                }
             }
             // If somebody is telling, that one goes on with this change.
             let tells = !inner.untold.is_empty() && !inner.is_telling;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::circuit_breaker::{CircuitBreaker, OpenError, State, Ticket};
+use crate::circuit_breaker::{Changes, CircuitBreaker, OpenError, State, Ticket};
 use crate::client::health::{Health, Told};
 use crate::client::{Client, Counters, Link, Links};
 use crate::error::{Error, ErrorKind, Origin};
@@ -399,6 +399,7 @@ impl<P: Protocol, F> Group<P, F> {
             in_flight: slot.client.in_flight(),
             latency: self.inner.healths[number].latency(),
             breaker: self.inner.breakers.get(number).map(CircuitBreaker::state),
+            changes: self.inner.breakers.get(number).map(CircuitBreaker::changes),
             counters: slot.client.counters(),
         })
     }
@@ -429,6 +430,7 @@ pub struct Member {
     in_flight: usize,
     latency: Option<Duration>,
     breaker: Option<State>,
+    changes: Option<Changes>,
     counters: Counters,
 }
 
@@ -456,6 +458,11 @@ impl Member {
     /// Returns the state of its circuit breaker, if it has one.
     pub fn breaker(&self) -> Option<State> {
         self.breaker
+    }
+
+    /// Returns how often its circuit breaker has changed its state, if it has one.
+    pub fn breaker_changes(&self) -> Option<Changes> {
+        self.changes
     }
 
     /// Returns what its client has counted.

@@ -141,6 +141,7 @@ pub mod protocol;
 pub mod sender;
 pub mod server;
 mod service;
+pub mod stats;
 mod sync;
 pub mod testing;
 pub mod transport;

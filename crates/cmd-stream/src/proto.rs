@@ -24,6 +24,7 @@ pub(crate) mod never;
 pub mod pending;
 pub(crate) mod quantile;
 pub(crate) mod rate;
+pub(crate) mod steps;
 pub mod varint;
 
 mod tag;

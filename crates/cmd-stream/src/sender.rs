@@ -12,21 +12,26 @@ use crate::group::Group;
 use crate::hooks::{Hooks, NoHooks};
 use crate::protocol::kind::{HasNoReply, HasReply};
 use crate::protocol::{ClientProtocol, CommandOf, Protocol};
+use crate::stats::Tally;
 use crate::sync::Arc;
 use crate::transport::Address;
 
 mod builder;
 mod call;
 mod core;
+mod counters;
 mod course;
 mod retry;
 mod send_command;
+mod stats;
 mod stream;
 
 pub use builder::Builder;
 pub use call::{Call, Post};
+pub use counters::Counters;
 pub use retry::Retry;
 pub use send_command::{Opened, Posted, Replied, Replies, SendCommand};
+pub use stats::{CommandStats, Stats};
 pub use stream::{OpenStream, ReplyStream};
 
 use core::Core;
@@ -188,6 +193,14 @@ impl<P: Protocol, F, H: Hooks<P>> Sender<P, F, H> {
         self.core.in_flight()
     }
 
+    /// Returns what it has counted: of the whole Sender, of its connections, and of each Command.
+    ///
+    /// It may be called at any time, as often as you like. It adds up what each thread has recorded, and holds nothing up.
+    pub fn stats(&self) -> Stats {
+        let members = self.core.group.members().collect();
+        Stats::of(self.core.counts.snapshot(), members, &self.core.tally)
+    }
+
     /// Takes no more calls, waits until those that there are have ended, at most for this time, and then closes the
     /// connections. Returns how many calls were left. They fail.
     ///
@@ -229,7 +242,8 @@ impl<P: Protocol, F> From<Client<P, F>> for Sender<P, F> {
     fn from(client: Client<P, F>) -> Self {
         let timeout = client.shared().table.timeout;
         let retries = Some(retry::Retries::new(Retry::default()));
-        Self { core: Arc::new(Core::new(Group::of(client), NoHooks, retries, timeout)) }
+        let tally = Tally::new(P::COMMANDS, None);
+        Self { core: Arc::new(Core::new(Group::of(client), NoHooks, retries, timeout, tally)) }
     }
 }
 

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use crate::error::Error;
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
+use crate::stats::Tally;
 use crate::sync::Arc;
 use crate::transport::{Accept, Address};
 
@@ -37,6 +39,7 @@ mod running;
 mod service;
 mod session;
 mod shedding;
+mod stats;
 
 pub use crate::proto::rate::Rate;
 pub use connection::Connection;
@@ -49,6 +52,7 @@ pub use invoker::{Direct, Ended, Invocation, Invoker, Stack};
 pub use limits::Limits;
 pub use proxy::{IntoReply, OwnedProxy, Proxy};
 pub use replied::Replied;
+pub use stats::{CommandStats, Stats};
 
 use control::Control;
 use service::Parts;
@@ -187,6 +191,7 @@ where
             limits: Limits::default(),
             info: ServerInfo::default(),
             callbacks: Callbacks::default(),
+            slow: None,
         }
     }
 }
@@ -216,6 +221,7 @@ pub struct Builder<P, F, R, I = Direct> {
     limits: Limits,
     info: ServerInfo,
     callbacks: Callbacks,
+    slow: Option<Duration>,
 }
 
 impl<P, F, R, I> Builder<P, F, R, I>
@@ -245,9 +251,21 @@ where
     #[doc(alias = "middleware")]
     #[must_use]
     pub fn invoker<J: Invoker<P>>(self, invoker: J) -> Builder<P, F, R, Stack<I, J>> {
-        let Self { protocol, format, receiver, invoker: outer, limits, info, callbacks } = self;
+        let Self { protocol, format, receiver, invoker: outer, limits, info, callbacks, slow } = self;
         let invoker = Stack { outer, inner: invoker };
-        Builder { protocol, format, receiver, invoker, limits, info, callbacks }
+        Builder { protocol, format, receiver, invoker, limits, info, callbacks, slow }
+    }
+
+    /// Logs Commands that take longer than this, from the moment when they were read to their end. Off by default.
+    ///
+    /// The event is a warning with the `name` of the Command, the `peer` and how long it `took`. For each name there is at
+    /// most one per second; `left_out` says how many more there were since the last one. Commands that are quick enough
+    /// to be executed where they were read are measured in groups of up to 16, each as long as its group.
+    ///
+    /// A Command that ends with its Proxy handed over ends when the [`OwnedProxy`] is dropped.
+    #[must_use]
+    pub fn log_slower_than(self, time: Duration) -> Self {
+        Self { slow: Some(time), ..self }
     }
 
     /// Sets a callback for every new connection that has a place, before anything is read from it or sent.
@@ -306,7 +324,8 @@ where
         let address =
             address.map_err(|error: io::Error| Error::io("cannot get the address of the listener", error))?;
         let parts = Arc::new(Parts::new(self.format, self.receiver, self.invoker));
-        let control = Arc::new(Control::new(address, self.limits));
+        let tally = Tally::new(P::COMMANDS, self.slow);
+        let control = Arc::new(Control::new(address, self.limits, tally));
         Ok(Server { listener, parts, info: self.info, callbacks: Arc::new(self.callbacks), control })
     }
 }

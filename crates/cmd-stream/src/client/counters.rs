@@ -23,11 +23,33 @@ counters! {
         timed_out,
         /// Calls and streams that were dropped before their last Reply.
         cancelled,
-        /// Replies that no call waited for.
+        /// Replies that no call waited for any more, or never did: late ones, as a rule.
         unexpected,
+        /// Calls that waited for room, because a limit was reached: [`Limits::in_flight`](super::Limits::in_flight),
+        /// [`in_flight_bytes`](super::Limits::in_flight_bytes) or [`output`](super::Limits::output).
+        room_waits,
+        /// Commands that were not sent because they are larger than [`Limits::frame`](super::Limits::frame).
+        over_frame_limit,
+        /// Streams that failed because more Replies came than [`Limits::stream_replies`](super::Limits::stream_replies)
+        /// lets wait.
+        stream_overflows,
+        /// How often the connection was not read because so many Replies waited in a stream.
+        stream_pauses,
+        /// Connections lost because the server did not read the output in time
+        /// ([`Limits::output_stall`](super::Limits::output_stall)). They also count in `lost`.
+        output_stalls,
+        /// Connections lost because a Reply was not complete in time ([`Limits::frame_time`](super::Limits::frame_time)).
+        /// They also count in `lost`.
+        receive_timeouts,
+        /// Bytes that were read from connections. With TLS, those of the Replies, not those on the wire.
+        bytes_received,
+        /// Bytes that were written to connections. With TLS, those of the Commands, not those on the wire.
+        bytes_sent,
     }
 }
 
 pub(super) fn add(counter: &AtomicU64, number: u64) {
-    counter.fetch_add(number, Relaxed);
+    if number > 0 {
+        counter.fetch_add(number, Relaxed);
+    }
 }

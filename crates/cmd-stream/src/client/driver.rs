@@ -151,7 +151,8 @@ where
                 let message = "the connection ended in the middle of a frame";
                 Err(Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message))
             }
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(Ok(bytes)) => {
+                add(&self.shared.table.counts.bytes_received, bytes as u64);
                 self.heard = true;
                 self.decode().map(|()| true)
             }
@@ -166,6 +167,9 @@ where
             Ok(decoded) => decoded,
             Err(payload) => Err(Error::panic("decoding a reply", &*payload)),
         };
+        if !self.arrived.is_empty() {
+            self.shared.table.reads_at(Instant::now());
+        }
         let completed = self.shared.table.complete(&mut self.arrived, &mut self.wakers, &mut self.unexpected);
         if !self.wakers.is_empty() {
             // These callers have something to send next, as a rule: they get their turn before the next write.
@@ -234,7 +238,9 @@ where
                 }
             }
             let left = self.writer.left();
-            let is_written = self.writer.poll(self.io, cx)?.is_ready();
+            let written = self.writer.poll(self.io, cx);
+            add(&self.shared.table.counts.bytes_sent, (left - self.writer.left()) as u64);
+            let is_written = written?.is_ready();
             if self.ping != Ping::Written && (is_written || self.writer.left() < left) {
                 self.liveness.ping_moves(Instant::now());
                 if is_written && self.ping == Ping::Taken {
@@ -263,8 +269,14 @@ where
         loop {
             let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), cx) else { return Ok(false) };
             let message = match timer {
-                Timer::Stall => "the server takes no output (`Limits::output_stall`)",
-                Timer::Frame => "a reply did not arrive whole in time (`Limits::frame_time`)",
+                Timer::Stall => {
+                    add(&self.shared.table.counts.output_stalls, 1);
+                    "the server takes no output (`Limits::output_stall`)"
+                }
+                Timer::Frame => {
+                    add(&self.shared.table.counts.receive_timeouts, 1);
+                    "a reply did not arrive whole in time (`Limits::frame_time`)"
+                }
                 Timer::Keepalive(Act::GiveUp) => {
                     add(&self.shared.table.counts.keepalive_lost, 1);
                     "the server has sent nothing since it was pinged (`Keepalive`)"

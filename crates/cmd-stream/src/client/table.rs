@@ -34,6 +34,7 @@ use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::frame::Seq;
 use crate::proto::minima::Minima;
 use crate::proto::pending::Pending;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::transport::Peer;
 
@@ -67,6 +68,9 @@ pub(crate) struct Table<R> {
     /// Calls that were not sent fail at once when there is no connection, and get their Commands back: somebody else may send
     /// them.
     hands_back: bool,
+    began: Instant,
+    /// When Replies were last read, in nanoseconds since it began.
+    read_at: AtomicU64,
     state: Mutex<State<R>>,
 }
 
@@ -160,7 +164,20 @@ impl<R> Table<R> {
             add(&counts.connected, 1);
             health.set_takes_calls(true);
         }
-        Self { limits, timeout, counts, link: Arc::new(LinkCell::new(link)), health, hands_back, state }
+        let (link, began, read_at) = (Arc::new(LinkCell::new(link)), Instant::now(), AtomicU64::new(0));
+        Self { limits, timeout, counts, link, health, hands_back, began, read_at, state }
+    }
+
+    /// Replies have been read, and are handed on next.
+    #[inline]
+    pub(super) fn reads_at(&self, now: Instant) {
+        self.read_at.store((now - self.began).as_nanos() as u64, Relaxed);
+    }
+
+    /// When Replies were last read: for a call with a Reply not before that was.
+    #[inline]
+    pub(crate) fn read_at(&self) -> Instant {
+        self.began + Duration::from_nanos(self.read_at.load(Relaxed))
     }
 
     /// The lock is held for a few instructions, and for longer only when a connection is lost, or abandoned Commands are taken
@@ -209,14 +226,17 @@ impl<R> Table<R> {
             }
             drop(guard);
             wake_all(wakers);
+            add(&self.counts.over_frame_limit, 1);
             let message = format!("command of {len} bytes is over the limit of {limit} (`Limits::frame`)");
             return Poll::Ready(Err(Error::new(ErrorKind::Limit, Origin::Local, message)));
         }
         let takes = Takes { bytes: len, is_call: !matches!(expects, Expects::Nothing) };
+        let has_waited = turn.is_some();
         if !state.room.admits(takes, state.outbox.len(), turn, deadline, cx) {
             let task = state.alarm_for(deadline);
             drop(guard);
             wake(task);
+            add(&self.counts.room_waits, u64::from(!has_waited));
             return Poll::Pending;
         }
         // The entry and the frame come under one lock, so that no Reply can arrive before its caller is in the table, and

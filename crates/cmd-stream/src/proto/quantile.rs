@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-/// Times in steps of an eighth of a power of two, from a microsecond to some hours. Old ones count less and less.
+use super::steps::{STEPS, end, step};
+
+/// Times in [steps](super::steps). Old ones count less and less.
 #[derive(Debug)]
 pub(crate) struct Latencies {
     counts: Box<[u32; STEPS]>,
     all: u32,
 }
 
-const STEPS: usize = 8 * 34;
 /// With so many, the counts are halved: so the last few hundred are what counts.
 const MOST: u32 = 1024;
 /// With fewer nothing is known.
@@ -48,19 +49,6 @@ impl Latencies {
         });
         Some(end(step.unwrap_or(STEPS - 1)))
     }
-}
-
-fn step(time: Duration) -> usize {
-    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1);
-    let power = micros.ilog2();
-    let eighth = ((u128::from(micros) << 3) >> power) as usize & 7;
-    (power as usize * 8 + eighth).min(STEPS - 1)
-}
-
-/// The longest time of a step.
-fn end(step: usize) -> Duration {
-    let (power, eighth) = (step / 8, step % 8);
-    Duration::from_micros(((9 + eighth as u64) << power).div_ceil(8))
 }
 
 #[cfg(test)]

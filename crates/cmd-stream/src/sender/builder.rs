@@ -18,6 +18,7 @@ use crate::hooks::{Hooks, NoHooks};
 use crate::proto::frame::Seq;
 use crate::proto::handshake::ServerInfo;
 use crate::protocol::{ClientProtocol, Protocol};
+use crate::stats::Tally;
 use crate::sync::Arc;
 use crate::transport::{Address, Connect, Tcp};
 
@@ -55,6 +56,7 @@ pub struct Builder<P: Protocol, F, H = NoHooks, E = List> {
     tls: Option<crate::transport::tls::ClientTls>,
     timeout: Duration,
     retry: Retry,
+    slow: Option<Duration>,
     hooks: H,
 }
 
@@ -75,6 +77,7 @@ where
             tls: None,
             timeout: DEFAULT_TIMEOUT,
             retry: Retry::default(),
+            slow: None,
             hooks: NoHooks,
         }
     }
@@ -99,7 +102,7 @@ where
     /// When the set changes, the connections to servers that are gone are replaced, after the servers have answered what they
     /// have. New servers take over some of the clients.
     pub fn endpoints_from<N: Endpoints>(self, source: N) -> Builder<P, F, H, N> {
-        let Self { client, clients, minimum, strategy, breaker, timeout, retry, hooks, .. } = self;
+        let Self { client, clients, minimum, strategy, breaker, timeout, retry, slow, hooks, .. } = self;
         Builder {
             client,
             endpoints: source,
@@ -111,6 +114,7 @@ where
             tls: self.tls,
             timeout,
             retry,
+            slow,
             hooks,
         }
     }
@@ -202,10 +206,20 @@ where
         Self { retry, ..self }
     }
 
+    /// Logs calls that take longer than this, from their first poll to their end; see
+    /// [`CommandStats::latency`](super::CommandStats::latency). Off by default.
+    ///
+    /// The event is a warning with the `name` of the Command, the `peer` of the last attempt, if it is connected, and how long
+    /// the call `took`. For each name there is at most one per second; `left_out` says how many more there were since the
+    /// last one.
+    pub fn log_slower_than(self, time: Duration) -> Self {
+        Self { slow: Some(time), ..self }
+    }
+
     /// Sets the hooks. They replace those that were set before. For several, set a pair: `(A, B)` is a hook, and so is
     /// `(A, (B, C))`.
     pub fn hooks<N: Hooks<P>>(self, hooks: N) -> Builder<P, F, N, E> {
-        let Self { client, endpoints, clients, minimum, strategy, breaker, timeout, retry, .. } = self;
+        let Self { client, endpoints, clients, minimum, strategy, breaker, timeout, retry, slow, .. } = self;
         Builder {
             client,
             endpoints,
@@ -217,6 +231,7 @@ where
             tls: self.tls,
             timeout,
             retry,
+            slow,
             hooks,
         }
     }
@@ -317,12 +332,13 @@ where
         first: Option<Vec<Address>>,
         make: impl Fn(&Address) -> T + Send + Sync + 'static,
     ) -> Sender<P, F, H> {
-        let Self { client, endpoints, clients, strategy, breaker, timeout, retry, hooks, .. } = self;
+        let Self { client, endpoints, clients, strategy, breaker, timeout, retry, slow, hooks, .. } = self;
         let clients = clients.unwrap_or_else(|| first.as_ref().map_or(1, Vec::len).clamp(1, MOST_CLIENTS));
         let settings = Settings { client, clients, strategy, breaker };
         let group = Group::start(settings, first, endpoints, make);
         let retries = (retry.attempts > 1 || retry.hedge.is_some()).then(|| Retries::new(retry));
-        Sender { core: Arc::new(Core::new(group, hooks, retries, timeout)) }
+        let tally = Tally::new(P::COMMANDS, slow);
+        Sender { core: Arc::new(Core::new(group, hooks, retries, timeout, tally)) }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::counters::Counts;
 use super::retry::Retries;
 use crate::client::Shared;
 use crate::client::table::Table;
@@ -12,6 +13,7 @@ use crate::connection::bell::Bell;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::group::Group;
 use crate::protocol::Protocol;
+use crate::stats::Tally;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
@@ -24,6 +26,9 @@ pub(super) struct Core<P: Protocol, F, H> {
     pub(super) retries: Option<Retries>,
     /// Of calls that do not say so themselves.
     pub(super) timeout: Duration,
+    pub(super) counts: Counts,
+    /// Of the calls, by their Commands.
+    pub(super) tally: Tally,
     refuses_calls: AtomicBool,
     is_closed: AtomicBool,
     /// Tells the calls that pause.
@@ -32,7 +37,13 @@ pub(super) struct Core<P: Protocol, F, H> {
 }
 
 impl<P: Protocol, F, H> Core<P, F, H> {
-    pub(super) fn new(group: Group<P, F>, hooks: H, retries: Option<Retries>, timeout: Duration) -> Self {
+    pub(super) fn new(
+        group: Group<P, F>,
+        hooks: H,
+        retries: Option<Retries>,
+        timeout: Duration,
+        tally: Tally,
+    ) -> Self {
         let clients = (0..group.len()).map(|member| group.client(member).share()).collect();
         Self {
             group,
@@ -40,6 +51,8 @@ impl<P: Protocol, F, H> Core<P, F, H> {
             hooks,
             retries,
             timeout,
+            counts: Counts::default(),
+            tally,
             refuses_calls: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             closing: Arc::default(),

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, Sleep};
 
 use super::core::{Apart, Core};
+use super::counters::one;
 use crate::circuit_breaker::Ticket;
 use crate::client::call::{accepts, encode, may_fail};
 use crate::client::table::{Expects, Table, Waited};
@@ -20,10 +21,14 @@ use crate::format::{Encode, Format};
 use crate::hooks::{Hooks, ask};
 use crate::proto::frame::Seq;
 use crate::protocol::{ClientProtocol, CommandOf, Protocol};
+use crate::stats::Outcome;
 
+mod count;
 mod detours;
 mod hedge;
 mod outcome;
+
+use count::Count;
 
 /// What a call waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +47,7 @@ pub(super) struct Course<K> {
     attempts: u32,
     /// When the last attempt was sent, if it is one that is measured.
     measured: Option<Instant>,
+    count: Count,
     told: Option<Told<K>>,
     /// For the circuit breaker of the member.
     ticket: Option<Ticket>,
@@ -131,6 +137,7 @@ impl<K: Send + 'static> Course<K> {
             member: 0,
             attempts: 0,
             measured: None,
+            count: Count::new(),
             told: None,
             ticket: None,
             more: None,
@@ -202,12 +209,15 @@ impl<K: Send + 'static> Course<K> {
         C: CommandOf<P>,
     {
         let Some(value) = command else { panic!("a call was polled after it was done") };
+        self.counts(core, C::INDEX, awaits);
         if core.refuses_calls() || is_over {
             ready!(may_fail(cx));
             *command = None;
             self.stage = Stage::Done;
             let table = core.table(self.member);
-            return Poll::Ready(Err(if is_over { table.timed_out(Waited::Not) } else { core.drained() }));
+            let error = if is_over { table.timed_out(Waited::Not) } else { core.drained() };
+            self.counts_error(core, &error);
+            return Poll::Ready(Err(error));
         }
         if !H::IS_NONE {
             match ask(&core.hooks, value, &P::COMMANDS[C::INDEX]) {
@@ -215,6 +225,7 @@ impl<K: Send + 'static> Course<K> {
                     self.told = Some(Told { call, began: Instant::now(), size: None, reply_size: None })
                 }
                 Err(error) => {
+                    one(&core.counts.refused_by_hooks);
                     *command = None;
                     return self.fail_soon::<P, F, H, C>(core, error, cx);
                 }
@@ -344,6 +355,7 @@ impl<K: Send + 'static> Course<K> {
             }
             self.is_told(core, reply, &P::COMMANDS[C::INDEX], awaits);
         }
+        self.counts_answer(core, awaits, answer.as_ref());
         if answer.is_none()
             && let Some(ticket) = &mut self.ticket
         {
@@ -382,6 +394,7 @@ impl<K: Send + 'static> Course<K> {
             }
             Stage::Start | Stage::Apart | Stage::Failing(_) => {}
         }
+        self.counts_end(core, Outcome::Cancelled, |_| Instant::now());
         if self.hedge.is_some() {
             self.drop_second(core);
         }

@@ -6,10 +6,15 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use super::pace::{self, GROUP, Pace};
 use super::polling::{Current, Polling};
+use super::service::Service;
+use super::session::{SLOW, Session};
+use crate::stats::{Outcome, Tally};
+use crate::transport::Peer;
 
 /// A pinned box for each type of a server's Commands, in which they are polled in place. A Command that stays pending takes
 /// its box along.
@@ -32,7 +37,27 @@ struct OfType {
     /// Since the numbers were last booked.
     polls: u32,
     pending: u32,
+    /// How those have ended that have.
+    ended: [u32; OUTCOMES],
+    handed_over: u32,
     in_group: bool,
+    /// How many of the group have ended.
+    ended_in_group: u32,
+}
+
+/// Where the numbers of one read are booked.
+pub(super) struct Booking<'a> {
+    paces: &'a [Pace],
+    tally: &'a Tally,
+    peer: &'a Peer,
+    received_at: Instant,
+}
+
+impl<'a> Booking<'a> {
+    pub(super) fn new<S: Service>(session: &'a Session<S>, received_at: Instant) -> Self {
+        let (line, paces) = (&session.line, &session.service.parts().paces);
+        Self { paces, tally: &line.control.tally, peer: line.connection.peer(), received_at }
+    }
 }
 
 impl Boxes {
@@ -50,13 +75,13 @@ impl Boxes {
         boxes
     }
 
-    /// Books how long the polls took, and gives the boxes back to the thread.
-    pub(super) fn give_back(mut self, paces: &[Pace]) {
-        self.end_group(paces);
-        for (of_type, pace) in self.types.iter_mut().zip(paces) {
+    /// Books how long the polls took, and how the Commands have ended, and gives the boxes back to the thread.
+    pub(super) fn give_back(mut self, booking: &Booking<'_>) {
+        self.end_group(booking);
+        for (index, (of_type, pace)) in self.types.iter_mut().zip(booking.paces).enumerate() {
             if of_type.polls > 0 {
                 pace.polled_in_place(of_type.polls, of_type.pending);
-                (of_type.polls, of_type.pending) = (0, 0);
+                of_type.book(index, booking.tally);
             }
         }
         let _ = KEPT.try_with(|kept| {
@@ -70,21 +95,32 @@ impl Boxes {
     }
 
     /// Looks at the clock if enough polls were made since it was looked at last.
-    pub(super) fn look_at_clock(&mut self, paces: &[Pace]) {
+    pub(super) fn look_at_clock(&mut self, booking: &Booking<'_>) {
         if self.in_group >= GROUP {
-            self.end_group(paces);
+            self.end_group(booking);
         }
     }
 
-    fn end_group(&mut self, paces: &[Pace]) {
+    fn end_group(&mut self, booking: &Booking<'_>) {
         // Which Command of a group was long is not known, so all its types are booked. Quick ones soon pay that off.
         let Some(started) = self.group_started.take() else { return };
         let polls = std::mem::take(&mut self.in_group);
-        let time = started.elapsed();
+        let now = Instant::now();
+        let time = now - started;
         let is_long = pace::is_long(polls, time);
-        for (of_type, pace) in self.types.iter_mut().zip(paces) {
-            if std::mem::take(&mut of_type.in_group) && is_long {
+        // Each of the group has taken as long as the group, for the one who has sent it.
+        let took = now.saturating_duration_since(booking.received_at);
+        for (index, (of_type, pace)) in self.types.iter_mut().zip(booking.paces).enumerate() {
+            if !std::mem::take(&mut of_type.in_group) {
+                continue;
+            }
+            if is_long {
                 pace.was_long(time);
+            }
+            let ended = u64::from(std::mem::take(&mut of_type.ended_in_group));
+            if ended > 0 {
+                booking.tally.took(index, took, ended);
+                booking.tally.log_if_slow(index, took, ended, SLOW, || Some(booking.peer));
             }
         }
     }
@@ -100,7 +136,7 @@ impl Boxes {
         future: impl FnOnce() -> Fut,
     ) -> Option<Pin<Box<Option<Fut>>>>
     where
-        Fut: Future<Output = ()> + Send + 'static,
+        Fut: Future<Output = Option<Outcome>> + Send + 'static,
     {
         self.group_started.get_or_insert_with(Instant::now);
         self.in_group += 1;
@@ -124,7 +160,14 @@ impl Boxes {
                 of_type.pending += 1;
                 Some(boxed)
             }
-            _ => {
+            ended => {
+                match ended {
+                    Some(Poll::Ready(Some(outcome))) => {
+                        of_type.ended[outcome as usize] += 1;
+                        of_type.ended_in_group += 1;
+                    }
+                    _ => of_type.handed_over += 1,
+                }
                 boxed.set(None);
                 *spare = Some(boxed);
                 None
@@ -132,6 +175,31 @@ impl Boxes {
         }
     }
 }
+
+impl OfType {
+    /// Books the Commands that were polled in place. Those that stayed pending are booked by their tasks.
+    fn book(&mut self, index: usize, tally: &Tally) {
+        let started = self.polls - self.pending;
+        let known: u32 = self.ended.iter().sum::<u32>() + self.handed_over;
+        // A destructor has panicked in the middle of a poll.
+        self.ended[Outcome::Panicked as usize] += started - known;
+        if started > 0 {
+            tally.started(index, u64::from(started));
+        }
+        for (outcome, number) in OUTCOMES_IN_PLACE.into_iter().zip(&mut self.ended) {
+            let number = std::mem::take(number);
+            if number > 0 {
+                tally.ended(index, outcome, u64::from(number));
+            }
+        }
+        (self.polls, self.pending, self.handed_over) = (0, 0, 0);
+    }
+}
+
+/// How Commands can end, in the order of their numbers.
+const OUTCOMES_IN_PLACE: [Outcome; OUTCOMES] =
+    [Outcome::Replied, Outcome::Failed, Outcome::Panicked, Outcome::Lost];
+const OUTCOMES: usize = 4;
 
 /// For how many servers a thread keeps boxes.
 const SERVERS_KEPT: usize = 4;
@@ -143,13 +211,19 @@ thread_local! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::Tag;
+    use crate::protocol::Entry;
 
     /// Polls a Command of a server. Returns whether its box was there.
     fn poll(server: u64) -> bool {
         let mut boxes = Boxes::of(server, 1);
         let was_there = boxes.types[0].spare.is_some();
-        assert!(boxes.poll(0, || std::future::ready(())).is_none());
-        boxes.give_back(&[Pace::default()]);
+        assert!(boxes.poll(0, || std::future::ready(Some(Outcome::Replied))).is_none());
+        let entries = const { &[Entry::new(Tag::new(0), "One")] };
+        let (tally, peer) = (Tally::new(entries, None), Peer::other("a test"));
+        let received_at = Instant::now();
+        boxes.give_back(&Booking { paces: &[Pace::default()], tally: &tally, peer: &peer, received_at });
+        assert_eq!(tally.take(0).ended(Outcome::Replied), 1);
         was_there
     }
 

@@ -28,13 +28,9 @@ counters! {
         /// Connections closed because the transport's handshake took too long, or the client did not take the ServerInfo in
         /// time.
         handshake_timeouts,
-        /// Commands that were decoded and began to run.
-        commands,
         /// Commands that were not started, and were answered with the Protocol's failure, because the server was
         /// overloaded ([`Limits::shed_after`](super::Limits::shed_after)). They count neither as `commands` nor as `failed`.
         shed,
-        /// Replies that were accepted for output.
-        replies,
         /// Pings answered.
         pings,
         /// Commands that failed, including those that panicked or ended without a last Reply.
@@ -65,6 +61,16 @@ counters! {
         refused_in_drain,
         /// Connections cut by a close, or because the time to drain was over.
         cut,
+    }
+    elsewhere {
+        /// Commands that were decoded and began to run.
+        commands,
+        /// Replies that were accepted for output.
+        replies,
+        /// Bytes that were read from connections. With TLS, those of the Commands, not those on the wire.
+        bytes_received,
+        /// Bytes that were written to connections. With TLS, those of the Replies, not those on the wire.
+        bytes_sent,
     }
 }
 

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
-use super::boxes::Boxes;
-use super::counters::{add, one};
+use super::boxes::{Booking, Boxes};
+use super::counters::one;
 use super::ending::Ending;
 use super::execute::{CommandVisitor, Execute, ServerProtocol};
 use super::execution;
@@ -151,7 +151,10 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 let error = Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message);
                 self.end_input(self.naming_tls(error));
             }
-            Poll::Ready(Ok(_)) => self.start_commands(Instant::now()),
+            Poll::Ready(Ok(bytes)) => {
+                self.session.line.control.tally.received(bytes);
+                self.start_commands(Instant::now());
+            }
             Poll::Ready(Err(error)) => self.end_input(Error::io("reading failed", error)),
         }
         true
@@ -170,8 +173,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         let loop_ended =
             catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut boxes, now, &mut started)));
         // In any case, also after a panic: the boxes hold the boxes of this thread, and the counts what was started.
-        boxes.give_back(&service.parts().paces);
-        add(&self.session.line.counts().commands, started);
+        boxes.give_back(&Booking::new(&self.session, now));
         match loop_ended {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.end_input(error),
@@ -258,7 +260,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             }
             (self.last_frame, self.had_frame) = (now, true);
             self.frame_began = None;
-            boxes.look_at_clock(&self.session.service.parts().paces);
+            boxes.look_at_clock(&Booking::new(&self.session, now));
         }
     }
 
@@ -301,7 +303,10 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             if self.writer.is_idle() && self.next_batch(took, cx)? {
                 return Ok(if self.yielded { Written::Yielding } else { Written::All });
             }
-            if self.writer.poll(self.io, cx)?.is_pending() {
+            let left = self.writer.left();
+            let written = self.writer.poll(self.io, cx);
+            self.session.line.control.tally.sent(left - self.writer.left());
+            if written?.is_pending() {
                 self.settle(cx)?;
                 return Ok(Written::Blocked);
             }
@@ -341,7 +346,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             false
         };
         drop(state);
-        add(&self.session.line.counts().replies, replies);
+        self.session.line.control.tally.replied(replies);
         waiting.into_iter().for_each(Waker::wake);
         Ok(nothing)
     }

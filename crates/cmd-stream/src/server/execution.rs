@@ -5,14 +5,14 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::Instant;
 
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::boxes::Boxes;
 use super::execute::{Execute, Scheduling};
 use super::extensions::Extensions;
-use super::invoker::Invoker;
+use super::invoker::{Ended, Invoker};
 use super::line::{Arrival, How};
 use super::polling::{Current, Polling};
 use super::running::{Arrived, Running};
@@ -20,6 +20,7 @@ use super::service::Service;
 use super::session::{Booked, Session};
 use super::shedding::Waiting;
 use crate::protocol::{CommandOf, Failed};
+use crate::stats::Outcome;
 use crate::sync::Arc;
 
 /// Starts a Command: polls it in place or in a task of its own, as its type deserves. Returns false if it waits for that
@@ -52,8 +53,8 @@ where
     true
 }
 
-/// Runs a Command to its end, whatever that is.
-async fn execute<S, C>(session: Arc<Session<S>>, arrival: Arrival, command: C)
+/// Runs a Command to its end, whatever that is. Returns how it has ended; nothing if it was handed over, and goes on.
+async fn execute<S, C>(session: Arc<Session<S>>, arrival: Arrival, command: C) -> Option<Outcome>
 where
     S: Service,
     C: CommandOf<S::Protocol> + Execute<S::Receiver>,
@@ -80,9 +81,20 @@ where
     // The Invoker's future is gone here, and with it the Command. The failure is sent after that.
     match result {
         // An Invoker may say so of a Command that it has not run.
-        Ok(_) if S::Invoker::IS_DIRECT || running.ended().is_some() => {}
-        Ok(_) => running.fail(Failed::no_last_reply()),
+        Ok(ended) if S::Invoker::IS_DIRECT => outcome(ended),
+        Ok(_) => match running.ended() {
+            Some(ended) => outcome(ended),
+            None => running.fail(Failed::no_last_reply()),
+        },
         Err(failed) => running.fail(failed),
+    }
+}
+
+/// How a Command has ended that did not fail; nothing if it goes on.
+fn outcome(ended: Ended) -> Option<Outcome> {
+    match ended {
+        Ended::Replied | Ended::Unanswered => Some(Outcome::Replied),
+        Ended::HandedOver => None,
     }
 }
 
@@ -90,7 +102,7 @@ where
 fn go_on_alone<S, C>(
     session: &Arc<Session<S>>,
     arrival: Arrival,
-    mut future: Pin<Box<Option<impl Future<Output = ()> + Send + 'static>>>,
+    mut future: Pin<Box<Option<impl Future<Output = Option<Outcome>> + Send + 'static>>>,
     waits: Option<Box<(Arrival, Waiting)>>,
 ) where
     S: Service,
@@ -98,16 +110,22 @@ fn go_on_alone<S, C>(
 {
     // Booked before the task is spawned: the next frame of this read may use its seq.
     let booked = Booked::new(session, &arrival);
+    if waits.is_none() {
+        session.line.control.tally.started(C::INDEX, 1);
+    }
+    let received_at = arrival.received_at;
     let task = async move {
-        if let Some(waits) = waits
-            && let (arrival, waiting) = *waits
-            && !booked.session.starts(&arrival, &waiting)
-        {
-            drop(future);
-            // As with any failure, after the Command is gone.
-            booked.session.shed(&arrival, How::running());
-            return;
+        if let Some(waits) = waits {
+            let (arrival, waiting) = *waits;
+            if !booked.session.starts(&arrival, &waiting) {
+                drop(future);
+                // As with any failure, after the Command is gone.
+                booked.session.shed(&arrival, How::running());
+                return;
+            }
+            booked.session.line.control.tally.started(C::INDEX, 1);
         }
+        let mut ends = Ends { session: &booked.session, index: C::INDEX, received_at, is_booked: false };
         let pace = &booked.session.service.parts().paces[C::INDEX];
         // Whether the Command has only let others run so far. If it ends now, it counts as one that ended at once.
         let mut first = true;
@@ -116,19 +134,53 @@ fn go_on_alone<S, C>(
             let current = Current::enter(Polling::Alone);
             let future = future.as_mut().as_pin_mut().expect("a box that is given away holds a future");
             let poll = future.poll(cx);
-            if let Some(started) = started {
-                pace.polled_alone(started.elapsed(), first && poll.is_ready());
+            if started.is_some() || poll.is_ready() {
+                let now = Instant::now();
+                if let Some(started) = started {
+                    pace.polled_alone(now - started, first && poll.is_ready());
+                }
+                if let Poll::Ready(outcome) = poll {
+                    ends.book(outcome, now);
+                }
             }
             first &= current.yields();
             // What was put off is done when the time was taken.
             drop(current);
-            poll
+            poll.map(drop)
         })
         .await;
         // The Command is in flight until its values are gone.
         drop(future);
+        drop(ends);
         drop(booked);
     };
     // In the span of the connection, so that what the Command logs says where it came from.
     tokio::spawn(task.in_current_span());
+}
+
+/// The end of a Command with a task of its own, which is booked once.
+struct Ends<'a, S: Service> {
+    session: &'a Session<S>,
+    index: usize,
+    received_at: Instant,
+    is_booked: bool,
+}
+
+impl<S: Service> Ends<'_, S> {
+    /// Without an outcome it was handed over, and is booked elsewhere.
+    fn book(&mut self, outcome: Option<Outcome>, now: Instant) {
+        self.is_booked = true;
+        if let Some(outcome) = outcome {
+            self.session.book(self.index, self.received_at, outcome, now);
+        }
+    }
+}
+
+impl<S: Service> Drop for Ends<'_, S> {
+    fn drop(&mut self) {
+        // Its task was dropped before it ended, with the runtime.
+        if !self.is_booked {
+            self.book(Some(Outcome::Lost), Instant::now());
+        }
+    }
 }

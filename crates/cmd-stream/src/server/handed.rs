@@ -2,6 +2,8 @@
 
 use std::task::{Context, Poll};
 
+use tokio::time::Instant;
+
 use super::extensions::Extensions;
 use super::invoker::Invoker;
 use super::line::{Arrival, EncodedReply, How, Line, Sent};
@@ -10,8 +12,9 @@ use super::replied::Told;
 use super::service::Service;
 use super::session::{Booked, Session};
 use crate::protocol::{Failed, Protocol, ReplyOf};
-use crate::sync::Arc;
+use crate::stats::Outcome;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::sync::{Arc, OnceLock};
 
 /// A Command that was handed over. It is in flight for as long as this lives.
 pub(super) struct Handed<S: Service> {
@@ -19,6 +22,11 @@ pub(super) struct Handed<S: Service> {
     arrival: Arrival,
     /// For an Invoker that is told about its Replies.
     kept: Option<Arc<Extensions>>,
+    /// How its end is booked, when this goes.
+    ends: OnceLock<Outcome>,
+    index: usize,
+    /// Whether it is booked here: not if it was answered before it was handed over.
+    books: bool,
     /// Whether its last Reply was sent, or it failed. Decided under the lock of the line, as in `Running`.
     has_ended: AtomicBool,
 }
@@ -28,9 +36,18 @@ impl<S: Service> Handed<S> {
         booked: Booked<S>,
         arrival: Arrival,
         kept: Option<Arc<Extensions>>,
+        index: usize,
         last_is_sent: bool,
     ) -> Self {
-        Self { booked, arrival, kept, has_ended: AtomicBool::new(last_is_sent) }
+        Self {
+            booked,
+            arrival,
+            kept,
+            ends: OnceLock::new(),
+            index,
+            books: !last_is_sent,
+            has_ended: AtomicBool::new(last_is_sent),
+        }
     }
 
     /// Ends the Command with what it failed with.
@@ -39,7 +56,8 @@ impl<S: Service> Handed<S> {
         if self.line().end_replies(&self.has_ended) {
             self.line().report_failed_too_late(&self.arrival, &failed);
         } else {
-            self.session().fail(self.told(), failed, How::handed());
+            let outcome = self.session().fail(self.told(), failed, How::handed());
+            let _ = self.ends.set(outcome); // it ends once
         }
     }
 
@@ -66,6 +84,10 @@ impl<S: Service> Drop for Handed<S> {
         // The last holder is gone, so nobody sends any more, and the flag need not be asked under the lock.
         if !self.has_ended.load(Relaxed) && !self.arrival.is_one_way {
             self.end(Failed::no_last_reply());
+        }
+        if self.books {
+            let outcome = self.ends.get().copied().unwrap_or(Outcome::Replied);
+            self.session().book(self.index, self.arrival.received_at, outcome, Instant::now());
         }
     }
 }

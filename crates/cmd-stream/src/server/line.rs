@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::control::Control;
-use super::counters::{Counts, add, one};
+use super::counters::{Counts, one};
 use super::ending::Ending;
 use super::limits::Limits;
 use super::polling::{is_late, wake, wake_now};
@@ -141,7 +141,7 @@ impl Line {
             let mut state = self.lock();
             state.ending = Some(Ending::Now(reason.clone()));
             state.task = None; // a long Command that continues need not keep the task's memory
-            add(&self.counts().replies, std::mem::take(&mut state.replies));
+            self.control.tally.replied(std::mem::take(&mut state.replies));
             (state.outbox.clear(), state.in_flight.len())
         };
         // Told only now: a Command that hears of it and sends gets the reason, and does not wait for room.

@@ -19,6 +19,7 @@ use super::service::Service;
 use super::session::{Booked, Session};
 use crate::proto::frame::Seq;
 use crate::protocol::{CommandOf, Entry, Failed, Metadata, Protocol, ReplyOf};
+use crate::stats::Outcome;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, OnceLock};
 
@@ -26,6 +27,8 @@ use crate::sync::{Arc, OnceLock};
 pub(super) struct Running<'a, S: Service> {
     session: &'a Arc<Session<S>>,
     arrival: Arrival,
+    /// Of its type.
+    index: usize,
     pace: &'a Pace,
     scheduling: Scheduling,
     /// Decided under the lock of the line, which orders it; so the atomic itself can be relaxed. Read without the lock, it
@@ -45,6 +48,7 @@ impl<'a, S: Service> Running<'a, S> {
         Self {
             session,
             arrival,
+            index: C::INDEX,
             pace: &session.service.parts().paces[C::INDEX],
             scheduling: C::SCHEDULING,
             last_is_sent: AtomicBool::new(false),
@@ -67,14 +71,20 @@ impl<'a, S: Service> Running<'a, S> {
         }
     }
 
-    /// Ends it with what it failed with.
-    pub(super) fn fail(&self, failed: Failed) {
+    /// Ends it with what it failed with. Returns how it has ended; nothing if that is booked for the one that was handed over.
+    pub(super) fn fail(&self, failed: Failed) -> Option<Outcome> {
+        // Of a Command that was answered before it was handed over nothing is booked there.
+        let is_replied = self.last_is_sent.load(Relaxed);
         match self.handed.get() {
-            Some(handed) => handed.end(failed),
-            None if self.last_is_sent.load(Relaxed) => {
-                self.session.line.report_failed_too_late(&self.arrival, &failed);
+            Some(handed) => {
+                handed.end(failed);
+                is_replied.then_some(Outcome::Replied)
             }
-            None => self.session.fail(self.told(), failed, How::running()),
+            None if is_replied => {
+                self.session.line.report_failed_too_late(&self.arrival, &failed);
+                Some(Outcome::Replied)
+            }
+            None => Some(self.session.fail(self.told(), failed, How::running())),
         }
     }
 
@@ -142,7 +152,7 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> RunningLink<Reply> for Running<'_,
         let handed = self.handed.get_or_init(|| {
             let last_is_sent = self.last_is_sent.load(Relaxed);
             let (booked, kept) = (Booked::new(self.session, &self.arrival), self.kept.get().cloned());
-            Arc::new(Handed::new(booked, self.arrival, kept, last_is_sent))
+            Arc::new(Handed::new(booked, self.arrival, kept, self.index, last_is_sent))
         });
         Arc::clone(handed) as Arc<dyn HandedLink<Reply>>
     }

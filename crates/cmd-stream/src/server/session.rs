@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, ready};
 
+use tokio::time::Instant;
+
 use super::connection::Connection;
 use super::control::{Control, EndSession};
 use super::counters::one;
@@ -16,6 +18,7 @@ use crate::connection::outbox::Scratch;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::frame::Seq;
 use crate::protocol::{Entry, Failed, FailedReason, Protocol, ServedIn};
+use crate::stats::Outcome;
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicBool;
 
@@ -114,28 +117,34 @@ impl<S: Service> Session<S> {
     }
 
     /// Answers a Command that did not succeed: with the Protocol's failure, or by ending the connection. A one-way
-    /// Command is answered with nothing.
-    pub(super) fn fail(&self, told: Told<'_>, failed: Failed, how: How) {
+    /// Command is answered with nothing. Returns how it has ended.
+    pub(super) fn fail(&self, told: Told<'_>, failed: Failed, how: How) -> Outcome {
         let arrival = told.arrival;
-        if self.line.is_ending() && failed.reason() != FailedReason::Panic {
-            return; // most likely because of that, and there is nobody to tell
+        let is_panic = failed.reason() == FailedReason::Panic;
+        if self.line.is_ending() && !is_panic {
+            return Outcome::Lost; // most likely because of that, and there is nobody to tell
         }
         self.line.report_failed(arrival, &failed);
         if let Err(reason) = self.answer_failed(arrival, Some(told), failed, how) {
             self.line.end(Ending::AfterOutput(reason));
         }
+        if is_panic { Outcome::Panicked } else { Outcome::Failed }
     }
 
-    /// Books that a Command which has waited for its task may start. Returns whether it does: it may have waited for too long.
+    /// Books that a Command has waited for its task. Returns whether it starts: it may have waited for too long.
     pub(super) fn starts(&self, arrival: &Arrival, waiting: &Waiting) -> bool {
         let Some(shedder) = &self.line.control.shedder else { return true };
         let is_in_time = shedder.starts(waiting);
         // Else nobody could be told.
-        let starts = is_in_time || arrival.is_one_way || S::Protocol::FAILURE.is_none();
-        if starts {
-            one(&self.line.counts().commands);
-        }
-        starts
+        is_in_time || arrival.is_one_way || S::Protocol::FAILURE.is_none()
+    }
+
+    /// Books that a Command in a task of its own has ended.
+    pub(super) fn book(&self, index: usize, received_at: Instant, outcome: Outcome, now: Instant) {
+        let (tally, took) = (&self.line.control.tally, now.saturating_duration_since(received_at));
+        tally.ended(index, outcome, 1);
+        tally.took(index, took, 1);
+        tally.log_if_slow(index, took, 1, SLOW, || Some(self.line.connection.peer()));
     }
 
     /// Answers a Command that is not started, because the server is overloaded, with the Protocol's failure.
@@ -190,6 +199,9 @@ impl<S: Service> Session<S> {
         .map(drop)
     }
 }
+
+/// What the log says of a Command that took longer than it should.
+pub(super) const SLOW: &str = "slow command";
 
 impl<S: Service> EndSession for Session<S> {
     fn end_session(&self, ending: Ending) {

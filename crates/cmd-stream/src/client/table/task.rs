@@ -5,7 +5,7 @@ use std::task::{Context, Waker};
 use tokio::time::Instant;
 
 use super::{
-    Error, ErrorKind, Origin, Queue, QueueState, Scratch, Seq, State, Table, Waiter, Writer, wake_all,
+    Error, ErrorKind, Origin, Queue, QueueState, Scratch, Seq, State, Table, Waiter, Writer, add, wake_all,
 };
 
 /// A Reply that has been decoded.
@@ -80,10 +80,13 @@ impl<R> Table<R> {
             }
             if let Waiter::Stream(queue) = waiter {
                 let was_in_flight = queue.is_in_flight();
+                let (was_open, full) = (matches!(queue.state, QueueState::Open), state.full_streams);
                 if let Err(reply) = queue.push((reply, size), is_last, &self.limits, &mut state.full_streams)
                 {
                     unexpected.push((seq, reply));
+                    add(&self.counts.stream_overflows, u64::from(was_open));
                 }
+                add(&self.counts.stream_pauses, u64::from(state.full_streams > full));
                 if was_in_flight && !queue.is_in_flight() {
                     state.room.release(queue.len as usize);
                 }

@@ -17,6 +17,7 @@ use crate::format::{Encode, Format};
 use crate::hooks::Hooks;
 use crate::proto::frame::Seq;
 use crate::protocol::{ClientProtocol, CommandOf, Protocol};
+use crate::sender::counters::one;
 use crate::sender::retry::is_lost;
 
 impl<K: Send + 'static> Course<K> {
@@ -76,6 +77,7 @@ impl<K: Send + 'static> Course<K> {
             if awaits == Awaits::Replies {
                 self.forget_stream(core);
             }
+            one(&core.counts.retries);
             (self.ticket, self.measured) = (None, None);
             self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, &error, about));
             self.stage = Stage::Apart; // the seq was of that member
@@ -84,6 +86,7 @@ impl<K: Send + 'static> Course<K> {
         if let Some(reply) = &answer {
             self.is_told(core, reply, &P::COMMANDS[C::INDEX], awaits);
         }
+        self.counts_answer(core, awaits, answer.as_ref());
         if awaits != Awaits::Replies {
             self.done::<P, F, H, C>(core);
             self.end(command);
@@ -127,6 +130,7 @@ impl<K: Send + 'static> Course<K> {
             }
         } else if C::IDEMPOTENT && error.was_sent() && is_lost(&error) && !is_replied && self.may_retry(core)
         {
+            one(&core.counts.retries);
             self.tell_breaker(core, &error);
             self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, &error, about));
             self.more.get_or_insert_default().last_error = Some(error);
@@ -154,6 +158,7 @@ impl<K: Send + 'static> Course<K> {
             || !core.group.takes_calls(self.member as usize);
         let may = core.group.len() > 1 && !error.was_sent() && is_of_the_member && !core.is_closed();
         if may {
+            one(&core.counts.moves);
             self.ticket = None; // it says nothing about the member
             self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, error, about));
         }
@@ -224,8 +229,13 @@ impl<K: Send + 'static> Course<K> {
         }
         let until = core.group.wait_until(&mut self.more.get_or_insert_default().waits_since);
         if until.is_some_and(|until| until <= Instant::now()) {
-            return self.fail_soon::<P, F, H, C>(core, core.group.unavailable(), cx);
+            let error = core.group.unavailable();
+            if error.kind() == ErrorKind::Refused {
+                one(&core.counts.refused_by_breakers);
+            }
+            return self.fail_soon::<P, F, H, C>(core, error, cx);
         }
+        one(&core.counts.member_waits);
         let until = [until, deadline].into_iter().flatten().min();
         let over = Box::pin(core.group.clone().available(until));
         self.set_apart(core, over, frame, None);

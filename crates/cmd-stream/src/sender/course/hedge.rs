@@ -12,6 +12,7 @@ use crate::format::{Encode, Format};
 use crate::hooks::Hooks;
 use crate::proto::frame::Seq;
 use crate::protocol::{ClientProtocol, CommandOf, Protocol};
+use crate::sender::counters::one;
 
 impl<K: Send + 'static> Course<K> {
     #[cold]
@@ -153,6 +154,7 @@ impl<K: Send + 'static> Course<K> {
                 Poll::Pending // the first one has its waker in the table
             }
             Ok(answer) => {
+                one(&core.counts.hedges_won);
                 core.table(self.member).forget(seq);
                 // So long the call took, whichever attempt was answered.
                 if let (Some(sent), Some(retries)) = (self.measured.take(), &core.retries) {
@@ -206,6 +208,7 @@ impl<K: Send + 'static> Course<K> {
         let expects = expects::<P, C>(Awaits::Reply);
         match table.poll_send(&mut frame, &mut turn, expects, deadline, cx) {
             Poll::Ready(Ok(seq)) => {
+                one(&core.counts.hedges);
                 self.attempts += 1;
                 Second::Sent { member: picked.member, seq, ticket: picked.ticket }
             }

@@ -137,6 +137,7 @@ impl<K: Send + 'static> Course<K> {
                 hooks.on_error(call, &error, about)
             }
         });
+        self.counts_error(core, &error);
         self.stage = Stage::Done;
         self.more = None;
         if self.told.is_some() {

@@ -1,0 +1,108 @@
+//! The numbers of the calls with each Command: a call is counted when it starts, and once when it has ended.
+
+use tokio::time::Instant;
+
+use super::{Awaits, Core, Course};
+use crate::error::{Error, ErrorKind, Origin};
+use crate::hooks::Hooks;
+use crate::protocol::Protocol;
+use crate::stats::Outcome;
+
+/// What is known of a call that is counted.
+pub(super) struct Count {
+    /// Of its Command. [`NOT_COUNTED`] before the call has started, and after it has ended.
+    index: u32,
+    /// When it started, if it is measured.
+    began: Option<Instant>,
+}
+
+impl Count {
+    pub(super) const fn new() -> Self {
+        Self { index: NOT_COUNTED, began: None }
+    }
+}
+
+impl<K: Send + 'static> Course<K> {
+    /// The call is polled for the first time, at this instant. That is known if it has a timeout.
+    #[inline(always)]
+    pub(in crate::sender) fn begins_at(&mut self, now: Instant) {
+        self.count.began = Some(now);
+    }
+
+    #[inline(always)] // every call passes here
+    pub(super) fn counts<P: Protocol, F, H: Hooks<P>>(
+        &mut self,
+        core: &Core<P, F, H>,
+        index: usize,
+        awaits: Awaits,
+    ) {
+        self.count.index = index as u32;
+        let number = core.tally.started(index, 1);
+        let is_sampled = number & (SAMPLED - 1) == 0 || core.tally.logs_slow();
+        if awaits == Awaits::Written && !is_sampled {
+            self.count.began = None; // its end would be one more look at the clock
+        } else if self.count.began.is_none() && (is_sampled || awaits == Awaits::Replies) {
+            self.count.began = Some(Instant::now());
+        }
+    }
+
+    /// The call has ended, if it has not before.
+    #[inline(always)] // every call passes here
+    pub(super) fn counts_end<P: Protocol, F, H: Hooks<P>>(
+        &mut self,
+        core: &Core<P, F, H>,
+        outcome: Outcome,
+        ended_at: impl FnOnce(&Core<P, F, H>) -> Instant,
+    ) {
+        if self.count.index == NOT_COUNTED {
+            return;
+        }
+        let index = std::mem::replace(&mut self.count.index, NOT_COUNTED) as usize;
+        if let Some(began) = self.count.began.take() {
+            let took = ended_at(core).saturating_duration_since(began);
+            core.tally.took(index, took, 1);
+            let member = self.member as usize;
+            core.tally.log_if_slow(index, took, 1, SLOW, || core.group.client(member).peer());
+        }
+        core.tally.ended(index, outcome, 1);
+    }
+
+    /// There is an answer: the last one, or a failure, which ends a stream as well.
+    #[inline(always)] // every call passes here
+    pub(super) fn counts_answer<P: Protocol, F, H: Hooks<P>>(
+        &mut self,
+        core: &Core<P, F, H>,
+        awaits: Awaits,
+        answer: Option<&P::Reply>,
+    ) {
+        let outcome = match answer {
+            Some(reply) if P::is_failure(reply) => Outcome::Failed,
+            Some(_) if awaits == Awaits::Replies => return,
+            _ => Outcome::Replied,
+        };
+        let member = self.member;
+        self.counts_end(core, outcome, |core| match awaits {
+            // Whoever has read it has looked at the clock.
+            Awaits::Reply => core.table(member).read_at(),
+            Awaits::Replies | Awaits::Written => Instant::now(),
+        });
+    }
+
+    #[cold]
+    pub(super) fn counts_error<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>, error: &Error) {
+        let outcome = match error.kind() {
+            ErrorKind::Timeout if error.origin() == Origin::Local => Outcome::TimedOut,
+            ErrorKind::Refused => Outcome::Refused,
+            _ => Outcome::Lost,
+        };
+        self.counts_end(core, outcome, |_| Instant::now());
+    }
+}
+
+const NOT_COUNTED: u32 = u32::MAX;
+
+/// One in so many is measured, where that takes more looks at the clock. A power of two.
+const SAMPLED: u64 = 16;
+
+/// What the log says of a call that took longer than it should.
+const SLOW: &str = "slow call";

@@ -1,0 +1,226 @@
+//! What is recorded of the Commands of a server, or of the calls of a Sender.
+//!
+//! Threads record into different shards, so that they do not contend for memory. A copy adds the shards up.
+
+use std::fmt::Display;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use super::{Histogram, Slow, thread};
+use crate::proto::steps::{STEPS, step};
+use crate::protocol::Entry;
+use crate::sync::OnceLock;
+use crate::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// The numbers of all Commands of a Protocol, by their index.
+pub(crate) struct Tally {
+    entries: &'static [Entry],
+    /// A power of two.
+    shards: Box<[Shard]>,
+    slow: Option<Slow>,
+}
+
+/// What some of the threads have recorded. Aligned, so that no two of them share a cache line, nor a pair of lines that is
+/// fetched together.
+#[repr(align(128))]
+#[derive(Default)]
+struct Shard {
+    received: AtomicU64,
+    sent: AtomicU64,
+    replies: AtomicU64,
+    /// Of threads that have recorded nothing there are none.
+    commands: OnceLock<Box<[OfCommand]>>,
+}
+
+#[repr(align(128))]
+#[derive(Default)]
+struct OfCommand {
+    started: AtomicU64,
+    ended: [AtomicU64; OUTCOMES],
+    nanos: AtomicU64,
+    steps: OnceLock<Box<[AtomicU64; STEPS]>>,
+}
+
+/// How a Command of a server, or a call of a Sender, has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// With its last Reply; or it has none.
+    Replied,
+    /// A Command failed; a call was answered with the failure of its Protocol.
+    Failed,
+    /// A Command panicked.
+    Panicked,
+    /// The connection ended before; a call has failed in any way that is not among these.
+    Lost,
+    /// The deadline of a call was over.
+    TimedOut,
+    /// A hook or the circuit breakers did not let a call through.
+    Refused,
+    /// A call was dropped.
+    Cancelled,
+}
+
+pub(crate) const OUTCOMES: usize = 7;
+
+/// The numbers of one Command.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) started: u64,
+    pub(crate) ended: [u64; OUTCOMES],
+    pub(crate) latency: Histogram,
+}
+
+impl Taken {
+    pub(crate) fn ended(&self, outcome: Outcome) -> u64 {
+        self.ended[outcome as usize]
+    }
+
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.started.saturating_sub(self.ended.iter().sum())
+    }
+}
+
+impl Tally {
+    /// With `slow`, Commands that took longer than that are logged.
+    pub(crate) fn new(entries: &'static [Entry], slow: Option<Duration>) -> Self {
+        let threads = available_parallelism().map_or(1, usize::from).next_power_of_two().min(MOST_SHARDS);
+        let shards = (0..threads).map(|_| Shard::default()).collect();
+        let slow = slow.map(|over| Slow::new(over, entries.len()));
+        Self { entries, shards, slow }
+    }
+
+    #[inline]
+    fn shard(&self) -> &Shard {
+        // The length is a power of two, so this is the remainder, without a division.
+        &self.shards[thread::number() & (self.shards.len() - 1)]
+    }
+
+    #[inline]
+    fn of(&self, index: usize) -> &OfCommand {
+        let commands = &self.shard().commands;
+        &commands.get_or_init(|| self.entries.iter().map(|_| OfCommand::default()).collect())[index]
+    }
+
+    /// Books so many that have started. Returns how many this thread had booked before.
+    #[inline]
+    pub(crate) fn started(&self, index: usize, number: u64) -> u64 {
+        self.of(index).started.fetch_add(number, Relaxed)
+    }
+
+    /// Books so many that have ended.
+    #[inline]
+    pub(crate) fn ended(&self, index: usize, outcome: Outcome, number: u64) {
+        // Release: whoever sees the end sees the start, which was booked before, perhaps by another thread.
+        self.of(index).ended[outcome as usize].fetch_add(number, Release);
+    }
+
+    /// Books that so many took this long.
+    #[inline]
+    pub(crate) fn took(&self, index: usize, time: Duration, number: u64) {
+        let of_command = self.of(index);
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        of_command.nanos.fetch_add(nanos.wrapping_mul(number), Relaxed);
+        let steps = of_command.steps.get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU64::new(0))));
+        steps[step(time)].fetch_add(number, Relaxed);
+    }
+
+    /// Whether it is known which Commands are slow: then each is to be measured.
+    #[inline]
+    pub(crate) fn logs_slow(&self) -> bool {
+        self.slow.is_some()
+    }
+
+    /// Logs so many Commands that took this long, if that is slow.
+    #[inline]
+    pub(crate) fn log_if_slow<D: Display>(
+        &self,
+        index: usize,
+        time: Duration,
+        number: u64,
+        what: &'static str,
+        peer: impl FnOnce() -> Option<D>,
+    ) {
+        if let Some(slow) = &self.slow
+            && slow.is_slow(time)
+        {
+            slow.log(index, self.entries[index].name, time, number, what, peer);
+        }
+    }
+
+    pub(crate) fn replied(&self, number: u64) {
+        add(&self.shard().replies, number);
+    }
+
+    pub(crate) fn received(&self, bytes: usize) {
+        add(&self.shard().received, bytes as u64);
+    }
+
+    pub(crate) fn sent(&self, bytes: usize) {
+        add(&self.shard().sent, bytes as u64);
+    }
+
+    pub(crate) fn replies(&self) -> u64 {
+        self.sum(|shard| &shard.replies)
+    }
+
+    pub(crate) fn bytes_received(&self) -> u64 {
+        self.sum(|shard| &shard.received)
+    }
+
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        self.sum(|shard| &shard.sent)
+    }
+
+    fn sum(&self, number: impl Fn(&Shard) -> &AtomicU64) -> u64 {
+        self.shards.iter().map(|shard| number(shard).load(Relaxed)).sum()
+    }
+
+    pub(crate) fn entries(&self) -> &'static [Entry] {
+        self.entries
+    }
+
+    /// How many Commands have started, in all.
+    pub(crate) fn all_started(&self) -> u64 {
+        let commands = self.shards.iter().filter_map(|shard| shard.commands.get()).flatten();
+        commands.map(|of_command| of_command.started.load(Relaxed)).sum()
+    }
+
+    /// Copies the numbers of a Command. What has ended has also started, and there are no more times than ends.
+    pub(crate) fn take(&self, index: usize) -> Taken {
+        let shards =
+            || self.shards.iter().filter_map(|shard| shard.commands.get()).map(|commands| &commands[index]);
+        let mut taken = Taken::default();
+        let mut counts = vec![0; 0];
+        let mut nanos = 0_u64;
+        for of_command in shards() {
+            nanos = nanos.wrapping_add(of_command.nanos.load(Relaxed));
+            if let Some(steps) = of_command.steps.get() {
+                counts.resize(STEPS, 0);
+                counts.iter_mut().zip(steps.iter()).for_each(|(sum, count)| *sum += count.load(Relaxed));
+            }
+        }
+        taken.latency = Histogram::new(counts.into(), Duration::from_nanos(nanos));
+        // All ends before all starts: a Command may end on another thread than the one that booked its start.
+        for of_command in shards() {
+            for (sum, ended) in taken.ended.iter_mut().zip(&of_command.ended) {
+                *sum += ended.load(Acquire);
+            }
+        }
+        taken.started = shards().map(|of_command| of_command.started.load(Relaxed)).sum();
+        // One that was polled in place and handed over may end before its start is booked.
+        taken.started = taken.started.max(taken.ended.iter().sum());
+        taken
+    }
+}
+
+fn add(number: &AtomicU64, more: u64) {
+    if more > 0 {
+        number.fetch_add(more, Relaxed);
+    }
+}
+
+/// With more threads than that, some share a shard.
+const MOST_SHARDS: usize = 16;
