@@ -1,6 +1,7 @@
 //! Decoding: the traits, and the functions that decode one whole value. Knows nothing of the encoding of particular
 //! types.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 
@@ -39,11 +40,18 @@ pub trait Decode<'de>: Sized {
         collect(reader, count, Self::decode)
     }
 
-    /// Reads the values of an array.
+    /// Reads the values of a small array.
     #[doc(hidden)]
     #[inline]
     fn decode_array<const N: usize>(reader: &mut Reader<'de>) -> Result<[Self; N], Stopped> {
         collect_array(reader, Self::decode)
+    }
+
+    /// Reads a value that is to be in a `Box`. Arrays never are on the stack.
+    #[doc(hidden)]
+    #[inline]
+    fn decode_boxed(reader: &mut Reader<'de>) -> Result<Box<Self>, Stopped> {
+        owned(reader, Self::decode, Box::new)
     }
 
     /// The layout of what [`decode_raw`](Self::decode_raw) reads.
@@ -64,11 +72,18 @@ pub trait Decode<'de>: Sized {
         collect(reader, count, Self::decode_raw)
     }
 
-    /// Reads the values of such an array.
+    /// Reads the values of such an array, if it is small.
     #[doc(hidden)]
     #[inline]
     fn decode_raw_array<const N: usize>(reader: &mut Reader<'de>) -> Result<[Self; N], Stopped> {
         collect_array(reader, Self::decode_raw)
+    }
+
+    /// Reads such a value that is to be in a `Box`.
+    #[doc(hidden)]
+    #[inline]
+    fn decode_raw_boxed(reader: &mut Reader<'de>) -> Result<Box<Self>, Stopped> {
+        owned(reader, Self::decode_raw, Box::new)
     }
 }
 
@@ -91,7 +106,7 @@ pub(crate) fn collect<'de, T>(
     Ok(values)
 }
 
-/// Reads the values of an array.
+/// Reads the values of a small array.
 #[inline]
 pub(crate) fn collect_array<'de, T, const N: usize>(
     reader: &mut Reader<'de>,
@@ -106,6 +121,23 @@ pub(crate) fn collect_array<'de, T, const N: usize>(
         Some(why) => Err(why),
         None => Ok(values.map(|value: Option<T>| value.expect("all were read"))),
     }
+}
+
+/// Returns whether a type is so large that its values are read to the heap where that is possible. On the stack, an array
+/// takes several times its size while it is read.
+#[inline]
+pub(crate) const fn is_large<T>() -> bool {
+    size_of::<T>() > 512
+}
+
+/// Reads a value to the stack and hands it to what will own it.
+#[inline]
+pub(crate) fn owned<'de, T, P>(
+    reader: &mut Reader<'de>,
+    read: impl FnOnce(&mut Reader<'de>) -> Result<T, Stopped>,
+    owner: impl FnOnce(T) -> P,
+) -> Result<P, Stopped> {
+    Ok(owner(read(reader)?))
 }
 
 /// The result of decoding the bytes that have arrived so far.

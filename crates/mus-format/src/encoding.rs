@@ -55,11 +55,12 @@ mod text;
 mod through;
 mod time;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
-use crate::decode::{Decode, collect, collect_array};
+use crate::decode::{Decode, collect, collect_array, is_large, owned};
 use crate::describe::Description;
 use crate::encode::Encode;
 use crate::error::{Fault, Refusal};
@@ -116,11 +117,18 @@ pub trait DecodeAs<'de, T> {
         collect(reader, count, Self::decode_as)
     }
 
-    /// Reads the values of an array.
+    /// Reads the values of a small array.
     #[doc(hidden)]
     #[inline]
     fn decode_array_as<const N: usize>(reader: &mut Reader<'de>) -> Result<[T; N], Stopped> {
         collect_array(reader, Self::decode_as)
+    }
+
+    /// Reads a value that is to be in a `Box`. Arrays never are on the stack.
+    #[doc(hidden)]
+    #[inline]
+    fn decode_boxed_as(reader: &mut Reader<'de>) -> Result<Box<T>, Stopped> {
+        owned(reader, Self::decode_as, Box::new)
     }
 }
 
@@ -166,6 +174,20 @@ pub trait Validate<T: ?Sized> {
     ///
     /// Returns why the value is rejected. Decoding then fails with [`Fault::Validation`].
     fn validate(value: &T) -> Result<(), Refusal>;
+}
+
+/// Reads a value for a pointer that is made by `new` from a value, or by `from` from a `Box`. A large value goes from one
+/// heap allocation to another, so that it is never on the stack if its type can be read to the heap.
+#[inline]
+fn decode_pointer<'de, T, E: DecodeAs<'de, T>, P>(
+    reader: &mut Reader<'de>,
+    new: fn(T) -> P,
+    from: fn(Box<T>) -> P,
+) -> Result<P, Stopped> {
+    match is_large::<T>() {
+        true => E::decode_boxed_as(reader).map(from),
+        false => owned(reader, E::decode_as, new),
+    }
 }
 
 /// The default encoding: the type's own [`Encode`] and [`Decode`].
@@ -282,6 +304,11 @@ impl<'de, T: Decode<'de>> DecodeAs<'de, T> for Plain {
     fn decode_array_as<const N: usize>(reader: &mut Reader<'de>) -> Result<[T; N], Stopped> {
         T::decode_array(reader)
     }
+
+    #[inline]
+    fn decode_boxed_as(reader: &mut Reader<'de>) -> Result<Box<T>, Stopped> {
+        T::decode_boxed(reader)
+    }
 }
 
 impl<T: Encode + ?Sized> EncodeAs<T> for AllRaw {
@@ -315,6 +342,11 @@ impl<'de, T: Decode<'de>> DecodeAs<'de, T> for AllRaw {
     #[inline]
     fn decode_array_as<const N: usize>(reader: &mut Reader<'de>) -> Result<[T; N], Stopped> {
         T::decode_raw_array(reader)
+    }
+
+    #[inline]
+    fn decode_boxed_as(reader: &mut Reader<'de>) -> Result<Box<T>, Stopped> {
+        T::decode_raw_boxed(reader)
     }
 }
 
@@ -358,6 +390,11 @@ macro_rules! decode_raw_as {
         fn decode_raw(reader: &mut Reader<$de>) -> Result<Self, Stopped> {
             <$encoding>::decode_as(reader)
         }
+
+        #[inline]
+        fn decode_raw_boxed(reader: &mut Reader<$de>) -> Result<alloc::boxed::Box<Self>, Stopped> {
+            <$encoding>::decode_boxed_as(reader)
+        }
     };
 }
 use decode_raw_as;
@@ -383,11 +420,21 @@ impl<'de, T, E: DecodeAs<'de, T>, V: Validate<T>> DecodeAs<'de, T> for Checked<E
     #[inline]
     fn decode_as(reader: &mut Reader<'de>) -> Result<T, Stopped> {
         let value = E::decode_as(reader)?;
-        match V::validate(&value) {
-            Ok(()) => Ok(value),
-            Err(refusal) => Err(reader.invalid(Fault::Validation(refusal))),
-        }
+        check::<T, V>(&value, reader)?;
+        Ok(value)
     }
+
+    #[inline]
+    fn decode_boxed_as(reader: &mut Reader<'de>) -> Result<Box<T>, Stopped> {
+        let value = E::decode_boxed_as(reader)?;
+        check::<T, V>(&value, reader)?;
+        Ok(value)
+    }
+}
+
+#[inline]
+fn check<T, V: Validate<T>>(value: &T, reader: &mut Reader<'_>) -> Result<(), Stopped> {
+    V::validate(value).map_err(|refusal| reader.invalid(Fault::Validation(refusal)))
 }
 
 impl<E> fmt::Debug for Mapped<E> {

@@ -252,13 +252,13 @@ impl<'de> Reader<'de> {
         value
     }
 
-    /// Reads the content of a pointer that is encoded as its content, one level deeper.
+    /// Reads the content of a pointer to a `T` that is encoded as its content, one level deeper.
     #[inline]
-    pub(crate) fn nest_content<T>(
+    pub(crate) fn nest_content<T, P>(
         &mut self,
         shape: &Shape,
-        read: impl FnOnce(&mut Self) -> Result<T, Stopped>,
-    ) -> Result<T, Stopped> {
+        read: impl FnOnce(&mut Self) -> Result<P, Stopped>,
+    ) -> Result<P, Stopped> {
         self.nest(|reader| {
             if shape.min_size() == 0 {
                 reader.charge(1, crate::shape::empty_cost(size_of::<T>()))?;

@@ -5,7 +5,7 @@ use alloc::rc::Rc;
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
 
-use super::{DecodeAs, EncodeAs, Mapped};
+use super::{DecodeAs, EncodeAs, Mapped, decode_pointer};
 use crate::output::Output;
 use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
@@ -30,7 +30,7 @@ macro_rules! mapped {
             #[inline]
             fn decode_as(reader: &mut Reader<'de>) -> Result<$type<T>, Stopped> {
                 reader.mapped_flag(false)?;
-                reader.mapped_pointer(|reader| reader.nest(E::decode_as).map($type::new))
+                reader.mapped_pointer(|reader| reader.nest(|reader| decode_pointer::<T, E, _>(reader, $type::new, $type::from)))
             }
         }
 
@@ -50,7 +50,7 @@ macro_rules! mapped {
             #[inline]
             fn decode_as(reader: &mut Reader<'de>) -> Result<Option<$type<T>>, Stopped> {
                 match reader.mapped_flag(true)? {
-                    true => reader.mapped_pointer(|reader| reader.nest(E::decode_as).map($type::new)).map(Some),
+                    true => reader.mapped_pointer(|reader| reader.nest(|reader| decode_pointer::<T, E, _>(reader, $type::new, $type::from))).map(Some),
                     false => Ok(None),
                 }
             }

@@ -6,7 +6,10 @@ use alloc::rc::Rc;
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
 
-use super::{DecodeAs, Elements, EncodeAs, Of, Positive, RawInside, Unsaid, decode_raw_as, encode_raw_as};
+use super::{
+    DecodeAs, Elements, EncodeAs, Of, Positive, RawInside, Unsaid, decode_pointer, decode_raw_as,
+    encode_raw_as,
+};
 use crate::decode::Decode;
 use crate::encode::Encode;
 use crate::error::Fault;
@@ -83,7 +86,9 @@ macro_rules! owners {
 
             #[inline]
             fn decode_as(reader: &mut Reader<'de>) -> Result<$type<T>, Stopped> {
-                reader.nest_content(&const { E::SHAPE }, E::decode_as).map($type::new)
+                reader.nest_content::<T, _>(&const { E::SHAPE }, |reader| {
+                    decode_pointer::<T, E, _>(reader, $type::new, $type::from)
+                })
             }
         }
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::lengths::write_length;
 use super::{DecodeAs, Elements, EncodeAs, Length, Of, RawInside, Unsaid, decode_raw_as, encode_raw_as};
-use crate::decode::Decode;
+use crate::decode::{Decode, is_large};
 use crate::encode::Encode;
 use crate::error::Fault;
 use crate::output::Output;
@@ -130,15 +130,47 @@ impl<'de, T, L: Length, const MAX: usize, E: DecodeAs<'de, T>, const N: usize, K
 
     #[inline]
     fn decode_as(reader: &mut Reader<'de>) -> Result<[T; N], Stopped> {
+        // Each way is a function of its own: without optimization, a function has stack for all ways that it could take.
+        match is_large::<[Option<T>; N]>() {
+            true => Self::decode_boxed_as(reader).map(|values| *values),
+            false => small_array::<L, MAX, E, T, N>(reader),
+        }
+    }
+
+    /// Collected on the heap, where it stays.
+    #[inline]
+    fn decode_boxed_as(reader: &mut Reader<'de>) -> Result<Box<[T; N]>, Stopped> {
         reader.nest(|reader| {
-            let count = reader.length::<L>(MAX)?;
-            if count != N {
-                return Err(wrong_length(reader, count, N));
+            begin_array::<L, MAX, E, T, N>(reader)?;
+            let values = E::decode_vec_as(reader, N)?;
+            match values.into_boxed_slice().try_into() {
+                Ok(values) => Ok(values),
+                Err(_) => unreachable!("that many were read"),
             }
-            reader.expect_elements(count, &const { E::SHAPE }, size_of::<T>())?;
-            E::decode_array_as(reader)
         })
     }
+}
+
+#[inline]
+fn small_array<'de, L: Length, const MAX: usize, E: DecodeAs<'de, T>, T, const N: usize>(
+    reader: &mut Reader<'de>,
+) -> Result<[T; N], Stopped> {
+    reader.nest(|reader| {
+        begin_array::<L, MAX, E, T, N>(reader)?;
+        E::decode_array_as(reader)
+    })
+}
+
+/// Reads the length of an array, and checks that its elements can follow.
+#[inline]
+fn begin_array<'de, L: Length, const MAX: usize, E: DecodeAs<'de, T>, T, const N: usize>(
+    reader: &mut Reader<'de>,
+) -> Result<(), Stopped> {
+    let count = reader.length::<L>(MAX)?;
+    if count != N {
+        return Err(wrong_length(reader, count, N));
+    }
+    reader.expect_elements(count, &const { E::SHAPE }, size_of::<T>())
 }
 
 #[cold]
@@ -165,6 +197,11 @@ impl<'de, T: Decode<'de>, const N: usize> Decode<'de> for [T; N] {
     #[inline]
     fn decode(reader: &mut Reader<'de>) -> Result<Self, Stopped> {
         <Of>::decode_as(reader)
+    }
+
+    #[inline]
+    fn decode_boxed(reader: &mut Reader<'de>) -> Result<Box<Self>, Stopped> {
+        <Of>::decode_boxed_as(reader)
     }
 
     decode_raw_as!('de RawInside);
