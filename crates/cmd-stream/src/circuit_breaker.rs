@@ -31,6 +31,7 @@
 use std::collections::VecDeque;
 use std::error::Error as StdError;
 use std::fmt;
+use std::num::NonZeroU64;
 
 use tokio::time::Instant;
 
@@ -169,22 +170,22 @@ impl CircuitBreaker {
     pub(crate) fn admit(&self) -> Option<Ticket> {
         let view = self.shared.view();
         if view.state() == State::Closed {
-            return Some(Ticket { began: Some(view.generation()), place: None });
+            return Some(Ticket::new(view.generation(), None));
         }
         let began = self.shared.change(|circuit| circuit.admit(Instant::now()))?;
-        Some(Ticket { began: Some(began), place: Some(Arc::clone(&self.shared)) })
+        Some(Ticket::new(began, Some(Arc::clone(&self.shared))))
     }
 
     /// The call has succeeded. Only the first outcome of a ticket counts.
     pub(crate) fn succeeded(&self, ticket: &mut Ticket) {
-        if let Some(began) = ticket.began.take() {
+        if let Some(began) = ticket.take() {
             self.shared.end(began, Outcome::Success);
         }
     }
 
     /// The call has failed.
     pub(crate) fn failed(&self, ticket: &mut Ticket, error: &Error) {
-        let Some(began) = ticket.began else { return };
+        let Some(began) = ticket.began() else { return };
         let outcome = if self.shared.settings.is_failure(error) {
             Outcome::Failure
         } else if error.kind() == ErrorKind::Remote {
@@ -192,7 +193,7 @@ impl CircuitBreaker {
         } else {
             Outcome::Unknown
         };
-        ticket.began = None;
+        ticket.take();
         self.shared.end(began, outcome);
     }
 }
@@ -331,13 +332,36 @@ impl Permit<'_> {
 
 /// What a breaker keeps for a call while it is used as [hooks](crate::hooks). If it is dropped, the call has no outcome.
 pub struct Ticket {
-    /// None if its outcome is known.
-    began: Option<Generation>,
+    /// The generation that it began in, plus one. `None` if its outcome is known.
+    began: Option<NonZeroU64>,
     /// Where a trial gives its place back. Other calls have none: to share the breaker would cost as much as all the rest.
     place: Option<Arc<Shared>>,
 }
 
 impl Ticket {
+    /// Of a call that no breaker was asked for.
+    pub(crate) const NONE: Self = Self { began: None, place: None };
+
+    fn new(began: Generation, place: Option<Arc<Shared>>) -> Self {
+        Self { began: NonZeroU64::new(began.0 + 1), place }
+    }
+
+    fn began(&self) -> Option<Generation> {
+        Some(Generation(self.began?.get() - 1))
+    }
+
+    fn take(&mut self) -> Option<Generation> {
+        let began = self.began();
+        self.began = None;
+        began
+    }
+
+    /// Whether the outcome of the call still counts.
+    #[inline]
+    pub(crate) fn counts(&self) -> bool {
+        self.began.is_some()
+    }
+
     pub(crate) fn is_trial(&self) -> bool {
         self.place.is_some()
     }
@@ -345,7 +369,10 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let (Some(began), Some(shared)) = (self.began, &self.place) {
+        // As a rule it is no trial.
+        if let Some(shared) = &self.place
+            && let Some(began) = self.began()
+        {
             shared.end(began, Outcome::Unknown);
         }
     }

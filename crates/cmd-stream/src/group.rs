@@ -32,11 +32,11 @@ mod strategy;
 
 #[doc(inline)]
 pub use endpoints::Endpoints;
+pub(crate) use strategy::fewer_in_flight_of_two;
 pub use strategy::{LeastInFlight, Members, PowerOfTwoChoices, RoundRobin, Strategy};
 
 use dial::{Dial, Places};
 use slots::Slots;
-use strategy::fewer_in_flight_of_two;
 
 /// The clients of a [`Sender`](crate::Sender), and what is known of them. Made by [`Sender::group`](crate::Sender::group).
 ///
@@ -192,7 +192,7 @@ where
 /// A member that takes a call, and what its breaker is to be told.
 pub(crate) struct Picked {
     pub(crate) member: usize,
-    pub(crate) ticket: Option<Ticket>,
+    pub(crate) ticket: Ticket,
 }
 
 impl<P: Protocol, F> Group<P, F> {
@@ -221,27 +221,24 @@ impl<P: Protocol, F> Group<P, F> {
         self.inner.members.len()
     }
 
+    /// Whether there is neither a strategy nor a breaker to ask. One member alone waits for its connection itself.
+    pub(crate) fn picks_simply(&self) -> bool {
+        let Inner { healths, breakers, strategy, .. } = &*self.inner;
+        breakers.is_empty() && (strategy.is_none() || healths.len() == 1)
+    }
+
+    /// Of the members, in their order.
+    pub(crate) fn healths(&self) -> Box<[Arc<Health>]> {
+        self.inner.healths.clone()
+    }
+
     /// Chooses the member that takes a call: not the one to avoid, if there is another. `None` if no member is available.
     ///
     /// # Errors
     ///
     /// The strategy has panicked.
-    #[inline]
-    pub(crate) fn pick(&self, avoid: Option<usize>) -> Result<Option<Picked>, Error> {
-        let Inner { healths, breakers, strategy, .. } = &*self.inner;
-        // As a rule there is neither a strategy nor a breaker to ask. One member alone waits for its connection itself.
-        if breakers.is_empty()
-            && avoid.is_none()
-            && (strategy.is_none() || healths.len() == 1)
-            && let Some(member) = fewer_in_flight_of_two(healths)
-        {
-            return Ok(Some(Picked { member, ticket: None }));
-        }
-        self.pick_of_several(avoid)
-    }
-
     #[cold]
-    fn pick_of_several(&self, avoid: Option<usize>) -> Result<Option<Picked>, Error> {
+    pub(crate) fn pick(&self, avoid: Option<usize>) -> Result<Option<Picked>, Error> {
         let Inner { healths, breakers, .. } = &*self.inner;
         let mut members = Members { healths, breakers, avoid, avoid_server: None };
         let mut picked = None;
@@ -260,14 +257,14 @@ impl<P: Protocol, F> Group<P, F> {
         }
         let Some(member) = picked else { return Ok(None) };
         if breakers.is_empty() {
-            return Ok(Some(Picked { member, ticket: None }));
+            return Ok(Some(Picked { member, ticket: Ticket::NONE }));
         }
         if let Some(ticket) = breakers[member].admit() {
-            return Ok(Some(Picked { member, ticket: Some(ticket) }));
+            return Ok(Some(Picked { member, ticket }));
         }
         // Half-open, a breaker lets only a few calls through.
         let others = members.available_from(member + 1).filter(|&other| other != member);
-        let admitted = |member| Some(Picked { member, ticket: Some(breakers[member].admit()?) });
+        let admitted = |member| Some(Picked { member, ticket: breakers[member].admit()? });
         Ok(others.into_iter().find_map(admitted))
     }
 

@@ -91,7 +91,7 @@ impl Bound {
 }
 
 /// Encodes a Command without holding a lock. Returns the frame without its seq, which the table assigns later.
-pub(crate) fn encode<P, F, C>(shared: &Shared<P, F>, command: &C) -> Result<Scratch, Error>
+pub(crate) fn encode<P, F, C>(format: &F, command: &C) -> Result<Scratch, Error>
 where
     P: Protocol,
     C: CommandOf<P>,
@@ -100,8 +100,8 @@ where
     // What was encoded before a panic or an error is dropped with the buffer. The output never sees it.
     let mut bytes = Scratch::new();
     let encoding = AssertUnwindSafe(|| {
-        shared.format.encode_tag(C::TAG, bytes.buffer());
-        shared.format.encode(command, bytes.buffer())
+        format.encode_tag(C::TAG, bytes.buffer());
+        format.encode(command, bytes.buffer())
     });
     match catch_unwind(encoding) {
         Ok(Ok(())) => Ok(bytes),
@@ -140,7 +140,7 @@ where
     match stage {
         Stage::Unsent(command) => {
             // By reference: moving a Command costs as much as encoding a small one.
-            let encoded = encode::<P, F, C>(shared, command);
+            let encoded = encode::<P, F, C>(&shared.format, command);
             *stage = Stage::Done; // drops the Command here, as its destructor must not run under the lock
             let (mut bytes, mut turn) = (encoded?, None);
             let sent = shared.table.poll_send(&mut bytes, &mut turn, expects, deadline, cx);

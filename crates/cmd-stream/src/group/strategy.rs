@@ -121,9 +121,18 @@ impl Strategy for PowerOfTwoChoices {
 
 /// What [`PowerOfTwoChoices`] picks where there are no breakers, if both of the two are there. One alone is always picked.
 #[inline(always)] // every call of a Sender passes here
-pub(super) fn fewer_in_flight_of_two(healths: &[Arc<Health>]) -> Option<usize> {
-    if healths.len() == 1 {
-        return Some(0);
+pub(crate) fn fewer_in_flight_of_two(healths: &[Arc<Health>]) -> Option<usize> {
+    match healths {
+        [_] => return Some(0),
+        // These are always the two. So chance is asked only where both are as busy, which is seldom.
+        [first, second] => {
+            if !(first.takes_calls() && second.takes_calls()) {
+                return None;
+            }
+            let (of_first, of_second) = (first.in_flight(), second.in_flight());
+            return Some(if of_first == of_second { by_chance() } else { usize::from(of_second < of_first) });
+        }
+        _ => {}
     }
     let (one, other) = two_by_chance(healths.len());
     let (first, second) = (healths.get(one)?, healths.get(other)?);
@@ -133,14 +142,16 @@ pub(super) fn fewer_in_flight_of_two(healths: &[Arc<Health>]) -> Option<usize> {
     Some(if second.in_flight() < first.in_flight() { other } else { one })
 }
 
+/// One of two.
+#[inline(never)] // seldom asked
+fn by_chance() -> usize {
+    (random() & 1) as usize
+}
+
 /// Two different members by chance, of at least two.
 #[inline(always)]
 fn two_by_chance(members: usize) -> (usize, usize) {
     let (len, random) = (members as u64, random());
-    if members == 2 {
-        let one = (random & 1) as usize;
-        return (one, 1 - one);
-    }
     // Each half of the number, scaled, is an index.
     let one = ((random & u64::from(u32::MAX)) * len) >> 32;
     let step = ((random >> 32) * len.saturating_sub(1)) >> 32;

@@ -8,10 +8,11 @@ use tokio::time::{Instant, timeout_at};
 use super::counters::Counts;
 use super::retry::Retries;
 use crate::client::Shared;
+use crate::client::health::Health;
 use crate::client::table::Table;
 use crate::connection::bell::Bell;
 use crate::error::{Error, ErrorKind, Origin};
-use crate::group::Group;
+use crate::group::{Group, fewer_in_flight_of_two};
 use crate::protocol::Protocol;
 use crate::stats::Tally;
 use crate::sync::Arc;
@@ -21,6 +22,9 @@ pub(super) struct Core<P: Protocol, F, H> {
     pub(super) group: Group<P, F>,
     /// Of the members, close at hand.
     clients: Box<[Arc<Shared<P, F>>]>,
+    healths: Box<[Arc<Health>]>,
+    picks_simply: bool,
+    pub(super) format: Arc<F>,
     pub(super) hooks: H,
     /// `None` if nothing is sent again.
     pub(super) retries: Option<Retries>,
@@ -33,6 +37,7 @@ pub(super) struct Core<P: Protocol, F, H> {
     is_closed: AtomicBool,
     /// Tells the calls that pause.
     closing: Arc<Bell>,
+    began: Instant,
     apart: Arc<AtomicUsize>,
 }
 
@@ -44,8 +49,11 @@ impl<P: Protocol, F, H> Core<P, F, H> {
         timeout: Duration,
         tally: Tally,
     ) -> Self {
-        let clients = (0..group.len()).map(|member| group.client(member).share()).collect();
+        let clients: Box<[_]> = (0..group.len()).map(|member| group.client(member).share()).collect();
         Self {
+            healths: group.healths(),
+            picks_simply: group.picks_simply(),
+            format: Arc::clone(&clients[0].format), // the members share it
             group,
             clients,
             hooks,
@@ -56,6 +64,7 @@ impl<P: Protocol, F, H> Core<P, F, H> {
             refuses_calls: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             closing: Arc::default(),
+            began: Instant::now(),
             apart: Arc::default(),
         }
     }
@@ -65,10 +74,20 @@ impl<P: Protocol, F, H> Core<P, F, H> {
         &self.clients[member as usize].table
     }
 
-    /// Any of them encodes for all.
-    #[inline(always)]
-    pub(super) fn any_client(&self) -> &Shared<P, F> {
-        &self.clients[0]
+    /// Chooses a member if that is simple: as a rule there is neither a strategy nor a breaker to ask.
+    #[inline(always)] // every call passes here
+    pub(super) fn pick_simply(&self, avoid: Option<usize>) -> Option<usize> {
+        if self.picks_simply && avoid.is_none() { fewer_in_flight_of_two(&self.healths) } else { None }
+    }
+
+    pub(super) fn mark(&self, now: Instant) -> Mark {
+        Mark((now.saturating_duration_since(self.began).as_micros() as u32).max(1))
+    }
+
+    /// How long ago that was.
+    pub(super) fn since(&self, mark: Option<Mark>) -> Option<Duration> {
+        let micros = self.mark(Instant::now()).0.wrapping_sub(mark?.0);
+        Some(Duration::from_micros(micros.into()))
     }
 
     #[inline(always)]
@@ -121,6 +140,24 @@ impl<P: Protocol, F, H> Core<P, F, H> {
     pub(super) fn apart(&self) -> Apart {
         self.apart.fetch_add(1, Relaxed);
         Apart(Arc::clone(&self.apart))
+    }
+}
+
+/// An instant, in few bytes: microseconds since the Sender was made, or 0 for none. They begin again after 71 minutes. A call
+/// that takes longer than that is taken for a shorter one, which does not matter for an average.
+#[derive(Clone, Copy)]
+pub(super) struct Mark(u32);
+
+impl Mark {
+    pub(super) const NONE: Self = Self(0);
+
+    #[inline(always)]
+    pub(super) fn is_some(self) -> bool {
+        self.0 != 0
+    }
+
+    pub(super) fn take(&mut self) -> Option<Self> {
+        Some(std::mem::replace(self, Self::NONE)).filter(|mark| mark.is_some())
     }
 }
 

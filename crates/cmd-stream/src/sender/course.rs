@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Instant, Sleep};
 
-use super::core::{Apart, Core};
+use super::core::{Apart, Core, Mark};
 use super::counters::one;
 use crate::circuit_breaker::Ticket;
 use crate::client::call::{accepts, encode, may_fail};
@@ -40,29 +40,36 @@ pub(super) enum Awaits {
 }
 
 /// How far a call has come. `K` is what the hooks keep for it.
+///
+/// Futures are moved, and their fields are set and dropped for each call. So it has few of them, and what most calls do not
+/// need is apart.
 pub(super) struct Course<K> {
-    stage: Stage,
+    /// Of the last attempt, once it is [sent](Stage::Sent).
+    seq: Seq,
     /// The member that has the last attempt.
     member: u32,
     attempts: u32,
     /// When the last attempt was sent, if it is one that is measured.
-    measured: Option<Instant>,
+    measured: Mark,
+    stage: Stage,
     count: Count,
     told: Option<Told<K>>,
     /// For the circuit breaker of the member.
-    ticket: Option<Ticket>,
+    ticket: Ticket,
     more: Option<Box<More>>,
-    hedge: Option<Box<Hedge>>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Start,
-    Queued(Box<Queued>),
-    Sent(Seq),
-    /// It waits for a member, or for the end of a pause.
+    /// It waits for room in the output of the member: [`Queued`].
+    Queued,
+    /// It is in the output of the member, or beyond.
+    Sent,
+    /// It waits for a member, or for the end of a pause: [`Waiting`].
     Apart,
     /// It has failed without having waited, and lets others run before it says so.
-    Failing(Box<Error>),
+    Failing,
     Done,
 }
 
@@ -100,6 +107,9 @@ struct More {
     /// Since when it is refused by all members that have a connection.
     waits_since: Option<Instant>,
     apart: Option<Waiting>,
+    queued: Option<Queued>,
+    failing: Option<Error>,
+    hedge: Option<Box<Hedge>>,
 }
 
 /// A call that is at no member.
@@ -122,7 +132,7 @@ enum Second {
     Sent {
         member: usize,
         seq: Seq,
-        ticket: Option<Ticket>,
+        ticket: Ticket,
     },
     /// There is none, or it has failed.
     Over,
@@ -133,26 +143,32 @@ type Answer<P> = Poll<Result<Option<<P as Protocol>::Reply>, Error>>;
 impl<K: Send + 'static> Course<K> {
     pub(super) const fn new() -> Self {
         Self {
-            stage: Stage::Start,
+            seq: Seq::PING,
             member: 0,
             attempts: 0,
-            measured: None,
+            measured: Mark::NONE,
+            stage: Stage::Start,
             count: Count::new(),
             told: None,
-            ticket: None,
+            ticket: Ticket::NONE,
             more: None,
-            hedge: None,
         }
     }
 
     /// Whether the last attempt is in the output of its member, or beyond.
     #[inline(always)]
     pub(super) fn is_sent(&self) -> bool {
-        matches!(self.stage, Stage::Sent(_))
+        self.stage == Stage::Sent
     }
 
     pub(super) fn seq(&self) -> Option<Seq> {
-        if let Stage::Sent(seq) = self.stage { Some(seq) } else { None }
+        self.is_sent().then_some(self.seq)
+    }
+
+    /// Whether there is, or will be, a second attempt beside the first.
+    #[inline(always)]
+    fn is_hedged(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.hedge.is_some())
     }
 
     /// Goes on until there is an answer: a Reply, or nothing if there is none any more. `is_over` says whether the deadline is,
@@ -172,10 +188,8 @@ impl<K: Send + 'static> Course<K> {
         H: Hooks<P, Call = K>,
         C: CommandOf<P>,
     {
-        if let Stage::Sent(seq) = self.stage
-            && self.hedge.is_none()
-        {
-            let mut size = 0;
+        if self.is_sent() && !self.is_hedged() {
+            let (seq, mut size) = (self.seq, 0);
             return match poll_answer(core.table(self.member), seq, awaits, deadline, &mut size, cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok(answer)) => {
@@ -185,7 +199,7 @@ impl<K: Send + 'static> Course<K> {
                 Poll::Ready(Err(error)) => self.failed(core, awaits, seq, error, deadline, cx),
             };
         }
-        if let Stage::Start = self.stage {
+        if self.stage == Stage::Start {
             return self.start(core, command, awaits, is_over, deadline, cx);
         }
         self.poll_slowly(core, command, awaits, is_over, deadline, cx)
@@ -231,7 +245,7 @@ impl<K: Send + 'static> Course<K> {
                 }
             }
         }
-        let frame = match encode::<P, F, C>(core.any_client(), value) {
+        let frame = match encode::<P, F, C>(&core.format, value) {
             Ok(frame) => frame,
             Err(error) => {
                 *command = None;
@@ -271,13 +285,14 @@ impl<K: Send + 'static> Course<K> {
     {
         let mut moves = 0;
         loop {
-            let picked = match core.group.pick(avoid) {
-                Ok(Some(picked)) => picked,
-                Ok(None) => return self.wait_for_member::<P, F, H, C>(core, frame, deadline, cx),
-                Err(error) => return self.finish::<P, F, H, C>(core, error),
-            };
-            self.member = picked.member as u32;
-            self.ticket = picked.ticket;
+            match core.pick_simply(avoid) {
+                Some(member) => self.member = member as u32,
+                None => match core.group.pick(avoid) {
+                    Ok(Some(picked)) => (self.member, self.ticket) = (picked.member as u32, picked.ticket),
+                    Ok(None) => return self.wait_for_member::<P, F, H, C>(core, frame, deadline, cx),
+                    Err(error) => return self.finish::<P, F, H, C>(core, error),
+                },
+            }
             self.attempts += 1;
             let mut turn = None;
             let table = core.table(self.member);
@@ -287,7 +302,7 @@ impl<K: Send + 'static> Course<K> {
                     return Poll::Pending; // its waker is in the table
                 }
                 Poll::Pending => {
-                    self.stage = Stage::Queued(Box::new(Queued { frame, turn, _apart: core.apart() }));
+                    self.queue(core, frame, turn);
                     return Poll::Pending;
                 }
                 Poll::Ready(Err(error)) => {
@@ -314,7 +329,7 @@ impl<K: Send + 'static> Course<K> {
         H: Hooks<P, Call = K>,
         C: CommandOf<P>,
     {
-        self.stage = Stage::Sent(seq);
+        (self.seq, self.stage) = (seq, Stage::Sent);
         if seq.get() & (MEASURED - 1) == 0 {
             self.measure(core);
         }
@@ -326,7 +341,7 @@ impl<K: Send + 'static> Course<K> {
     #[cold]
     fn measure<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>) {
         let now = Instant::now();
-        self.measured = Some(now);
+        self.measured = core.mark(now);
         if let Some(retries) = &core.retries {
             retries.note(now, core.group.sent());
         }
@@ -356,29 +371,27 @@ impl<K: Send + 'static> Course<K> {
             self.is_told(core, reply, &P::COMMANDS[C::INDEX], awaits);
         }
         self.counts_answer(core, awaits, answer.as_ref());
-        if answer.is_none()
-            && let Some(ticket) = &mut self.ticket
-        {
-            core.group.ended(self.member as usize, ticket, None); // it was written, or the stream has ended
+        if answer.is_none() && self.ticket.counts() {
+            core.group.ended(self.member as usize, &mut self.ticket, None); // it was written, or the stream has ended
         }
         if awaits != Awaits::Replies || answer.is_none() {
             if awaits == Awaits::Replies {
                 self.forget_stream(core);
             }
             self.done::<P, F, H, C>(core);
-            self.end(command);
+            self.end(core, command);
         }
         Poll::Ready(Ok(answer))
     }
 
     /// The call has its last answer.
     #[inline(always)]
-    fn end<C>(&mut self, command: &mut Option<C>) {
+    fn end<P: Protocol, F, H: Hooks<P>, C>(&mut self, _: &Core<P, F, H>, command: &mut Option<C>) {
         self.stage = Stage::Done;
         if command.is_some() {
             *command = None;
         }
-        if self.told.is_some() {
+        if !H::IS_NONE {
             self.forget_told();
         }
     }
@@ -386,19 +399,17 @@ impl<K: Send + 'static> Course<K> {
     /// The call is dropped.
     #[inline(always)]
     pub(super) fn forget<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>) {
-        match &self.stage {
+        match self.stage {
             Stage::Done => return,
-            Stage::Sent(seq) => core.table(self.member).forget(*seq),
-            Stage::Queued(queued) => {
-                queued.turn.into_iter().for_each(|turn| core.table(self.member).leave(turn))
-            }
-            Stage::Start | Stage::Apart | Stage::Failing(_) => {}
+            Stage::Sent => core.table(self.member).forget(self.seq),
+            Stage::Queued => self.leave_queue(core),
+            Stage::Start | Stage::Apart | Stage::Failing => {}
         }
         self.counts_end(core, Outcome::Cancelled, |_| Instant::now());
-        if self.hedge.is_some() {
+        if self.more.is_some() {
             self.drop_second(core);
         }
-        if self.told.is_some() {
+        if !H::IS_NONE {
             self.forget_told();
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Answer, Awaits, Core, Course, Queued, Stage, Waiting, expects};
+use super::{Answer, Awaits, Core, Course, Mark, Queued, Stage, Ticket, Waiting, expects};
 use crate::client::call::{encode, may_fail};
 use crate::client::table::Waited;
 use crate::connection::outbox::Scratch;
@@ -35,7 +35,8 @@ impl<K: Send + 'static> Course<K> {
         C: CommandOf<P>,
     {
         if may_fail(cx).is_pending() {
-            self.stage = Stage::Failing(Box::new(error));
+            self.more.get_or_insert_default().failing = Some(error);
+            self.stage = Stage::Failing;
             return Poll::Pending;
         }
         self.finish::<P, F, H, C>(core, error)
@@ -63,7 +64,7 @@ impl<K: Send + 'static> Course<K> {
         let kept = self.more.as_ref().and_then(|more| more.kept.as_ref());
         let frame = match (kept, &*command) {
             (Some(kept), _) => Some(Scratch::of(kept.to_vec())),
-            (None, Some(command)) => encode::<P, F, C>(core.any_client(), command).ok(),
+            (None, Some(command)) => encode::<P, F, C>(&core.format, command).ok(),
             (None, None) => None,
         };
         let is_replied = self.more.as_ref().is_some_and(|more| more.is_replied);
@@ -78,7 +79,7 @@ impl<K: Send + 'static> Course<K> {
                 self.forget_stream(core);
             }
             one(&core.counts.retries);
-            (self.ticket, self.measured) = (None, None);
+            (self.ticket, self.measured) = (Ticket::NONE, Mark::NONE);
             self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, &error, about));
             self.stage = Stage::Apart; // the seq was of that member
             return self.dispatch::<P, F, H, C>(core, frame, awaits, Some(avoid), deadline, cx);
@@ -89,7 +90,7 @@ impl<K: Send + 'static> Course<K> {
         self.counts_answer(core, awaits, answer.as_ref());
         if awaits != Awaits::Replies {
             self.done::<P, F, H, C>(core);
-            self.end(command);
+            self.end(core, command);
         }
         Poll::Ready(Ok(answer))
     }
@@ -117,7 +118,7 @@ impl<K: Send + 'static> Course<K> {
         if frame.is_none() && awaits == Awaits::Replies {
             table.forget(seq);
         }
-        self.measured = None;
+        self.measured = Mark::NONE;
         let is_replied = self.more.as_ref().is_some_and(|more| more.is_replied);
         if let Some(frame) = frame {
             if self.may_move::<P, F, H, C>(core, &error, true) {
@@ -159,7 +160,7 @@ impl<K: Send + 'static> Course<K> {
         let may = core.group.len() > 1 && !error.was_sent() && is_of_the_member && !core.is_closed();
         if may {
             one(&core.counts.moves);
-            self.ticket = None; // it says nothing about the member
+            self.ticket = Ticket::NONE; // it says nothing about the member
             self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_retry(call, error, about));
         }
         may
@@ -322,49 +323,87 @@ impl<K: Send + 'static> Course<K> {
         H: Hooks<P, Call = K>,
         C: CommandOf<P>,
     {
-        match &mut self.stage {
-            Stage::Queued(queued) => {
-                let table = core.table(self.member);
-                if is_over {
-                    ready!(may_fail(cx));
-                    if let Some(turn) = queued.turn.take() {
-                        table.leave(turn);
-                    }
-                    return self.finish::<P, F, H, C>(core, table.timed_out(Waited::ForRoom));
-                }
-                let Queued { frame, turn, .. } = &mut **queued;
-                match ready!(table.poll_send(frame, turn, expects::<P, C>(awaits), deadline, cx)) {
-                    Ok(seq) => {
-                        self.sent::<P, F, H, C>(core, seq, awaits, cx);
-                        Poll::Pending
-                    }
-                    Err(error) => {
-                        let frame = std::mem::take(frame);
-                        if self.may_move::<P, F, H, C>(core, &error, false) {
-                            let avoid = Some(self.member as usize);
-                            return self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx);
-                        }
-                        self.fail_soon::<P, F, H, C>(core, error, cx)
-                    }
-                }
-            }
-            Stage::Failing(error) => {
-                let error = (**error).clone();
-                self.fail_soon::<P, F, H, C>(core, error, cx)
+        match self.stage {
+            Stage::Queued => self.poll_queued::<P, F, H, C>(core, awaits, is_over, deadline, cx),
+            Stage::Failing => {
+                let failing = self.more.as_ref().and_then(|more| more.failing.clone());
+                self.fail_soon::<P, F, H, C>(core, failing.unwrap_or_else(|| core.closed()), cx)
             }
             Stage::Apart => self.poll_apart::<P, F, H, C>(core, awaits, deadline, cx),
-            Stage::Sent(seq) => {
-                let seq = *seq;
+            Stage::Sent => {
+                let seq = self.seq;
                 self.poll_hedged(core, command, awaits, seq, deadline, cx)
             }
             Stage::Start | Stage::Done => panic!("a call was polled after it was done"),
         }
     }
 
+    /// The call waits for room in the output of its member.
+    #[cold]
+    pub(super) fn queue<P: Protocol, F, H: Hooks<P>>(
+        &mut self,
+        core: &Core<P, F, H>,
+        frame: Scratch,
+        turn: Option<u64>,
+    ) {
+        let queued = Queued { frame, turn, _apart: core.apart() };
+        self.more.get_or_insert_default().queued = Some(queued);
+        self.stage = Stage::Queued;
+    }
+
+    fn poll_queued<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        awaits: Awaits,
+        is_over: bool,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Answer<P>
+    where
+        P: ClientProtocol<F>,
+        F: Format + Encode<C>,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        let table = core.table(self.member);
+        if is_over {
+            ready!(may_fail(cx));
+            self.leave_queue(core);
+            return self.finish::<P, F, H, C>(core, table.timed_out(Waited::ForRoom));
+        }
+        let Some(more) = &mut self.more else { return Poll::Pending };
+        let Some(Queued { frame, turn, .. }) = &mut more.queued else { return Poll::Pending };
+        let sent = ready!(table.poll_send(frame, turn, expects::<P, C>(awaits), deadline, cx));
+        // It is counted here until it is in the table, or somewhere else.
+        let Some(Queued { frame, _apart, .. }) = more.queued.take() else { return Poll::Pending };
+        match sent {
+            Ok(seq) => {
+                self.sent::<P, F, H, C>(core, seq, awaits, cx);
+                Poll::Pending
+            }
+            Err(error) => {
+                if self.may_move::<P, F, H, C>(core, &error, false) {
+                    let avoid = Some(self.member as usize);
+                    return self.dispatch::<P, F, H, C>(core, frame, awaits, avoid, deadline, cx);
+                }
+                self.fail_soon::<P, F, H, C>(core, error, cx)
+            }
+        }
+    }
+
+    /// The call waits for room no longer.
+    #[cold]
+    pub(super) fn leave_queue<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>) {
+        let queued = self.more.as_mut().and_then(|more| more.queued.take());
+        if let Some(turn) = queued.and_then(|queued| queued.turn) {
+            core.table(self.member).leave(turn);
+        }
+    }
+
     /// A stream stays in the table of its member until it is forgotten.
     #[cold]
     pub(super) fn forget_stream<P: Protocol, F, H: Hooks<P>>(&self, core: &Core<P, F, H>) {
-        if let Stage::Sent(seq) = self.stage {
+        if let Some(seq) = self.seq() {
             core.table(self.member).forget(seq);
         }
     }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Instant, sleep};
 
-use super::{Answer, Awaits, Core, Course, Hedge, Second, Stage, expects, poll_answer};
+use super::{Answer, Awaits, Core, Course, Hedge, Mark, Second, Stage, Ticket, expects, poll_answer};
 use crate::connection::outbox::Scratch;
 use crate::error::{Error, Origin};
 use crate::format::{Encode, Format};
@@ -24,14 +24,15 @@ impl<K: Send + 'static> Course<K> {
         let Some(retries) = core.retries.as_ref().filter(|retries| retries.settings.hedge.is_some()) else {
             return;
         };
-        self.measured = Some(Instant::now());
+        self.measured = core.mark(Instant::now());
         if core.group.len() > 1
             && self.more.as_ref().is_none_or(|more| more.retries == 0)
             && let Some(after) = retries.hedge_after()
         {
             let mut begins = Box::pin(sleep(after));
             let _ = begins.as_mut().poll(cx); // so that it wakes the call
-            self.hedge = Some(Box::new(Hedge { begins, second: Second::NotYet }));
+            let hedge = Box::new(Hedge { begins, second: Second::NotYet });
+            self.more.get_or_insert_default().hedge = Some(hedge);
         }
     }
 
@@ -70,7 +71,7 @@ impl<K: Send + 'static> Course<K> {
             }
             Poll::Pending => {}
         }
-        let Some(hedge) = &mut self.hedge else { return Poll::Pending };
+        let Some(hedge) = self.hedge() else { return Poll::Pending };
         if let Second::NotYet = hedge.second {
             ready!(hedge.begins.as_mut().poll(cx));
             let second = self.send_second::<P, F, H, C>(core, deadline, cx);
@@ -79,7 +80,7 @@ impl<K: Send + 'static> Course<K> {
             {
                 self.tell_hedge(core, &P::COMMANDS[C::INDEX], (*member, *seq));
             }
-            if let Some(hedge) = &mut self.hedge {
+            if let Some(hedge) = self.hedge() {
                 hedge.second = second;
             }
             return Poll::Pending;
@@ -105,15 +106,15 @@ impl<K: Send + 'static> Course<K> {
         H: Hooks<P, Call = K>,
         C: CommandOf<P>,
     {
-        match self.hedge.take().map(|hedge| hedge.second) {
+        match self.take_second() {
             Some(Second::Sent { member, seq: second_seq, ticket }) if error.origin() != Origin::Local => {
                 if error.was_sent() {
                     self.tell_breaker(core, &error);
                 }
                 core.table(self.member).take_back(seq);
-                (self.member, self.ticket, self.measured) = (member as u32, ticket, None);
+                (self.member, self.ticket, self.measured) = (member as u32, ticket, Mark::NONE);
                 self.more.get_or_insert_default().may_have_run |= error.was_sent();
-                self.stage = Stage::Sent(second_seq);
+                (self.seq, self.stage) = (second_seq, Stage::Sent);
                 return self.poll(core, command, awaits, (false, deadline), cx);
             }
             // It is still out, and may have been executed.
@@ -142,7 +143,9 @@ impl<K: Send + 'static> Course<K> {
         H: Hooks<P, Call = K>,
         C: CommandOf<P>,
     {
-        let Some(hedge) = &mut self.hedge else { return Poll::Pending };
+        let Some(hedge) = self.more.as_mut().and_then(|more| more.hedge.as_mut()) else {
+            return Poll::Pending;
+        };
         let Second::Sent { member, seq: second_seq, ticket } = &mut hedge.second else {
             return Poll::Pending;
         };
@@ -157,21 +160,19 @@ impl<K: Send + 'static> Course<K> {
                 one(&core.counts.hedges_won);
                 core.table(self.member).forget(seq);
                 // So long the call took, whichever attempt was answered.
-                if let (Some(sent), Some(retries)) = (self.measured.take(), &core.retries) {
-                    retries.took(sent.elapsed());
+                if let (Some(time), Some(retries)) = (core.since(self.measured.take()), &core.retries) {
+                    retries.took(time);
                 }
-                (self.member, self.ticket) = (member, ticket.take());
-                self.stage = Stage::Sent(second_seq);
-                self.hedge = None;
+                (self.member, self.ticket) = (member, std::mem::replace(ticket, Ticket::NONE));
+                (self.seq, self.stage) = (second_seq, Stage::Sent);
+                self.take_second();
                 self.note_size::<P, H>(second_seq, size);
                 self.answered(core, command, awaits, answer, deadline, cx)
             }
             Err(error) => {
                 // What was not sent says nothing about the member.
-                if error.was_sent()
-                    && let Some(mut ticket) = ticket.take()
-                {
-                    core.group.ended(member as usize, &mut ticket, Some(&error));
+                if error.was_sent() && ticket.counts() {
+                    core.group.ended(member as usize, ticket, Some(&error));
                 }
                 core.table(member).take_back(second_seq);
                 hedge.second = Second::Over;
@@ -222,12 +223,21 @@ impl<K: Send + 'static> Course<K> {
         }
     }
 
+    fn hedge(&mut self) -> Option<&mut Hedge> {
+        self.more.as_mut()?.hedge.as_deref_mut()
+    }
+
+    /// From now on there is one attempt.
+    fn take_second(&mut self) -> Option<Second> {
+        Some(self.more.as_mut()?.hedge.take()?.second)
+    }
+
     /// The second attempt takes the place of the first, if it is in flight.
     fn second_takes_over(&mut self) -> bool {
-        match self.hedge.take().map(|hedge| hedge.second) {
+        match self.take_second() {
             Some(Second::Sent { member, seq, ticket }) => {
-                (self.member, self.ticket, self.measured) = (member as u32, ticket, None);
-                self.stage = Stage::Sent(seq);
+                (self.member, self.ticket, self.measured) = (member as u32, ticket, Mark::NONE);
+                (self.seq, self.stage) = (seq, Stage::Sent);
                 true
             }
             _ => false,
@@ -235,9 +245,7 @@ impl<K: Send + 'static> Course<K> {
     }
 
     pub(super) fn drop_second<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>) {
-        if let Some(hedge) = self.hedge.take()
-            && let Second::Sent { member, seq, .. } = hedge.second
-        {
+        if let Some(Second::Sent { member, seq, .. }) = self.take_second() {
             core.table(member as u32).forget(seq);
         }
     }

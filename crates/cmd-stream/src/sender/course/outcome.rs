@@ -2,9 +2,7 @@
 
 use std::task::Poll;
 
-use tokio::time::Instant;
-
-use super::{Answer, Awaits, Core, Course, Stage};
+use super::{Answer, Awaits, Core, Course, Stage, Ticket};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::hooks::{About, Hooks, contained};
 use crate::proto::frame::Seq;
@@ -22,14 +20,12 @@ impl<K: Send + 'static> Course<K> {
         P: Protocol,
         H: Hooks<P, Call = K>,
     {
-        if let Some(sent) = self.measured.take() {
-            self.took(core, sent);
+        if self.measured.is_some() {
+            self.took(core);
         }
         // A stream that is lost later has failed after all. But a trial must not take as long as a stream.
-        if let Some(ticket) = &mut self.ticket
-            && (awaits != Awaits::Replies || ticket.is_trial())
-        {
-            core.group.ended(self.member as usize, ticket, None);
+        if self.ticket.counts() && (awaits != Awaits::Replies || self.ticket.is_trial()) {
+            core.group.ended(self.member as usize, &mut self.ticket, None);
         }
         if awaits == Awaits::Replies {
             self.more.get_or_insert_default().is_replied = true;
@@ -94,8 +90,8 @@ impl<K: Send + 'static> Course<K> {
     }
 
     #[cold]
-    pub(super) fn took<P: Protocol, F, H: Hooks<P>>(&self, core: &Core<P, F, H>, sent: Instant) {
-        let time = sent.elapsed();
+    pub(super) fn took<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>) {
+        let Some(time) = core.since(self.measured.take()) else { return };
         core.group.took(self.member as usize, time);
         if let Some(more) = &self.more
             && more.kept.is_some()
@@ -108,14 +104,16 @@ impl<K: Send + 'static> Course<K> {
     /// What the hooks keep is theirs, and its destructor may panic.
     #[cold]
     pub(super) fn forget_told(&mut self) {
-        let told = self.told.take();
-        contained(|| drop(told));
+        if let Some(told) = self.told.take() {
+            contained(|| drop(told));
+        }
     }
 
     pub(super) fn tell_breaker<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>, error: &Error) {
-        if let Some(mut ticket) = self.ticket.take() {
-            core.group.ended(self.member as usize, &mut ticket, Some(error));
+        if self.ticket.counts() {
+            core.group.ended(self.member as usize, &mut self.ticket, Some(error));
         }
+        self.ticket = Ticket::NONE;
     }
 
     /// The call has failed for good.
@@ -140,9 +138,7 @@ impl<K: Send + 'static> Course<K> {
         self.counts_error(core, &error);
         self.stage = Stage::Done;
         self.more = None;
-        if self.told.is_some() {
-            self.forget_told();
-        }
+        self.forget_told();
         Poll::Ready(Err(error))
     }
 
