@@ -1,0 +1,370 @@
+//! The client's side: a span for each call of a Sender, and its metrics.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use cmd_stream::Error;
+use cmd_stream::hooks::{About, Hooks, Refused};
+use cmd_stream::protocol::{CommandOf, Entry, Protocol};
+use opentelemetry::global::GlobalTracerProvider;
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::{
+    Span, SpanBuilder, SpanKind, Status as SpanStatus, TraceContextExt, Tracer, TracerProvider,
+};
+use opentelemetry::{Context, KeyValue};
+
+use crate::Status;
+use crate::commands::Measured;
+use crate::propagation::inject;
+use crate::semconv;
+use crate::settings::{Address, Parts, Settings, shared_settings};
+
+/// [Hooks] that make a span for each call of a Sender, and record the metrics of the client.
+///
+/// The span has the name `Send <Command>`. Its parent is the current OpenTelemetry context, and so the current `tracing` span
+/// where `tracing-opentelemetry` is used. A [`Traced`](crate::Traced) Command carries it to the server.
+///
+/// ```
+/// # use cmd_stream::{Json, Sender, Command, protocol, protocol::kind::Plain};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
+/// # #[derive(Serialize, Deserialize)] struct Sum(i64);
+/// # impl Command for Add { type Reply = Sum; type Kind = Plain; }
+/// use cmd_stream_otel::{OtelHooks, Traced};
+///
+/// # protocol! {
+/// #     struct Calculator { commands { 0 => Traced<Add> as Add } replies { 0 => Sum } failure close_connection }
+/// # }
+/// # async fn example() -> Result<(), cmd_stream::Error> {
+/// let sender = Sender::builder(Calculator, Json)
+///     .endpoints(["calculator:9000"])
+///     .hooks(OtelHooks::new())
+///     .connect()
+///     .await?;
+/// # let _ = sender; Ok(()) }
+/// ```
+pub struct OtelHooks<P, T> {
+    parts: Parts<P, T>,
+    custom: Custom,
+}
+
+/// The settings of [`OtelHooks`], from [`OtelHooks::builder`].
+pub struct HooksBuilder<P, T = GlobalTracerProvider> {
+    settings: Settings<T>,
+    custom: Custom,
+    protocol: PhantomData<fn() -> P>,
+}
+
+type OfCall = Box<dyn Fn(&About<'_>) -> Vec<KeyValue> + Send + Sync>;
+type OfEnd = Box<dyn Fn(&About<'_>, Status) -> Vec<KeyValue> + Send + Sync>;
+type OfReply = Box<dyn Fn(&About<'_>, u64) -> Vec<KeyValue> + Send + Sync>;
+
+/// What the user sets.
+#[derive(Default)]
+struct Custom {
+    server: Option<Address>,
+    span: Option<OfCall>,
+    result_event: Option<OfReply>,
+    command_metric: Option<OfEnd>,
+    result_metric: Option<OfCall>,
+}
+
+impl<P: Protocol> OtelHooks<P, <GlobalTracerProvider as TracerProvider>::Tracer> {
+    /// Creates hooks with the default settings and the global providers, which must have been set before.
+    #[expect(clippy::new_without_default, reason = "it depends on what is global")]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Starts to build hooks with other settings.
+    pub fn builder() -> HooksBuilder<P> {
+        HooksBuilder { settings: Settings::new(), custom: Custom::default(), protocol: PhantomData }
+    }
+}
+
+impl<P: Protocol, T: TracerProvider> HooksBuilder<P, T> {
+    shared_settings!(HooksBuilder);
+
+    /// Sets the address of the server for the spans: a host name or an IP address, and a port. By default it is that of the
+    /// connection that the Command was sent on.
+    #[must_use]
+    pub fn server_address(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.custom.server = Some(Address::tcp(host, port));
+        self
+    }
+
+    /// Sets whether a Command carries the context of a span that is not sampled, so that the server does not sample its span
+    /// either. The default is `true`. With `false` such a call allocates nothing, and the server decides for itself.
+    #[must_use]
+    pub fn carry_unsampled(mut self, carries: bool) -> Self {
+        self.settings.carries_unsampled = carries;
+        self
+    }
+
+    /// Adds attributes to each span, before the others. It is asked when the first Reply is here or the call has ended, and
+    /// only if the span is recorded.
+    #[must_use]
+    pub fn span_attributes(
+        mut self,
+        attributes: impl Fn(&About<'_>) -> Vec<KeyValue> + Send + Sync + 'static,
+    ) -> Self {
+        self.custom.span = Some(Box::new(attributes));
+        self
+    }
+
+    /// Adds the event `result` to the span for each Reply, with these attributes. By default there is none. The function gets
+    /// the number of the Reply in its call, from 1.
+    #[must_use]
+    pub fn result_event(
+        mut self,
+        attributes: impl Fn(&About<'_>, u64) -> Vec<KeyValue> + Send + Sync + 'static,
+    ) -> Self {
+        self.custom.result_event = Some(Box::new(attributes));
+        self
+    }
+
+    /// Adds attributes to the metrics of Commands. Each combination of values is one time series, so there should be few. They
+    /// are looked up for each call, which costs about a microsecond.
+    #[must_use]
+    pub fn command_metric_attributes(
+        mut self,
+        attributes: impl Fn(&About<'_>, Status) -> Vec<KeyValue> + Send + Sync + 'static,
+    ) -> Self {
+        self.custom.command_metric = Some(Box::new(attributes));
+        self
+    }
+
+    /// Adds attributes to the metrics of Replies; see [`command_metric_attributes`](Self::command_metric_attributes).
+    #[must_use]
+    pub fn result_metric_attributes(
+        mut self,
+        attributes: impl Fn(&About<'_>) -> Vec<KeyValue> + Send + Sync + 'static,
+    ) -> Self {
+        self.custom.result_metric = Some(Box::new(attributes));
+        self
+    }
+
+    /// Creates the hooks, and the instruments.
+    pub fn build(self) -> OtelHooks<P, T::Tracer> {
+        OtelHooks { parts: self.settings.build(&semconv::CLIENT), custom: self.custom }
+    }
+}
+
+/// What is kept for a call.
+#[derive(Debug)]
+pub struct Call<S> {
+    span: S,
+    replies: u64,
+    is_described: bool,
+    has_ended: bool,
+}
+
+impl<P, T> Hooks<P> for OtelHooks<P, T>
+where
+    P: Protocol,
+    T: Tracer<Span: Send + 'static> + Send + Sync + 'static,
+{
+    type Call = Call<T::Span>;
+
+    fn before_send<C: CommandOf<P>>(
+        &self,
+        command: &mut C,
+        entry: &'static Entry,
+    ) -> Result<Self::Call, Refused> {
+        let known = self.parts.commands.get(entry, "Send", std::any::type_name::<C>);
+        let builder = SpanBuilder::from_name(known.span).with_kind(SpanKind::Client);
+        let span = Context::map_current(|current| self.parts.tracer.build_with_context(builder, current));
+        if let Some(metadata) = command.metadata() {
+            let context = span.span_context();
+            if !context.is_valid() {
+                Context::map_current(|current| inject(&self.parts.propagator, current, metadata));
+            } else if context.is_sampled() || self.parts.carries_unsampled {
+                let context =
+                    Context::map_current(|current| current.with_remote_span_context(context.clone()));
+                inject(&self.parts.propagator, &context, metadata);
+            }
+        }
+        Ok(Call { span, replies: 0, is_described: false, has_ended: false })
+    }
+
+    fn on_reply(&self, call: &mut Self::Call, reply: &P::Reply, about: &About<'_>) {
+        let Some(entry) = about.reply() else { return };
+        call.replies += 1;
+        self.record_reply(entry, about);
+        if call.span.is_recording() {
+            if let Some(attributes) = &self.custom.result_event {
+                call.span.add_event(semconv::EVENT_RESULT, attributes(about, call.replies));
+            }
+            if !P::is_failure(reply) {
+                self.describe(call, about);
+            }
+        }
+        if P::is_failure(reply) {
+            // Of a stream that ends so nothing more is told.
+            self.fail(
+                call,
+                Status::Failed,
+                entry.name,
+                || format!("answered with {}", entry.name).into(),
+                about,
+            );
+        }
+    }
+
+    fn on_error(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
+        self.fail_with(call, Status::Failed, error, about);
+    }
+
+    fn on_timeout(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
+        self.fail_with(call, Status::Timeout, error, about);
+    }
+
+    fn on_done(&self, call: &mut Self::Call, about: &About<'_>) {
+        if call.has_ended {
+            return;
+        }
+        self.describe(call, about);
+        self.end(call, Status::Ok, about);
+    }
+
+    fn on_retry(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
+        if call.span.is_recording() {
+            let mut attributes = attempt(about);
+            attributes.push(KeyValue::new(semconv::ERROR_TYPE, format!("{:?}", error.kind())));
+            call.span.add_event(semconv::EVENT_RETRY, attributes);
+        }
+    }
+
+    fn on_hedge(&self, call: &mut Self::Call, about: &About<'_>) {
+        if call.span.is_recording() {
+            call.span.add_event(semconv::EVENT_HEDGE, attempt(about));
+        }
+    }
+}
+
+impl<P, T> OtelHooks<P, T>
+where
+    P: Protocol,
+    T: Tracer<Span: Send + 'static>,
+{
+    fn fail_with(&self, call: &mut Call<T::Span>, status: Status, error: &Error, about: &About<'_>) {
+        self.fail(call, status, &format!("{:?}", error.kind()), || format!("{error:#}").into(), about);
+    }
+
+    /// The call has failed. `text` says why.
+    fn fail(
+        &self,
+        call: &mut Call<T::Span>,
+        status: Status,
+        error_type: &str,
+        text: impl FnOnce() -> Cow<'static, str>,
+        about: &About<'_>,
+    ) {
+        if call.span.is_recording() {
+            let error_type = if self.parts.is_go { String::new() } else { error_type.to_owned() };
+            call.span.set_attribute(KeyValue::new(semconv::ERROR_TYPE, error_type));
+            call.span.set_status(SpanStatus::error(text()));
+            self.describe(call, about);
+        }
+        self.end(call, status, about);
+    }
+
+    /// Sets the attributes of the span, once.
+    fn describe(&self, call: &mut Call<T::Span>, about: &About<'_>) {
+        if call.is_described || !call.span.is_recording() {
+            return;
+        }
+        call.is_described = true;
+        if let Some(attributes) = &self.custom.span {
+            call.span.set_attributes(attributes(about));
+        }
+        let server = match &self.custom.server {
+            Some(server) => Some(server.clone()),
+            None if self.parts.is_go => Some(Address::undefined()),
+            None => about.peer().as_ref().and_then(Address::of),
+        };
+        call.span.set_attributes(server.into_iter().flat_map(Address::attributes));
+        let (seq, size) = self.seq_and_size(about);
+        if let Some(seq) = seq {
+            call.span.set_attribute(KeyValue::new(semconv::COMMAND_SEQ, seq));
+        }
+        if let Some(size) = size {
+            call.span.set_attribute(KeyValue::new(semconv::COMMAND_SIZE, size));
+        }
+    }
+
+    /// The seq of the Command and the size of its frame, which has the seq in it.
+    fn seq_and_size(&self, about: &About<'_>) -> (Option<i64>, Option<i64>) {
+        match (about.seq(), about.size()) {
+            (Some(seq), Some(size)) => (Some(seq), i64::try_from(size + seq_len(seq)).ok()),
+            _ if self.parts.is_go => (Some(0), Some(0)),
+            _ => (None, None),
+        }
+    }
+
+    fn record_reply(&self, reply: &'static Entry, about: &About<'_>) {
+        let Some(command) = self.parts.commands.seen(about.entry()) else { return };
+        let size = about.reply_size().zip(about.seq()).map(|(size, seq)| (size + seq_len(seq)) as u64);
+        let custom = self.custom.result_metric.as_ref().map(|attributes| attributes(about));
+        self.parts.commands.replied(command, reply, Measured { size, duration: about.elapsed() }, custom);
+    }
+
+    fn end(&self, call: &mut Call<T::Span>, status: Status, about: &About<'_>) {
+        if call.has_ended {
+            return;
+        }
+        call.has_ended = true;
+        // Go records nothing of a Command that it could not send.
+        if let Some(command) = self.parts.commands.seen(about.entry())
+            && (!self.parts.is_go || about.seq().is_some())
+        {
+            let size = self.seq_and_size(about).1.and_then(|size| u64::try_from(size).ok());
+            let custom = self.custom.command_metric.as_ref().map(|attributes| attributes(about, status));
+            self.parts.commands.ended(command, status, Measured { size, duration: about.elapsed() }, custom);
+        }
+        call.span.end();
+    }
+}
+
+/// What tells one attempt from the others.
+fn attempt(about: &About<'_>) -> Vec<KeyValue> {
+    let member = about.member().and_then(|member| i64::try_from(member).ok());
+    let member = member.map(|member| KeyValue::new(semconv::MEMBER, member));
+    let attempt = KeyValue::new(semconv::ATTEMPT, i64::from(about.attempt()));
+    [member, Some(attempt)].into_iter().flatten().collect()
+}
+
+/// The bytes that a seq takes on the wire: seven bits in each.
+fn seq_len(seq: i64) -> usize {
+    let bits = u64::BITS - (seq.cast_unsigned() | 1).leading_zeros();
+    bits.div_ceil(7) as usize
+}
+
+impl<P, T> fmt::Debug for OtelHooks<P, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OtelHooks").field("go_compatible", &self.parts.is_go).finish_non_exhaustive()
+    }
+}
+
+impl<P, T> fmt::Debug for HooksBuilder<P, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HooksBuilder").field("go_compatible", &self.settings.is_go).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seq_len;
+
+    #[test]
+    fn a_seq_takes_a_byte_for_each_seven_bits() {
+        for (seq, len) in
+            [(0, 1), (1, 1), (127, 1), (128, 2), (16_383, 2), (16_384, 3), (i64::MAX, 9), (-1, 10)]
+        {
+            assert_eq!(seq_len(seq), len, "{seq}");
+        }
+    }
+}

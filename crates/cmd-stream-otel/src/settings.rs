@@ -1,0 +1,140 @@
+//! The settings that hooks and Invoker share.
+
+use std::sync::Arc;
+
+use cmd_stream::protocol::Protocol;
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry::{InstrumentationScope, KeyValue, global};
+
+use crate::commands::{Commands, Durations};
+use crate::propagation::{Propagator, default_propagator};
+use crate::semconv;
+
+/// What a builder is given, but for the functions of the user.
+pub(crate) struct Settings<T> {
+    pub(crate) tracers: T,
+    pub(crate) meters: Arc<dyn MeterProvider + Send + Sync>,
+    pub(crate) propagator: Propagator,
+    pub(crate) carries_unsampled: bool,
+    pub(crate) is_go: bool,
+}
+
+impl Settings<global::GlobalTracerProvider> {
+    pub(crate) fn new() -> Self {
+        Self {
+            tracers: global::tracer_provider(),
+            meters: global::meter_provider(),
+            propagator: default_propagator(),
+            carries_unsampled: true,
+            is_go: false,
+        }
+    }
+}
+
+impl<T: TracerProvider> Settings<T> {
+    pub(crate) fn with_tracers<N>(self, tracers: N) -> Settings<N> {
+        let Self { meters, propagator, carries_unsampled, is_go, .. } = self;
+        Settings { tracers, meters, propagator, carries_unsampled, is_go }
+    }
+
+    /// What is made of them.
+    pub(crate) fn build<P: Protocol>(self, names: &semconv::Instruments) -> Parts<P, T::Tracer> {
+        let (name, version) =
+            if self.is_go { semconv::GO_SCOPE } else { (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")) };
+        let scope = InstrumentationScope::builder(name).with_version(version).build();
+        let durations = if self.is_go { Durations::Milliseconds } else { Durations::Seconds };
+        Parts {
+            commands: Commands::new(&self.meters.meter_with_scope(scope.clone()), names, durations),
+            tracer: self.tracers.tracer_with_scope(scope),
+            propagator: self.propagator,
+            carries_unsampled: self.carries_unsampled,
+            is_go: self.is_go,
+        }
+    }
+}
+
+/// What hooks and Invoker share.
+pub(crate) struct Parts<P, T> {
+    pub(crate) tracer: T,
+    pub(crate) commands: Commands<P>,
+    pub(crate) propagator: Propagator,
+    pub(crate) carries_unsampled: bool,
+    pub(crate) is_go: bool,
+}
+
+/// The other end of a connection, as attributes of a span.
+#[derive(Clone)]
+pub(crate) struct Address {
+    address: opentelemetry::Value,
+    port: i64,
+    protocol: &'static str,
+}
+
+impl Address {
+    pub(crate) fn tcp(host: impl Into<String>, port: u16) -> Self {
+        Self { address: host.into().into(), port: port.into(), protocol: "tcp" }
+    }
+
+    /// What Go writes if it is not told.
+    pub(crate) fn undefined() -> Self {
+        Self { address: "undefined".into(), port: 0, protocol: "undefined" }
+    }
+
+    pub(crate) fn of(peer: &cmd_stream::transport::Peer) -> Option<Self> {
+        if let Some(address) = peer.socket_addr() {
+            return Some(Self::tcp(address.ip().to_string(), address.port()));
+        }
+        let path = peer.unix_path()?;
+        Some(Self { address: path.display().to_string().into(), port: 0, protocol: "unix" })
+    }
+
+    pub(crate) fn attributes(self) -> impl Iterator<Item = KeyValue> {
+        let port = (self.protocol != "unix").then(|| KeyValue::new(semconv::PEER_PORT, self.port));
+        let address = KeyValue::new(semconv::PEER_ADDRESS, self.address);
+        let protocol = KeyValue::new(semconv::PROTOCOL_NAME, self.protocol);
+        [Some(address), port, Some(protocol)].into_iter().flatten()
+    }
+}
+
+/// The methods that both builders have.
+macro_rules! shared_settings {
+    ($builder:ident) => {
+        /// Sets who makes the spans. The default is the global tracer provider, as it is when the builder is made.
+        ///
+        /// The type of the provider decides the type of the spans. With that of `opentelemetry_sdk` a span that is not sampled
+        /// allocates nothing; the global provider boxes each. `NoopTracerProvider` records no spans at all.
+        #[must_use]
+        pub fn tracer_provider<N: TracerProvider>(self, provider: N) -> $builder<P, N> {
+            $builder {
+                settings: self.settings.with_tracers(provider),
+                custom: self.custom,
+                protocol: PhantomData,
+            }
+        }
+
+        /// Sets who makes the instruments. The default is the global meter provider, as it is when the builder is made.
+        #[must_use]
+        pub fn meter_provider(mut self, provider: impl MeterProvider + Send + Sync + 'static) -> Self {
+            self.settings.meters = Arc::new(provider);
+            self
+        }
+
+        /// Sets in which form a context travels. The default is W3C: `traceparent`, `tracestate` and `baggage`.
+        #[must_use]
+        pub fn propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
+            self.settings.propagator = Box::new(propagator);
+            self
+        }
+
+        /// Sets whether everything is as otelcmd-stream-go has it, and not only its names. The default is `false`.
+        ///
+        /// The README lists the differences. Above all, Go records durations in milliseconds, though their unit is `s`.
+        #[must_use]
+        pub fn go_compatible(mut self, is_go: bool) -> Self {
+            self.settings.is_go = is_go;
+            self
+        }
+    };
+}
+pub(crate) use shared_settings;
