@@ -228,6 +228,10 @@ impl<T: Connect> Connect for Connector<T> {
     fn address(&self) -> String {
         self.inner.address()
     }
+
+    fn failed(&self) {
+        self.inner.failed();
+    }
 }
 
 /// A connection on which the TLS handshake has not been made yet.
