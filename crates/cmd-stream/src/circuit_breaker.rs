@@ -219,7 +219,7 @@ impl Shared {
             self.view.store(View::of(&inner.circuit).0, Relaxed);
             if after != before {
                 inner.changes.count(after);
-                if self.settings.on_change.is_some() {
+                if self.settings.tells() {
                     inner.untold.push_back(after);
                 }
             }

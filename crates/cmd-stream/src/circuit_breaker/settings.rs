@@ -29,7 +29,9 @@ use crate::sync::Arc;
 #[derive(Clone)]
 pub struct Settings {
     pub(super) rules: Rules,
-    pub(super) on_change: Option<Arc<OnChange>>,
+    on_change: Option<Arc<OnChange>>,
+    /// As `on_change`, for a group.
+    watch: Option<Arc<OnChange>>,
     counts: Option<Arc<Counts>>,
 }
 
@@ -40,7 +42,7 @@ impl Default for Settings {
     fn default() -> Self {
         let open_time = Duration::from_secs(5);
         let rules = Rules { window: 50, failure_rate: 0.5, open_time, successes: 3 };
-        Self { rules, on_change: None, counts: None }
+        Self { rules, on_change: None, watch: None, counts: None }
     }
 }
 
@@ -137,13 +139,23 @@ impl Settings {
         self.rules.successes
     }
 
-    /// Tells the callback a change.
+    /// Also tells this function each change.
+    pub(crate) fn watched(self, watch: impl Fn(State) + Send + Sync + 'static) -> Self {
+        Self { watch: Some(Arc::new(watch)), ..self }
+    }
+
+    /// Whether somebody is to be told changes.
+    pub(super) fn tells(&self) -> bool {
+        self.on_change.is_some() || self.watch.is_some()
+    }
+
+    /// Tells the callbacks a change.
     pub(super) fn tell(&self, state: State) {
-        if let Some(on_change) = &self.on_change
-            && contain(|| on_change(state)).is_none()
-        {
-            // Whoever receives the log may panic, too. The changes after this one must be told all the same.
-            contain(|| tracing::error!(%state, "the callback for changes of a circuit breaker panicked"));
+        for callback in [&self.watch, &self.on_change].into_iter().flatten() {
+            if contain(|| callback(state)).is_none() {
+                // Whoever receives the log may panic, too. The changes after this one must be told all the same.
+                contain(|| tracing::error!(%state, "the callback for changes of a circuit breaker panicked"));
+            }
         }
     }
 
