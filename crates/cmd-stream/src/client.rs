@@ -20,7 +20,9 @@ pub(crate) mod health;
 mod keepalive;
 mod limits;
 mod link;
+mod race;
 mod reconnect;
+pub(crate) mod route;
 pub(crate) mod stream;
 pub(crate) mod table;
 

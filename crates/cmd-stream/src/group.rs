@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::circuit_breaker::{Changes, CircuitBreaker, OpenError, State, Ticket};
+use crate::circuit_breaker::{CircuitBreaker, OpenError, State, Ticket};
 use crate::client::health::{Health, Told};
 use crate::client::{Client, Counters, Link, Links};
 use crate::error::{Error, ErrorKind, Origin};
@@ -21,21 +21,24 @@ use crate::format::Format;
 use crate::proto::backoff::seed;
 use crate::protocol::{ClientProtocol, Protocol};
 use crate::sync::Arc;
-use crate::sync::atomic::AtomicBool;
 use crate::transport::{Address, Connect};
 
 mod dial;
 pub mod endpoints;
 mod keeper;
+mod member;
 mod slots;
 mod strategy;
 
 #[doc(inline)]
 pub use endpoints::Endpoints;
+pub use member::{BreakerChange, Member, Unavailable};
 pub(crate) use strategy::fewer_in_flight_of_two;
 pub use strategy::{LeastInFlight, Members, PowerOfTwoChoices, RoundRobin, Strategy};
 
 use dial::{Dial, Places};
+use member::Details;
+pub(crate) use member::OnBreakerChange;
 use slots::Slots;
 
 /// The clients of a [`Sender`](crate::Sender), and what is known of them. Made by [`Sender::group`](crate::Sender::group).
@@ -49,6 +52,9 @@ use slots::Slots;
 /// # fn example(sender: Sender<Calculator, Json>) {
 /// for member in sender.group().members() {
 ///     println!("{}: {}, {} in flight", member.number(), member.link(), member.in_flight());
+///     if let (Some(address), Some(why)) = (member.address(), member.unavailable()) {
+///         println!("{address} takes no calls: {why}");
+///     }
 /// }
 /// # }
 /// ```
@@ -65,6 +71,7 @@ struct Inner<P: Protocol, F> {
     /// `None` is the default one.
     strategy: Option<Box<dyn Strategy>>,
     told: Arc<Told>,
+    details: Details,
     /// How long calls wait when no member is available.
     wait: Duration,
     keeper: Option<AbortHandle>,
@@ -88,6 +95,7 @@ pub(crate) struct Settings<P: Protocol, F> {
     pub(crate) clients: usize,
     pub(crate) strategy: Option<Box<dyn Strategy>>,
     pub(crate) breaker: Option<crate::circuit_breaker::Settings>,
+    pub(crate) on_breaker_change: Option<OnBreakerChange>,
 }
 
 impl<P, F> Group<P, F>
@@ -95,29 +103,26 @@ where
     P: ClientProtocol<F>,
     F: Format,
 {
-    /// Starts the clients. `first` is the first set of the source, if it is known already.
+    /// Starts the clients. `first` is the first set of the source, if it is known already. `is_final`: the source is not
+    /// asked any more.
     pub(crate) fn start<T: Connect>(
         settings: Settings<P, F>,
         first: Option<Vec<Address>>,
-        source: impl Endpoints,
+        (source, is_final): (impl Endpoints, bool),
         make: impl Fn(&Address) -> T + Send + Sync + 'static,
     ) -> Self {
-        let Settings { client, clients, strategy, breaker } = settings;
+        let Settings { client, clients, strategy, breaker, on_breaker_change } = settings;
         let (told, make) = (Arc::new(Told::default()), Arc::new(make));
         let mut slots = Slots::new(clients, seed());
         if let Some(first) = first {
             slots.set(first);
+            (0..clients).for_each(|slot| drop(slots.endpoint_for(slot)));
         }
         let places = Arc::new(Places::new(slots));
         let wait = client.get_limits().get_connection_wait();
         let mut healths = Vec::new();
         let members = (0..clients).map(|slot| {
-            let dial = Dial {
-                places: Arc::clone(&places),
-                slot,
-                make: Arc::clone(&make),
-                works: AtomicBool::new(false),
-            };
+            let dial = Dial::new(Arc::clone(&places), slot, Arc::clone(&make));
             let health = Arc::new(Health::telling(Arc::clone(&told)));
             healths.push(Arc::clone(&health));
             // One alone keeps what it cannot send, for its next connection. Of several, each hands it back.
@@ -125,21 +130,22 @@ where
             let wait = if hands_back { Duration::ZERO } else { wait };
             let limits = client.get_limits().clone().connection_wait(wait);
             let client = client.clone().limits(limits).member(health, hands_back);
-            Slot { client: client.connect_lazy_by(dial) }
+            Slot { client: client.connect_lazy_on(dial) }
         });
         let members: Box<[_]> = members.collect();
-        let breakers =
-            breaker.map(|settings| (0..clients).map(|_| CircuitBreaker::new(settings.clone())).collect());
+        let breakers = breaker.map(|settings| breakers(&settings, clients, &places, on_breaker_change));
+        let links = members.iter().map(|member| member.client.links()).collect();
         let inner = Arc::new_cyclic(|group| {
-            let keeper = tokio::spawn(keeper::run(group.clone(), places, source));
+            let keeper = keeper::run(group.clone(), Arc::clone(&places), source, is_final);
             Inner {
                 members,
                 healths: healths.into(),
                 breakers: breakers.unwrap_or_default(),
                 strategy,
                 told,
+                details: Details { places: Some(places), links },
                 wait,
-                keeper: Some(keeper.abort_handle()),
+                keeper: Some(tokio::spawn(keeper).abort_handle()),
             }
         });
         Self { inner }
@@ -189,6 +195,27 @@ where
     }
 }
 
+/// A breaker for each member. Its changes are logged, and told with the member.
+fn breakers(
+    settings: &crate::circuit_breaker::Settings,
+    clients: usize,
+    places: &Arc<Places>,
+    on_change: Option<OnBreakerChange>,
+) -> Box<[CircuitBreaker]> {
+    let breaker = |member| {
+        let (places, on_change) = (Arc::clone(places), on_change.clone());
+        CircuitBreaker::new(settings.clone().watched(move |state| {
+            let address = places.slots().address_of(member).cloned();
+            let endpoint = address.as_ref().map(tracing::field::display);
+            tracing::info!(member, endpoint, %state, "the circuit breaker of a member has changed");
+            if let Some(on_change) = &on_change {
+                on_change(&BreakerChange { member, address, state });
+            }
+        }))
+    };
+    (0..clients).map(breaker).collect()
+}
+
 /// A member that takes a call, and what its breaker is to be told.
 pub(crate) struct Picked {
     pub(crate) member: usize,
@@ -199,12 +226,14 @@ impl<P: Protocol, F> Group<P, F> {
     /// A group of this client alone, which keeps its own settings.
     pub(crate) fn of(client: Client<P, F>) -> Self {
         let healths = Box::new([Arc::clone(client.health())]);
+        let details = Details { places: None, links: Box::new([client.links()]) };
         let inner = Arc::new(Inner {
             members: Box::new([Slot { client }]),
             healths,
             breakers: Box::default(),
             strategy: None,
             told: Arc::default(),
+            details,
             wait: Duration::ZERO,
             keeper: None,
         });
@@ -239,8 +268,8 @@ impl<P: Protocol, F> Group<P, F> {
     /// The strategy has panicked.
     #[cold]
     pub(crate) fn pick(&self, avoid: Option<usize>) -> Result<Option<Picked>, Error> {
-        let Inner { healths, breakers, .. } = &*self.inner;
-        let mut members = Members { healths, breakers, avoid, avoid_server: None };
+        let Inner { breakers, healths, .. } = &*self.inner;
+        let mut members = Members { avoid, ..self.seen() };
         let mut picked = None;
         if let Some(failed) = avoid {
             // Another server, if there is one, or else another connection to the same.
@@ -266,6 +295,11 @@ impl<P: Protocol, F> Group<P, F> {
         let others = members.available_from(member + 1).filter(|&other| other != member);
         let admitted = |member| Some(Picked { member, ticket: breakers[member].admit()? });
         Ok(others.into_iter().find_map(admitted))
+    }
+
+    fn seen(&self) -> Members<'_> {
+        let Inner { healths, breakers, details, .. } = &*self.inner;
+        Members { healths, breakers, details: Some(details), avoid: None, avoid_server: None }
     }
 
     /// Asks the strategy. If it does not choose one of those that are available, another one is.
@@ -314,9 +348,8 @@ impl<P: Protocol, F> Group<P, F> {
 
     /// Whether a member is available that is connected to another server.
     pub(crate) fn has_elsewhere(&self, than: usize) -> bool {
-        let Inner { healths, breakers, .. } = &*self.inner;
-        let members =
-            Members { healths, breakers, avoid: Some(than), avoid_server: Some(healths[than].server()) };
+        let server = self.inner.healths[than].server();
+        let members = Members { avoid: Some(than), avoid_server: Some(server), ..self.seen() };
         (0..self.len()).any(|member| members.is_available(member))
     }
 
@@ -327,8 +360,8 @@ impl<P: Protocol, F> Group<P, F> {
 
     /// Waits until a member is available, at most until then.
     pub(crate) async fn available(self, until: Option<Instant>) {
-        let Inner { healths, breakers, told, .. } = &*self.inner;
-        let members = Members { healths, breakers, avoid: None, avoid_server: None };
+        let Inner { breakers, told, .. } = &*self.inner;
+        let members = self.seen();
         let mut is_first_look = true;
         loop {
             // Before the look, or a change between the two would be missed.
@@ -368,11 +401,13 @@ impl<P: Protocol, F> Group<P, F> {
             }
         }
         let waited = self.inner.wait;
-        let message = if waited.is_zero() {
-            "no member of the group has a connection".into()
-        } else {
-            format!("no member of the group has a connection after {waited:?} (`Limits::connection_wait`)")
-        };
+        let mut message = "no member of the group has a connection".to_owned();
+        if self.inner.details.places.as_ref().is_some_and(|places| !places.slots().is_known()) {
+            message += ": no endpoint is known yet";
+        }
+        if !waited.is_zero() {
+            message += &format!(" after {waited:?} (`Limits::connection_wait`)");
+        }
         match reason {
             Some(reason) => Error::with_source(reason.kind(), reason.origin(), message, reason),
             None => Error::new(ErrorKind::Timeout, Origin::System, message),
@@ -392,7 +427,9 @@ impl<P: Protocol, F> Group<P, F> {
     pub fn members(&self) -> impl ExactSizeIterator<Item = Member> + '_ {
         self.inner.members.iter().enumerate().map(|(number, slot)| Member {
             number,
+            address: self.inner.details.address(number),
             link: slot.client.link(),
+            is_draining: slot.client.is_draining(),
             in_flight: slot.client.in_flight(),
             latency: self.inner.healths[number].latency(),
             breaker: self.inner.breakers.get(number).map(CircuitBreaker::state),
@@ -416,55 +453,6 @@ impl<P: Protocol, F> Clone for Group<P, F> {
 impl<P: Protocol, F> fmt::Debug for Group<P, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.members()).finish()
-    }
-}
-
-/// What is known of one of the clients of a [`Group`], as it was when it was asked for.
-#[derive(Clone, Debug)]
-pub struct Member {
-    number: usize,
-    link: Link,
-    in_flight: usize,
-    latency: Option<Duration>,
-    breaker: Option<State>,
-    changes: Option<Changes>,
-    counters: Counters,
-}
-
-impl Member {
-    /// Returns its number, counted from 0.
-    pub fn number(&self) -> usize {
-        self.number
-    }
-
-    /// Returns the state of its connection.
-    pub fn link(&self) -> &Link {
-        &self.link
-    }
-
-    /// Returns how many callers wait for it.
-    pub fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
-    /// Returns an average of how long its Replies took lately. One call in 64 is measured. `None` if none was yet.
-    pub fn latency(&self) -> Option<Duration> {
-        self.latency
-    }
-
-    /// Returns the state of its circuit breaker, if it has one.
-    pub fn breaker(&self) -> Option<State> {
-        self.breaker
-    }
-
-    /// Returns how often its circuit breaker has changed its state, if it has one.
-    pub fn breaker_changes(&self) -> Option<Changes> {
-        self.changes
-    }
-
-    /// Returns what its client has counted.
-    pub fn counters(&self) -> Counters {
-        self.counters
     }
 }
 

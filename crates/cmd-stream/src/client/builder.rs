@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::dial::{Accepted, dial, establish};
 use super::health::Health;
+use super::race::Won;
 use super::reconnect::{self, FailsWhenDropped, Redial};
+use super::route::{Alone, Route, address_of};
 use super::table::Table;
 use super::{Backoff, Client, ClosesWhenDropped, Keepalive, Limits, Link, OnUnexpected, Shared};
 use crate::error::Error;
@@ -171,14 +173,14 @@ where
     ///
     /// Dropping it closes the connection.
     pub async fn connect_by(self, transport: impl Connect) -> Result<Client<P, F>, Error> {
-        let (redial, reconnect) = (self.redial(transport), self.reconnect);
-        let Redial { transport, address, accepted, .. } = &redial;
-        let dialed = dial(transport, address, &self.limits, accepted).await?;
+        let (transport, reconnect) = (Arc::new(transport), self.reconnect);
+        let address = address_of(|| transport.address());
+        let dialed = dial(&*transport, &address, &self.limits, &self.accepted).await?;
         tracing::debug!(peer = %dialed.peer, protocol = P::NAME, format = F::NAME, "connected");
-        let address = address.clone();
+        let redial = self.redial(Alone(Arc::clone(&transport)));
         let (fails, client) = self.start(Link::Up(dialed.peer.clone()));
         if reconnect {
-            spawn::<P>(reconnect::run(fails, redial, Some(dialed)), &address);
+            spawn::<P>(reconnect::run(fails, redial, Some(Won { target: transport, dialed })), &address);
         } else {
             spawn::<P>(reconnect::run_once(fails, dialed), &address);
         }
@@ -237,8 +239,13 @@ where
     ///
     /// If called outside of a tokio runtime.
     pub fn connect_lazy_by(self, transport: impl Connect) -> Client<P, F> {
-        let redial = self.redial(transport);
-        let address = redial.address.clone();
+        self.connect_lazy_on(Alone(Arc::new(transport)))
+    }
+
+    /// As [`connect_lazy_by`](Self::connect_lazy_by), to one of several servers.
+    pub(crate) fn connect_lazy_on(self, route: impl Route) -> Client<P, F> {
+        let redial = self.redial(route);
+        let address = address_of(|| redial.route.address());
         let (fails, client) = self.start(Link::Connecting);
         spawn::<P>(reconnect::run(fails, redial, None), &address);
         client
@@ -286,9 +293,9 @@ where
         (FailsWhenDropped::new(&shared), Client { handle: Arc::new(ClosesWhenDropped { shared }) })
     }
 
-    fn redial<T: Connect>(&self, transport: T) -> Redial<T> {
-        let (address, attempts) = (transport.address(), Attempts::new(self.backoff, backoff::seed()));
-        Redial { transport, address, accepted: self.accepted.clone(), attempts }
+    fn redial<R: Route>(&self, route: R) -> Redial<R> {
+        let attempts = Attempts::new(self.backoff, backoff::seed());
+        Redial { route, accepted: self.accepted.clone(), attempts }
     }
 }
 

@@ -9,21 +9,22 @@ use std::task::Poll;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Shared;
-use super::dial::{Accepted, Dialed, dial};
+use super::counters::add;
+use super::dial::{Accepted, Dialed};
 use super::driver::Driver;
+use super::race::{Race, Won};
+use super::route::{Route, Target, address_of};
 use crate::connection::{Deadlines, GOODBYE, Timers};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::backoff::Attempts;
 use crate::protocol::{ClientProtocol, Protocol};
 use crate::sync::Arc;
-use crate::transport::{Connect, Establish, Io};
+use crate::transport::{Connect, Io};
 
-/// Where a client dials again.
-pub(super) struct Redial<T> {
-    pub(super) transport: T,
-    /// What the transport says before each attempt.
-    pub(super) address: String,
+/// How a client dials again.
+pub(super) struct Redial<R> {
+    pub(super) route: R,
     pub(super) accepted: Accepted,
     pub(super) attempts: Attempts,
 }
@@ -62,12 +63,12 @@ where
 }
 
 /// Runs a client until it is closed. Without a connection it begins with an attempt to connect.
-pub(super) async fn run<T, P, F>(
+pub(super) async fn run<R, P, F>(
     fails: FailsWhenDropped<P, F>,
-    mut redial: Redial<T>,
-    mut dialed: Option<Dialed<<T::Outgoing as Establish>::Io>>,
+    mut redial: Redial<R>,
+    mut connected: Option<Won<R>>,
 ) where
-    T: Connect,
+    R: Route,
     P: ClientProtocol<F>,
     F: Format,
 {
@@ -75,11 +76,11 @@ pub(super) async fn run<T, P, F>(
     let table = &shared.table;
     let (mut lost, mut next_attempt) = (None, Instant::now());
     loop {
-        let Dialed { mut io, inbox, .. } = match dialed.take() {
-            Some(dialed) => dialed,
+        let Won { target, dialed: Dialed { mut io, inbox, .. } } = match connected.take() {
+            Some(connected) => connected,
             // On the heap, so that the task of a connected client keeps no room for it.
             None => match Box::pin(redial.until_connected(shared, lost.take(), next_attempt)).await {
-                Some(dialed) => dialed,
+                Some(connected) => connected,
                 None => return,
             },
         };
@@ -93,6 +94,7 @@ pub(super) async fn run<T, P, F>(
         redial.attempts.connected_for(began.elapsed());
         let is_replaced = table.is_replaced();
         if is_replaced {
+            redial.route.replaced();
             next_attempt = Instant::now();
             let failed_calls = table.lose(&reason, next_attempt);
             tracing::info!(failed_calls, "connection given up, to be replaced");
@@ -101,7 +103,7 @@ pub(super) async fn run<T, P, F>(
             next_attempt = Instant::now() + delay; // at most for ever
             let failed_calls = table.lose(&reason, next_attempt);
             tracing::warn!(reason = %Contained(&reason), failed_calls, next_attempt_in = ?delay, "connection lost");
-            tell_failed(&redial.transport);
+            redial.route.failed(&target);
         }
         match reason.kind() {
             // Nobody is there any more, unless this side has ended it.
@@ -113,7 +115,7 @@ pub(super) async fn run<T, P, F>(
     }
 }
 
-impl<T: Connect> Redial<T> {
+impl<R: Route> Redial<R> {
     /// Makes attempts to connect, the first one at this instant. `lost` says why the last connection was lost, if there was
     /// one. `None` if the client was closed.
     async fn until_connected<P, F>(
@@ -121,38 +123,42 @@ impl<T: Connect> Redial<T> {
         shared: &Shared<P, F>,
         lost: Option<Error>,
         mut next_attempt: Instant,
-    ) -> Option<Dialed<<T::Outgoing as Establish>::Io>>
+    ) -> Option<Won<R>>
     where
         P: Protocol,
     {
-        let Self { transport, address, accepted, attempts } = self;
-        let mut down = Down::new(shared, address.clone(), lost);
+        let Self { route, accepted, attempts } = self;
+        let mut down = Down::new(shared, lost);
         loop {
             let mut pause = pin!(sleep_until(next_attempt));
             let pause = poll_fn(|cx| match shared.table.poll_hurry(cx) {
                 Poll::Ready(()) => Poll::Ready(()),
                 Poll::Pending => pause.as_mut().poll(cx),
             });
+            if down.address.is_none() && route.is_known() {
+                down.address = Some(address_of(|| route.address()));
+            }
             down.wait(pause).await?;
             shared.table.connecting();
-            // It may be the user's, and may panic.
-            if let Ok(now) = catch_unwind(AssertUnwindSafe(|| transport.address())) {
-                down.address.clone_from(&now);
-                *address = now;
-            }
-            let limits = &shared.table.limits;
-            match down.wait(dial(transport, address, limits, accepted)).await? {
-                Ok(dialed) => {
-                    shared.table.up(dialed.peer.clone()).ok()?;
-                    tracing::info!(peer = %dialed.peer, "connected");
-                    return Some(dialed);
+            let first = down.wait(route.next()).await?;
+            let address = address_of(|| first.transport().address());
+            down.address = Some(address.clone());
+            let mut race = Race { route, limits: &shared.table.limits, accepted, failed: 0 };
+            let result = down.wait(race.run(first, address)).await?;
+            // That one of them has failed is counted with the reason.
+            add(&shared.table.counts.attempts_failed, race.failed.saturating_sub(u64::from(result.is_err())));
+            match result {
+                Ok(connected) => {
+                    let peer = &connected.dialed.peer;
+                    shared.table.up(peer.clone()).ok()?;
+                    tracing::info!(%peer, "connected");
+                    return Some(connected);
                 }
                 Err(reason) => {
                     let delay = attempts.next_delay();
                     next_attempt = Instant::now() + delay;
                     tracing::debug!(reason = %Contained(&reason), next_attempt_in = ?delay, "attempt to connect failed");
                     down.failed(&reason);
-                    tell_failed(transport);
                     shared.table.attempt_failed(reason, next_attempt);
                 }
             }
@@ -163,7 +169,8 @@ impl<T: Connect> Redial<T> {
 /// A time without a connection. It looks after the calls that wait for one.
 struct Down<'a, P: Protocol, F> {
     shared: &'a Shared<P, F>,
-    address: String,
+    /// Where it dials. `None` if that is not known yet.
+    address: Option<String>,
     since: Instant,
     /// Why the last connection was lost, or the last attempt failed.
     reason: Option<Error>,
@@ -172,9 +179,9 @@ struct Down<'a, P: Protocol, F> {
 }
 
 impl<'a, P: Protocol, F> Down<'a, P, F> {
-    fn new(shared: &'a Shared<P, F>, address: String, reason: Option<Error>) -> Self {
+    fn new(shared: &'a Shared<P, F>, reason: Option<Error>) -> Self {
         let (since, timers) = (Instant::now(), Timers::default());
-        Self { shared, address, since, reason, has_given_up: false, timers }
+        Self { shared, address: None, since, reason, has_given_up: false, timers }
     }
 
     /// Waits for something. `None` if the client was closed meanwhile.
@@ -207,16 +214,20 @@ impl<'a, P: Protocol, F> Down<'a, P, F> {
     /// The calls have waited long enough.
     fn give_up(&mut self) {
         self.has_given_up = true;
-        let (address, waited) = (&self.address, self.shared.table.limits.connection_wait);
-        let no_connection = if waited.is_zero() {
-            format!("there is no connection to {address}")
-        } else {
-            format!("there is no connection to {address} after {waited:?} (`Limits::connection_wait`)")
+        let waited = self.shared.table.limits.connection_wait;
+        let mut message = match &self.address {
+            Some(address) => format!("there is no connection to {address}"),
+            None => "there is no connection: no endpoint is known yet".into(),
         };
+        if !waited.is_zero() {
+            message += &format!(" after {waited:?} (`Limits::connection_wait`)");
+        }
         self.shared.table.give_up(&match &self.reason {
-            Some(reason) => Error::with_source(reason.kind(), reason.origin(), no_connection, reason.clone()),
+            Some(reason) => Error::with_source(reason.kind(), reason.origin(), message, reason.clone()),
             None => {
-                let message = no_connection + ": the first attempt has not ended";
+                if self.address.is_some() {
+                    message += ": the first attempt has not ended";
+                }
                 Error::new(ErrorKind::Timeout, Origin::System, message)
             }
         });
@@ -230,14 +241,6 @@ enum Timer {
     Call,
     /// Callers have waited long enough for a connection.
     Connection,
-}
-
-/// Tells the transport, which may be the user's, and may panic.
-fn tell_failed(transport: &impl Connect) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| transport.failed())) {
-        std::mem::forget(payload); // its destructor may panic again
-        tracing::error!("`Connect::failed` of the transport panicked");
-    }
 }
 
 /// Closes a connection. Whether that arrives does not matter, only that it does not take long.

@@ -15,6 +15,7 @@
 mod dns;
 mod stream;
 
+use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -80,7 +81,7 @@ pub trait Endpoints: Send + 'static {
     fn refresh(&mut self) {}
 }
 
-/// Waits for the first set of a source that has addresses. Without any if there is none.
+/// Waits for the first set of a source that has addresses, each of them once. Without any if there is none.
 ///
 /// # Errors
 ///
@@ -94,7 +95,11 @@ pub(crate) async fn first_set(source: &mut impl Endpoints) -> Result<Vec<Address
         });
         match set.await? {
             Some(set) if set.is_empty() => tokio::task::yield_now().await,
-            set => return Ok(set.unwrap_or_default()),
+            set => {
+                let (mut set, mut seen) = (set.unwrap_or_default(), HashSet::new());
+                set.retain(|address| seen.insert(address.clone()));
+                return Ok(set);
+            }
         }
     }
 }

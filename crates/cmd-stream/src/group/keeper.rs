@@ -1,32 +1,33 @@
 //! The task of a group: it follows the source of endpoints, and replaces the connections whose endpoints are gone, one after
-//! the other, so that the other members go on.
+//! the other, so that the other members go on. The last one that takes calls goes on until another one does.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::Inner;
 use super::dial::Places;
 use super::endpoints::Endpoints;
-use crate::client::{Link, Links};
+use crate::client::health::Told;
+use crate::client::{Client, Link, Links};
 use crate::error::panic_message;
 use crate::protocol::Protocol;
 use crate::sync::{Arc, Weak};
 use crate::transport::Address;
 
-/// Runs until the group is dropped, or until the source panics.
+/// Runs until the group is dropped. `is_final`: the source is not asked any more.
 pub(super) async fn run<P: Protocol, F: Send + Sync + 'static>(
     group: Weak<Inner<P, F>>,
     places: Arc<Places>,
     mut source: impl Endpoints,
+    mut is_final: bool,
 ) {
-    let (mut is_final, mut had_set) = (false, false);
+    let mut had_set = false;
     let mut to_replace = VecDeque::new();
     let mut replacing: Option<Replacing<P, F>> = None;
     loop {
@@ -44,16 +45,10 @@ pub(super) async fn run<P: Protocol, F: Send + Sync + 'static>(
         };
         match event {
             Event::Set(Some(set)) => {
-                let (replaced, is_first) = {
-                    let mut slots = places.slots();
-                    let was_known = slots.is_known();
-                    (slots.set(set), !was_known && slots.is_known())
-                };
+                let replaced = places.set(set);
                 tracing::debug!(connections_to_replace = replaced.len(), "the set of endpoints has changed");
-                to_replace.extend(replaced);
-                if is_first {
-                    connect_now(&group);
-                }
+                // Those that have no connection need not wait for their turn.
+                to_replace.extend(replaced.into_iter().filter(|slot| !connects_now(&group, *slot)));
                 had_set = true;
             }
             Event::Set(None) => is_final = true,
@@ -111,20 +106,31 @@ async fn event<P: Protocol, F: Send + Sync + 'static>(
     .await
 }
 
-/// There are endpoints at last: nobody waits for the end of a pause.
-fn connect_now<P: Protocol, F>(group: &Weak<Inner<P, F>>) {
-    if let Some(inner) = group.upgrade() {
-        inner.members.iter().for_each(|member| member.client.retire());
-    }
+/// A member that has no connection makes its next attempt at once. Returns false if it has one.
+fn connects_now<P: Protocol, F>(group: &Weak<Inner<P, F>>, slot: usize) -> bool {
+    group.upgrade().is_some_and(|inner| {
+        let client = &inner.members[slot].client;
+        let is_down = !matches!(client.link(), Link::Up(_));
+        is_down && client.retire_unless_last()
+    })
 }
 
 /// A connection that is being replaced.
 struct Replacing<P: Protocol, F> {
     group: Weak<Inner<P, F>>,
+    told: Arc<Told>,
     slot: usize,
     links: Links,
     connected_before: u64,
-    most: Duration,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    /// It is the last one that takes calls. It is replaced all the same at this instant.
+    IsLast(Option<Instant>),
+    /// It is replaced, and this is when nobody waits for the next connection any more.
+    Retires(Option<Instant>),
 }
 
 impl<P: Protocol, F> Replacing<P, F> {
@@ -132,20 +138,50 @@ impl<P: Protocol, F> Replacing<P, F> {
     fn begin(group: &Weak<Inner<P, F>>, slot: usize) -> Option<Self> {
         let inner = group.upgrade()?;
         let client = &inner.members[slot].client;
-        let (limits, links) = (client.limits(), client.links());
+        let links = client.links();
         // The attempts of one that has no connection need no watching.
         let was_up = matches!(links.current(), Link::Up(_));
         let connected_before = client.counters().connected;
-        let most =
-            limits.get_drain().saturating_add(limits.get_connect()).saturating_add(limits.get_handshake());
-        client.retire();
-        was_up.then(|| Self { group: Weak::clone(group), slot, links, connected_before, most })
+        let stage = if client.retire_unless_last() {
+            Self::retires(client)
+        } else {
+            Stage::IsLast(Instant::now().checked_add(client.limits().get_drain()))
+        };
+        let told = Arc::clone(&inner.told);
+        was_up.then(|| Self { group: Weak::clone(group), told, slot, links, connected_before, stage })
+    }
+
+    fn retires(client: &Client<P, F>) -> Stage {
+        let limits = client.limits();
+        let most = limits.get_drain().saturating_mul(2); // one alone takes as long
+        let most = most.saturating_add(limits.get_connect()).saturating_add(limits.get_handshake());
+        Stage::Retires(Instant::now().checked_add(most))
     }
 
     /// Waits until there is another connection, or the first attempt to make one has failed. It can be dropped and called
     /// again.
     async fn done(&mut self) {
-        let most = self.most;
+        while let Stage::IsLast(until) = self.stage {
+            // Before the look, or a change between the two would be missed.
+            let available = self.told.available.listen();
+            {
+                let Some(inner) = self.group.upgrade() else { return };
+                let client = &inner.members[self.slot].client;
+                if client.counters().connected > self.connected_before {
+                    return; // it was lost meanwhile
+                }
+                let is_over = until.is_some_and(|until| until <= Instant::now());
+                if is_over {
+                    client.retire();
+                }
+                if is_over || client.retire_unless_last() {
+                    self.stage = Self::retires(client);
+                    continue;
+                }
+            }
+            at_most(until, available).await;
+        }
+        let Stage::Retires(until) = self.stage else { return };
         let replaced = async {
             while let Some(link) = self.links.changed().await {
                 let Some(inner) = self.group.upgrade() else { return };
@@ -155,7 +191,15 @@ impl<P: Protocol, F> Replacing<P, F> {
                 }
             }
         };
-        let _ = timeout(most, replaced).await;
+        at_most(until, replaced).await;
+    }
+}
+
+/// Waits for something, at most until this instant.
+async fn at_most(until: Option<Instant>, something: impl Future<Output = ()>) {
+    match until {
+        Some(until) => drop(timeout_at(until, something).await),
+        None => something.await,
     }
 }
 

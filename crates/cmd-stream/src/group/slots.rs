@@ -12,10 +12,15 @@
 //!   With fewer slots than endpoints there always is one. With more, most slots stay and try again, so that the living
 //!   endpoints do not end up with all clients, and the dead one gets its share when it is back. Only the slots that one
 //!   endpoint has more than another go to those that answer.
+//! - **A slot may try another endpoint beside its own**, which takes long, and moves there if that one answers first. It
+//!   is one with fewer slots than its own, and which no other slot tries at the same time.
 //! - **Processes choose differently.** Among endpoints that are equally good, a seed decides.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::proto::backoff::SplitMix64;
 use crate::transport::Address;
@@ -38,6 +43,8 @@ struct Slot {
     /// `None` before it is asked where it dials.
     endpoint: Option<usize>,
     is_connected: bool,
+    /// Where it has dialled last, also if that is not its endpoint any more.
+    dialled: Option<Address>,
 }
 
 #[derive(Clone)]
@@ -45,8 +52,18 @@ struct Endpoint {
     address: Address,
     /// How many slots it has.
     slots: usize,
-    /// The number of its last failure, if it has not answered since.
-    failed: Option<u64>,
+    /// How many slots try it that have another one.
+    tries: usize,
+    /// Its last failure, if it has not answered since.
+    failed: Option<Failure>,
+}
+
+/// An attempt or a connection that has failed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Failure {
+    /// Among all of them.
+    number: u64,
+    at: Instant,
 }
 
 impl Slots {
@@ -84,12 +101,11 @@ impl Slots {
         let index: HashMap<_, _> =
             endpoints.iter().enumerate().map(|(index, address)| (address, index)).collect();
         let new_indices: Vec<_> = self.endpoints.iter().map(|old| index.get(&old.address).copied()).collect();
-        let new = |address| Endpoint { address, slots: 0, failed: None };
+        let new = |address| Endpoint { address, slots: 0, tries: 0, failed: None };
         let mut endpoints: Vec<_> = endpoints.into_iter().map(new).collect();
         for (old, new) in self.endpoints.iter().zip(&new_indices) {
             if let Some(new) = *new {
-                endpoints[new].slots = old.slots;
-                endpoints[new].failed = old.failed;
+                endpoints[new] = Endpoint { address: old.address.clone(), ..*old };
             }
         }
         self.endpoints = endpoints;
@@ -116,33 +132,95 @@ impl Slots {
     ///
     /// As all methods, if there is no such slot.
     pub(crate) fn endpoint_for(&mut self, slot: usize) -> Option<Address> {
-        self.slots[slot].is_connected = false;
+        let endpoint = self.next_index(slot)?;
         if self.slots[slot].endpoint.is_none() {
-            let chosen = self.choose(|_| true, |endpoint| (endpoint.slots, endpoint.failed));
-            self.assign(slot, chosen);
+            self.assign(slot, Some(endpoint));
         }
-        self.slots[slot].endpoint.map(|endpoint| self.endpoints[endpoint].address.clone())
+        let address = self.endpoints[endpoint].address.clone();
+        let slot = &mut self.slots[slot];
+        slot.is_connected = false;
+        slot.dialled = Some(address.clone());
+        Some(address)
     }
 
-    /// Books that a slot has connected to its endpoint. No effect if that has been taken from it meanwhile.
-    pub(crate) fn connected(&mut self, slot: usize) {
-        if let Some(endpoint) = self.slots[slot].endpoint {
+    /// Returns what [`endpoint_for`](Self::endpoint_for) would, and changes nothing.
+    pub(crate) fn next_of(&self, slot: usize) -> Option<&Address> {
+        self.next_index(slot).map(|endpoint| &self.endpoints[endpoint].address)
+    }
+
+    /// Returns where a slot has dialled last, or where it will if it has not yet.
+    pub(crate) fn address_of(&self, slot: usize) -> Option<&Address> {
+        self.slots[slot].dialled.as_ref().or_else(|| self.next_of(slot))
+    }
+
+    fn next_index(&self, slot: usize) -> Option<usize> {
+        let choose = || self.choose(|_| true, |endpoint| (endpoint.slots, endpoint.tries, endpoint.failed));
+        self.slots[slot].endpoint.or_else(choose)
+    }
+
+    /// Returns another endpoint that a slot may try beside its own: the least used of those that are as `may` says. It must
+    /// be [let go](Self::let_go) afterwards.
+    pub(crate) fn hold(&mut self, slot: usize, may: impl Fn(&Address) -> bool) -> Option<Address> {
+        let slots = self.endpoints[self.slots[slot].endpoint?].slots;
+        let is_free = |other: &Endpoint| other.slots < slots && other.tries == 0 && may(&other.address);
+        let held = self.choose(is_free, |endpoint| (endpoint.slots, endpoint.failed))?;
+        self.endpoints[held].tries += 1;
+        Some(self.endpoints[held].address.clone())
+    }
+
+    /// A slot tries an endpoint no more. No effect if it is gone.
+    pub(crate) fn let_go(&mut self, address: &Address) {
+        if let Some(endpoint) = self.endpoints.iter_mut().find(|endpoint| endpoint.address == *address) {
+            endpoint.tries = endpoint.tries.saturating_sub(1); // it may have been gone meanwhile
+        }
+    }
+
+    /// Gives a slot the endpoint that it has tried. Returns false if that is gone, or if the spread would not be even.
+    pub(crate) fn move_to(&mut self, slot: usize, address: &Address) -> bool {
+        let Some(new) = self.endpoints.iter().position(|endpoint| endpoint.address == *address) else {
+            return false;
+        };
+        let own = self.slots[slot].endpoint;
+        let most = match own {
+            Some(own) => self.endpoints[own].slots,
+            None => self.endpoints.iter().map(|endpoint| endpoint.slots).min().unwrap_or_default() + 1,
+        };
+        let may = own == Some(new) || self.endpoints[new].slots < most;
+        if may {
+            self.assign(slot, Some(new));
+            self.slots[slot].dialled = Some(address.clone());
+        }
+        may
+    }
+
+    /// Books that a slot has connected to an endpoint. No effect if that has been taken from it meanwhile.
+    pub(crate) fn connected(&mut self, slot: usize, address: &Address) {
+        if let Some(endpoint) = self.slots[slot].endpoint
+            && self.endpoints[endpoint].address == *address
+        {
             self.slots[slot].is_connected = true;
             self.endpoints[endpoint].failed = None;
         }
     }
 
-    /// Books that an attempt to connect to a slot's endpoint has failed. The slot moves on to an endpoint that has fewer
-    /// slots, if there is one: to the least used, and of these to the one that has failed least recently. No effect if
-    /// the endpoint has been taken from it meanwhile.
-    pub(crate) fn failed(&mut self, slot: usize) {
-        let Some(own) = self.slots[slot].endpoint else { return };
-        self.slots[slot].is_connected = false;
+    /// Books that an attempt of a slot to connect to an endpoint, or its connection, has failed. If it is its own, the slot
+    /// moves on to one that has fewer slots, if there is one: to the least used, and of these to the one that has failed
+    /// least recently.
+    pub(crate) fn failed(&mut self, slot: usize, address: &Address, now: Instant) {
+        let failed = self.endpoints.iter().position(|endpoint| endpoint.address == *address);
+        let Some(failed) = failed else { return };
         self.failures += 1;
-        self.endpoints[own].failed = Some(self.failures);
+        self.endpoints[failed].failed = Some(Failure { number: self.failures, at: now });
+        if self.slots[slot].endpoint != Some(failed) {
+            return;
+        }
+        self.slots[slot].is_connected = false;
         self.place = self.random.next();
-        let slots = self.endpoints[own].slots;
-        let next = self.choose(|other| other.slots < slots, |endpoint| (endpoint.slots, endpoint.failed));
+        let slots = self.endpoints[failed].slots;
+        let next = self.choose(
+            |other| other.slots < slots,
+            |endpoint| (endpoint.slots, endpoint.tries, endpoint.failed),
+        );
         if next.is_some() {
             self.assign(slot, next);
         }
@@ -151,18 +229,21 @@ impl Slots {
     /// Books that a slot's connection has reached its maximum age: the slot gets a random one of the least used endpoints,
     /// its own included. So the slots of many processes spread over endpoints that were added, or have restarted.
     ///
-    /// What has failed before is as good as the others, because nobody knows for how long it was down. So the new
-    /// connection should be made before the old one is drained.
+    /// What has failed [lately](LATELY) is avoided. What has failed before that is as good as the others, because nobody
+    /// knows for how long it was down.
     ///
-    /// No effect on a slot without an endpoint: [`endpoint_for`](Self::endpoint_for) chooses one for it, and does mind what
-    /// has failed.
-    pub(crate) fn aged(&mut self, slot: usize) {
+    /// No effect on a slot without an endpoint: [`endpoint_for`](Self::endpoint_for) chooses one for it, and minds all
+    /// that has failed.
+    pub(crate) fn aged(&mut self, slot: usize, now: Instant) {
         if self.slots[slot].endpoint.is_none() {
             return;
         }
         self.place = self.random.next();
         self.assign(slot, None);
-        let chosen = self.choose(|_| true, |endpoint| endpoint.slots);
+        let failed_lately = |endpoint: &Endpoint| {
+            endpoint.failed.is_some_and(|failure| now.saturating_duration_since(failure.at) < LATELY)
+        };
+        let chosen = self.choose(|_| true, |endpoint| (endpoint.slots, failed_lately(endpoint)));
         self.assign(slot, chosen);
     }
 
@@ -244,12 +325,15 @@ impl Slots {
         if let Some(new) = endpoint {
             self.endpoints[new].slots += 1;
         }
-        *slot = Slot { endpoint, is_connected: false };
+        (slot.endpoint, slot.is_connected) = (endpoint, false);
     }
 }
 
 /// Of a set. Far more than a group has slots, so that processes still choose among many.
 pub(crate) const MOST_ENDPOINTS: usize = 4096;
+
+/// How long an endpoint that has failed is avoided when a connection is replaced for its age.
+const LATELY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,13 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
+use super::member::{Details, Unavailable};
 use crate::circuit_breaker::{CircuitBreaker, State};
 use crate::client::health::{Health, Server};
 use crate::proto::backoff::{SplitMix64, seed};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::transport::Address;
 
 /// Chooses the member of a [`Group`](super::Group) that takes the next call.
 ///
@@ -41,6 +43,7 @@ pub trait Strategy: Send + Sync + 'static {
 pub struct Members<'a> {
     pub(super) healths: &'a [Arc<Health>],
     pub(super) breakers: &'a [CircuitBreaker],
+    pub(super) details: Option<&'a Details>,
     /// The call has just failed there.
     pub(super) avoid: Option<usize>,
     /// The call has just failed at this server.
@@ -79,6 +82,18 @@ impl Members<'_> {
     /// Returns an average of how long Replies of this member took lately. One call in 64 is measured. `None` if none was yet.
     pub fn latency(&self, member: usize) -> Option<Duration> {
         self.healths.get(member)?.latency()
+    }
+
+    /// Returns the endpoint of a member; see [`Member::address`](super::Member::address). Unlike the rest, this takes a lock.
+    pub fn address(&self, member: usize) -> Option<Address> {
+        self.details.filter(|_| member < self.len())?.address(member)
+    }
+
+    /// Returns why a member takes no calls now. `None` if it does, and if there is no such member. That the call has just
+    /// failed there is none of the reasons. Unlike the rest, this takes a lock.
+    pub fn unavailable(&self, member: usize) -> Option<Unavailable> {
+        let (health, breaker) = (self.healths.get(member)?, self.breakers.get(member));
+        self.details?.unavailable(member, health.takes_calls(), breaker.map(CircuitBreaker::state))
     }
 
     /// The first one that is available, from this one on and around.
@@ -215,7 +230,7 @@ mod tests {
     }
 
     fn members(healths: &[Arc<Health>]) -> Members<'_> {
-        Members { healths, breakers: &[], avoid: None, avoid_server: None }
+        Members { healths, breakers: &[], details: None, avoid: None, avoid_server: None }
     }
 
     fn picks(strategy: &dyn Strategy, members: &Members<'_>, times: usize) -> Vec<usize> {

@@ -1,6 +1,9 @@
 //! The settings of a Sender, and how it starts.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -13,7 +16,7 @@ use crate::client::{self, Backoff, Keepalive, Limits};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::group::endpoints::{Endpoints, List, first_set};
-use crate::group::{Group, Settings, Strategy};
+use crate::group::{BreakerChange, Group, OnBreakerChange, Settings, Strategy};
 use crate::hooks::{Hooks, NoHooks};
 use crate::proto::frame::Seq;
 use crate::proto::handshake::ServerInfo;
@@ -52,6 +55,7 @@ pub struct Builder<P: Protocol, F, H = NoHooks, E = List> {
     /// `None` is the default one.
     strategy: Option<Box<dyn Strategy>>,
     breaker: Option<circuit_breaker::Settings>,
+    on_breaker_change: Option<OnBreakerChange>,
     #[cfg(feature = "tls")]
     tls: Option<crate::transport::tls::ClientTls>,
     timeout: Duration,
@@ -73,6 +77,7 @@ where
             minimum: 1,
             strategy: None,
             breaker: None,
+            on_breaker_change: None,
             #[cfg(feature = "tls")]
             tls: None,
             timeout: DEFAULT_TIMEOUT,
@@ -102,7 +107,7 @@ where
     /// When the set changes, the connections to servers that are gone are replaced, after the servers have answered what they
     /// have. New servers take over some of the clients.
     pub fn endpoints_from<N: Endpoints>(self, source: N) -> Builder<P, F, H, N> {
-        let Self { client, clients, minimum, strategy, breaker, timeout, retry, slow, hooks, .. } = self;
+        let Self { client, clients, minimum, strategy, breaker, on_breaker_change, .. } = self;
         Builder {
             client,
             endpoints: source,
@@ -110,12 +115,13 @@ where
             minimum,
             strategy,
             breaker,
+            on_breaker_change,
             #[cfg(feature = "tls")]
             tls: self.tls,
-            timeout,
-            retry,
-            slow,
-            hooks,
+            timeout: self.timeout,
+            retry: self.retry,
+            slow: self.slow,
+            hooks: self.hooks,
         }
     }
 
@@ -129,7 +135,7 @@ where
     }
 
     /// Sets how many clients must have a connection before [`connect`](Self::connect) returns. 1 by default. The others go
-    /// on connecting.
+    /// on connecting. More than there are [`clients`](Self::clients) is an error of `connect`.
     pub fn minimum(self, clients: usize) -> Self {
         Self { minimum: clients.max(1), ..self }
     }
@@ -146,6 +152,32 @@ where
     /// [`hooks`](Self::hooks).
     pub fn breaker(self, settings: circuit_breaker::Settings) -> Self {
         Self { breaker: Some(settings), ..self }
+    }
+
+    /// Sets a function that is told each change of the state of a client's [breaker](Self::breaker), and whose it is. There is
+    /// none by default. Changes are also logged at `info`.
+    ///
+    /// It is called as [`Settings::on_change`](circuit_breaker::Settings::on_change) is, and must not block. A panic in it is
+    /// caught and logged.
+    ///
+    /// ```
+    /// # use cmd_stream::{Json, protocol};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
+    /// # #[derive(Serialize, Deserialize)] struct Sum(i64);
+    /// # protocol! { struct Calculator { commands { 0 => Add -> Sum } replies { 0 => Sum } failure close_connection } }
+    /// use cmd_stream::{Sender, circuit_breaker::Settings};
+    ///
+    /// let builder = Sender::builder(Calculator, Json)
+    ///     .endpoints(["10.0.0.1:9000", "10.0.0.2:9000"])
+    ///     .breaker(Settings::default())
+    ///     .on_breaker_change(|change| {
+    ///         println!("the breaker of client {} ({:?}) is {}", change.member(), change.address(), change.state());
+    ///     });
+    /// # let _ = builder;
+    /// ```
+    pub fn on_breaker_change(self, callback: impl Fn(&BreakerChange) + Send + Sync + 'static) -> Self {
+        Self { on_breaker_change: Some(Arc::new(callback)), ..self }
     }
 
     /// Connects with TLS. The certificate of each server must be for the host of its address, unless
@@ -219,7 +251,7 @@ where
     /// Sets the hooks. They replace those that were set before. For several, set a pair: `(A, B)` is a hook, and so is
     /// `(A, (B, C))`.
     pub fn hooks<N: Hooks<P>>(self, hooks: N) -> Builder<P, F, N, E> {
-        let Self { client, endpoints, clients, minimum, strategy, breaker, timeout, retry, slow, .. } = self;
+        let Self { client, endpoints, clients, minimum, strategy, breaker, on_breaker_change, .. } = self;
         Builder {
             client,
             endpoints,
@@ -227,23 +259,25 @@ where
             minimum,
             strategy,
             breaker,
+            on_breaker_change,
             #[cfg(feature = "tls")]
             tls: self.tls,
-            timeout,
-            retry,
-            slow,
+            timeout: self.timeout,
+            retry: self.retry,
+            slow: self.slow,
             hooks,
         }
     }
 
     /// Connects all clients at the same time, and returns when the [minimum](Self::minimum) has a connection. The others go on
-    /// connecting: an address that does not answer holds nothing up.
+    /// connecting: an address that does not answer holds nothing up. With fewer clients than endpoints, a client whose endpoint
+    /// has not greeted after 250 ms tries others beside it, and takes the first one that greets.
     ///
     /// # Errors
     ///
     /// The attempts of so many clients have failed that the minimum cannot be reached: why one of them did, as
     /// [`client::Builder::connect`](crate::client::Builder::connect) says. Or the source of endpoints has none within
-    /// [`Limits::connect`], or panics.
+    /// [`Limits::connect`], or panics. Or the minimum is greater than the number of clients.
     ///
     /// # Cancel safety
     ///
@@ -289,17 +323,24 @@ where
             let message = "there are no endpoints to connect to (`Builder::endpoints`)";
             return Err(Error::new(ErrorKind::Io, Origin::Local, message));
         }
-        let minimum = self.minimum;
-        let endpoints = first.len();
-        let sender = self.start(Some(first), make);
+        let (minimum, endpoints) = (self.minimum, first.len());
+        let clients = self.clients_for(Some(&first));
+        if minimum > clients {
+            let message = format!(
+                "a minimum of {minimum} clients cannot be reached by {clients} (`Builder::minimum`, `Builder::clients`)"
+            );
+            return Err(Error::new(ErrorKind::Io, Origin::Local, message));
+        }
+        let sender = self.start(Some(first), false, make);
         sender.group().ready(minimum, endpoints).await?;
         Ok(sender)
     }
 
     /// Returns a Sender at once, which connects in the background, and goes on trying until it is closed.
     ///
-    /// Calls wait for a connection, at most for [`Limits::connection_wait`]. Without [`clients`](Self::clients) there is one
-    /// client, because the endpoints are not known yet.
+    /// Calls wait for a connection, at most for [`Limits::connection_wait`]. Without [`clients`](Self::clients) there are as many
+    /// clients as endpoints if these are known at once, as those of a list are. Otherwise there is one. The
+    /// [`minimum`](Self::minimum) has no effect.
     ///
     /// # Panics
     ///
@@ -321,21 +362,40 @@ where
     ///
     /// If called outside of a tokio runtime.
     pub fn connect_lazy_by<T: Connect>(
-        self,
+        mut self,
         make: impl Fn(&Address) -> T + Send + Sync + 'static,
     ) -> Sender<P, F, H> {
-        self.start(None, make)
+        // What is known is known at the first look. If the source panics, it is not asked again.
+        let first = pin!(first_set(&mut self.endpoints)).poll(&mut Context::from_waker(Waker::noop()));
+        match first {
+            Poll::Ready(Ok(first)) => {
+                let is_final = first.is_empty(); // it has said that it has none, and is not asked again
+                self.start(Some(first), is_final, make)
+            }
+            Poll::Ready(Err(panic)) => {
+                tracing::error!(%panic, "the endpoints of the group do not change any more");
+                self.start(None, true, make)
+            }
+            Poll::Pending => self.start(None, false, make),
+        }
+    }
+
+    fn clients_for(&self, first: Option<&Vec<Address>>) -> usize {
+        self.clients.unwrap_or_else(|| first.map_or(1, Vec::len).clamp(1, MOST_CLIENTS))
     }
 
     fn start<T: Connect>(
         self,
         first: Option<Vec<Address>>,
+        is_final: bool,
         make: impl Fn(&Address) -> T + Send + Sync + 'static,
     ) -> Sender<P, F, H> {
-        let Self { client, endpoints, clients, strategy, breaker, timeout, retry, slow, hooks, .. } = self;
-        let clients = clients.unwrap_or_else(|| first.as_ref().map_or(1, Vec::len).clamp(1, MOST_CLIENTS));
-        let settings = Settings { client, clients, strategy, breaker };
-        let group = Group::start(settings, first, endpoints, make);
+        let clients = self.clients_for(first.as_ref());
+        let Self {
+            client, endpoints, strategy, breaker, on_breaker_change, timeout, retry, slow, hooks, ..
+        } = self;
+        let settings = Settings { client, clients, strategy, breaker, on_breaker_change };
+        let group = Group::start(settings, first, (endpoints, is_final), make);
         let retries = (retry.attempts > 1 || retry.hedge.is_some()).then(|| Retries::new(retry));
         let tally = Tally::new(P::COMMANDS, slow);
         Sender { core: Arc::new(Core::new(group, hooks, retries, timeout, tally)) }

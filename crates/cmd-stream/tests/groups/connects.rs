@@ -1,10 +1,11 @@
 //! How a Sender connects: all members at the same time, until there are enough.
 
 use std::panic::panic_any;
+use std::sync::{Arc, Mutex};
 
 use cmd_stream::client::{Limits, Link};
 use cmd_stream::group::Endpoints;
-use cmd_stream::transport::Address;
+use cmd_stream::transport::{Address, Connect};
 use cmd_stream::{ErrorKind, Origin};
 use testkit::peer::BytePeer;
 use testkit::wait::within;
@@ -63,9 +64,49 @@ async fn dead_addresses_hold_nothing_up() {
     let _mute = within(muted).await.unwrap();
 }
 
+/// Which one is tried first is up to chance.
+#[tokio::test(start_paused = true)]
+async fn dead_addresses_do_not_hold_up_fewer_clients_than_addresses() {
+    for clients in [1, 2, 1, 1, 1, 1, 2, 1, 1, 1] {
+        let net = Net::default();
+        let (_silent, mut mute) = (net.server("silent:1"), net.server("mute:1"));
+        let _world = net.world("alive:1");
+        let muted = tokio::spawn(async move {
+            let mut muted = Vec::new();
+            loop {
+                let (ours, theirs) = duplex(100);
+                let _ = mute.attempt().await.send(Ok(ours));
+                muted.push(theirs);
+            }
+        });
+        let began = Instant::now();
+        let addresses = ["silent:1", "mute:1", "refuses:1", "alive:1"];
+        let sender = builder().endpoints(addresses).clients(clients).connect_by(net.dialer());
+        let sender = within(sender).await.unwrap();
+        assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+        assert_eq!(within(sender.send(echo("a"))).await.unwrap(), text("a"));
+        assert_eq!(peers_of(&sender), ["alive:1"]);
+        muted.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_minimum_of_more_clients_than_there_are_is_an_error() {
+    let net = Net::default();
+    let _worlds = ["a:1", "b:1"].map(|address| net.world(address));
+    let error = builder().endpoints(["a:1", "b:1"]).minimum(3).connect_by(net.dialer()).await.unwrap_err();
+    assert_eq!(told(error.clone()), (ErrorKind::Io, Origin::Local, false));
+    assert_eq!(
+        error.to_string(),
+        "a minimum of 3 clients cannot be reached by 2 (`Builder::minimum`, `Builder::clients`)"
+    );
+    let builder = builder().endpoints(["a:1", "b:1"]);
+    within(builder.clients(3).minimum(3).connect_by(net.dialer())).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn connect_fails_when_the_minimum_cannot_be_reached_any_more() {
-    for (minimum, refusing, is_enough) in [(1, 3, false), (2, 2, false), (2, 1, true), (99, 1, false)] {
+    for (minimum, refusing, is_enough) in [(1, 3, false), (2, 2, false), (2, 1, true), (3, 1, false)] {
         let net = Net::default();
         let addresses = ["a:1", "b:1", "c:1"];
         let _worlds: Vec<_> = addresses[refusing..].iter().map(|address| net.world(address)).collect();
@@ -128,7 +169,7 @@ async fn without_endpoints_there_is_nothing_to_connect_to() {
     let sender = builder().connect_lazy_by(net.dialer());
     let error = cmd_stream::Error::from(sender.send(echo("a")).await.unwrap_err());
     assert!((5 * SECOND..6 * SECOND).contains(&began.elapsed()), "{:?}", began.elapsed());
-    assert_eq!(told(error.clone()), (ErrorKind::Io, Origin::System, false));
+    assert_eq!(told(error.clone()), (ErrorKind::Timeout, Origin::System, false));
     assert!(format!("{error:#}").contains("no endpoint is known yet"), "{error:#}");
 }
 
@@ -190,4 +231,77 @@ async fn a_lazy_sender_goes_on_trying() {
     quiet().await;
     assert_eq!(peers_of(&sender), ["a:1", "b:1"]);
     assert!(sender.group().links(1).is_some() && sender.group().links(2).is_none());
+}
+
+/// A list is known before anybody asks for it.
+#[tokio::test(start_paused = true)]
+async fn a_lazy_sender_has_as_many_clients_as_the_list_has_addresses() {
+    let net = Net::default();
+    let _worlds = ["a:1", "b:1", "c:1"].map(|address| net.world(address));
+    let sender = builder().endpoints(["a:1", "b:1", "a:1", "c:1"]).connect_lazy_by(net.dialer());
+    assert_eq!(sender.group().members().len(), 3);
+    quiet().await;
+    assert_eq!(peers_of(&sender), ["a:1", "b:1", "c:1"]);
+    let (_give, source) = sets(&[]);
+    let sender = builder().endpoints_from(source).connect_lazy_by(net.dialer());
+    assert_eq!(sender.group().members().len(), 1, "nobody knows");
+}
+
+/// What the source does not know yet is waited for.
+#[tokio::test(start_paused = true)]
+async fn the_first_attempt_of_a_lazy_sender_waits_for_the_source() {
+    for clients in [1, 2] {
+        let net = Net::default();
+        let _world = net.world("a:1");
+        let (give, source) = sets(&[]);
+        let sender = builder().endpoints_from(source).clients(clients).connect_lazy_by(net.dialer());
+        let (early, began) = (call!(sender.send(echo("a"))), Instant::now());
+        sleep(4 * SECOND).await;
+        assert!(sender.group().members().all(|member| matches!(member.link(), Link::Connecting)));
+        give.set(&["a:1"]);
+        assert_eq!(within(early).await.unwrap().unwrap(), text("a"));
+        assert!(began.elapsed() < 4 * SECOND + SECOND / 100, "{:?}", began.elapsed());
+        quiet().await;
+        for member in sender.group().members() {
+            let counters = member.counters();
+            assert_eq!((counters.attempts_failed, counters.connected, counters.replaced), (0, 1, 0));
+        }
+    }
+}
+
+/// A transport of the application, which notes what it is told.
+struct Noting<T>(T, Arc<Mutex<Vec<String>>>);
+
+impl<T: Connect> Connect for Noting<T> {
+    type Outgoing = T::Outgoing;
+
+    async fn connect(&self) -> std::io::Result<T::Outgoing> {
+        self.0.connect().await
+    }
+
+    fn address(&self) -> String {
+        self.0.address()
+    }
+
+    fn failed(&self) {
+        self.1.lock().unwrap().push(self.address());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_transport_is_told_that_it_has_failed() {
+    let net = Net::default();
+    let mut dials = net.server("a:1");
+    let (dialer, told) = (net.dialer(), Arc::<Mutex<Vec<String>>>::default());
+    let note = Arc::clone(&told);
+    let builder = builder().endpoints(["a:1"]);
+    let connecting =
+        tokio::spawn(builder.connect_by(move |address| Noting(dialer(address), Arc::clone(&note))));
+    let peer = dials.accept().await;
+    let _sender = within(connecting).await.unwrap().unwrap();
+    assert_eq!(told.lock().unwrap().len(), 0);
+    drop(peer);
+    drop(dials.attempt().await);
+    quiet().await;
+    assert_eq!(*told.lock().unwrap(), ["a:1", "a:1"], "its connection was lost, and an attempt has failed");
 }

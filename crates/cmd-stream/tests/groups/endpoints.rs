@@ -70,6 +70,45 @@ async fn connections_are_drained_one_after_the_other() {
     }
 }
 
+/// The endpoint is gone, and the new one is not there yet: the last client that takes calls stays until another is there.
+#[tokio::test(start_paused = true)]
+async fn the_last_client_goes_on_at_a_server_that_is_removed() {
+    let net = Net::default();
+    let old = net.world("old:1");
+    let (give, source) = sets(&["old:1"]);
+    let builder = builder().endpoints_from(source).clients(3).minimum(3);
+    let sender = within(builder.connect_by(net.dialer())).await.unwrap();
+    give.set(&["new:1"]);
+    for n in 0..200 {
+        let said = n.to_string();
+        let before = Instant::now();
+        assert_eq!(within(sender.send(echo(&said))).await.unwrap(), text(&said));
+        assert_eq!(before.elapsed(), Duration::ZERO);
+        sleep(SECOND / 10).await;
+    }
+    assert_eq!(old.counters().open, 1);
+    let new = net.world("new:1");
+    sleep(40 * SECOND).await;
+    assert_eq!((old.counters().open, new.counters().open, old.counters().cut), (0, 3, 0));
+    assert_eq!(within(sender.send(echo("b"))).await.unwrap(), text("b"));
+}
+
+/// It is not kept for ever.
+#[tokio::test(start_paused = true)]
+async fn the_last_client_leaves_a_server_that_is_removed_after_a_time() {
+    let net = Net::default();
+    let old = net.world("old:1");
+    let (give, source) = sets(&["old:1"]);
+    let limits = Limits::default().drain(DRAIN);
+    let builder = builder().endpoints_from(source).clients(2).minimum(2).limits(limits);
+    let _sender = within(builder.connect_by(net.dialer())).await.unwrap();
+    give.set(&["new:1"]);
+    sleep(DRAIN - SECOND).await;
+    assert_eq!(old.counters().open, 1);
+    sleep(2 * SECOND).await;
+    assert_eq!(old.counters().open, 0);
+}
+
 /// Nothing more comes for a stream that has overflowed.
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_has_failed_holds_no_connection() {

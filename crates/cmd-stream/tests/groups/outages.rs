@@ -145,7 +145,7 @@ async fn calls_of_one_member_alone_wait_as_long() {
     let waiting = call!(sender.send(echo("a")));
     let _attempt = dials.attempt().await;
     let error = Error::from(waiting.await.unwrap().unwrap_err());
-    assert_eq!(told(error.clone()), (ErrorKind::Io, Origin::System, false));
+    assert_eq!(told(error.clone()), (ErrorKind::Timeout, Origin::System, false));
     assert!(error.to_string().contains("after 3s (`Limits::connection_wait`)"), "{error}");
     assert!((3 * SECOND..3 * SECOND + SECOND / 100).contains(&began.elapsed()), "{:?}", began.elapsed());
 }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use proptest::prelude::{Just, Strategy, any, prop};
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-use super::{MOST_ENDPOINTS, Slots};
+use tokio::time::Instant;
+
+use super::{LATELY, MOST_ENDPOINTS, Slots};
 use crate::transport::Address;
 
 const NONE: [usize; 0] = [];
@@ -32,8 +34,21 @@ fn dialled(count: usize, names: &[&str]) -> Slots {
     slots
 }
 
+/// Where a slot has dialled last, it has connected.
+fn connects(slots: &mut Slots, slot: usize) {
+    if let Some(at) = slots.slots[slot].dialled.clone() {
+        slots.connected(slot, &at);
+    }
+}
+
+fn fails(slots: &mut Slots, slot: usize) {
+    if let Some(at) = slots.slots[slot].dialled.clone() {
+        slots.failed(slot, &at, Instant::now());
+    }
+}
+
 fn connect_all(slots: &mut Slots) {
-    (0..slots.slots.len()).for_each(|slot| slots.connected(slot));
+    (0..slots.slots.len()).for_each(|slot| connects(slots, slot));
 }
 
 #[test]
@@ -73,7 +88,7 @@ fn slots_that_are_not_connected_are_moved_first() {
     for down in 0..4 {
         let mut slots = dialled(4, &["a", "b"]);
         connect_all(&mut slots);
-        slots.failed(down);
+        fails(&mut slots, down);
         assert_eq!(slots.set(set(&["a", "b", "c"])), [down]);
     }
     let mut slots = dialled(4, &["a", "b"]);
@@ -95,7 +110,7 @@ fn one_slot_fails_over_to_the_endpoints_in_turn() {
     let mut seen = Vec::new();
     for _ in 0..9 {
         seen.push(dial(&mut slots));
-        slots.failed(0);
+        fails(&mut slots, 0);
     }
     assert_eq!(seen[..3].iter().collect::<HashSet<_>>().len(), 3, "{seen:?}");
     assert_eq!(seen[..6], seen[3..], "the one that failed least recently comes next");
@@ -104,19 +119,19 @@ fn one_slot_fails_over_to_the_endpoints_in_turn() {
 #[test]
 fn an_endpoint_that_has_answered_since_it_failed_is_as_good_as_new() {
     let mut slots = dialled(1, &["a", "b"]);
-    slots.failed(0);
+    fails(&mut slots, 0);
     assert_eq!(dial(&mut slots), "b");
-    slots.failed(0);
+    fails(&mut slots, 0);
     assert_eq!(dial(&mut slots), "a");
-    slots.connected(0);
+    connects(&mut slots, 0);
     assert_eq!(dial(&mut slots), "a", "after a loss it first tries the same one again");
     let uses = fleet(3, |slots| {
         let _ = slots.set(set(&["a", "b"]));
         let text = dial(slots);
         let shared = text.split(' ').next().expect("of the slots 0 and 2");
-        slots.failed(2);
+        fails(slots, 2);
         assert_eq!(dial(slots).matches(shared).count(), 1, "the other one has two now");
-        slots.connected(0);
+        connects(slots, 0);
         let _ = slots.set(set(&[shared, "c"]));
     });
     assert_uses(&uses, &[("a", 2250), ("b", 2250), ("c", 4500)]);
@@ -127,7 +142,7 @@ fn a_new_set_does_not_forget_what_has_failed() {
     let uses = fleet(1, |slots| {
         let _ = slots.set(set(&["a", "b"]));
         let failed = dial(slots);
-        slots.failed(0);
+        fails(slots, 0);
         let _ = slots.set(set(&[&failed, "c"]));
     });
     assert_uses(&uses, &[("c", 3000)]);
@@ -137,8 +152,8 @@ fn a_new_set_does_not_forget_what_has_failed() {
 fn four_slots_on_two_endpoints_do_not_pile_up_on_the_living_one() {
     let mut slots = dialled(4, &["a", "b"]);
     for _ in 0..9 {
-        slots.failed(0);
-        slots.failed(2);
+        fails(&mut slots, 0);
+        fails(&mut slots, 2);
         assert_eq!(dial(&mut slots), "a b a b");
     }
 }
@@ -147,11 +162,11 @@ fn four_slots_on_two_endpoints_do_not_pile_up_on_the_living_one() {
 fn the_living_endpoint_gets_the_odd_slot() {
     let mut slots = dialled(3, &["a", "b"]);
     assert_eq!(dial(&mut slots), "a b a");
-    slots.failed(0);
-    slots.connected(1);
+    fails(&mut slots, 0);
+    connects(&mut slots, 1);
     for _ in 0..9 {
         assert_eq!(dial(&mut slots), "b b a");
-        slots.failed(2);
+        fails(&mut slots, 2);
     }
 }
 
@@ -159,8 +174,8 @@ fn the_living_endpoint_gets_the_odd_slot() {
 fn news_of_an_endpoint_that_was_taken_away_is_ignored() {
     let mut slots = dialled(1, &["a", "b"]);
     assert_eq!(slots.set(set(&["b", "c"])), [0]);
-    slots.connected(0);
-    slots.failed(0);
+    connects(&mut slots, 0);
+    fails(&mut slots, 0);
     assert_eq!(slots.set(set(&["b", "c"])), NONE);
     assert!(slots.endpoints.iter().all(|endpoint| endpoint.slots == 0 && endpoint.failed.is_none()));
 }
@@ -216,7 +231,7 @@ fn processes_whose_endpoint_failed_go_to_different_ones() {
     let uses = fleet(1, |slots| {
         let _ = slots.set(set(&["a", "b", "c"]));
         if dial(slots) == "a" {
-            slots.failed(0);
+            fails(slots, 0);
         }
     });
     assert_uses(&uses, &[("b", 1500), ("c", 1500)]);
@@ -231,7 +246,7 @@ fn processes_try_many_endpoints_in_different_orders() {
         let mut order = String::new();
         for _ in 0..4 {
             order += &dial(&mut slots);
-            slots.failed(0);
+            fails(&mut slots, 0);
         }
         *orders.entry(order).or_default() += 1;
     }
@@ -268,12 +283,86 @@ fn connections_of_age_spread_a_fleet_over_added_and_restarted_endpoints() {
     let uses = fleet(1, |slots| {
         let _ = slots.set(set(&["a", "b"]));
         dial(slots);
-        slots.failed(0); // the one was restarted, then the other
-        slots.connected(0);
+        fails(slots, 0); // the one was restarted, then the other
+        connects(slots, 0);
         let _ = slots.set(set(&["a", "b", "c"]));
-        slots.aged(0);
+        slots.aged(0, Instant::now() + LATELY);
     });
     assert_uses(&uses, &[("a", 1000), ("b", 1000), ("c", 1000)]);
+}
+
+#[test]
+fn connections_of_age_do_not_go_to_what_has_failed_lately() {
+    let uses = fleet(1, |slots| {
+        let _ = slots.set(set(&["a", "b", "c"]));
+        let down = dial(slots);
+        fails(slots, 0);
+        let up = dial(slots);
+        connects(slots, 0);
+        slots.aged(0, Instant::now());
+        let at = dial(slots);
+        assert_ne!(at, down);
+        let _ = slots.set(set(&[if at == up { "stays" } else { "moves" }]));
+    });
+    assert_uses(&uses, &[("stays", 1500), ("moves", 1500)]);
+    // If all have, one of them.
+    let mut slots = dialled(1, &["a", "b"]);
+    for _ in 0..2 {
+        fails(&mut slots, 0);
+        dial(&mut slots);
+    }
+    slots.aged(0, Instant::now());
+    assert!(["a", "b"].contains(&dial(&mut slots).as_str()));
+}
+
+#[test]
+fn what_a_slot_connects_to_next_can_be_known_before() {
+    for seed in 0..100 {
+        let mut slots = Slots::new(2, seed);
+        assert_eq!(slots.next_of(0), None);
+        let _ = slots.set(set(&["a", "b", "c"]));
+        for slot in [1, 0, 0] {
+            let next = slots.next_of(slot).cloned();
+            assert_eq!((slots.next_of(slot).cloned(), slots.endpoint_for(slot)), (next.clone(), next));
+            fails(&mut slots, slot);
+        }
+    }
+}
+
+#[test]
+fn a_slot_tries_an_endpoint_beside_its_own_and_moves_there() {
+    let mut slots = dialled(2, &["a", "b", "c", "d"]);
+    let any = |_: &Address| true;
+    let first = slots.hold(0, any).expect("c and d are free");
+    let second = slots.hold(0, any).expect("one is free");
+    assert_eq!(
+        set(&["c", "d"]).into_iter().collect::<HashSet<_>>(),
+        HashSet::from([first.clone(), second.clone()])
+    );
+    assert_eq!((slots.hold(0, any), slots.hold(1, any)), (None, None), "they are tried already");
+    slots.let_go(&first);
+    assert_eq!(slots.hold(1, |at| *at != first), None);
+    assert_eq!(slots.hold(1, any), Some(first.clone()));
+    assert!(slots.move_to(0, &second));
+    slots.let_go(&second);
+    assert_eq!(slots.set(set(&["a", "b"])), [0]);
+    assert!(!slots.move_to(1, &first), "it is gone");
+    slots.let_go(&first);
+    // What is in use is no better.
+    let mut slots = dialled(2, &["a", "b"]);
+    assert_eq!(slots.hold(0, any), None);
+}
+
+/// It was free when it was tried.
+#[test]
+fn a_slot_does_not_move_to_an_endpoint_that_another_slot_has_taken() {
+    let mut slots = dialled(2, &["a", "b", "c"]);
+    let held = slots.hold(0, |_| true).expect("c is free");
+    fails(&mut slots, 1);
+    assert_eq!(slots.endpoint_for(1), Some(held.clone()));
+    assert!(!slots.move_to(0, &held));
+    slots.let_go(&held);
+    assert!(slots.endpoints.iter().all(|endpoint| endpoint.tries == 0));
 }
 
 #[test]
@@ -281,10 +370,10 @@ fn a_slot_that_a_set_has_taken_does_not_go_to_what_has_failed_because_of_its_age
     let uses = fleet(1, |slots| {
         let _ = slots.set(set(&["a", "b"]));
         let failed = dial(slots);
-        slots.failed(0);
-        slots.connected(0);
+        fails(slots, 0);
+        connects(slots, 0);
         assert_eq!(slots.set(set(&[&failed, "c"])), [0]);
-        slots.aged(0);
+        slots.aged(0, Instant::now());
     });
     assert_uses(&uses, &[("c", 3000)]);
 }
@@ -296,6 +385,10 @@ enum Step {
     Connected(usize),
     Failed(usize),
     Aged(usize),
+    /// Tries another endpoint.
+    Hold(usize),
+    /// Moves there, if it may.
+    Move,
 }
 
 fn steps() -> impl Strategy<Value = (usize, u64, Vec<Step>)> {
@@ -308,6 +401,8 @@ fn steps() -> impl Strategy<Value = (usize, u64, Vec<Step>)> {
             (0..count).prop_map(Step::Connected),
             (0..count).prop_map(Step::Failed),
             (0..count).prop_map(Step::Aged),
+            (0..count).prop_map(Step::Hold),
+            Just(Step::Move),
         ];
         (Just(count), any::<u64>(), prop::collection::vec(step, 1..40))
     })
@@ -336,6 +431,7 @@ proptest! {
         let mut current: Vec<Address> = Vec::new();
         // What a group would know: where each client is, if it is not drained, and whether it is connected.
         let mut clients: Vec<Option<(Address, bool)>> = vec![None; count];
+        let mut held = Vec::new();
         for step in steps {
             match step {
                 Step::Set(numbers) => {
@@ -375,20 +471,27 @@ proptest! {
                     clients[slot] = at.map(|at| (at, false));
                 }
                 Step::Connected(slot) => {
-                    slots.connected(slot);
+                    connects(&mut slots, slot);
                     if let Some((_, connected)) = &mut clients[slot] {
                         *connected = true;
                     }
                 }
                 Step::Failed(slot) => {
-                    slots.failed(slot);
+                    fails(&mut slots, slot);
                     if clients[slot].is_some() {
                         clients[slot] = slots.endpoint_for(slot).map(|at| (at, false));
                     }
                 }
                 Step::Aged(slot) => {
-                    slots.aged(slot);
+                    slots.aged(slot, Instant::now());
                     clients[slot] = slots.endpoint_for(slot).map(|at| (at, false));
+                }
+                Step::Hold(slot) => held.extend(slots.hold(slot, |_| true).map(|at| (slot, at))),
+                Step::Move => if let Some((slot, at)) = held.pop() {
+                    if slots.move_to(slot, &at) {
+                        clients[slot] = Some((at.clone(), false));
+                    }
+                    slots.let_go(&at);
                 }
             }
             // Once each slot has been asked.
@@ -422,10 +525,10 @@ proptest! {
             let mut connected = 0;
             for slot in 0..count {
                 if is_up(slots.endpoint_for(slot)) {
-                    slots.connected(slot);
+                    connects(&mut slots, slot);
                     connected += 1;
                 } else {
-                    slots.failed(slot);
+                    fails(&mut slots, slot);
                 }
             }
             prop_assert!(round < up.len() || connected == most, "round {round}: {connected} of {most}");
