@@ -17,6 +17,7 @@ mod stream;
 
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
@@ -74,6 +75,21 @@ pub trait Endpoints: Send + 'static {
     /// often, at least whenever [`refresh`](Self::refresh) is called.
     fn next(&mut self) -> impl Future<Output = Option<Vec<Address>>> + Send;
 
+    /// As [`next`](Self::next), and returns the error of each attempt to find a set that fails. When it is called again, it goes
+    /// on trying, after a pause. [`connect`](crate::sender::Builder::connect) calls it until there is a first set, so that it
+    /// can say why there is none.
+    ///
+    /// By default it is `next`, and never fails.
+    ///
+    /// # Errors
+    ///
+    /// An error of kind [`NotFound`](io::ErrorKind::NotFound) or [`InvalidInput`](io::ErrorKind::InvalidInput) means that it
+    /// is no use to try again now. Then `connect` fails at once. Otherwise it goes on as long as
+    /// [`Limits::connect`](crate::client::Limits::connect) allows.
+    fn next_or_error(&mut self) -> impl Future<Output = io::Result<Option<Vec<Address>>>> + Send {
+        async { Ok(self.next().await) }
+    }
+
     /// Asks the source to look again soon, because a connection was lost or an attempt to connect failed.
     ///
     /// It is called once for each of these, so a source that asks others must limit how often it does. By default
@@ -81,26 +97,35 @@ pub trait Endpoints: Send + 'static {
     fn refresh(&mut self) {}
 }
 
-/// Waits for the first set of a source that has addresses, each of them once. Without any if there is none.
+/// Waits for the first set of a source that has addresses, each of them once. Without any if there is none. Notes why there is
+/// none yet.
 ///
 /// # Errors
 ///
-/// The source has panicked.
-pub(crate) async fn first_set(source: &mut impl Endpoints) -> Result<Vec<Address>, Error> {
+/// The source has panicked, or says that it is no use to wait.
+pub(crate) async fn first_set(
+    source: &mut impl Endpoints,
+    failure: &mut Option<io::Error>,
+) -> Result<Vec<Address>, Error> {
     loop {
-        let mut next = pin!(async { source.next().await });
+        let mut next = pin!(async { source.next_or_error().await });
         let set = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| next.as_mut().poll(cx))) {
             Ok(set) => set.map(Ok),
             Err(payload) => Poll::Ready(Err(Error::panic("the source of endpoints", &*payload))),
         });
         match set.await? {
-            Some(set) if set.is_empty() => tokio::task::yield_now().await,
-            set => {
+            Ok(Some(set)) if set.is_empty() => {}
+            Ok(set) => {
                 let (mut set, mut seen) = (set.unwrap_or_default(), HashSet::new());
                 set.retain(|address| seen.insert(address.clone()));
                 return Ok(set);
             }
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+                return Err(Error::io("there are no endpoints to connect to", error));
+            }
+            Err(error) => *failure = Some(error),
         }
+        tokio::task::yield_now().await; // a source that never waits must not keep the thread
     }
 }
 

@@ -307,17 +307,18 @@ where
         mut self,
         make: impl Fn(&Address) -> T + Send + Sync + 'static,
     ) -> Result<Sender<P, F, H>, Error> {
-        let time = self.client.get_limits().get_connect();
+        let (time, mut failure) = (self.client.get_limits().get_connect(), None);
         let first = match Instant::now().checked_add(time) {
-            Some(end) => timeout_at(end, first_set(&mut self.endpoints)).await.ok(),
-            None => Some(first_set(&mut self.endpoints).await),
+            Some(end) => timeout_at(end, first_set(&mut self.endpoints, &mut failure)).await.ok(),
+            None => Some(first_set(&mut self.endpoints, &mut failure).await),
         };
-        let first = match first {
-            Some(first) => first?,
-            None => {
-                let message = format!("no endpoints are known after {time:?} (`Limits::connect`)");
-                return Err(Error::new(ErrorKind::Timeout, Origin::System, message));
-            }
+        let Some(first) = first.transpose()? else {
+            let message = format!("no endpoints are known after {time:?} (`Limits::connect`)");
+            let (kind, origin) = (ErrorKind::Timeout, Origin::System);
+            return Err(match failure {
+                Some(failure) => Error::with_source(kind, origin, message, failure),
+                None => Error::new(kind, origin, message),
+            });
         };
         if first.is_empty() {
             let message = "there are no endpoints to connect to (`Builder::endpoints`)";
@@ -366,17 +367,21 @@ where
         make: impl Fn(&Address) -> T + Send + Sync + 'static,
     ) -> Sender<P, F, H> {
         // What is known is known at the first look. If the source panics, it is not asked again.
-        let first = pin!(first_set(&mut self.endpoints)).poll(&mut Context::from_waker(Waker::noop()));
+        let first = {
+            let mut failure = None;
+            let first = pin!(first_set(&mut self.endpoints, &mut failure));
+            first.poll(&mut Context::from_waker(Waker::noop()))
+        };
         match first {
             Poll::Ready(Ok(first)) => {
                 let is_final = first.is_empty(); // it has said that it has none, and is not asked again
                 self.start(Some(first), is_final, make)
             }
-            Poll::Ready(Err(panic)) => {
+            Poll::Ready(Err(panic)) if panic.kind() == ErrorKind::Panic => {
                 tracing::error!(%panic, "the endpoints of the group do not change any more");
                 self.start(None, true, make)
             }
-            Poll::Pending => self.start(None, false, make),
+            Poll::Ready(Err(_)) | Poll::Pending => self.start(None, false, make),
         }
     }
 

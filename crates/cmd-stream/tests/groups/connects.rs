@@ -2,9 +2,11 @@
 
 use std::panic::panic_any;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use cmd_stream::client::{Limits, Link};
 use cmd_stream::group::Endpoints;
+use cmd_stream::group::endpoints::Dns;
 use cmd_stream::transport::{Address, Connect};
 use cmd_stream::{ErrorKind, Origin};
 use testkit::peer::BytePeer;
@@ -304,4 +306,40 @@ async fn the_transport_is_told_that_it_has_failed() {
     drop(dials.attempt().await);
     quiet().await;
     assert_eq!(*told.lock().unwrap(), ["a:1", "a:1"], "its connection was lost, and an attempt has failed");
+}
+
+/// Why there are no addresses.
+#[tokio::test(start_paused = true)]
+async fn connect_says_why_a_name_has_no_addresses() {
+    let net = Net::default();
+    let dns = |error: fn() -> std::io::Error| {
+        Dns::new("svc.internal:9000").resolver(move |_| std::future::ready(Err(error())))
+    };
+    let glibc = "failed to lookup address information: Name or service not known";
+    let unknown =
+        dns(|| std::io::Error::other("failed to lookup address information: Name or service not known"));
+    let began = Instant::now();
+    let error = builder().endpoints_from(unknown).connect_by(net.dialer()).await.unwrap_err();
+    assert_eq!(began.elapsed(), Duration::ZERO, "there is no such name");
+    assert_eq!(told(error.clone()), (ErrorKind::Io, Origin::System, false));
+    assert_eq!(
+        format!("{error:#}"),
+        format!("there are no endpoints to connect to: cannot resolve svc.internal:9000: {glibc}")
+    );
+
+    let busy = dns(|| std::io::Error::other("try again"));
+    let error = builder().endpoints_from(busy).connect_by(net.dialer()).await.unwrap_err();
+    assert!((5 * SECOND..6 * SECOND).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!(told(error.clone()), (ErrorKind::Timeout, Origin::System, false));
+    assert_eq!(
+        format!("{error:#}"),
+        "no endpoints are known after 5s (`Limits::connect`): cannot resolve svc.internal:9000: try again"
+    );
+
+    let wrong = Dns::new("svc.internal");
+    let error = builder().endpoints_from(wrong).connect_by(net.dialer()).await.unwrap_err();
+    assert!(
+        format!("{error:#}").contains("cannot resolve svc.internal: the address has no port"),
+        "{error:#}"
+    );
 }

@@ -23,6 +23,9 @@ use crate::transport::Address;
 /// Each further one is twice as long, up to the interval. A failure is logged as a warning, but not again as long as the
 /// reason stays the same.
 ///
+/// Before there is a first set, [`connect`](crate::sender::Builder::connect) fails at once if the name does not exist. Otherwise
+/// it waits as long as it may, and its error says why the name could not be resolved.
+///
 /// ```
 /// use cmd_stream::group::endpoints::Dns;
 /// use std::time::Duration;
@@ -111,7 +114,8 @@ impl Dns {
 
     /// Sets how the name is resolved. By default the operating system does it.
     ///
-    /// The function receives what was given to [`new`](Self::new). An empty answer counts as an error.
+    /// The function receives what was given to [`new`](Self::new). An empty answer counts as an error. An error of kind
+    /// [`NotFound`](io::ErrorKind::NotFound) says that the name does not exist.
     ///
     /// ```
     /// use cmd_stream::group::endpoints::{Dns, Endpoints};
@@ -174,44 +178,78 @@ impl Dns {
     }
 
     /// Books an answer. Returns the addresses if they have changed.
-    fn take(&mut self, answer: io::Result<Vec<SocketAddr>>) -> Option<Vec<Address>> {
+    fn take(&mut self, answer: io::Result<Vec<SocketAddr>>) -> io::Result<Option<Vec<Address>>> {
         let now = Instant::now();
-        match answer {
+        let mut found = match answer {
             Ok(found) if found.is_empty() => {
-                self.failed(now, &io::Error::new(io::ErrorKind::NotFound, "the name has no addresses"));
-                None
+                let error = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no addresses");
+                return Err(self.failed(now, error));
             }
-            Ok(mut found) => {
-                self.failures = 0;
-                self.due = Some(now + self.interval.max(self.shortest_pause));
-                if self.failure.take().is_some() {
-                    tracing::info!(name = %self.name, "the endpoints can be resolved again");
-                }
-                found.sort_unstable();
-                found.dedup();
-                if found == self.known {
-                    return None;
-                }
-                self.known = found;
-                Some(self.known.iter().map(Address::from).collect())
-            }
-            Err(error) => {
-                self.failed(now, &error);
-                None
-            }
+            Ok(found) => found,
+            Err(error) => return Err(self.failed(now, error)),
+        };
+        self.failures = 0;
+        self.due = Some(now + self.interval.max(self.shortest_pause));
+        if self.failure.take().is_some() {
+            tracing::info!(name = %self.name, "the endpoints can be resolved again");
         }
+        found.sort_unstable();
+        found.dedup();
+        if found == self.known {
+            return Ok(None);
+        }
+        self.known = found;
+        Ok(Some(self.known.iter().map(Address::from).collect()))
     }
 
-    fn failed(&mut self, now: Instant, error: &io::Error) {
+    /// Books a failure. Returns it with the name.
+    fn failed(&mut self, now: Instant, error: io::Error) -> io::Error {
         let pause = self.shortest_pause.saturating_mul(1 << self.failures.min(MOST_DOUBLINGS));
         self.due = Some(now + pause.min(self.interval).max(self.shortest_pause));
         self.failures = self.failures.saturating_add(1);
-        let failure = Chain(error).to_string();
+        let failure = Chain(&error).to_string();
         if self.failure.as_ref() != Some(&failure) {
             let endpoints = self.known.len();
             tracing::warn!(name = %self.name, error = failure, endpoints, "resolving the endpoints failed");
             self.failure = Some(failure);
         }
+        let kind = if is_no_such_name(&error) { io::ErrorKind::NotFound } else { error.kind() };
+        io::Error::new(kind, Unresolved { name: self.name.clone(), error })
+    }
+}
+
+/// Whether the operating system says that a name does not exist. It has no kind for that, only texts.
+fn is_no_such_name(error: &io::Error) -> bool {
+    let text = error.to_string();
+    error.raw_os_error() == Some(WINDOWS_HOST_NOT_FOUND) || NO_SUCH_NAME.iter().any(|end| text.ends_with(end))
+}
+
+/// Of `EAI_NONAME`, as glibc, musl, the BSDs and macOS name it. Programs in Rust do not have it translated.
+const NO_SUCH_NAME: [&str; 4] = [
+    "Name or service not known",
+    "Name does not resolve",
+    "nodename nor servname provided, or not known",
+    "hostname nor servname provided, or not known",
+];
+
+const WINDOWS_HOST_NOT_FOUND: i32 = 11_001;
+
+/// A name that cannot be resolved, and why.
+#[derive(Debug)]
+struct Unresolved {
+    name: Address,
+    error: io::Error,
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot resolve {}", self.name)
+    }
+}
+
+impl std::error::Error for Unresolved {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
     }
 }
 
@@ -220,8 +258,17 @@ impl Endpoints for Dns {
         loop {
             let answer = self.answer().await;
             // Nothing is awaited after this, so no set is lost.
-            if let Some(changed) = self.take(answer) {
+            if let Ok(Some(changed)) = self.take(answer) {
                 return Some(changed);
+            }
+        }
+    }
+
+    async fn next_or_error(&mut self) -> io::Result<Option<Vec<Address>>> {
+        loop {
+            let answer = self.answer().await;
+            if let Some(changed) = self.take(answer)? {
+                return Ok(Some(changed));
             }
         }
     }
@@ -365,6 +412,29 @@ mod tests {
         assert!(waits(&mut dns, 16_000).await, "the set is the same all the time");
         // 3 s; then 1, 2, 3 and 3 s after a failure; then 3 s again.
         assert_eq!(starts.seen(), [0, 3_000, 4_000, 6_000, 9_000, 12_000, 15_000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_failure_can_be_known_and_the_pauses_are_the_same() {
+        let (mut dns, starts) = planned(&[Fails("no"), Finds(&[]), Fails("no"), Finds(&[1])]);
+        for why in ["no", "the name has no addresses", "no"] {
+            let error = dns.next_or_error().await.expect_err("it fails");
+            assert_eq!(Chain(&error).to_string(), format!("cannot resolve svc.internal:9000: {why}"));
+            assert_ne!(error.kind(), io::ErrorKind::NotFound);
+        }
+        assert_eq!(dns.next_or_error().await.expect("it has been found"), set(&[1]));
+        assert_eq!(starts.seen(), [0, 1_000, 3_000, 7_000]);
+        let (mut dns, _) = planned(&[Fails("failed to lookup address information: Name does not resolve")]);
+        assert_eq!(dns.next_or_error().await.expect_err("it fails").kind(), io::ErrorKind::NotFound);
+    }
+
+    /// What the system of this machine says, without asking the network.
+    #[tokio::test]
+    async fn a_name_that_cannot_exist_is_known_as_such() {
+        let error = Dns::new("invalid..:9").next_or_error().await.expect_err("it is no name");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound, "{}", Chain(&error));
+        let error = Dns::new("svc.internal").next_or_error().await.expect_err("it has no port");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{}", Chain(&error));
     }
 
     #[tokio::test(start_paused = true)]
