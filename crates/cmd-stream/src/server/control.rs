@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::counters::{Counters, Counts};
 use super::ending::Ending;
 use super::limits::Limits;
 use super::shedding::Shedder;
 use super::stats::Stats;
+use crate::connection::bell::Bell;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::stats::Tally;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -61,7 +63,9 @@ pub(crate) struct Control {
     pub(super) tally: Tally,
     /// If it is to shed load.
     pub(super) shedder: Option<Shedder>,
-    life: watch::Sender<Life>,
+    life: Mutex<Life>,
+    /// Rings when it changes. Commands wait for that, by any executor.
+    on_life: Bell,
     sessions: Mutex<HashMap<u64, Weak<dyn EndSession>>>,
     /// Commands in tasks of their own, also those that outlive their connection.
     commands: AtomicUsize,
@@ -152,7 +156,8 @@ impl Control {
             limits,
             counts: Counts::default(),
             tally,
-            life: watch::Sender::new(Life::Serving),
+            life: Mutex::new(Life::Serving),
+            on_life: Bell::default(),
             sessions: Mutex::default(),
             commands: AtomicUsize::new(0),
             no_commands: Notify::new(),
@@ -173,14 +178,26 @@ impl Control {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves on to a later phase; never back.
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves on to a later phase; never back. Returns whether that is a change.
+    fn move_to(&self, to: Life) -> bool {
+        {
+            let mut life = self.life();
+            if to <= *life {
+                return false;
+            }
+            *life = to;
+        }
+        self.on_life.ring();
+        true
+    }
+
+    /// Moves on to a later phase, and tells the connections.
     fn set_life(&self, to: Life) {
-        let changed = self.life.send_if_modified(|life| {
-            let changed = to > *life;
-            *life = to.max(*life);
-            changed
-        });
-        if changed {
+        if self.move_to(to) {
             tracing::debug!(server = %self.address, ?to, "server ends");
             // Collected first: to end a session wakes its task, which must not happen under the lock. And a session that is
             // registered from here on sees the new phase itself.
@@ -196,14 +213,20 @@ impl Control {
 
     /// Tells those who wait for it that the server has ended. Its connections are not told: they end with `serve`.
     pub(crate) fn end(&self) {
-        self.life.send_replace(Life::Closed);
+        self.move_to(Life::Closed);
     }
 
     /// Waits until this phase has begun.
     pub(crate) async fn reached(&self, life: Life) -> Life {
-        let mut receiver = self.life.subscribe();
-        let reached = receiver.wait_for(|now| *now >= life).await;
-        reached.map_or(Life::Closed, |now| *now)
+        loop {
+            // Before the check. Otherwise a change between the two would be missed.
+            let listening = self.on_life.listen();
+            let now = *self.life();
+            if now >= life {
+                return now;
+            }
+            listening.await;
+        }
     }
 
     /// Waits until the server begins to end.
@@ -215,7 +238,7 @@ impl Control {
     pub(crate) fn register(&self, id: u64, session: Weak<dyn EndSession>) -> Registered<'_> {
         self.sessions().insert(id, Weak::clone(&session));
         // Checked after the session was added. Otherwise an end between the two would be missed.
-        let life = *self.life.borrow();
+        let life = *self.life();
         if life > Life::Serving
             && let Some(session) = session.upgrade()
         {
@@ -230,7 +253,8 @@ impl Control {
 
     pub(crate) fn command_ends(&self) {
         if self.commands.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.no_commands.notify_waiters();
+            // Only `serve` waits for it. Its waker is that of whatever polls it; if that panics, it is not this Command's fault.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.no_commands.notify_waiters()));
         }
     }
 

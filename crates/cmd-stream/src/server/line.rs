@@ -12,8 +12,8 @@ use super::counters::{Counts, one};
 use super::ending::Ending;
 use super::limits::Limits;
 use super::polling::{is_late, wake, wake_now};
-use crate::connection::Outbox;
 use crate::connection::outbox::Scratch;
+use crate::connection::{Outbox, wake_all};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::frame::Seq;
 use crate::proto::in_flight::{InFlight, SeqRefused};
@@ -146,7 +146,7 @@ impl Line {
         };
         // Told only now: a Command that hears of it and sends gets the reason, and does not wait for room.
         self.connection.end();
-        waiting.into_iter().for_each(Waker::wake);
+        wake_all(waiting);
         left
     }
 }

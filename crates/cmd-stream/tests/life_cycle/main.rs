@@ -10,6 +10,7 @@ mod pipes;
 mod reports;
 mod shutdown;
 mod transports;
+mod wakers;
 #[path = "../common/wire.rs"]
 mod wire;
 
