@@ -96,6 +96,7 @@ where
     /// By reference: a future that takes an argument by value and changes it has room for it twice.
     pub(super) async fn run(&mut self) -> Error {
         // Frames that arrived with the ServerInfo. No read announces them, so they are decoded before the first one.
+        add(&self.shared.table.counts.bytes_received, self.inbox.bytes().len() as u64);
         let mut first = self.decode().err();
         poll_fn(|cx| match first.take().map_or_else(|| self.poll_contained(cx), Err) {
             Ok(()) => Poll::Pending,
