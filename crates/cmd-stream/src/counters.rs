@@ -17,16 +17,6 @@ macro_rules! counters {
         }
 
         impl Counters {
-            /// Each number by its name.
-            #[allow(dead_code, reason = "it is for the feature `metrics`")]
-            pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [
-                    $((stringify!($name), self.$name),)*
-                    $($((stringify!($elsewhere), self.$elsewhere),)*)?
-                ]
-                .into_iter()
-            }
-
             #[allow(dead_code, reason = "only a client has several to add up")]
             pub(crate) fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)*

@@ -82,6 +82,7 @@
 //! - report failures as values, without losing the connection: [`Failure`], [`Problem`]
 //! - log, authorise, trace: [`Invoker`]; log in once per connection: [`server::Connection`]
 //! - tell versions of a service apart: [`ServerInfo::of`]
+//! - see how many Commands there are, how long they take and which limits are hit: [`stats`]
 //! - set limits: [`server::Limits`], [`client::Limits`]
 //! - send to several servers: [`sender::Builder::endpoints`]; choose the one that takes a call: [`group::Strategy`]; find
 //!   servers: [`group::Endpoints`]
@@ -108,6 +109,7 @@
 //! | `mus` | the MUS Format, the smallest and the fastest, and its derive `cmd_stream::mus::Mus` | mus-format |
 //! | `bytes`, `chrono`, `rust_decimal`, `time`, `uuid` | with `mus`: the types of these crates in MUS | the crate |
 //! | `protobuf` | the Protobuf Format | prost |
+//! | `metrics` | the numbers of [`stats`] for the crate `metrics`, such as for Prometheus | metrics |
 //! | `tls` | TLS over any transport: `transport::tls` | tokio-rustls, rustls-platform-verifier, aws-lc-rs |
 //!
 //! # Non-goals

@@ -10,6 +10,10 @@ use std::time::Duration;
 
 use crate::proto::steps::{STEPS, end};
 
+#[cfg(feature = "metrics")]
+pub(crate) mod mirror;
+#[cfg(feature = "metrics")]
+pub(crate) mod names;
 mod slow;
 mod tally;
 mod thread;

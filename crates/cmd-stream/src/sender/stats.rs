@@ -1,9 +1,13 @@
 //! What a Sender tells of itself: its counters, those of its clients, and the numbers of each Command.
 
 use super::counters::Counters;
+#[cfg(feature = "metrics")]
+use crate::circuit_breaker::State;
 use crate::client;
 use crate::group::Member;
 use crate::stats::{Histogram, Outcome, Tally};
+#[cfg(feature = "metrics")]
+use crate::stats::{mirror::Mirror, names::SENDER};
 
 /// The numbers of a Sender at one moment; from [`Sender::stats`](crate::Sender::stats).
 ///
@@ -89,8 +93,158 @@ impl Stats {
         Self { counters, connections, members, commands: commands.collect() }
     }
 
+    /// Sets all numbers in the recorder of the crate [`metrics`](https://docs.rs/metrics) that is installed, with these
+    /// labels besides their own. `docs/OBSERVING.md` lists the names.
+    ///
+    /// Call it before each scrape, or at an interval: the recorder has what the numbers were at the last call. Several
+    /// Senders in one process need labels that tell them apart.
+    ///
+    /// ```
+    /// # use cmd_stream::{Json, Sender, protocol};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
+    /// # #[derive(Serialize, Deserialize)] struct Sum(i64);
+    /// # protocol! { struct Calculator { commands { 0 => Add -> Sum } replies { 0 => Sum } failure close_connection } }
+    /// # fn example(sender: Sender<Calculator, Json>) {
+    /// sender.stats().record(&[("service", "calculator")]);
+    /// # }
+    /// ```
+    #[cfg(feature = "metrics")]
+    pub fn record(&self, labels: &[(&str, &str)]) {
+        let mirror = Mirror::new(SENDER, labels);
+        self.counters.record(&mirror);
+        record_connections(&self.connections, &mirror);
+        for member in &self.members {
+            record_member(member, &mirror.with("member", &member.number().to_string()));
+        }
+        for command in &self.commands {
+            command.record(&mirror.with("command", command.name));
+        }
+    }
+
     /// Returns the numbers of the Command with this name.
     pub fn command(&self, name: &str) -> Option<&CommandStats> {
         self.commands.iter().find(|command| command.name == name)
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Counters {
+    fn record(&self, mirror: &Mirror) {
+        let Self { retries, moves, hedges, hedges_won, refused_by_hooks, refused_by_breakers, member_waits } =
+            *self;
+        mirror.counter("cmd_stream_sender_retries_total", retries);
+        mirror.counter("cmd_stream_sender_moves_total", moves);
+        mirror.counter("cmd_stream_sender_hedges_total", hedges);
+        mirror.counter("cmd_stream_sender_hedges_won_total", hedges_won);
+        for (by, number) in [("hooks", refused_by_hooks), ("breakers", refused_by_breakers)] {
+            mirror.with("by", by).counter("cmd_stream_sender_calls_refused_total", number);
+        }
+        mirror.counter("cmd_stream_sender_member_waits_total", member_waits);
+    }
+}
+
+#[cfg(feature = "metrics")]
+fn record_connections(connections: &client::Counters, mirror: &Mirror) {
+    // All of them, so that one that is added is not forgotten.
+    let client::Counters {
+        connected,
+        attempts_failed,
+        lost,
+        replaced,
+        keepalive_lost,
+        pings,
+        timed_out,
+        cancelled,
+        unexpected,
+        room_waits,
+        over_frame_limit,
+        stream_overflows,
+        stream_pauses,
+        output_stalls,
+        receive_timeouts,
+        bytes_received,
+        bytes_sent,
+    } = *connections;
+    mirror.counter("cmd_stream_sender_connections_total", connected);
+    mirror.counter("cmd_stream_sender_connect_failures_total", attempts_failed);
+    mirror.counter("cmd_stream_sender_connections_lost_total", lost);
+    mirror.counter("cmd_stream_sender_connections_replaced_total", replaced);
+    let lost =
+        [("keepalive", keepalive_lost), ("output_stall", output_stalls), ("frame_time", receive_timeouts)];
+    for (limit, number) in lost {
+        mirror.with("limit", limit).counter("cmd_stream_sender_connections_lost_to_limits_total", number);
+    }
+    mirror.counter("cmd_stream_sender_pings_total", pings);
+    for (reason, number) in [("timed_out", timed_out), ("cancelled", cancelled)] {
+        mirror.with("reason", reason).counter("cmd_stream_sender_attempts_abandoned_total", number);
+    }
+    mirror.counter("cmd_stream_sender_late_replies_total", unexpected);
+    let limits = [
+        ("room", room_waits),
+        ("frame", over_frame_limit),
+        ("stream_overflow", stream_overflows),
+        ("stream_pause", stream_pauses),
+    ];
+    for (limit, number) in limits {
+        mirror.with("limit", limit).counter("cmd_stream_sender_limits_hit_total", number);
+    }
+    mirror.counter("cmd_stream_sender_received_bytes_total", bytes_received);
+    mirror.counter("cmd_stream_sender_sent_bytes_total", bytes_sent);
+}
+
+#[cfg(feature = "metrics")]
+fn record_member(member: &Member, mirror: &Mirror) {
+    let is_up = matches!(member.link(), client::Link::Up(_));
+    mirror.gauge("cmd_stream_sender_member_up", f64::from(u8::from(is_up)));
+    mirror.gauge("cmd_stream_sender_member_in_flight", member.in_flight() as f64);
+    if let (Some(state), Some(changes)) = (member.breaker(), member.breaker_changes()) {
+        let states = [
+            ("open", State::Open, changes.opened),
+            ("half_open", State::HalfOpen, changes.half_opened),
+            ("closed", State::Closed, changes.closed),
+        ];
+        for (name, of, number) in states {
+            let mirror = mirror.with("state", name);
+            mirror.gauge("cmd_stream_sender_breaker_state", f64::from(u8::from(state == of)));
+            mirror.counter("cmd_stream_sender_breaker_changes_total", number);
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl CommandStats {
+    fn record(&self, mirror: &Mirror) {
+        let Self {
+            name: _,
+            started,
+            in_flight,
+            replied,
+            failed,
+            timed_out,
+            refused,
+            errors,
+            cancelled,
+            latency,
+        } = self;
+        mirror.counter("cmd_stream_sender_calls_total", *started);
+        mirror.gauge("cmd_stream_sender_calls_in_flight", *in_flight as f64);
+        let outcomes = [
+            ("replied", replied),
+            ("failed", failed),
+            ("timed_out", timed_out),
+            ("refused", refused),
+            ("error", errors),
+            ("cancelled", cancelled),
+        ];
+        for (outcome, number) in outcomes {
+            mirror.with("outcome", outcome).counter("cmd_stream_sender_calls_ended_total", *number);
+        }
+        let names = [
+            "cmd_stream_sender_call_duration_seconds_bucket",
+            "cmd_stream_sender_call_duration_seconds_sum",
+            "cmd_stream_sender_call_duration_seconds_count",
+        ];
+        mirror.histogram(names, latency);
     }
 }

@@ -2,6 +2,8 @@
 
 use super::counters::Counters;
 use crate::stats::{Histogram, Outcome, Tally};
+#[cfg(feature = "metrics")]
+use crate::stats::{mirror::Mirror, names::SERVER};
 
 /// The numbers of a server at one moment; from [`Handle::stats`](super::Handle::stats).
 ///
@@ -75,8 +77,127 @@ impl Stats {
         Self { counters, commands: commands.collect() }
     }
 
+    /// Sets all numbers in the recorder of the crate [`metrics`](https://docs.rs/metrics) that is installed, with these
+    /// labels besides their own. `docs/OBSERVING.md` lists the names.
+    ///
+    /// Call it before each scrape, or at an interval: the recorder has what the numbers were at the last call. Several
+    /// servers in one process need labels that tell them apart.
+    ///
+    /// ```
+    /// # fn example(handle: cmd_stream::server::Handle) {
+    /// handle.stats().record(&[("service", "calculator")]);
+    /// // Now render what the recorder has, such as `PrometheusHandle::render` does.
+    /// # }
+    /// ```
+    #[cfg(feature = "metrics")]
+    pub fn record(&self, labels: &[(&str, &str)]) {
+        let mirror = Mirror::new(SERVER, labels);
+        self.counters.record(&mirror);
+        for command in &self.commands {
+            command.record(&mirror.with("command", command.name));
+        }
+    }
+
     /// Returns the numbers of the Command with this name.
     pub fn command(&self, name: &str) -> Option<&CommandStats> {
         self.commands.iter().find(|command| command.name == name)
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Counters {
+    fn record(&self, mirror: &Mirror) {
+        // All of them, so that one that is added is not forgotten.
+        let Self {
+            accepted,
+            open,
+            waiting,
+            refused,
+            over_connection_rate,
+            over_address_rate,
+            untracked_addresses,
+            accept_errors,
+            handshakes_failed,
+            handshake_timeouts,
+            shed,
+            pings,
+            failed: _, // by Command
+            panicked: _,
+            failed_after_last_reply,
+            invalid,
+            over_frame_limit,
+            receive_timeouts,
+            output_stalls,
+            in_flight_pauses,
+            output_pauses,
+            rate_pauses,
+            shed_pauses,
+            refused_in_drain,
+            cut,
+            commands: _, // by Command
+            replies,
+            bytes_received,
+            bytes_sent,
+        } = *self;
+        mirror.gauge("cmd_stream_server_connections_open", open as f64);
+        mirror.gauge("cmd_stream_server_connections_waiting", waiting as f64);
+        mirror.counter("cmd_stream_server_connections_accepted_total", accepted);
+        let by = |name, label, numbers: &[(&str, u64)]| {
+            for (value, number) in numbers {
+                mirror.with(label, value).counter(name, *number);
+            }
+        };
+        let refused = [
+            ("no_place", refused),
+            ("connection_rate", over_connection_rate),
+            ("address_rate", over_address_rate),
+            ("handshake_failed", handshakes_failed),
+            ("handshake_timeout", handshake_timeouts),
+        ];
+        by("cmd_stream_server_connections_refused_total", "reason", &refused);
+        let closed = [
+            ("invalid", invalid),
+            ("frame_limit", over_frame_limit),
+            ("receive_timeout", receive_timeouts),
+            ("output_stall", output_stalls),
+            ("cut", cut),
+        ];
+        by("cmd_stream_server_connections_closed_total", "reason", &closed);
+        mirror.counter("cmd_stream_server_untracked_addresses_total", untracked_addresses);
+        mirror.counter("cmd_stream_server_accept_errors_total", accept_errors);
+        let refused = [("shed", shed), ("drain", refused_in_drain)];
+        by("cmd_stream_server_commands_refused_total", "reason", &refused);
+        mirror.counter("cmd_stream_server_commands_failed_after_last_reply_total", failed_after_last_reply);
+        mirror.counter("cmd_stream_server_replies_total", replies);
+        mirror.counter("cmd_stream_server_pings_total", pings);
+        let pauses = [
+            ("in_flight", in_flight_pauses),
+            ("output", output_pauses),
+            ("command_rate", rate_pauses),
+            ("shed_after", shed_pauses),
+        ];
+        by("cmd_stream_server_read_pauses_total", "limit", &pauses);
+        mirror.counter("cmd_stream_server_received_bytes_total", bytes_received);
+        mirror.counter("cmd_stream_server_sent_bytes_total", bytes_sent);
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl CommandStats {
+    fn record(&self, mirror: &Mirror) {
+        let Self { name: _, started, in_flight, replied, failed, panicked, lost, latency } = self;
+        mirror.counter("cmd_stream_server_commands_total", *started);
+        mirror.gauge("cmd_stream_server_commands_in_flight", *in_flight as f64);
+        for (outcome, number) in
+            [("replied", replied), ("failed", failed), ("panicked", panicked), ("lost", lost)]
+        {
+            mirror.with("outcome", outcome).counter("cmd_stream_server_commands_ended_total", *number);
+        }
+        let names = [
+            "cmd_stream_server_command_duration_seconds_bucket",
+            "cmd_stream_server_command_duration_seconds_sum",
+            "cmd_stream_server_command_duration_seconds_count",
+        ];
+        mirror.histogram(names, latency);
     }
 }
