@@ -15,7 +15,7 @@ use super::extensions::Extensions;
 use super::invoker::{Ended, Invoker};
 use super::line::{Arrival, How};
 use super::polling::{Current, Polling};
-use super::running::{Arrived, Running};
+use super::running::{Arrived, Held, Inline, Running};
 use super::service::Service;
 use super::session::{Booked, Session};
 use super::shedding::Waiting;
@@ -29,6 +29,24 @@ pub(super) fn start<S, C>(session: &Arc<Session<S>>, boxes: &mut Boxes, arrival:
 where
     S: Service,
     C: CommandOf<S::Protocol> + Execute<S::Receiver>,
+{
+    // Each future on the way to the Receiver holds the Command, and keeps room for it when it has handed it on.
+    if const { size_of::<C>() > MOST_INLINE } {
+        start_held::<S, C, _>(session, boxes, arrival, Box::new(command))
+    } else {
+        start_held::<S, C, _>(session, boxes, arrival, Inline(command))
+    }
+}
+
+/// The size of a Command in bytes over which it is held by a pointer.
+const MOST_INLINE: usize = 1 << 10;
+
+#[inline]
+fn start_held<S, C, H>(session: &Arc<Session<S>>, boxes: &mut Boxes, arrival: Arrival, command: H) -> bool
+where
+    S: Service,
+    C: CommandOf<S::Protocol> + Execute<S::Receiver>,
+    H: Held<C>,
 {
     let in_place = match C::SCHEDULING {
         Scheduling::Adaptive => session.service.parts().paces[C::INDEX].is_quick(),
@@ -54,16 +72,17 @@ where
 }
 
 /// Runs a Command to its end, whatever that is. Returns how it has ended; nothing if it was handed over, and goes on.
-async fn execute<S, C>(session: Arc<Session<S>>, arrival: Arrival, command: C) -> Option<Outcome>
+async fn execute<S, C, H>(session: Arc<Session<S>>, arrival: Arrival, command: H) -> Option<Outcome>
 where
     S: Service,
     C: CommandOf<S::Protocol> + Execute<S::Receiver>,
+    H: Held<C>,
 {
     let running = Running::new::<C>(&session, arrival);
     let mut extensions = Extensions::default();
     let result = {
         let mut run = pin!(async {
-            let arrived = Arrived { running: &running, command, extensions: &mut extensions };
+            let arrived = Arrived::new(&running, command, &mut extensions);
             session.service.parts().invoker.invoke(arrived).await
         });
         poll_fn(|cx| {
@@ -182,5 +201,70 @@ impl<S: Service> Drop for Ends<'_, S> {
         if !self.is_booked {
             self.book(Some(Outcome::Lost), Instant::now());
         }
+    }
+}
+
+#[cfg(all(test, feature = "mus"))]
+mod tests {
+    use super::*;
+    use crate::server::invoker::{Direct, Ended, Invocation, Stack};
+    use crate::server::service::Parts;
+    use crate::{Answer, Mus, protocol};
+
+    const KIB: usize = 1 << 10;
+
+    #[derive(mus_format::Mus)]
+    struct Large([u8; 64 * KIB]);
+    #[derive(mus_format::Mus)]
+    struct Sum(u64);
+    struct Adder;
+
+    impl Answer<Adder> for Large {
+        async fn answer(self, _: &Adder, _: &crate::Context<'_>) -> Result<Sum, Failed> {
+            Ok(Sum(self.0.iter().map(|&byte| u64::from(byte)).sum()))
+        }
+    }
+
+    protocol! {
+        struct Adding {
+            commands { 1 => Large -> Sum }
+            replies { 1 => Sum }
+            failure close_connection
+        }
+    }
+
+    /// Only runs the Command, as many do that look at it first.
+    struct Looks;
+
+    impl Invoker<Adding> for Looks {
+        async fn invoke(&self, invocation: impl Invocation<Adding>) -> Result<Ended, Failed> {
+            invocation.run().await
+        }
+    }
+
+    /// The size of the future of a Command that is held so.
+    fn size<S, C, H>() -> usize
+    where
+        S: Service,
+        C: CommandOf<S::Protocol> + Execute<S::Receiver>,
+        H: Held<C>,
+    {
+        fn of<S: Service, H, Fut>(_: impl Fn(Arc<Session<S>>, Arrival, H) -> Fut) -> usize {
+            size_of::<Fut>()
+        }
+        of(execute::<S, C, H>)
+    }
+
+    #[test]
+    fn a_large_command_is_not_held_by_each_future_on_its_way() {
+        type Served<I> = Parts<Adding, Mus, Adder, I>;
+        const { assert!(size_of::<Large>() > MOST_INLINE) };
+        let most = 3 * size_of::<Large>();
+        let sizes = [
+            size::<Served<Direct>, Large, Box<Large>>(),
+            size::<Served<Looks>, Large, Box<Large>>(),
+            size::<Served<Stack<Looks, Stack<Looks, Looks>>>, Large, Box<Large>>(),
+        ];
+        assert!(sizes.iter().all(|&size| size <= most), "{sizes:?}");
     }
 }

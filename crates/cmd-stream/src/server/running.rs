@@ -1,6 +1,7 @@
 //! A Command that runs: as its Proxy and its Context see it, and as the Invoker does.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
@@ -159,21 +160,67 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> RunningLink<Reply> for Running<'_,
 }
 
 /// A Command as the Invoker sees it.
-pub(super) struct Arrived<'a, S: Service, C> {
-    pub(super) running: &'a Running<'a, S>,
-    pub(super) command: C,
-    pub(super) extensions: &'a mut Extensions,
+pub(super) struct Arrived<'a, S: Service, C, H> {
+    running: &'a Running<'a, S>,
+    command: H,
+    extensions: &'a mut Extensions,
+    of: PhantomData<fn() -> C>,
 }
 
-impl<S: Service, C> sealed::Sealed for Arrived<'_, S, C> {}
+impl<'a, S: Service, C, H: Held<C>> Arrived<'a, S, C, H> {
+    pub(super) fn new(running: &'a Running<'a, S>, command: H, extensions: &'a mut Extensions) -> Self {
+        Self { running, command, extensions, of: PhantomData }
+    }
+}
 
-impl<S, C> Invocation<S::Protocol> for Arrived<'_, S, C>
+/// A Command as it is held on its way to the Receiver.
+pub(super) trait Held<C>: Send + 'static {
+    fn command(&self) -> &C;
+    fn command_mut(&mut self) -> &mut C;
+    fn into_command(self) -> C;
+}
+
+/// A Command that is held as it is.
+pub(super) struct Inline<C>(pub(super) C);
+
+impl<C: Send + 'static> Held<C> for Inline<C> {
+    fn command(&self) -> &C {
+        &self.0
+    }
+
+    fn command_mut(&mut self) -> &mut C {
+        &mut self.0
+    }
+
+    fn into_command(self) -> C {
+        self.0
+    }
+}
+
+impl<C: Send + 'static> Held<C> for Box<C> {
+    fn command(&self) -> &C {
+        self
+    }
+
+    fn command_mut(&mut self) -> &mut C {
+        self
+    }
+
+    fn into_command(self) -> C {
+        *self
+    }
+}
+
+impl<S: Service, C, H> sealed::Sealed for Arrived<'_, S, C, H> {}
+
+impl<S, C, H> Invocation<S::Protocol> for Arrived<'_, S, C, H>
 where
     S: Service,
     C: CommandOf<S::Protocol> + Execute<S::Receiver>,
+    H: Held<C>,
 {
     fn command(&self) -> <S::Protocol as Protocol>::CommandRef<'_> {
-        self.command.as_command()
+        self.command.command().as_command()
     }
 
     fn entry(&self) -> &'static Entry {
@@ -201,7 +248,7 @@ where
     }
 
     fn metadata(&mut self) -> Option<&mut dyn Metadata> {
-        self.command.metadata()
+        self.command.command_mut().metadata()
     }
 
     fn extensions(&mut self) -> &mut Extensions {
@@ -210,7 +257,7 @@ where
 
     // Not an `async fn`: that would be one more future to hold, and to move, the Command.
     fn run(self) -> impl Future<Output = Result<Ended, Failed>> + Send {
-        let Self { running, command, extensions } = self;
+        let Self { running, command, extensions, .. } = self;
         let receiver = &running.session.service.parts().receiver;
         let extensions: &Extensions = if S::Invoker::SEES_REPLIES && !extensions.is_empty() {
             // Shared, as those of the Replies may outlive the Command.
@@ -218,7 +265,8 @@ where
         } else {
             extensions
         };
-        let execute = AssertUnwindSafe(|| command.execute(receiver, Proxy::new(running, extensions)));
+        let execute =
+            AssertUnwindSafe(|| command.into_command().execute(receiver, Proxy::new(running, extensions)));
         contain(catch_unwind(execute), |()| running.ended().ok_or_else(Failed::no_last_reply))
     }
 }
