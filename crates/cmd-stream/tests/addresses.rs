@@ -93,11 +93,11 @@ async fn errors_name_the_address_they_are_about() {
 #[tokio::test]
 async fn text_that_is_no_host_and_port_is_refused_with_what_is_wrong() {
     for (address, expected) in [
-        ("", "an empty address: the address has no port"),
-        ("localhost", "localhost: the address has no port"),
-        ("localhost:", "localhost:: the address has no port"),
-        ("127.0.0.1", "127.0.0.1: the address has no port"),
-        ("[::1]", "[::1]: the address has no port"),
+        ("", "an empty address: the address has no port (it must be HOST:PORT)"),
+        ("localhost", "localhost: the address has no port (it must be HOST:PORT)"),
+        ("localhost:", "localhost:: the address has no port (it must be HOST:PORT)"),
+        ("127.0.0.1", "127.0.0.1: the address has no port (it must be HOST:PORT)"),
+        ("[::1]", "[::1]: the address has no port (it must be HOST:PORT)"),
         ("localhost:http", "localhost:http: the address is not HOST:PORT"),
         ("localhost:65536", "localhost:65536: the address is not HOST:PORT"),
         ("http://127.0.0.1:80", "http://127.0.0.1:80: the address is not HOST:PORT"),
@@ -114,6 +114,17 @@ async fn text_that_is_no_host_and_port_is_refused_with_what_is_wrong() {
             assert_eq!(io.map(io::Error::kind), Some(io::ErrorKind::InvalidInput), "{error:#}");
             assert_eq!((error.kind(), text(error)), (ErrorKind::Io, format!("cannot {what} {expected}")));
         }
+    }
+}
+
+/// Of several endpoints as of one.
+#[tokio::test]
+async fn a_sender_names_the_address_that_is_wrong() {
+    for endpoints in [vec!["localhost"], vec!["localhost", "localhost"]] {
+        let connecting = Sender::builder(Sample, Json).endpoints(endpoints).connect();
+        let error = within(connecting).await.expect_err("no such address");
+        let expected = "cannot connect to localhost: the address has no port (it must be HOST:PORT)";
+        assert_eq!((error.kind(), text(error)), (ErrorKind::Io, expected.into()));
     }
 }
 

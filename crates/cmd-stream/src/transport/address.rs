@@ -86,7 +86,7 @@ impl fmt::Display for Address {
 /// Checks that it has the form of a host and a port, so that an error says what is wrong with it.
 fn check(text: &str) -> Result<(), &'static str> {
     const FORM: &str = "the address is not HOST:PORT";
-    const NO_PORT: &str = "the address has no port";
+    const NO_PORT: &str = "the address has no port (it must be HOST:PORT)";
     if text.contains('/') {
         return Err(FORM); // a URL or a path
     }

@@ -102,7 +102,8 @@ struct Asks(Arc<Mutex<Vec<String>>>);
 impl Strategy for Asks {
     fn pick(&self, members: &Members<'_>) -> Option<usize> {
         for member in 0..=members.len() {
-            let address = members.address(member).map_or("none".into(), |address| address.to_string());
+            let address =
+                members.address(member).map_or_else(|| "none".into(), |address| address.to_string());
             let why = members.unavailable(member).map(|why| why.to_string()).unwrap_or_default();
             self.0.lock().unwrap().push(format!("{address}: {why}"));
         }

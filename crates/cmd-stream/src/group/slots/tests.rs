@@ -424,6 +424,17 @@ fn fewest(count: usize, slots: &[(usize, usize)]) -> (usize, usize) {
     costs.min().expect("there is a way")
 }
 
+/// How many slots each endpoint of the set has, once each slot has been asked.
+fn uses_once_all_have_asked(slots: &Slots, set: &[Address]) -> BTreeMap<String, usize> {
+    let mut later = slots.clone();
+    let mut uses: BTreeMap<_, usize> = set.iter().map(|at| (at.to_string(), 0)).collect();
+    for slot in 0..later.slots.len() {
+        let Some(at) = later.endpoint_for(slot) else { continue };
+        *uses.get_mut(&at.to_string()).expect("it is in the set") += 1;
+    }
+    uses
+}
+
 proptest! {
     #[test]
     fn the_spread_is_even_and_few_are_moved_whatever_happens((count, seed, steps) in steps()) {
@@ -494,13 +505,7 @@ proptest! {
                     slots.let_go(&at);
                 }
             }
-            // Once each slot has been asked.
-            let mut later = slots.clone();
-            let mut uses: BTreeMap<_, usize> = current.iter().map(|at| (at.to_string(), 0)).collect();
-            for slot in 0..count {
-                let Some(at) = later.endpoint_for(slot) else { continue };
-                *uses.get_mut(&at.to_string()).expect("it is in the set") += 1;
-            }
+            let uses = uses_once_all_have_asked(&slots, &current);
             if let (Some(least), Some(most)) = (uses.values().min(), uses.values().max()) {
                 prop_assert_eq!(uses.values().sum::<usize>(), count);
                 prop_assert!(most - least <= 1, "{uses:?}");

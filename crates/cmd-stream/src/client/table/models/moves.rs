@@ -173,6 +173,31 @@ fn a_call_is_answered_before_its_connection_is_replaced_or_is_handed_back() {
     }
 }
 
+/// The server has its Command, and never answers. The last one who waits goes away, or nobody would wake the task.
+#[test]
+fn a_connection_is_replaced_when_nobody_waits_for_its_server_any_more() {
+    model(|| {
+        let table = member(&Arc::default());
+        let seq = send_now(&table, Expects::Reply(|_| true));
+        assert!(write(&table) > 0);
+        table.retire(Duration::MAX);
+        let caller = thread::spawn({
+            let table = Arc::clone(&table);
+            move || table.forget(seq)
+        });
+        let reason = Task::default().block_on(|cx| {
+            match table.next_batch(&mut Writer::default(), &mut true, &mut None, cx) {
+                Ok(_) => Poll::Pending,
+                Err(reason) => Poll::Ready(reason),
+            }
+        });
+        caller.join().expect("no panic");
+        assert!(table.is_replaced());
+        assert_eq!(table.lose(&reason, Instant::now()), 0);
+        assert_empty(&table);
+    });
+}
+
 /// Both are old. One of them goes on taking calls.
 #[test]
 fn of_two_members_that_are_replaced_for_their_age_one_stays() {
