@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// Files of capabilities that are not here yet. They must be readable, and are not tested.
-const WAITING: [&str; 1] = ["otel.json"];
-
 /// What the vectors of a file are about, and with it which test reads them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Layout {
@@ -24,8 +21,8 @@ pub enum Layout {
     Hostile,
     /// Calls and the states of a circuit breaker; `tests/wire_vectors` of `cmd-stream`.
     CircuitBreaker,
-    /// Scenarios of a capability that is not here yet. No test reads them, so only the files that `WAITING` names may be such.
-    Scenarios,
+    /// Calls, and the spans and metrics that are made of them; `tests/go_vectors` of `cmd-stream-otel`.
+    OpenTelemetry,
 }
 
 /// The types of values that only a connection knows, and no serialization format.
@@ -77,11 +74,6 @@ fn read_folder(folder: &Path) -> Result<Vec<File>, String> {
         let text = fs::read_to_string(&path).map_err(|error| format!("{name}: {error}"))?;
         files.push(File::parse(name, &text)?);
     }
-    for name in WAITING {
-        if !files.iter().any(|file| file.name == name) {
-            return Err(format!("{name} is said to wait for its capability, and is not there"));
-        }
-    }
     Ok(files)
 }
 
@@ -100,7 +92,7 @@ impl File {
         let layout = match list {
             "sessions" => Layout::Sessions,
             "scenarios" if has("steps") && has("state_callbacks") => Layout::CircuitBreaker,
-            "scenarios" if WAITING.contains(&&*name) => Layout::Scenarios,
+            "scenarios" if has("client_spans") && has("server_metrics") => Layout::OpenTelemetry,
             "vectors" if has("direction") && has("kind") => Layout::Frames,
             "vectors" if has("client_to_server") && has("expected") => Layout::Hostile,
             "vectors" if has("type") && has("kind") => Layout::Values,
@@ -120,9 +112,7 @@ mod tests {
 
     #[test]
     fn every_file_of_the_folder_is_of_a_layout_that_a_test_reads() {
-        for file in read_folder(&folder()).expect("each file is as it must be") {
-            assert!(file.layout != Layout::Scenarios || WAITING.contains(&&*file.name), "{}", file.name);
-        }
+        read_folder(&folder()).expect("each file is as it must be");
     }
 
     #[test]
@@ -136,6 +126,7 @@ mod tests {
             (r#"{"vectors":[{"client_to_server":"00","expected":"close"}]}"#, Layout::Hostile),
             (r#"{"sessions":[{"name":"one"}]}"#, Layout::Sessions),
             (r#"{"scenarios":[{"steps":[],"state_callbacks":[]}]}"#, Layout::CircuitBreaker),
+            (r#"{"scenarios":[{"client_spans":[],"server_metrics":[]}]}"#, Layout::OpenTelemetry),
         ] {
             let file = File::parse("new.json".into(), text).expect(text);
             assert_eq!((file.layout, file.vectors.len()), (layout, 1), "{text}");
