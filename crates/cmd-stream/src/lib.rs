@@ -98,6 +98,7 @@
 //!   [`sender::Builder::max_age`]
 //! - use TLS: `transport::tls`; another transport: [`transport`]
 //! - talk to a Go peer in JSON: [`format::json`]; in MUS: `format::mus`; in Protobuf: `format::protobuf`
+//! - put middleware of the `tower` crate around calls or Commands: `tower`
 //! - test without a network: [`testing`], [`transport::memory`], [`sender::SendCommand`]
 //!
 //! # Features
@@ -111,6 +112,7 @@
 //! | `protobuf` | the Protobuf Format | prost |
 //! | `metrics` | the numbers of [`stats`] for the crate `metrics`, such as for Prometheus | metrics |
 //! | `tls` | TLS over any transport: `transport::tls` | tokio-rustls, rustls-platform-verifier, aws-lc-rs |
+//! | `tower` | middleware of the `tower` crate on both sides: `tower` | tower |
 //!
 //! # Non-goals
 //!
@@ -146,6 +148,8 @@ mod service;
 pub mod stats;
 mod sync;
 pub mod testing;
+#[cfg(feature = "tower")]
+pub mod tower;
 pub mod transport;
 
 #[cfg(feature = "derive")]

@@ -21,6 +21,8 @@ mod call;
 mod core;
 mod counters;
 mod course;
+#[cfg(feature = "tower")]
+pub(crate) mod owned_call;
 mod retry;
 mod send_command;
 mod stats;

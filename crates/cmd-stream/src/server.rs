@@ -27,6 +27,8 @@ mod execution;
 mod extensions;
 mod handed;
 mod invoker;
+#[cfg(feature = "tower")]
+pub(crate) mod layered;
 mod limits;
 mod line;
 mod link;
