@@ -92,6 +92,46 @@ async fn dead_addresses_do_not_hold_up_fewer_clients_than_addresses() {
     }
 }
 
+/// Each of them takes long. None is given up for that, until one has greeted.
+#[tokio::test(start_paused = true)]
+async fn servers_that_are_slow_are_tried_at_the_same_time_and_one_of_them_is_used() {
+    let net = Net::default();
+    let addresses = ["a:1", "b:1", "c:1"];
+    let mut dials = addresses.map(|address| net.server(address));
+    let connecting = tokio::spawn(builder().endpoints(addresses).clients(1).connect_by(net.dialer()));
+    let mut attempts = Vec::new();
+    for _ in 0..3 {
+        sleep(SECOND / 100).await;
+        let place = (0..3).find_map(|place| Some((place, dials[place].attempt_now()?)));
+        attempts.push(place.expect("one more"));
+        assert!(dials.iter_mut().all(|dials| dials.attempt_now().is_none()), "and no more");
+        sleep(SECOND * 24 / 100).await;
+    }
+    sleep(2 * SECOND).await;
+    let (place, first) = attempts.swap_remove(0);
+    let _peer = greet(first, 1024).await;
+    let sender = within(connecting).await.unwrap().unwrap();
+    assert_eq!(peers_of(&sender), [addresses[place]]);
+    quiet().await;
+    assert!(attempts.iter().all(|(_, attempt)| attempt.is_closed()));
+    let counters = sender.group().members().next().expect("there is one").counters();
+    assert_eq!((counters.connected, counters.attempts_failed), (1, 0));
+    sleep(2 * SECOND).await;
+    assert!(dials.iter_mut().all(|dials| dials.attempt_now().is_none()));
+}
+
+/// All that fail are counted, and `connect` fails when all have.
+#[tokio::test(start_paused = true)]
+async fn connect_fails_soon_when_all_addresses_are_silent() {
+    let net = Net::default();
+    let addresses = ["a:1", "b:1", "c:1", "d:1"];
+    let _dials = addresses.map(|address| net.server(address));
+    let began = Instant::now();
+    let error = within(builder().endpoints(addresses).clients(1).connect_by(net.dialer())).await.unwrap_err();
+    assert_eq!(told(error), (ErrorKind::Timeout, Origin::System, false));
+    assert!((5 * SECOND..6 * SECOND).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_minimum_of_more_clients_than_there_are_is_an_error() {
     let net = Net::default();
