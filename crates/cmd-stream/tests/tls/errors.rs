@@ -273,6 +273,36 @@ impl cmd_stream::transport::Connect for Once {
     }
 }
 
+/// Nobody can connect through it. It counts what it is told of that.
+struct Refuses(std::sync::Arc<std::sync::atomic::AtomicU64>);
+
+impl cmd_stream::transport::Connect for Refuses {
+    type Outgoing = (tokio::io::DuplexStream, Peer);
+
+    async fn connect(&self) -> std::io::Result<Self::Outgoing> {
+        Err(std::io::ErrorKind::ConnectionRefused.into())
+    }
+
+    fn address(&self) -> String {
+        "refuses".into()
+    }
+
+    fn failed(&self) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_transport_below_is_told_that_it_has_failed() {
+    let told = std::sync::Arc::<std::sync::atomic::AtomicU64>::default();
+    let tls = client(&Authority::new("ca")).build().unwrap().server_name("localhost");
+    let client = Client::builder(Plain, Json)
+        .connect_lazy_by(Connector::new(Refuses(std::sync::Arc::clone(&told)), tls));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let failed = client.counters().attempts_failed;
+    assert!(failed > 1 && told.load(std::sync::atomic::Ordering::Relaxed) == failed, "{failed} {told:?}");
+}
+
 /// The beginning of a record with a hello that cannot be read: one byte long, and not empty as it should be.
 const BAD_HELLO: &[u8] = &[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0];
 /// An alert: fatal, handshake failure.
