@@ -9,23 +9,30 @@ use super::steps::{STEPS, end, step};
 pub(crate) struct Latencies {
     counts: Box<[u32; STEPS]>,
     all: u32,
+    /// Those that came since a quantile was worth being looked up.
+    new: u32,
 }
 
 /// With so many, the counts are halved: so the last few hundred are what counts.
 const MOST: u32 = 1024;
+/// A share of so much is worth a look.
+const NEWS: u32 = 16;
 /// With fewer nothing is known.
 const LEAST: u32 = 32;
 
 impl Default for Latencies {
     fn default() -> Self {
-        Self { counts: Box::new([0; STEPS]), all: 0 }
+        Self { counts: Box::new([0; STEPS]), all: 0, new: 0 }
     }
 }
 
 impl Latencies {
-    pub(crate) fn add(&mut self, time: Duration) {
+    /// Returns whether so much is new that a quantile may be another one: a sixteenth of what is known. To look one up takes
+    /// longer than to add many.
+    pub(crate) fn add(&mut self, time: Duration) -> bool {
         self.counts[step(time)] += 1;
         self.all += 1;
+        self.new += 1;
         if self.all >= MOST {
             self.all = 0;
             for count in self.counts.iter_mut() {
@@ -33,6 +40,11 @@ impl Latencies {
                 self.all += *count;
             }
         }
+        let is_much = self.new * NEWS >= self.all;
+        if is_much {
+            self.new = 0;
+        }
+        is_much
     }
 
     /// In which time this share of the calls, from 0 to 1, had their Replies, rounded up to the next step: an eighth too much

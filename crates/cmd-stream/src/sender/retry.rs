@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::backoff::{Attempts, seed};
 use crate::proto::budget::Budget;
 use crate::proto::quantile::Latencies;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Mutex, PoisonError};
 
 /// When a [`Sender`](crate::Sender) sends a Command again, after an attempt that may have executed it has failed.
@@ -101,12 +102,21 @@ pub(super) struct Retries {
     began: Instant,
     budget: Mutex<Budget>,
     latencies: Mutex<Latencies>,
+    /// After how many microseconds a second attempt is made; 0 while too little is known.
+    hedge_after: AtomicU64,
 }
 
 impl Retries {
     pub(super) fn new(settings: Retry) -> Self {
-        let budget = Budget::new(settings.budget_percent.into(), settings.budget_least.into());
-        Self { settings, began: Instant::now(), budget: Mutex::new(budget), latencies: Mutex::default() }
+        let mut budget = Budget::new(settings.budget_percent.into(), settings.budget_least.into());
+        budget.note(0, 0); // or the calls before the first note would be taken for those of long ago
+        Self {
+            settings,
+            began: Instant::now(),
+            budget: Mutex::new(budget),
+            latencies: Mutex::default(),
+            hedge_after: AtomicU64::new(0),
+        }
     }
 
     /// Whether the budget has one more retry. `calls` is how many Commands were sent so far.
@@ -143,13 +153,22 @@ impl Retries {
 
     /// A Reply to an idempotent Command took so long.
     pub(super) fn took(&self, time: Duration) {
-        self.latencies.lock().unwrap_or_else(PoisonError::into_inner).add(time);
+        let Some(share) = self.settings.hedge else { return };
+        // If somebody else is just at it, one sample less is no harm.
+        if let Ok(mut latencies) = self.latencies.try_lock()
+            && latencies.add(time)
+        {
+            let after = latencies.quantile(share).map_or(0, |time| time.as_micros() as u64);
+            self.hedge_after.store(after, Relaxed);
+        }
     }
 
     /// When to send a second one. `None` if there is no hedging, or too little is known.
     pub(super) fn hedge_after(&self) -> Option<Duration> {
-        let share = self.settings.hedge?;
-        self.latencies.lock().unwrap_or_else(PoisonError::into_inner).quantile(share)
+        match self.hedge_after.load(Relaxed) {
+            0 => None,
+            micros => Some(Duration::from_micros(micros)),
+        }
     }
 }
 
