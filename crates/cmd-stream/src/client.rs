@@ -242,6 +242,12 @@ impl<P: Protocol, F> Client<P, F> {
         self.table().close("the client was closed");
     }
 
+    /// Closes the client if nobody waits for it, in one step: whoever comes later is told that it is closed. Returns whether it
+    /// is closed, and has no callers.
+    pub(crate) fn close_if_idle(&self, message: &str) -> bool {
+        self.table().close_if_idle(message)
+    }
+
     /// Waits until the client has ended for good, and returns the reason. A client that reconnects ends only when it is
     /// closed.
     ///

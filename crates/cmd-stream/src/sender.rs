@@ -16,6 +16,7 @@ use crate::stats::Tally;
 use crate::sync::Arc;
 use crate::transport::Address;
 
+mod apart;
 mod builder;
 mod call;
 mod core;
@@ -190,7 +191,7 @@ impl<P: Protocol, F, H: Hooks<P>> Sender<P, F, H> {
     }
 
     /// Returns how many calls there are: those that wait for a Reply, for room, for a member of the group, or for the end of a
-    /// pause before a retry; one-way Commands that are not written yet; and open streams.
+    /// pause before a retry, and those whose hooks run; one-way Commands that are not written yet; and open streams.
     pub fn in_flight(&self) -> usize {
         self.core.in_flight()
     }
@@ -208,24 +209,24 @@ impl<P: Protocol, F, H: Hooks<P>> Sender<P, F, H> {
     ///
     /// New calls fail with an error of kind [`Closed`](crate::ErrorKind::Closed). A stream that is open counts as a call.
     ///
+    /// A call has begun when its hooks are asked, or, without hooks, when its Command is encoded. So it is either waited for, or
+    /// fails and was not sent.
+    ///
     /// # Cancel safety
     ///
     /// If it is dropped early, the Sender takes no more calls, and its connections stay open. It can be called again.
     pub async fn drain(&self, time: Duration) -> usize {
         self.core.refuse_calls();
         let end = Instant::now().checked_add(time);
-        let mut left = self.in_flight();
-        // Twice in a row, because a call that goes from one member to another is for a moment at neither.
-        let mut looks_left = 2;
-        while looks_left > 0 && end.is_none_or(|end| Instant::now() < end) {
-            looks_left = if left > 0 { 2 } else { looks_left - 1 };
-            if looks_left > 0 {
-                sleep(DRAIN_LOOK).await;
-                left = self.in_flight();
+        while !self.core.close_if_idle() {
+            if end.is_some_and(|end| end <= Instant::now()) {
+                let left = self.in_flight();
+                self.close();
+                return left;
             }
+            sleep(DRAIN_LOOK).await;
         }
-        self.close();
-        left
+        0
     }
 
     /// Closes the connections now. All pending calls and all later ones fail with

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::apart::{Apart, Aparts, Counted};
 use super::counters::Counts;
 use super::retry::Retries;
 use crate::client::Shared;
@@ -16,7 +17,7 @@ use crate::group::{Group, fewer_in_flight_of_two};
 use crate::protocol::Protocol;
 use crate::stats::Tally;
 use crate::sync::Arc;
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 pub(super) struct Core<P: Protocol, F, H> {
     pub(super) group: Group<P, F>,
@@ -38,7 +39,9 @@ pub(super) struct Core<P: Protocol, F, H> {
     /// Tells the calls that pause.
     closing: Arc<Bell>,
     began: Instant,
-    apart: Arc<AtomicUsize>,
+    aparts: Arc<Aparts>,
+    /// How many Commands members were given in vain, and others then.
+    moved: AtomicU64,
 }
 
 impl<P: Protocol, F, H> Core<P, F, H> {
@@ -65,7 +68,8 @@ impl<P: Protocol, F, H> Core<P, F, H> {
             is_closed: AtomicBool::new(false),
             closing: Arc::default(),
             began: Instant::now(),
-            apart: Arc::default(),
+            aparts: Arc::default(),
+            moved: AtomicU64::new(0),
         }
     }
 
@@ -92,7 +96,7 @@ impl<P: Protocol, F, H> Core<P, F, H> {
 
     #[inline(always)]
     pub(super) fn refuses_calls(&self) -> bool {
-        self.refuses_calls.load(Relaxed)
+        self.refuses_calls.load(SeqCst)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -100,7 +104,7 @@ impl<P: Protocol, F, H> Core<P, F, H> {
     }
 
     pub(super) fn refuse_calls(&self) {
-        self.refuses_calls.store(true, Relaxed);
+        self.refuses_calls.store(true, SeqCst);
     }
 
     pub(super) fn close(&self) {
@@ -108,6 +112,29 @@ impl<P: Protocol, F, H> Core<P, F, H> {
         self.is_closed.store(true, Relaxed);
         self.group.close();
         self.closing.ring();
+    }
+
+    /// Closes the Sender if there are no calls. Returns whether it is closed. Calls must be refused already.
+    ///
+    /// No call that has been sent is missed. A call is counted as apart before it leaves the table of one member, and until it is
+    /// in that of another. So if nobody was apart while the tables were looked at, nobody went from one to another. One that has
+    /// hooks is counted before it looks whether calls are refused, so either it sees that they are, or it is seen here.
+    /// One without hooks is not, as that would cost each call something. It may come to a table after the look at it. Then
+    /// either the table is closed, and the call fails without being sent; or the call comes first, the table is not closed, and
+    /// the call is waited for.
+    pub(super) fn close_if_idle(&self) -> bool {
+        let Some(none_apart) = self.aparts.none() else { return false };
+        if self.at_members() > 0 || self.aparts.none() != Some(none_apart) {
+            return false;
+        }
+        self.is_closed.store(true, Relaxed); // whoever comes now does not wait for a member
+        let closed = (0..self.group.len())
+            .filter(|&member| self.group.client(member).close_if_idle("the sender was drained"))
+            .count();
+        if closed == self.group.len() {
+            self.close();
+        }
+        closed == self.group.len()
     }
 
     /// Ends at this instant, or when the Sender is closed.
@@ -131,15 +158,31 @@ impl<P: Protocol, F, H> Core<P, F, H> {
 
     /// How many calls there are, at the members and apart.
     pub(super) fn in_flight(&self) -> usize {
-        let at_members: usize =
-            (0..self.group.len()).map(|member| self.group.client(member).in_flight()).sum();
-        at_members + self.apart.load(Relaxed)
+        self.at_members() + self.aparts.len()
     }
 
-    /// Counts a call that is not in the table of a member.
+    fn at_members(&self) -> usize {
+        (0..self.group.len()).map(|member| self.group.client(member).in_flight()).sum()
+    }
+
+    /// Counts a call that is not in the table of a member, and is kept.
     pub(super) fn apart(&self) -> Apart {
-        self.apart.fetch_add(1, Relaxed);
-        Apart(Arc::clone(&self.apart))
+        self.aparts.keep()
+    }
+
+    /// Counts a call that is for a moment in no table.
+    pub(super) fn between(&self) -> Counted<'_> {
+        self.aparts.count()
+    }
+
+    /// How many Commands were sent so far. One that has moved counts once.
+    pub(super) fn sent(&self) -> u64 {
+        self.group.sent().saturating_sub(self.moved.load(Relaxed))
+    }
+
+    /// A Command was not sent after all, and goes to another member.
+    pub(super) fn moves(&self) {
+        self.moved.fetch_add(1, Relaxed);
     }
 }
 
@@ -158,14 +201,5 @@ impl Mark {
 
     pub(super) fn take(&mut self) -> Option<Self> {
         Some(std::mem::replace(self, Self::NONE)).filter(|mark| mark.is_some())
-    }
-}
-
-/// A call that is not in the table of a member is counted as long as it has this.
-pub(super) struct Apart(Arc<AtomicUsize>);
-
-impl Drop for Apart {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }

@@ -10,7 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Instant, Sleep};
 
-use super::core::{Apart, Core, Mark};
+use super::apart::Apart;
+use super::core::{Core, Mark};
 use super::counters::one;
 use crate::circuit_breaker::Ticket;
 use crate::client::call::{accepts, encode, may_fail};
@@ -224,6 +225,8 @@ impl<K: Send + 'static> Course<K> {
     {
         let Some(value) = command else { panic!("a call was polled after it was done") };
         self.counts(core, C::INDEX, awaits);
+        // Before the look whether calls are refused, and until it is in a table; see `Core::close_if_idle`.
+        let _counted = if H::IS_NONE { None } else { Some(core.between()) };
         if core.refuses_calls() || is_over {
             ready!(may_fail(cx));
             *command = None;
@@ -343,7 +346,7 @@ impl<K: Send + 'static> Course<K> {
         let now = Instant::now();
         self.measured = core.mark(now);
         if let Some(retries) = &core.retries {
-            retries.note(now, core.group.sent());
+            retries.note(now, core.sent());
         }
     }
 

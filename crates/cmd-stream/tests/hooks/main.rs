@@ -6,6 +6,7 @@ mod scripted;
 mod wire;
 
 mod about;
+mod drains;
 mod outcomes;
 mod several;
 

@@ -7,7 +7,8 @@ use tokio::task::JoinHandle;
 
 use crate::call;
 use crate::scripted::{
-    Dials, Plain, SECOND, Server, Text, answer, builder, connected, get, get_frame, quiet,
+    Dials, Plain, SECOND, Server, Text, answer, builder, connected, connected_by, get, get_frame, put,
+    put_frame, quiet,
 };
 
 type Calls = Vec<JoinHandle<Result<Text, CallError<Problem>>>>;
@@ -99,4 +100,35 @@ async fn a_budget_of_nothing_retries_nothing() {
     let retry = Retry::default().budget(0, 0);
     let (sender, [mut server], mut dials) = connected(builder().retry(retry)).await;
     assert_eq!(lose(&sender, &mut server, &mut dials, &mut 1, 5).await, 0);
+}
+
+/// Calls that move from one member to another are calls once, however often they are sent in vain.
+#[tokio::test(start_paused = true)]
+async fn what_moves_allows_no_more_retries() {
+    let retry = Retry::default().budget(10, 0);
+    let (sender, [mut one, mut two], mut dials) = connected_by(builder().retry(retry), 64).await;
+    // It fills the connection, so that the next ones are not written.
+    let large = "x".repeat(1000);
+    let blocking = call!(sender.send(put(&large)));
+    one.receive(10).await;
+    let moving: Vec<_> = (0..99).map(|_| call!(sender.send(put("a")))).collect();
+    quiet().await;
+    drop(one);
+    within(blocking).await.unwrap().unwrap_err();
+    for (seq, call) in (1..).zip(moving) {
+        two.expect(&put_frame(seq, "a")).await;
+        answer(&mut two, seq, "A").await;
+        within(call).await.unwrap().unwrap();
+    }
+    let (_, mut one) = dials.accept().await;
+    quiet().await;
+    // Of 120 calls.
+    let lost = calls(&sender, 20);
+    quiet().await;
+    for seq in 101..=120 {
+        one.expect(&get_frame(seq, "a")).await;
+    }
+    drop(one);
+    tokio::time::sleep(SECOND / 10).await;
+    assert_eq!(lost.iter().filter(|call| !call.is_finished()).count(), 12);
 }

@@ -133,13 +133,27 @@ impl<R> Table<R> {
         self.fail(Error::new(ErrorKind::Closed, Origin::Local, message));
     }
 
+    /// As [`close`](Self::close), if there are no callers. Returns whether there are none.
+    pub(in crate::client) fn close_if_idle(&self, message: &str) -> bool {
+        let mut is_idle = false;
+        self.fail_if(Error::new(ErrorKind::Closed, Origin::Local, message), |state| {
+            is_idle = state.pending.len() == state.abandoned;
+            is_idle
+        });
+        is_idle
+    }
+
     /// Ends the client: all waiting calls and all later ones fail. The first reason stays.
     pub(in crate::client) fn fail(&self, reason: Error) {
+        self.fail_if(reason, |_| true);
+    }
+
+    fn fail_if(&self, reason: Error, may: impl FnOnce(&State<R>) -> bool) {
         let (mut wakers, mut failed) = (Vec::new(), 0);
         let _before = {
             let mut guard = self.lock();
             let state = &mut *guard;
-            if state.closed.is_some() {
+            if !may(state) || state.closed.is_some() {
                 return;
             }
             state.closed = Some(reason.clone());

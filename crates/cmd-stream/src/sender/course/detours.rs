@@ -59,7 +59,7 @@ impl<K: Send + 'static> Course<K> {
         H: Hooks<P, Call = K>,
         C: CommandOf<P>,
     {
-        let _apart = core.apart(); // it is in no table while it is encoded, and the hooks are told
+        let _counted = core.between(); // it is in no table while it is encoded, and the hooks are told
         let avoid = self.member as usize;
         let kept = self.more.as_ref().and_then(|more| more.kept.as_ref());
         let frame = match (kept, &*command) {
@@ -112,7 +112,7 @@ impl<K: Send + 'static> Course<K> {
         H: Hooks<P, Call = K>,
         C: CommandOf<P>,
     {
-        let _apart = core.apart(); // it is in no table while the hooks are told
+        let _counted = core.between(); // it is in no table while the hooks are told
         let table = core.table(self.member);
         let frame = table.take_back(seq);
         if frame.is_none() && awaits == Awaits::Replies {
@@ -122,6 +122,7 @@ impl<K: Send + 'static> Course<K> {
         let is_replied = self.more.as_ref().is_some_and(|more| more.is_replied);
         if let Some(frame) = frame {
             if self.may_move::<P, F, H, C>(core, &error, true) {
+                core.moves();
                 if let Some(more) = &mut self.more {
                     more.waits_since = None;
                 }
@@ -172,7 +173,7 @@ impl<K: Send + 'static> Course<K> {
         let more = self.more.get_or_insert_default();
         let may = more.retries + 1 < retries.settings.attempts
             && !core.is_closed()
-            && retries.take(Instant::now(), core.group.sent());
+            && retries.take(Instant::now(), core.sent());
         more.retries += u32::from(may);
         may
     }
