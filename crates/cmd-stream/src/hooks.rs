@@ -34,7 +34,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Origin, panic_message};
@@ -46,13 +46,13 @@ use crate::transport::Peer;
 /// For each call, [`before_send`](Self::before_send) runs once, before the Command is encoded. [`on_reply`](Self::on_reply)
 /// tells each Reply. Then one of these tells how the call ended: [`on_done`](Self::on_done), [`on_error`](Self::on_error) or
 /// [`on_timeout`](Self::on_timeout). A call that is dropped before its end is told nothing; its [`Call`](Self::Call) value is
-/// dropped. The same holds for the outer hooks of a call that inner ones refuse. A call on a Sender that takes none any more, or
-/// whose deadline is over before its first poll, is not asked for.
+/// dropped. A call on a Sender that takes none any more, or whose deadline is over before its first poll, is not asked for.
 ///
 /// They run in the task of the caller, without a lock, and should be quick. A panic in one is contained: in `before_send` it
 /// refuses the call, in the others it is logged.
 ///
-/// A pair of hooks is a hook: `(A, B)` asks `A` before `B`, and tells `B` before `A`.
+/// A pair of hooks is a hook: `(A, B)` asks `A` before `B`, and tells `B` before `A`. If `B` refuses a call, or panics, `A` is
+/// told that by [`on_error`](Self::on_error).
 pub trait Hooks<P: Protocol>: Send + Sync + 'static {
     /// What is kept for one call, from [`before_send`](Self::before_send) until the call ends. It is dropped then, and also
     /// when the call is dropped.
@@ -97,13 +97,13 @@ pub trait Hooks<P: Protocol>: Send + Sync + 'static {
     }
 
     /// An attempt has failed, and the Command is sent once more: because it was not sent, is idempotent, or was refused by a
-    /// server that sheds load. A second attempt beside the first is told by [`on_hedge`](Self::on_hedge).
+    /// server that sheds load. `about` is about the attempt that has failed.
     fn on_retry(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
         let _ = (call, error, about);
     }
 
-    /// A second attempt was sent beside the first, which has not been answered; see
-    /// [`Retries::hedge`](crate::sender::Retry::hedge). The member, the seq and the peer are those of the second.
+    /// The Command was sent a second time beside the first; see [`Retry::hedge`](crate::sender::Retry::hedge). `about` is about
+    /// the second attempt. What is told later is about the attempt that was answered, or that failed last.
     fn on_hedge(&self, call: &mut Self::Call, about: &About<'_>) {
         let _ = (call, about);
     }
@@ -111,24 +111,50 @@ pub trait Hooks<P: Protocol>: Send + Sync + 'static {
 
 /// Why a hook does not let a Command be sent.
 #[derive(Debug)]
-pub struct Refused(Box<dyn StdError + Send + Sync>);
+pub struct Refused(Why);
+
+#[derive(Debug)]
+enum Why {
+    Reason(Box<dyn StdError + Send + Sync>),
+    /// The error of the call, which the hooks around the one that refuses were told.
+    Told(Error),
+}
 
 impl Refused {
     /// Refuses for this reason: an error, or a text.
     pub fn new(reason: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self(reason.into())
+        Self(Why::Reason(reason.into()))
+    }
+
+    fn into_error(self) -> Error {
+        match self.0 {
+            Why::Reason(reason) => {
+                Error::with_source(ErrorKind::Refused, Origin::Local, "a hook refuses the command", reason)
+            }
+            Why::Told(error) => error,
+        }
     }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match &self.0 {
+            Why::Reason(reason) => reason.fmt(f),
+            // Of a refusal, the reason says it; of a panic, the error itself.
+            Why::Told(error) => match error.source() {
+                Some(reason) => fmt::Display::fmt(reason, f),
+                None => error.fmt(f),
+            },
+        }
     }
 }
 
 impl StdError for Refused {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source()
+        match &self.0 {
+            Why::Reason(reason) => reason.source(),
+            Why::Told(error) => error.source()?.source(),
+        }
     }
 }
 
@@ -183,12 +209,13 @@ impl About<'_> {
         self.attempt
     }
 
-    /// Returns the time since the call was first polled.
+    /// Returns the time since the call was first polled. Zero for a call that was refused.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// Returns the server that this member is connected to now, if it is.
+    /// Returns the server that had the last attempt, also if this connection was lost since. `None` if there was no attempt, or
+    /// if the member has had several connections since.
     pub fn peer(&self) -> Option<Peer> {
         (self.peer)()
     }
@@ -237,18 +264,25 @@ impl<P: Protocol, A: Hooks<P>, B: Hooks<P>> Hooks<P> for (A, B) {
         entry: &'static Entry,
     ) -> Result<Self::Call, Refused> {
         let first = self.0.before_send(command, entry)?;
-        match catch_unwind(AssertUnwindSafe(|| self.1.before_send(command, entry))) {
-            Ok(Ok(second)) => Ok((first, second)),
-            // What the first keeps is its own, and its destructor may panic: not while another panic goes on.
-            Ok(Err(refused)) => {
-                contained(|| drop(first));
-                Err(refused)
-            }
-            Err(payload) => {
-                contained(|| drop(first));
-                resume_unwind(payload)
-            }
-        }
+        let error = match ask(&self.1, command, entry) {
+            Ok(second) => return Ok((first, second)),
+            Err(error) => error,
+        };
+        let mut first = first;
+        let about = About {
+            entry,
+            size: None,
+            reply: None,
+            reply_size: None,
+            seq: None,
+            member: None,
+            attempt: 0,
+            elapsed: Duration::ZERO,
+            peer: &|| None,
+        };
+        contained(|| self.0.on_error(&mut first, &error, &about));
+        contained(|| drop(first));
+        Err(Refused(Why::Told(error)))
     }
 
     fn on_reply(&self, call: &mut Self::Call, reply: &P::Reply, about: &About<'_>) {
@@ -311,14 +345,10 @@ pub(crate) fn ask<P: Protocol, H: Hooks<P>, C: CommandOf<P>>(
 ) -> Result<H::Call, Error> {
     if H::IS_NONE {
         // There is nothing to contain.
-        return hooks.before_send(command, entry).map_err(refused);
+        return hooks.before_send(command, entry).map_err(Refused::into_error);
     }
     match catch_unwind(AssertUnwindSafe(|| hooks.before_send(command, entry))) {
-        Ok(asked) => asked.map_err(refused),
+        Ok(asked) => asked.map_err(Refused::into_error),
         Err(payload) => Err(Error::panic("a hook", &*payload)),
     }
-}
-
-fn refused(Refused(reason): Refused) -> Error {
-    Error::with_source(ErrorKind::Refused, Origin::Local, "a hook refuses the command", reason)
 }

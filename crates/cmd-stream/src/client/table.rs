@@ -44,6 +44,7 @@ mod ends;
 mod handed_back;
 #[cfg(all(test, cmd_stream_model))]
 mod models;
+mod peers;
 mod queue;
 mod retire;
 mod room;
@@ -51,6 +52,7 @@ mod task;
 
 pub(crate) use deadlines::Waited;
 use handed_back::HandedBack;
+use peers::Peers;
 use queue::{Queue, QueueState};
 use retire::Retiring;
 use room::{Room, Takes};
@@ -88,6 +90,7 @@ struct State<R> {
     closed: Option<Error>,
     /// The connection is to be replaced by another one.
     retiring: Retiring,
+    peers: Peers,
     /// How many streams are full, with [`Overflow::Pause`](super::Overflow::Pause). Nothing is read until there are none.
     full_streams: usize,
     /// One-way Commands in the outbox. Their callers wait until they are written.
@@ -140,6 +143,10 @@ impl<R> Table<R> {
         link: Link,
         member: Option<(Arc<Health>, bool)>,
     ) -> Self {
+        let mut peers = Peers::default();
+        if let Link::Up(peer) = &link {
+            peers.add(Seq::FIRST, peer.clone());
+        }
         let state = Mutex::new(State {
             pending: Pending::default(),
             outbox: Outbox::new(limits.output),
@@ -149,6 +156,7 @@ impl<R> Table<R> {
             refuses: None,
             closed: None,
             retiring: if let Link::Up(_) = link { Retiring::Connected } else { Retiring::NotConnected },
+            peers,
             full_streams: 0,
             posted: Vec::new(),
             posting: Vec::new(),

@@ -166,6 +166,10 @@ impl<K: Send + 'static> Course<K> {
         self.is_sent().then_some(self.seq)
     }
 
+    pub(super) fn has_ended(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
     /// Whether there is, or will be, a second attempt beside the first.
     #[inline(always)]
     fn is_hedged(&self) -> bool {
@@ -374,20 +378,32 @@ impl<K: Send + 'static> Course<K> {
             self.is_told(core, reply, &P::COMMANDS[C::INDEX], awaits);
         }
         self.counts_answer(core, awaits, answer.as_ref());
-        if answer.is_none() && self.ticket.counts() {
-            core.group.ended(self.member as usize, &mut self.ticket, None); // it was written, or the stream has ended
-        }
-        if awaits != Awaits::Replies || answer.is_none() {
-            if awaits == Awaits::Replies {
-                self.forget_stream(core);
-            }
-            self.done::<P, F, H, C>(core);
-            self.end(core, command);
+        if awaits != Awaits::Replies || answer.as_ref().is_none_or(P::is_last) {
+            self.ended_well(core, command, awaits);
         }
         Poll::Ready(Ok(answer))
     }
 
     /// The call has its last answer.
+    #[inline(always)]
+    fn ended_well<P, F, H, C>(&mut self, core: &Core<P, F, H>, command: &mut Option<C>, awaits: Awaits)
+    where
+        P: Protocol,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        if awaits != Awaits::Reply && self.ticket.counts() {
+            core.group.ended(self.member as usize, &mut self.ticket, None); // it was written, or the stream has ended
+        }
+        if !H::IS_NONE {
+            self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_done(call, about));
+        }
+        if awaits == Awaits::Replies {
+            self.forget_stream(core);
+        }
+        self.end(core, command);
+    }
+
     #[inline(always)]
     fn end<P: Protocol, F, H: Hooks<P>, C>(&mut self, _: &Core<P, F, H>, command: &mut Option<C>) {
         self.stage = Stage::Done;

@@ -176,6 +176,7 @@ where
         let until = (is_over, this.until);
         let next = ready!(this.course.poll(&this.core, &mut this.command, Awaits::Replies, until, cx));
         (this.is_first, this.until) = (false, None);
+        this.has_ended = this.course.has_ended();
         let item = match next {
             Ok(Some(reply)) => Some(unwrap_reply::<P, C>(reply)),
             Ok(None) => None,

@@ -103,4 +103,8 @@ impl Hooks<Store> for Recorder {
     fn on_retry(&self, _: &mut Kept, error: &Error, about: &About<'_>) {
         self.told("retry", &format!("{:?}", error.kind()), about);
     }
+
+    fn on_done(&self, _: &mut Kept, about: &About<'_>) {
+        self.log.add(format!("{}done {}", self.name, about.entry().name));
+    }
 }

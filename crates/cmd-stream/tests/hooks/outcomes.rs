@@ -13,14 +13,14 @@ async fn each_outcome_is_told_once_and_the_state_is_dropped_then() {
     assert_eq!(log.take(), ["before Put"]);
     answer(&mut server, 1, "A").await;
     within(call).await.unwrap().unwrap();
-    assert_eq!(log.take(), ["reply Put: A", "dropped"]);
+    assert_eq!(log.take(), ["reply Put: A", "done Put", "dropped"]);
 
     let call = call!(sender.send(put("b")));
     server.expect(&put_frame(2, "b")).await;
     server.send(&problem_frame(2, Problem::NOT_FOUND)).await;
     let error = within(call).await.unwrap().unwrap_err();
     assert!(matches!(error, CallError::Failed(problem) if problem.code == Problem::NOT_FOUND));
-    assert_eq!(log.take(), ["before Put", "reply Put: problem 13", "dropped"]);
+    assert_eq!(log.take(), ["before Put", "reply Put: problem 13", "done Put", "dropped"]);
 
     let call = call!(sender.send(put("c")).timeout(SECOND));
     server.expect(&put_frame(3, "c")).await;
@@ -49,9 +49,9 @@ async fn each_reply_of_a_stream_is_told_and_how_it_ends() {
     let Number { value, .. } = within(numbers.next()).await.unwrap().unwrap();
     assert_eq!((value, log.take()), (1, vec!["before Watch".into(), "reply Watch: 1".into()]));
     within(numbers.next()).await.unwrap().unwrap();
-    assert_eq!(log.take(), ["reply Watch: 2"]);
+    // The last one ends the call, whether or not the caller asks for more.
+    assert_eq!(log.take(), ["reply Watch: 2", "done Watch", "dropped"]);
     assert!(within(numbers.next()).await.is_none());
-    assert_eq!(log.take(), ["dropped"]);
     drop(numbers);
     assert_eq!(log.take(), [""; 0]);
 
@@ -61,7 +61,10 @@ async fn each_reply_of_a_stream_is_told_and_how_it_ends() {
     server.send(&[number_frame(2, 1, false), problem_frame(2, 1)].concat()).await;
     within(numbers.next()).await.unwrap().unwrap();
     within(numbers.next()).await.unwrap().unwrap_err();
-    assert_eq!(log.take(), ["before Watch", "reply Watch: 1", "reply Watch: problem 1", "dropped"]);
+    assert_eq!(
+        log.take(),
+        ["before Watch", "reply Watch: 1", "reply Watch: problem 1", "done Watch", "dropped"]
+    );
     assert!(within(numbers.next()).await.is_none());
 
     let mut numbers = within(sender.stream(Watch { to: 4 }).timeout(SECOND)).await.unwrap();
@@ -98,7 +101,7 @@ async fn a_call_that_is_moved_or_sent_again_asks_once_and_tells_each_further_att
     assert_eq!(within(moved).await.unwrap().unwrap(), text("B"));
     let mut lines = log.take();
     lines.sort();
-    assert_eq!(lines, ["dropped", "dropped", "error Put: Io", "reply Put: B", "retry Put: Io"]);
+    assert_eq!(lines, ["done Put", "dropped", "dropped", "error Put: Io", "reply Put: B", "retry Put: Io"]);
 
     let (member, mut one) = dials.accept().await;
     assert_eq!(member, 0);
@@ -109,7 +112,7 @@ async fn a_call_that_is_moved_or_sent_again_asks_once_and_tells_each_further_att
     two.expect(&get_frame(2, "c")).await;
     answer(&mut two, 2, "C").await;
     assert_eq!(within(again).await.unwrap().unwrap(), text("C"));
-    assert_eq!(log.take(), ["before Get", "retry Get: Closed", "reply Get: C", "dropped"]);
+    assert_eq!(log.take(), ["before Get", "retry Get: Closed", "reply Get: C", "done Get", "dropped"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,11 +138,10 @@ async fn a_refused_call_is_neither_encoded_nor_sent_and_the_error_has_the_reason
     ] {
         assert_eq!(told(error), (ErrorKind::Refused, Origin::Local, false));
     }
-    // What the outer hooks had kept is dropped, without an outcome.
-    let expected = ["before Note", "before Note", "dropped"]
-        .into_iter()
-        .chain(["before Watch"; 3].into_iter().chain(["dropped"; 2]));
-    assert_eq!(log.take(), expected.collect::<Vec<_>>());
+    // The outer hooks are told that the call has failed, and then what they had kept is dropped.
+    let note = ["before Note", "before Note", "error Note: Refused", "dropped"];
+    let watch = ["before Watch"; 3].into_iter().chain(["error Watch: Refused", "dropped"].repeat(2));
+    assert_eq!(log.take(), note.into_iter().chain(watch).collect::<Vec<_>>());
 
     assert_eq!((format.encoded(), sender.in_flight()), (0, 0));
     let next = call!(sender.send(get("c")));
@@ -206,13 +208,13 @@ async fn a_call_that_is_dropped_is_told_nothing_and_its_state_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_one_way_command_that_is_written_has_no_outcome_and_one_that_is_not_has_an_error() {
+async fn a_one_way_command_that_is_written_is_done_and_one_that_is_not_has_an_error() {
     let hooks = Recorder::default();
     let log = hooks.log.clone();
     let (sender, [mut server], _dials) = connected_by(builder().hooks(hooks), 64).await;
     within(sender.post(note("a"))).await.unwrap();
     server.expect(&note_frame(1, "a")).await;
-    assert_eq!(log.take(), ["before Note", "dropped"]);
+    assert_eq!(log.take(), ["before Note", "done Note", "dropped"]);
     let large = "x".repeat(1000);
     let post = call!(sender.post(note(&large)).timeout(SECOND));
     within(post).await.unwrap().unwrap_err();

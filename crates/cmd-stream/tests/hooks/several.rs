@@ -15,7 +15,8 @@ async fn the_first_of_a_pair_is_asked_first_and_told_last() {
     within(call).await.unwrap().unwrap();
     let lines = log.take();
     assert_eq!(lines[..3], ["3 reply Put: A", "2 reply Put: A", "1 reply Put: A"]);
-    assert_eq!(lines[3..].len(), 3, "{lines:?}");
+    assert_eq!(lines[3..6], ["3 done Put", "2 done Put", "1 done Put"]);
+    assert_eq!(lines[6..].len(), 3, "{lines:?}");
     drop(server);
     let call = call!(sender.send(put("b")).timeout(SECOND));
     within(call).await.unwrap().unwrap_err();
@@ -34,7 +35,8 @@ async fn a_panic_in_before_send_refuses_the_call() {
     let error = Error::from(sender.send(put("a")).await.unwrap_err());
     assert_eq!(told(error.clone()), (ErrorKind::Panic, Origin::Local, false));
     assert_eq!(error.to_string(), "panic in a hook: a panic while before is told");
-    assert_eq!(log.take(), ["outer before Put", "before Put", "outer dropped"]);
+    let lines = ["outer before Put", "before Put", "outer error Put: Panic", "outer dropped"];
+    assert_eq!(log.take(), lines);
     drop(sender);
     server.expect_end().await;
 }
@@ -58,7 +60,7 @@ async fn a_panic_in_what_is_told_changes_nothing() {
         };
         assert_eq!(
             told_outer(log.take()),
-            ["outer retry Get: Closed", "outer reply Get: A", "outer dropped"],
+            ["outer retry Get: Closed", "outer reply Get: A", "outer done Get", "outer dropped"],
             "{panics}"
         );
 
@@ -230,16 +232,27 @@ async fn the_end_of_a_call_that_has_ended_well_is_told_once() {
     within(posted).await.unwrap().unwrap();
     assert_eq!(count(), 2);
 
-    let mut numbers = within(sender.stream(Watch { to: 2 })).await.unwrap();
-    server.expect(&watch_frame(3, 2)).await;
-    server.send(&[number_frame(3, 1, false), number_frame(3, 2, true)].concat()).await;
-    while let Some(number) = within(numbers.next()).await {
-        number.unwrap();
+    for (seq, asks_for_more) in [(3, true), (4, false)] {
+        let before = count();
+        let mut numbers = within(sender.stream(Watch { to: 2 })).await.unwrap();
+        server.expect(&watch_frame(seq, 2)).await;
+        server.send(&[number_frame(seq, 1, false), number_frame(seq, 2, true)].concat()).await;
+        for _ in 1..=2 {
+            within(numbers.next()).await.unwrap().unwrap();
+        }
+        assert!(!asks_for_more || within(numbers.next()).await.is_none());
+        drop(numbers);
+        assert_eq!(count(), before + 1);
     }
-    assert_eq!(count(), 3);
+    // It ends with the failure of the Protocol.
+    let mut numbers = within(sender.stream(Watch { to: 2 })).await.unwrap();
+    server.expect(&watch_frame(5, 2)).await;
+    server.send(&problem_frame(5, 1)).await;
+    within(numbers.next()).await.unwrap().unwrap_err();
+    assert_eq!(count(), 5);
 
     within(sender.send(put("c")).timeout(SECOND)).await.unwrap_err();
     drop(sender.stream(Watch { to: 4 }).await.unwrap());
-    assert_eq!(count(), 3);
-    assert_eq!(sender.hooks().1.0.load(Relaxed), 3);
+    assert_eq!(count(), 5);
+    assert_eq!(sender.hooks().1.0.load(Relaxed), 5);
 }

@@ -4,15 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use cmd_stream::sender::Retry;
+use cmd_stream::client::Link;
+use cmd_stream::group::endpoints::List;
+use cmd_stream::hooks::{About, Hooks, Refused};
+use cmd_stream::protocol::{CommandOf, Entry};
+use cmd_stream::sender::{Builder, Retry};
 use cmd_stream::{CallError, Error, ErrorKind, Origin, Problem, Sender};
 use testkit::wait::within;
 use tokio::time::Instant;
 
 use crate::call;
 use crate::scripted::{
-    Counting, Dials, MILLISECOND, Plain, SECOND, Server, Store, WIDE, answer, connected_by, get, get_frame,
-    put, put_frame, quiet, shed_frame, text, told,
+    Counting, Dials, Log, MILLISECOND, Plain, SECOND, Server, Store, StoreReply, WIDE, answer, connected_by,
+    get, get_frame, put, put_frame, quiet, shed_frame, text, told,
 };
 
 /// With this, the second attempt is made after 10 ms, or an eighth later.
@@ -31,7 +35,15 @@ async fn warm<const N: usize>(retry: Retry, bytes: usize) -> (Plain, [Server; N]
         Sender::builder(Store, Counting::default()).retry(retry).on_unexpected_reply(move |_, _| {
             counting.fetch_add(1, Relaxed);
         });
-    let (sender, mut servers, dials) = connected_by::<_, N>(builder, bytes).await;
+    let (sender, servers, dials) = warm_by(builder, bytes).await;
+    (sender, servers, dials, unexpected)
+}
+
+async fn warm_by<H: Hooks<Store>, const N: usize>(
+    builder: Builder<Store, Counting, H, List>,
+    bytes: usize,
+) -> (Sender<Store, Counting, H>, [Server; N], Dials) {
+    let (sender, mut servers, dials) = connected_by(builder, bytes).await;
     for seq in 1..=WARM {
         let call = call!(sender.send(get("w")));
         servers[0].expect(&get_frame(seq, "w")).await;
@@ -39,7 +51,7 @@ async fn warm<const N: usize>(retry: Retry, bytes: usize) -> (Plain, [Server; N]
         answer(&mut servers[0], seq, "W").await;
         within(call).await.unwrap().unwrap();
     }
-    (sender, servers, dials, unexpected)
+    (sender, servers, dials)
 }
 
 #[tokio::test(start_paused = true)]
@@ -269,4 +281,67 @@ async fn the_time_follows_what_calls_with_two_attempts_take() {
         within(call).await.unwrap().unwrap();
     }
     assert!(after >= 100 * MILLISECOND, "{after:?}");
+}
+
+/// Writes down which attempt it is told about.
+#[derive(Clone, Default)]
+struct Attempts(Log);
+
+impl Attempts {
+    fn add(&self, what: &str, about: &About<'_>) {
+        let peer = about.peer().expect("there was an attempt");
+        let (member, seq) = (about.member().unwrap(), about.seq().unwrap());
+        self.0.add(format!("{what}: attempt {}, seq {seq} at {member}, {peer}", about.attempt()));
+    }
+}
+
+impl Hooks<Store> for Attempts {
+    type Call = ();
+
+    fn before_send<C: CommandOf<Store>>(&self, _: &mut C, _: &'static Entry) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn on_hedge(&self, (): &mut (), about: &About<'_>) {
+        self.add("hedge", about);
+    }
+
+    fn on_reply(&self, (): &mut (), _: &StoreReply, about: &About<'_>) {
+        self.add("reply", about);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_are_told_of_the_second_attempt_and_which_one_was_answered() {
+    let (hooks, outer) = (Attempts::default(), Attempts::default());
+    let builder = Sender::builder(Store, Counting::default()).retry(hedging());
+    let builder = builder.hooks((outer.clone(), hooks.clone()));
+    let (sender, [mut one, mut two], _dials) = warm_by(builder, WIDE).await;
+    assert_eq!(hooks.0.take().len(), WARM as usize);
+    let names = ["a", "b"];
+    for (first_answers, n) in [(false, 0), (true, 1)] {
+        let call = call!(sender.send(get(names[n as usize])));
+        one.expect(&get_frame(NEXT + n, names[n as usize])).await;
+        two.expect(&get_frame(1 + n, names[n as usize])).await;
+        let (answered, seq, member) =
+            if first_answers { (&mut one, NEXT + n, 0) } else { (&mut two, 1 + n, 1) };
+        answer(answered, seq, "A").await;
+        within(call).await.unwrap().unwrap();
+        let told = hooks.0.take();
+        assert_eq!(
+            told,
+            [
+                format!("hedge: attempt 2, seq {} at 1, {}", 1 + n, peer(&sender, 1)),
+                format!("reply: attempt 2, seq {seq} at {member}, {}", peer(&sender, member)),
+            ]
+        );
+        let told_outer = outer.0.take();
+        assert_eq!(told_outer[told_outer.len() - 2..], told);
+    }
+}
+
+fn peer<H: Hooks<Store>>(sender: &Sender<Store, Counting, H>, member: usize) -> String {
+    let member = sender.group().members().nth(member).expect("there is one");
+    let Link::Up(peer) = member.link() else { panic!("it has no connection") };
+    peer.to_string()
 }

@@ -29,6 +29,8 @@ impl<R> Table<R> {
                 return Err(reason.clone());
             }
             add(&self.counts.connected, 1);
+            let first = state.written_before;
+            state.peers.add(first, peer.clone());
             let refused = if state.retiring == Retiring::Hurry {
                 state.retiring = Retiring::Until(Some(Instant::now()));
                 None // until the next connection

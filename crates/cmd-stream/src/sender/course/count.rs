@@ -77,7 +77,7 @@ impl<K: Send + 'static> Course<K> {
     ) {
         let outcome = match answer {
             Some(reply) if P::is_failure(reply) => Outcome::Failed,
-            Some(_) if awaits == Awaits::Replies => return,
+            Some(reply) if awaits == Awaits::Replies && !P::is_last(reply) => return,
             _ => Outcome::Replied,
         };
         let member = self.member;

@@ -88,10 +88,7 @@ impl<K: Send + 'static> Course<K> {
             self.is_told(core, reply, &P::COMMANDS[C::INDEX], awaits);
         }
         self.counts_answer(core, awaits, answer.as_ref());
-        if awaits != Awaits::Replies {
-            self.done::<P, F, H, C>(core);
-            self.end(core, command);
-        }
+        self.ended_well(core, command, awaits);
         Poll::Ready(Ok(answer))
     }
 

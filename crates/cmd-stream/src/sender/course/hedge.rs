@@ -75,11 +75,6 @@ impl<K: Send + 'static> Course<K> {
         if let Second::NotYet = hedge.second {
             ready!(hedge.begins.as_mut().poll(cx));
             let second = self.send_second::<P, F, H, C>(core, deadline, cx);
-            if !H::IS_NONE
-                && let Second::Sent { member, seq, .. } = &second
-            {
-                self.tell_hedge(core, &P::COMMANDS[C::INDEX], (*member, *seq));
-            }
             if let Some(hedge) = self.hedge() {
                 hedge.second = second;
             }
@@ -211,6 +206,12 @@ impl<K: Send + 'static> Course<K> {
             Poll::Ready(Ok(seq)) => {
                 one(&core.counts.hedges);
                 self.attempts += 1;
+                if !H::IS_NONE {
+                    let second = (picked.member as u32, Some(seq));
+                    self.tell_of(core, &P::COMMANDS[C::INDEX], second, |hooks, call, about| {
+                        hooks.on_hedge(call, about);
+                    });
+                }
                 Second::Sent { member: picked.member, seq, ticket: picked.ticket }
             }
             not_sent => {

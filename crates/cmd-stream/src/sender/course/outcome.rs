@@ -58,37 +58,6 @@ impl<K: Send + 'static> Course<K> {
         }
     }
 
-    /// A second attempt was sent, to this member and with this seq.
-    #[cold]
-    pub(super) fn tell_hedge<P, F, H>(
-        &mut self,
-        core: &Core<P, F, H>,
-        entry: &'static Entry,
-        (member, seq): (usize, Seq),
-    ) where
-        P: Protocol,
-        H: Hooks<P, Call = K>,
-    {
-        self.tell(core, entry, |hooks, call, about| {
-            let peer = || core.group.client(member).peer();
-            let about = About { member: Some(member), seq: Some(seq.get()), peer: &peer, ..*about };
-            hooks.on_hedge(call, &about);
-        });
-    }
-
-    /// The call has ended well.
-    #[inline(always)]
-    pub(super) fn done<P, F, H, C>(&mut self, core: &Core<P, F, H>)
-    where
-        P: Protocol,
-        H: Hooks<P, Call = K>,
-        C: CommandOf<P>,
-    {
-        if !H::IS_NONE {
-            self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_done(call, about));
-        }
-    }
-
     #[cold]
     pub(super) fn took<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>) {
         let Some(time) = core.since(self.measured.take()) else { return };
@@ -142,7 +111,7 @@ impl<K: Send + 'static> Course<K> {
         Poll::Ready(Err(error))
     }
 
-    /// Tells the hooks something about the call.
+    /// Tells the hooks something about the call, and its last attempt.
     #[cold]
     pub(super) fn tell<P, F, H>(
         &mut self,
@@ -153,19 +122,37 @@ impl<K: Send + 'static> Course<K> {
         P: Protocol,
         H: Hooks<P, Call = K>,
     {
-        let seq = self.seq();
+        self.tell_of(core, entry, (self.member, self.seq()), tell);
+    }
+
+    /// Tells the hooks something about an attempt, at this member and with this seq, if it has one.
+    pub(super) fn tell_of<P, F, H>(
+        &mut self,
+        core: &Core<P, F, H>,
+        entry: &'static Entry,
+        (member, seq): (u32, Option<Seq>),
+        tell: impl FnOnce(&H, &mut K, &About<'_>),
+    ) where
+        P: Protocol,
+        H: Hooks<P, Call = K>,
+    {
         let Some(told) = &mut self.told else { return };
-        let member = self.member as usize;
+        let is_tried = self.attempts > 0;
+        let peer = || match seq {
+            Some(seq) => core.table(member).peer_of(seq),
+            None if is_tried => core.group.client(member as usize).peer(),
+            None => None,
+        };
         let about = About {
             entry,
             size: told.size,
             reply: None,
             reply_size: None,
             seq: seq.map(Seq::get),
-            member: (self.attempts > 0).then_some(member),
+            member: is_tried.then_some(member as usize),
             attempt: self.attempts,
             elapsed: told.began.elapsed(),
-            peer: &|| core.group.client(member).peer(),
+            peer: &peer,
         };
         contained(|| tell(&core.hooks, &mut told.call, &about));
     }
