@@ -158,6 +158,8 @@ impl<P: Protocol, T: TracerProvider> HooksBuilder<P, T> {
 pub struct Call<S> {
     span: S,
     replies: u64,
+    /// Whether the Command may have reached a server, as far as is known.
+    is_sent: bool,
     is_described: bool,
     has_ended: bool,
 }
@@ -187,7 +189,7 @@ where
                 inject(&self.parts.propagator, &context, metadata);
             }
         }
-        Ok(Call { span, replies: 0, is_described: false, has_ended: false })
+        Ok(Call { span, replies: 0, is_sent: true, is_described: false, has_ended: false })
     }
 
     fn on_reply(&self, call: &mut Self::Call, reply: &P::Reply, about: &About<'_>) {
@@ -251,6 +253,7 @@ where
     T: Tracer<Span: Send + 'static>,
 {
     fn fail_with(&self, call: &mut Call<T::Span>, status: Status, error: &Error, about: &About<'_>) {
+        call.is_sent = error.was_sent();
         self.fail(call, status, &format!("{:?}", error.kind()), || format!("{error:#}").into(), about);
     }
 
@@ -287,7 +290,7 @@ where
             None => about.peer().as_ref().and_then(Address::of),
         };
         call.span.set_attributes(server.into_iter().flat_map(Address::attributes));
-        let (seq, size) = self.seq_and_size(about);
+        let (seq, size) = self.seq_and_size(call, about);
         if let Some(seq) = seq {
             call.span.set_attribute(KeyValue::new(semconv::COMMAND_SEQ, seq));
         }
@@ -297,9 +300,9 @@ where
     }
 
     /// The seq of the Command and the size of its frame, which has the seq in it.
-    fn seq_and_size(&self, about: &About<'_>) -> (Option<i64>, Option<i64>) {
+    fn seq_and_size(&self, call: &Call<T::Span>, about: &About<'_>) -> (Option<i64>, Option<i64>) {
         match (about.seq(), about.size()) {
-            (Some(seq), Some(size)) => (Some(seq), i64::try_from(size + seq_len(seq)).ok()),
+            (Some(seq), Some(size)) if call.is_sent => (Some(seq), i64::try_from(size + seq_len(seq)).ok()),
             _ if self.parts.is_go => (Some(0), Some(0)),
             _ => (None, None),
         }
@@ -319,9 +322,9 @@ where
         call.has_ended = true;
         // Go records nothing of a Command that it could not send.
         if let Some(command) = self.parts.commands.seen(about.entry())
-            && (!self.parts.is_go || about.seq().is_some())
+            && (!self.parts.is_go || call.is_sent)
         {
-            let size = self.seq_and_size(about).1.and_then(|size| u64::try_from(size).ok());
+            let size = self.seq_and_size(call, about).1.and_then(|size| u64::try_from(size).ok());
             let custom = self.custom.command_metric.as_ref().map(|attributes| attributes(about, status));
             self.parts.commands.ended(command, status, Measured { size, duration: about.elapsed() }, custom);
         }

@@ -110,7 +110,7 @@ async fn keepalive_ping() {
         .meter_provider(server.meters.clone());
     let (connector, handle) = common::serve(invoker.go_compatible(true).build());
     let sender = common::connect(connector, |sender| {
-        sender.keepalive(Keepalive { idle: Duration::from_secs(1), timeout: Duration::from_secs(1) })
+        sender.keepalive(Keepalive::default().idle(Duration::from_secs(1)))
     })
     .await;
     testkit::wait::until(|| handle.counters().pings > 0).await;
@@ -365,6 +365,7 @@ async fn errors_are_told_apart_unless_they_are_go_s() {
             .map(|it| it.value.to_string())
     };
     assert_eq!(error_type(&world.client.wait_for_spans(1).await[0]).as_deref(), Some("Timeout"));
+    world.server.wait_for_spans(1).await; // it has run to its end
     world.sender.send(FailCmd {}).await.expect_err("it fails");
     let spans = world.server.wait_for_spans(2).await;
     assert_eq!(spans.iter().filter_map(error_type).collect::<Vec<_>>(), ["Error"]);

@@ -60,7 +60,7 @@ impl TraceService for Received {
             request.into_inner().resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
         let spans = scopes.flat_map(|scope| scope.spans);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0.extend(spans);
-        Ok(Response::default())
+        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
@@ -74,7 +74,7 @@ impl MetricsService for Received {
             request.into_inner().resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
         let metrics = scopes.flat_map(|scope| scope.metrics);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1.extend(metrics);
-        Ok(Response::default())
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
 }
 

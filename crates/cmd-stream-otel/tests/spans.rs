@@ -1,0 +1,198 @@
+//! What spans and metrics say where Go has nothing to compare with.
+
+mod common;
+
+use cmd_stream::protocol::kind::Plain;
+use cmd_stream::server::{Execute, OwnedProxy, Proxy};
+use cmd_stream::transport::memory;
+use cmd_stream::{Answer, Command, Context, Failed, Mus, Problem, Sender, Server, protocol};
+use cmd_stream_otel::{OtelHooks, OtelInvoker, Traced};
+use mus_format::Mus as MusDerive;
+use opentelemetry::trace::{Status, TraceContextExt};
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, SpanData};
+use tokio::sync::mpsc;
+
+use common::Exported;
+
+#[derive(Clone, PartialEq, Debug, MusDerive)]
+struct Ask {
+    fails: bool,
+}
+
+/// Answered by somebody else, later.
+#[derive(Clone, PartialEq, Debug, MusDerive)]
+struct Order {}
+
+#[derive(Clone, PartialEq, Debug, MusDerive)]
+struct Done {}
+
+impl Command for Ask {
+    type Reply = Done;
+    type Kind = Plain;
+}
+
+protocol! {
+    struct Shop {
+        commands { 0 => Traced<Ask> as Ask, 1 => Order -> Done, 9 => Note -> () }
+        replies { 0 => Done, 3 => Problem }
+        failure Problem
+    }
+}
+
+/// One-way.
+#[derive(Clone, PartialEq, Debug, MusDerive)]
+struct Note {}
+
+struct Desk(mpsc::UnboundedSender<OwnedProxy<Done>>, SdkTracerProvider);
+
+impl Answer<Desk> for Ask {
+    async fn answer(self, desk: &Desk, _: &Context<'_>) -> Result<Done, Failed> {
+        use opentelemetry::trace::{Tracer, TracerProvider};
+        desk.1.tracer("desk").in_span("inner", |_| {});
+        if self.fails { Err(Failed::new("sold out")) } else { Ok(Done {}) }
+    }
+}
+
+impl Execute<Desk> for Order {
+    async fn execute(self, desk: &Desk, proxy: Proxy<'_, Done>) -> Result<(), Failed> {
+        desk.0.send(proxy.into_owned()).map_err(|_| Failed::new("the desk is closed"))
+    }
+}
+
+impl Answer<Desk> for Note {
+    async fn answer(self, _: &Desk, _: &Context<'_>) -> Result<(), Failed> {
+        Ok(())
+    }
+}
+
+struct World {
+    client: Exported,
+    server: Exported,
+    sender: Sender<Shop, Mus, OtelHooks<Shop, SdkTracer>>,
+    orders: mpsc::UnboundedReceiver<OwnedProxy<Done>>,
+}
+
+/// Starts both sides. `tracers` are those of the client, if not the ones that record everything.
+async fn start(tracers: Option<SdkTracerProvider>) -> World {
+    let (client, server) = (Exported::new(), Exported::new());
+    let (taken, orders) = mpsc::unbounded_channel();
+    let (connector, listener) = memory::pair();
+    let invoker =
+        OtelInvoker::builder().tracer_provider(server.tracers.clone()).meter_provider(server.meters.clone());
+    let desk = Desk(taken, server.tracers.clone());
+    let serving =
+        Server::builder(Shop, Mus, desk).invoker(invoker.build()).listen(listener).expect("in memory");
+    tokio::spawn(serving.serve());
+    let tracers = tracers.unwrap_or_else(|| client.tracers.clone());
+    let hooks = OtelHooks::builder().tracer_provider(tracers).meter_provider(client.meters.clone()).build();
+    let sender = Sender::builder(Shop, Mus).endpoints(["shop:1"]).hooks(hooks);
+    let sender = sender.connect_by(move |_| connector.clone()).await.expect("the server is there");
+    World { client, server, sender, orders }
+}
+
+fn attribute(span: &SpanData, key: &str) -> Option<String> {
+    span.attributes.iter().find(|attribute| attribute.key.as_str() == key).map(|it| it.value.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_failure_of_a_protocol_is_a_result_and_fails_the_command_on_both_sides() {
+    let world = start(None).await;
+    world.sender.send(Traced::new(Ask { fails: true })).await.expect_err("it fails");
+    let client = &world.client.wait_for_spans(1).await[0];
+    let server = &world.server.wait_for_spans(2).await[1];
+    assert_eq!(client.status, Status::error("answered with Problem"));
+    assert_eq!(server.status, Status::error("sold out"));
+    let types = [client, server].map(|span| attribute(span, "error.type"));
+    assert_eq!(types.map(Option::unwrap_or_default), ["Problem", "Error"]);
+    for side in [&world.client, &world.server] {
+        let points = side.metrics();
+        let count = |part: &str| points.iter().find(|point| point.name.ends_with(part)).expect(part).clone();
+        let (command, result) = (count("command.count"), count("result.count"));
+        assert_eq!((command.sum, result.sum), (1.0, 1.0));
+        assert_eq!(command.attributes["cmd-stream.command.status"], "FAILED");
+        assert_eq!(result.attributes["cmd-stream.result.type"], "Problem");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_span_of_a_command_that_is_handed_over_ends_with_its_last_reply() {
+    let mut world = start(None).await;
+    let call = async { world.sender.send(Order {}).await };
+    let answer = async {
+        let proxy = world.orders.recv().await.expect("an order");
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await; // of a paused clock
+        assert_eq!(world.server.spans(), Vec::new());
+        proxy.send(Done {}).await.expect("it is sent");
+    };
+    let (reply, ()) = tokio::join!(call, answer);
+    reply.expect("it is answered");
+    let spans = world.server.wait_for_spans(1).await;
+    assert_eq!((spans[0].name.as_ref(), spans[0].events.len()), ("Invoke Order", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_span_of_a_command_whose_proxy_is_dropped_ends_with_an_error() {
+    let mut world = start(None).await;
+    let call = async { world.sender.send(Order {}).await };
+    let forget = async {
+        let proxy = world.orders.recv().await.expect("an order");
+        tokio::task::yield_now().await;
+        drop(proxy);
+    };
+    let (reply, ()) = tokio::join!(call, forget);
+    reply.expect_err("it has no reply");
+    let spans = world.server.wait_for_spans(1).await;
+    assert_eq!(spans[0].status, Status::error("answered with Problem"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_one_way_command_has_no_result() {
+    let world = start(None).await;
+    world.sender.post(Note {}).await.expect("it is written");
+    for side in [&world.client, &world.server] {
+        let span = &side.wait_for_spans(1).await[0];
+        assert_eq!((&span.status, span.events.len()), (&Status::Unset, 0));
+        let names: Vec<_> = side.metrics().into_iter().map(|point| point.name).collect();
+        assert!(names.iter().all(|name| name.contains("command")), "{names:?}");
+        assert_eq!(names.len(), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_span_that_is_not_sampled_makes_the_server_sample_none_either() {
+    let off = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff).build();
+    let world = start(Some(off)).await;
+    world.sender.send(Traced::new(Ask { fails: false })).await.expect("it is answered");
+    testkit::wait::until(|| world.server.metrics().iter().any(|point| point.name.ends_with("command.count")))
+        .await;
+    assert_eq!(world.server.spans(), Vec::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_spans_that_a_command_makes_are_children_of_its_own() {
+    let world = start(None).await;
+    world.sender.send(Traced::new(Ask { fails: false })).await.expect("it is answered");
+    let client = &world.client.wait_for_spans(1).await[0];
+    let spans = world.server.wait_for_spans(2).await;
+    let [inner, invoke] = &spans[..] else { panic!("{spans:#?}") };
+    assert_eq!((inner.name.as_ref(), inner.parent_span_id), ("inner", invoke.span_context.span_id()));
+    assert_eq!(invoke.parent_span_id, client.span_context.span_id());
+    assert!(!opentelemetry::Context::current().span().span_context().is_valid(), "nothing is left attached");
+}
+
+#[tokio::test(start_paused = true)]
+async fn durations_are_in_seconds_with_buckets_for_them() {
+    let mut world = start(None).await;
+    let call = async { world.sender.send(Order {}).await };
+    let answer = async {
+        let proxy = world.orders.recv().await.expect("an order");
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await; // of a paused clock
+        proxy.send(Done {}).await.expect("it is sent");
+    };
+    tokio::join!(call, answer).0.expect("it is answered");
+    let points = world.client.metrics();
+    let point = points.iter().find(|point| point.name.ends_with("command.duration")).expect("a duration");
+    assert!((0.25..0.3).contains(&point.sum), "{point:?}");
+    assert!(point.bounds.contains(&0.25) && point.bounds.contains(&0.001), "{:?}", point.bounds);
+    assert_eq!(point.scope.0, "cmd-stream-otel");
+}
