@@ -141,3 +141,85 @@ async fn hooks_are_told_what_is_known_of_a_call() {
     assert!((610..=640).contains(&millis.parse::<u32>().unwrap()), "{millis}");
     assert_eq!((peer, lines.len()), (&*format!("Some({:?})", peers[1]), 2));
 }
+
+/// Writes down which Replies come, and the second attempts.
+#[derive(Clone, Debug, Default)]
+struct Measuring(Log);
+
+impl Hooks<Store> for Measuring {
+    type Call = ();
+
+    fn before_send<C: CommandOf<Store>>(&self, _: &mut C, _: &'static Entry) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn on_reply(&self, (): &mut (), _: &StoreReply, about: &About<'_>) {
+        let reply = about.reply().expect("it is told");
+        self.0.add(format!("{} {} of {:?} bytes", reply.tag, reply.name, about.reply_size()));
+    }
+
+    fn on_done(&self, (): &mut (), about: &About<'_>) {
+        assert_eq!((about.reply(), about.reply_size()), (None, None));
+    }
+
+    fn on_hedge(&self, (): &mut (), about: &About<'_>) {
+        let (member, seq, attempt) = (about.member(), about.seq(), about.attempt());
+        self.0.add(format!("hedge to {member:?} with seq {seq:?}, attempt {attempt}, {:?}", about.peer()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_are_told_which_reply_has_come_and_its_size_without_the_seq() {
+    let hooks = Measuring::default();
+    let log = hooks.0.clone();
+    let (sender, [mut server], _dials) = connected(builder().hooks(hooks)).await;
+    // Their seqs take one byte and two.
+    for seq in 1..=130 {
+        let call = call!(sender.send(put("a")));
+        server.expect(&put_frame(seq, "a")).await;
+        server.send(&problem_frame(seq, 7)).await;
+        within(call).await.unwrap().unwrap_err();
+        let size = problem_frame(1, 7).len() - 1;
+        assert_eq!(log.take(), [format!("2 Problem of Some({size}) bytes")], "{seq}");
+    }
+    let sender = sender.clone();
+    let mut stream = within(sender.stream(Watch { to: 2 })).await.unwrap();
+    server.expect(&watch_frame(131, 2)).await;
+    for value in 1..=2 {
+        server.send(&number_frame(131, value, value == 2)).await;
+        within(stream.next()).await.unwrap().unwrap();
+        let size = number_frame(1, value, value == 2).len() - 1;
+        assert_eq!(log.take(), [format!("1 Number of Some({size}) bytes")]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_are_told_of_a_second_attempt() {
+    let hooks = Measuring::default();
+    let log = hooks.0.clone();
+    let retry = Retry::default().hedge(0.9);
+    let (sender, [mut one, mut two], _dials) = connected(builder().retry(retry).hooks(hooks)).await;
+    for seq in 1..=32 {
+        let call = call!(sender.send(get("w")));
+        one.expect(&get_frame(seq, "w")).await;
+        tokio::time::sleep(10 * MILLISECOND).await;
+        answer(&mut one, seq, "W").await;
+        within(call).await.unwrap().unwrap();
+    }
+    log.take();
+    let call = call!(sender.send(get("a")));
+    one.expect(&get_frame(33, "a")).await;
+    two.expect(&get_frame(1, "a")).await;
+    let peers: Vec<_> = sender
+        .group()
+        .members()
+        .map(|member| match member.link() {
+            cmd_stream::client::Link::Up(peer) => Some(peer.clone()),
+            other => panic!("{other}"),
+        })
+        .collect();
+    assert_eq!(log.take(), [format!("hedge to Some(1) with seq Some(1), attempt 2, {:?}", peers[1])]);
+    answer(&mut two, 1, "A").await;
+    within(call).await.unwrap().unwrap();
+    assert_eq!(log.take().len(), 1);
+}
