@@ -19,7 +19,7 @@
 //!         .timeout(Duration::from_secs(1))
 //!         .concurrency_limit(10)
 //!         .service(sender);
-//!     service.ready().await?.call(Add { a: 2, b: 3 }).await
+//!     ServiceExt::<Add>::ready(&mut service).await?.call(Add { a: 2, b: 3 }).await
 //! }
 //! # }
 //! ```
