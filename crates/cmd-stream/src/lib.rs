@@ -98,6 +98,7 @@
 //!   [`sender::Builder::max_age`]
 //! - use TLS: `transport::tls`; another transport: [`transport`]
 //! - talk to a Go peer in JSON: [`format::json`]; in MUS: `format::mus`; in Protobuf: `format::protobuf`
+//! - ask a server whether it serves: [`health`]
 //! - put middleware of the `tower` crate around calls or Commands: `tower`
 //! - test without a network: [`testing`], [`transport::memory`], [`sender::SendCommand`]
 //!
@@ -136,6 +137,7 @@ mod error;
 pub mod format;
 mod getters;
 pub mod group;
+pub mod health;
 pub mod hooks;
 #[cfg(feature = "mus")]
 pub mod mus;

@@ -17,6 +17,7 @@ const ALLOWED: [(&str, &[&str]); 21] = [
     ("format", &["proto"]),
     ("getters", &[]),
     ("group", &["circuit_breaker", "client", "error", "format", "proto", "protocol", "sync", "transport"]),
+    ("health", &["protocol", "server", "sync"]),
     ("hooks", &["error", "protocol", "transport"]),
     ("mus", &[]),
     ("problem", &["error", "protocol"]),

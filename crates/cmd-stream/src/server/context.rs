@@ -94,6 +94,11 @@ impl<'a> Context<'a> {
     pub async fn going_away(&self) {
         self.link.line().control.draining().await;
     }
+
+    /// Returns whether the server has begun to shut down.
+    pub fn is_going_away(&self) -> bool {
+        self.link.line().control.is_draining()
+    }
 }
 
 impl fmt::Debug for Context<'_> {

@@ -101,6 +101,11 @@ impl Handle {
         Stats::of(self.control.counters(), &self.control.tally)
     }
 
+    /// Returns whether the server has begun to shut down, was closed, or has ended.
+    pub fn is_going_away(&self) -> bool {
+        self.control.is_draining()
+    }
+
     /// Shuts the server down gracefully. Returns at once; `serve` ends with [`Served::Shutdown`].
     ///
     /// No further connections are accepted. A connection is closed as soon as no Command is in flight on it. Until then
@@ -232,6 +237,10 @@ impl Control {
     /// Waits until the server begins to end.
     pub(crate) async fn draining(&self) {
         self.reached(Life::Draining).await;
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.life.borrow() >= Life::Draining
     }
 
     /// Registers a session, which is told when the server is to end.
