@@ -158,6 +158,13 @@ pub enum EncodeError {
     },
     /// The value is nested deeper than this limit.
     TooDeep(usize),
+    /// The value has more elements without bytes than the limit allows.
+    TooManyEmpty {
+        /// What the sequence that exceeded the limit has: its elements, each times its size in memory.
+        elements: u64,
+        /// The limit for the whole value.
+        limit: usize,
+    },
     /// A time or a duration that does not fit 64 bits in the unit of its encoding.
     OutOfRange,
     /// A custom encoding rejected the value.
@@ -169,6 +176,9 @@ impl fmt::Display for EncodeError {
         match self {
             Self::TooLong { length, limit } => write!(f, "length {length} is over the limit of {limit}"),
             Self::TooDeep(limit) => write!(f, "nested deeper than {limit}"),
+            Self::TooManyEmpty { elements, limit } => {
+                write!(f, "{elements} elements without bytes exceed the limit of {limit}")
+            }
             Self::OutOfRange => f.write_str("value is out of the range of its encoding"),
             Self::Refused(_) => f.write_str("value was rejected"),
         }
@@ -266,6 +276,7 @@ mod tests {
         let all = [
             EncodeError::TooLong { length: 7, limit: 5 },
             EncodeError::TooDeep(128),
+            EncodeError::TooManyEmpty { elements: 6, limit: 5 },
             EncodeError::OutOfRange,
             EncodeError::Refused(Odd(Small).into()),
         ];
@@ -273,6 +284,7 @@ mod tests {
             match error {
                 EncodeError::TooLong { .. }
                 | EncodeError::TooDeep(_)
+                | EncodeError::TooManyEmpty { .. }
                 | EncodeError::OutOfRange
                 | EncodeError::Refused(_) => {}
             }

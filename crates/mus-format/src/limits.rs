@@ -42,7 +42,8 @@ impl Limits {
     /// Sets how many elements without bytes (`()`, structs without fields) a value may have in total.
     ///
     /// Each counts as its size in memory, and at least 1. Bounds the work and the memory that a few bytes can demand.
-    /// Default: 4 Mi. More fail with [`Fault::TooManyEmpty`](crate::Fault::TooManyEmpty).
+    /// Default: 4 Mi. More fail with [`Fault::TooManyEmpty`](crate::Fault::TooManyEmpty), and in encoding with
+    /// [`EncodeError::TooManyEmpty`](crate::EncodeError::TooManyEmpty).
     #[must_use]
     pub const fn empty_elements(self, elements: usize) -> Self {
         Self { empty_elements: elements, ..self }

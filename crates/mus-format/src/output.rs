@@ -7,6 +7,7 @@ use core::any::{Any, TypeId};
 
 use crate::error::EncodeError;
 use crate::limits::Limits;
+use crate::shape::empty_cost;
 use crate::varint;
 
 /// The destination of encoded values.
@@ -76,6 +77,9 @@ pub(crate) mod sealed {
     #[expect(unnameable_types, reason = "only this crate implements or reads it")]
     pub trait State {
         fn state(&mut self) -> &mut Encoding;
+
+        /// Returns how many bytes have been written, with those that were there before.
+        fn written(&self) -> usize;
     }
 }
 
@@ -85,7 +89,7 @@ pub(crate) mod sealed {
 pub struct Encoding {
     /// The number of levels left. Far below zero once encoding has failed.
     depth: isize,
-    max_depth: usize,
+    limits: Limits,
     rare: Option<Box<Rare>>,
 }
 
@@ -93,6 +97,8 @@ pub struct Encoding {
 #[derive(Debug, Default)]
 struct Rare {
     error: Option<EncodeError>,
+    /// What the elements without bytes have cost so far.
+    empty_elements: usize,
     /// The ids of pointers by address and type, each with a clone of the pointer: what it points to may be made for this
     /// encoding alone, and its address would be used again once it is dropped.
     pointers: BTreeMap<(usize, TypeId), (u64, Box<dyn Any>)>,
@@ -101,8 +107,7 @@ struct Rare {
 impl Encoding {
     #[inline]
     const fn new(limits: &Limits) -> Self {
-        let max_depth = limits.max_depth();
-        Self { depth: max_depth.cast_signed(), max_depth, rare: None }
+        Self { depth: limits.max_depth().cast_signed(), limits: *limits, rare: None }
     }
 
     #[inline]
@@ -127,7 +132,7 @@ impl Encoding {
     #[cold]
     fn too_deep(&mut self) -> bool {
         self.depth += 1;
-        self.fail(EncodeError::TooDeep(self.max_depth));
+        self.fail(EncodeError::TooDeep(self.limits.max_depth()));
         false
     }
 
@@ -137,6 +142,18 @@ impl Encoding {
         // No level is entered any more. A value that shares its parts can be exponentially larger than its memory, and
         // would otherwise be walked to its end.
         self.depth = isize::MIN / 2;
+    }
+
+    /// Charges the budget for elements without bytes. `size` is the size of each in memory.
+    #[cold]
+    pub(crate) fn charge(&mut self, count: usize, size: usize) {
+        let limit = self.limits.max_empty_elements();
+        let elements = count.saturating_mul(empty_cost(size));
+        let spent = self.rare().empty_elements.saturating_add(elements);
+        self.rare().empty_elements = spent;
+        if spent > limit {
+            self.fail(EncodeError::TooManyEmpty { elements: elements as u64, limit });
+        }
     }
 
     fn pointer<P: Clone + 'static>(&mut self, pointer: &P, address: usize) -> (u64, bool) {
@@ -204,6 +221,11 @@ impl sealed::State for Buffer<'_> {
     fn state(&mut self) -> &mut Encoding {
         &mut self.encoding
     }
+
+    #[inline]
+    fn written(&self) -> usize {
+        self.out.len()
+    }
 }
 
 impl Output for Buffer<'_> {
@@ -263,6 +285,11 @@ impl sealed::State for Counter {
     #[inline]
     fn state(&mut self) -> &mut Encoding {
         &mut self.encoding
+    }
+
+    #[inline]
+    fn written(&self) -> usize {
+        self.size
     }
 }
 

@@ -38,7 +38,8 @@ use objects::Objects;
 
 /// The JSON Format.
 ///
-/// `Json` names both the type and its value with default settings. Nesting is limited to 127 levels by `serde_json`.
+/// `Json` names both the type and its value with default settings. Arrays and objects may be nested up to 127 levels, in
+/// reading and in writing. A value that is nested deeper cannot be encoded.
 ///
 /// ```
 /// use cmd_stream::Json;
@@ -85,7 +86,10 @@ impl<T: Serialize> Encode<T> for Json {
         // takes more or less.
         let start = out.len();
         out.extend_from_slice(&[0; LEN_OF_LENGTH]);
-        value.serialize(Finite(&mut serde_json::Serializer::with_formatter(&mut *out, Unescaped)))?;
+        value.serialize(Finite(&mut serde_json::Serializer::with_formatter(
+            &mut *out,
+            Unescaped::default(),
+        )))?;
         let body = start + LEN_OF_LENGTH;
         let length = out.len() - body;
         prefixed::check_length(length, self.max_len)?;

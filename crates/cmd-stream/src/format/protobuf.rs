@@ -41,7 +41,7 @@
 //! | --- | --- | --- |
 //! | a field that the message does not declare | is kept, and written again with the message | is dropped, and so is lost if the message is passed on |
 //! | a field of another kind than declared (a string where a number is expected) | is kept like an unknown one; the declared field has its default | is refused |
-//! | messages in messages | up to 10,000 levels | up to 100 levels below the outermost one, including map entries; a deeper value can be written but not read back |
+//! | messages in messages | up to 10,000 levels | up to 100 levels below the outermost one, including map entries; a deeper value is neither read nor written |
 //! | a missing `required` field (proto2) | is refused | has its default |
 //! | a body over the maximum length | is written, and refused by the reader | is not written either |
 //!
@@ -57,11 +57,16 @@
 //! The limit on nesting is `prost`'s. Its feature `no-recursion-limit` would let any peer overflow the stack, so this
 //! module does not compile with it.
 
+use std::error::Error as StdError;
+use std::fmt;
+
 use prost::Message;
 
 use super::{Decode, Describe, Encode, EncodeError, Format, prefixed};
 use crate::proto::decode::Decoded;
 use crate::proto::varint;
+
+mod nesting;
 
 pub use super::prefixed::Length;
 
@@ -86,11 +91,12 @@ const _: () = assert!(
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Protobuf {
     max_len: usize,
+    checks_nesting: bool,
 }
 
 /// The Protobuf Format without a maximum length of its own.
 #[expect(non_upper_case_globals, reason = "reads as a unit struct, which could not have settings")]
-pub const Protobuf: Protobuf = Protobuf { max_len: usize::MAX };
+pub const Protobuf: Protobuf = Protobuf { max_len: usize::MAX, checks_nesting: true };
 
 impl Protobuf {
     /// Sets the maximum length of a body, in bytes, for reading and writing. By default, only the limit of the whole
@@ -99,7 +105,24 @@ impl Protobuf {
     /// A longer body that arrives is refused as soon as its length is known, and the connection is closed.
     #[must_use]
     pub const fn max_len(self, bytes: usize) -> Self {
-        Self { max_len: bytes }
+        Self { max_len: bytes, ..self }
+    }
+
+    /// Sets whether a message that is written is checked for nesting that its reader would refuse. It is by default.
+    ///
+    /// The reader would close the connection, and so fail all calls on it; with the check only the call fails whose message
+    /// it is. A body of up to 200 bytes cannot be nested too deep. In a longer one, the fields that have a length are looked
+    /// at. If they could be messages that are nested too deep, the body is decoded to find out.
+    ///
+    /// ```
+    /// use cmd_stream::Protobuf;
+    ///
+    /// let unchecked = Protobuf.check_nesting(false);
+    /// # let _ = unchecked;
+    /// ```
+    #[must_use]
+    pub const fn check_nesting(self, check: bool) -> Self {
+        Self { checks_nesting: check, ..self }
     }
 }
 
@@ -116,7 +139,7 @@ impl Format for Protobuf {
 
 // Messages should be about the bound on `Protobuf`, and not the one on `prost`.
 #[diagnostic::do_not_recommend]
-impl<T: Message> Encode<T> for Protobuf {
+impl<T: Message + Default> Encode<T> for Protobuf {
     #[inline]
     fn encode(&self, value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let length = value.encoded_len();
@@ -125,7 +148,39 @@ impl<T: Message> Encode<T> for Protobuf {
         varint::encode(length as u64, out);
         let start = out.len();
         value.encode_raw(out);
-        check_written(out.len() - start, length)
+        check_written(out.len() - start, length)?;
+        if self.checks_nesting && nesting::may_exceed(&out[start..], MAX_DEPTH) {
+            test_read::<T>(&out[start..])?;
+        }
+        Ok(())
+    }
+}
+
+/// How many levels of messages there may be below the outermost one. `prost` does not read more.
+const MAX_DEPTH: usize = 100;
+
+/// Reads what was written, and drops it.
+#[cold]
+fn test_read<T: Message + Default>(body: &[u8]) -> Result<(), EncodeError> {
+    match T::decode(body) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Box::new(Unreadable(error))),
+    }
+}
+
+/// The error of a message that was written, and that its reader would refuse.
+#[derive(Debug)]
+struct Unreadable(prost::DecodeError);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the message could not be read back")
+    }
+}
+
+impl StdError for Unreadable {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.0)
     }
 }
 

@@ -22,7 +22,7 @@ macro_rules! sets {
         impl<T, $($other,)* L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<T, $($other)*>> for Of<L, MAX, E, K> {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<T, $($other)*>, out: &mut O) {
-                write::<L, MAX, O>(value.len(), out, |out| {
+                write::<T, L, MAX, O>(value.len(), out, |out| {
                     for element in value {
                         E::encode_as(element, out);
                     }
@@ -89,7 +89,7 @@ macro_rules! maps {
         {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<T, V, $($other)*>, out: &mut O) {
-                write::<L, MAX, O>(value.len(), out, |out| {
+                write::<(T, V), L, MAX, O>(value.len(), out, |out| {
                     for (key, value) in value {
                         K::encode_as(key, out);
                         E::encode_as(value, out);

@@ -6,6 +6,7 @@ use alloc::rc::Rc;
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
 
+use super::sequences::charge_if_empty;
 use super::{
     DecodeAs, Elements, EncodeAs, Of, Positive, RawInside, Unsaid, decode_pointer, decode_raw_as,
     encode_raw_as,
@@ -76,7 +77,11 @@ macro_rules! owners {
         impl<T, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<T>> for Content<E, K> {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<T>, out: &mut O) {
-                out.nest(|out| E::encode_as(value, out));
+                out.nest(|out| {
+                    let start = out.written();
+                    E::encode_as(value, out);
+                    charge_if_empty::<T, O>(1, start, out);
+                });
             }
         }
 

@@ -17,17 +17,28 @@ use crate::output::Output;
 use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
 
-/// Writes a length, and then what `write` writes, one level deeper.
+/// Writes a length, and then the elements by `write`, one level deeper. `T` is the type of an element, as large as one is in
+/// memory.
 #[inline]
-pub(super) fn write<L: Length, const MAX: usize, O: Output + ?Sized>(
+pub(super) fn write<T, L: Length, const MAX: usize, O: Output + ?Sized>(
     length: usize,
     out: &mut O,
     write: impl FnOnce(&mut O),
 ) {
     out.nest(|out| {
         write_length::<L, MAX, O>(length, out);
+        let start = out.written();
         write(out);
+        charge_if_empty::<T, O>(length, start, out);
     });
+}
+
+/// Charges elements of type `T` to the budget for elements without bytes, if nothing was written since `start`.
+#[inline]
+pub(super) fn charge_if_empty<T, O: Output + ?Sized>(count: usize, start: usize, out: &mut O) {
+    if out.written() == start && count > 0 {
+        out.state().charge(count, size_of::<T>());
+    }
 }
 
 /// Reads a length, and then that many elements by `read`, one level deeper.
@@ -46,7 +57,7 @@ fn read<'de, L: Length, const MAX: usize, E: DecodeAs<'de, T>, T, S>(
 impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<[T]> for Of<L, MAX, E, K> {
     #[inline]
     fn encode_as<O: Output + ?Sized>(value: &[T], out: &mut O) {
-        write::<L, MAX, O>(value.len(), out, |out| E::encode_slice_as(value, out));
+        write::<T, L, MAX, O>(value.len(), out, |out| E::encode_slice_as(value, out));
     }
 }
 
@@ -218,7 +229,7 @@ macro_rules! growing {
         impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<T>> for Of<L, MAX, E, K> {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<T>, out: &mut O) {
-                write::<L, MAX, O>(value.len(), out, |out| {
+                write::<T, L, MAX, O>(value.len(), out, |out| {
                     for slice in $slices(value) {
                         E::encode_slice_as(slice, out);
                     }

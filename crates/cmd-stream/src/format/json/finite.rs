@@ -2,7 +2,8 @@
 //! as zero, so the value would change silently.
 //!
 //! Because every value passes through here, strings without anything to escape are written whole here too. `serde_json`
-//! looks at each byte by itself, which took half of the time to encode a value with a string of 500 bytes.
+//! looks at each byte by itself, which took half of the time to encode a value with a string of 500 bytes. And nesting
+//! that the reader would refuse is refused here.
 
 use std::fmt::Display;
 use std::io;
@@ -15,7 +16,28 @@ pub(super) struct Finite<T>(pub(super) T);
 
 /// Compact JSON, in which `serialize_bytes` writes the content of a string without anything to escape. Real bytes do
 /// not get here: they are written as an array, as `serde_json` does by default.
-pub(super) struct Unescaped;
+///
+/// It counts how deep the value is nested, and refuses what the reader would refuse.
+#[derive(Default)]
+pub(super) struct Unescaped {
+    depth: usize,
+}
+
+/// How many arrays and objects may be nested. `serde_json` does not read more.
+pub(super) const MAX_DEPTH: usize = 127;
+
+impl Unescaped {
+    #[inline]
+    fn enter(&mut self) -> io::Result<()> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH { Err(too_deep()) } else { Ok(()) }
+    }
+}
+
+#[cold]
+fn too_deep() -> io::Error {
+    io::Error::other(format!("nested deeper than {MAX_DEPTH} levels"))
+}
 
 impl serde_json::ser::Formatter for Unescaped {
     #[inline]
@@ -23,6 +45,30 @@ impl serde_json::ser::Formatter for Unescaped {
         writer.write_all(b"\"")?;
         writer.write_all(text)?;
         writer.write_all(b"\"")
+    }
+
+    #[inline]
+    fn begin_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.enter()?;
+        writer.write_all(b"[")
+    }
+
+    #[inline]
+    fn end_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        writer.write_all(b"]")
+    }
+
+    #[inline]
+    fn begin_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.enter()?;
+        writer.write_all(b"{")
+    }
+
+    #[inline]
+    fn end_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        writer.write_all(b"}")
     }
 }
 
