@@ -95,6 +95,15 @@ pub trait Format: Send + Sync + 'static {
     /// arrived. A Format without a length keeps the position where its scan stopped.
     type Progress: Default + Send;
 
+    /// Returns where the part of a body begins that is not complete, in bytes from its start, if that does not depend on
+    /// where the bytes are cut. By default it is the body as a whole.
+    ///
+    /// It is the position in the error of a frame over its limit. A Format with a length before the body returns the
+    /// position after the length, once that is known.
+    fn position(_: &Self::Progress) -> usize {
+        0
+    }
+
     /// Writes the tag. The default is a varint, as in the Go library.
     #[inline]
     fn encode_tag(&self, tag: Tag, out: &mut Vec<u8>) {

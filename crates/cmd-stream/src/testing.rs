@@ -134,7 +134,7 @@ where
     let mut output = Vec::new();
     stage.info.encode(&mut output);
     let mut inbox = Inbox::default();
-    let mut reader = FrameReader::new(Limits::default().frame);
+    let mut reader = FrameReader::new(Limits::default().frame).positions(F::position);
     loop {
         write_all(io, &std::mem::take(&mut output)).await?;
         let read = poll_fn(|cx| inbox.poll_read(io, cx)).await;

@@ -240,6 +240,30 @@ pub(crate) const fn is_fixed(mut row: &[Shape]) -> bool {
     true
 }
 
+/// What is inside a row without bytes.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Empty {
+    /// What it costs of the budget for elements without bytes.
+    pub(crate) cost: usize,
+    /// How many levels it has.
+    pub(crate) levels: usize,
+}
+
+/// Returns what is inside a row without bytes: pointers to what has none either.
+pub(crate) fn inside_empty(row: Row) -> Empty {
+    row.iter().fold(Empty::default(), |sum, shape| {
+        let of = match *shape.kind() {
+            Kind::Fields(fields) => inside_empty(fields),
+            Kind::Nested { cost, row } => {
+                let inner = inside_empty(row());
+                Empty { cost: inner.cost.saturating_add(cost), levels: inner.levels + 1 }
+            }
+            _ => Empty::default(),
+        };
+        Empty { cost: sum.cost.saturating_add(of.cost), levels: sum.levels.max(of.levels) }
+    })
+}
+
 /// Returns what an element without bytes costs of the budget, by its size in memory.
 pub(crate) const fn empty_cost(size: usize) -> usize {
     if size == 0 { 1 } else { size }

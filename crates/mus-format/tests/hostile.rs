@@ -383,3 +383,37 @@ fn pointers_that_are_unknown_are_refused() {
     // A pointer to what is not whole yet: a cycle.
     assert_eq!(fault(decode::<Link>(&[1, 2, 0, 1, 2, 0]).map(drop)), ("unknown pointer 0".into(), 6));
 }
+
+#[test]
+fn elements_without_bytes_are_refused_in_pieces_as_soon_as_they_are_whole() {
+    #[derive(Mus, Debug)]
+    struct Mark(Box<()>, Box<((), Box<()>)>);
+
+    fn refused<T: for<'de> Decode<'de>>(bytes: &[u8], limits: &Limits) -> (String, usize) {
+        let text = |answer: Decoded<T>| match answer {
+            Decoded::Invalid(error) => (error.fault.to_string(), error.at),
+            Decoded::Incomplete(missing) => (format!("{missing} more"), 0),
+            Decoded::Value(..) => ("a value".into(), 0),
+        };
+        let mut progress = Progress::default();
+        assert!(matches!(progress.decode::<T>(&[], limits), Decoded::Incomplete(_)));
+        let (whole, pieces) = (text(decode_with(bytes, limits)), text(progress.decode::<T>(bytes, limits)));
+        assert_eq!(whole, pieces);
+        whole
+    }
+
+    // Something follows, so that the value is not complete. An element takes 8 bytes, and each box in it charges 1.
+    let limits = |elements| Limits::new().empty_elements(elements);
+    let boxes = |elements| refused::<(Vec<Box<()>>, u64)>(&[2], &limits(elements));
+    assert_eq!(boxes(18), ("1 more".into(), 0));
+    assert_eq!(boxes(17), ("1 elements without bytes exceed the limit of 17".into(), 1));
+    // 16 and its three boxes: 1 + 8 + 1.
+    let marks = |elements| refused::<(Vec<Mark>, u64)>(&[3], &limits(elements));
+    assert_eq!(marks(3 * (16 + 10)), ("1 more".into(), 0));
+    assert_eq!(marks(3 * (16 + 10) - 1).0, "1 elements without bytes exceed the limit of 77");
+    // The list, and the boxes inside it.
+    let depth = |depth| refused::<(Vec<Mark>, u64)>(&[1], &Limits::new().depth(depth));
+    assert_eq!(depth(3), ("1 more".into(), 0));
+    assert_eq!(depth(2), ("nested deeper than 2".into(), 1));
+    assert_eq!(refused::<(Vec<Mark>, u64)>(&[0], &Limits::new().depth(1)), ("1 more".into(), 0));
+}

@@ -71,7 +71,7 @@ where
         Self {
             io,
             inbox,
-            reader: FrameReader::new(shared.table.limits.frame),
+            reader: FrameReader::new(shared.table.limits.frame).positions(F::position),
             writer: Writer::default(),
             timers: Timers::default(),
             paused: false,

@@ -76,6 +76,10 @@ impl Default for Json {
 impl Format for Json {
     const NAME: &'static str = "json";
     type Progress = Length;
+
+    fn position(length: &Length) -> usize {
+        length.position()
+    }
 }
 
 // Messages should be about the bound on `Json`, and not the one on serde.

@@ -9,6 +9,13 @@ use crate::proto::varint;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Length(Option<(usize, usize)>);
 
+impl Length {
+    /// Returns where the body begins behind its length, if that is known.
+    pub(super) fn position(&self) -> usize {
+        self.0.map_or(0, |(start, _)| start)
+    }
+}
+
 /// Reads the body at the start of `bytes`, once all of it has arrived. An error is reported at the end of the body,
 /// wherever the body was cut.
 #[inline]

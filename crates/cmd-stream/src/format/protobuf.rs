@@ -135,6 +135,10 @@ impl Default for Protobuf {
 impl Format for Protobuf {
     const NAME: &'static str = "protobuf";
     type Progress = Length;
+
+    fn position(length: &Length) -> usize {
+        length.position()
+    }
 }
 
 // Messages should be about the bound on `Protobuf`, and not the one on `prost`.

@@ -108,6 +108,7 @@ pub struct FrameReader<P> {
     needed: usize,
     known: Known,
     progress: P,
+    position: fn(&P) -> usize,
 }
 
 /// What is known of the head of a frame that is not complete.
@@ -131,7 +132,15 @@ impl Known {
 impl<P: Default> FrameReader<P> {
     /// Creates a reader that refuses frames of more than `limit` bytes, including seq.
     pub fn new(limit: usize) -> Self {
-        Self { limit, needed: 1, known: Known::Nothing, progress: P::default() }
+        Self { limit, needed: 1, known: Known::Nothing, progress: P::default(), position: |_| 0 }
+    }
+
+    /// Sets what says where the incomplete part of a body begins: [`Format::position`].
+    ///
+    /// [`Format::position`]: crate::format::Format::position
+    #[must_use]
+    pub fn positions(self, position: fn(&P) -> usize) -> Self {
+        Self { position, ..self }
     }
 
     /// Returns how many bytes of the current frame must have arrived before reading it can succeed.
@@ -172,7 +181,11 @@ impl<P: Default> FrameReader<P> {
                     let length = self.needed as u64;
                     // Report the start of the unfinished part, and not the end of the bytes: that depends on how they
                     // are cut.
-                    return Decoded::invalid(Fault::TooLong { length, limit: self.limit }, self.known.len());
+                    let at = match self.known {
+                        Known::Head(head) => head.len + (self.position)(&self.progress),
+                        Known::Nothing | Known::Seq(..) => self.known.len(),
+                    };
+                    return Decoded::invalid(Fault::TooLong { length, limit: self.limit }, at);
                 }
                 Decoded::incomplete(self.needed - bytes.len())
             }

@@ -59,7 +59,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         Self {
             io,
             inbox: Inbox::default(),
-            reader: FrameReader::new(session.line.limits().frame),
+            reader: FrameReader::new(session.line.limits().frame).positions(<S::Format as Format>::position),
             writer: Writer::default(),
             timers: Timers::default(),
             paused: false,

@@ -260,3 +260,31 @@ fn what_cannot_be_decoded_is_refused_at_the_same_byte_however_it_is_cut() {
         assert_eq!(refused_at::<_, Vec<String>>(&Mus, &not_utf_8, piece), end_of_one);
     }
 }
+
+/// Once the length is known, it is after the length that it is certain.
+#[test]
+fn a_frame_over_its_limit_is_refused_after_its_length() {
+    fn refused_at<F: Decode<T>, T>(bytes: &[u8], format: &F, piece: usize) -> usize {
+        let mut reader = FrameReader::<F::Progress>::new(1000).positions(F::position);
+        let mut arrived = 0;
+        loop {
+            arrived = (arrived + piece).min(bytes.len());
+            let read_body = |_, body: &[u8], progress: &mut _| format.decode(body, progress);
+            match reader.read(&bytes[..arrived], |bytes| format.decode_tag(bytes), read_body) {
+                Decoded::Invalid(error) => return error.at,
+                Decoded::Incomplete(_) if arrived < bytes.len() => {}
+                other => panic!("after {arrived} bytes: {:?}", other.map(|_| ())),
+            }
+        }
+    }
+    let document = document(2000);
+    let (json, protobuf, mus) =
+        (frame(&Json, &document), frame(&Protobuf, &document), frame(&Mus, &document));
+    for piece in [1, 2, 3, 4, 100, 5000] {
+        // Seq and tag, then a length of two bytes.
+        assert_eq!(refused_at::<_, Document>(&json, &Json, piece), 4, "{piece}");
+        assert_eq!(refused_at::<_, Document>(&protobuf, &Protobuf, piece), 4, "{piece}");
+        // MUS has no length of the whole.
+        assert_eq!(refused_at::<_, Document>(&mus, &Mus, piece), 2, "{piece}");
+    }
+}

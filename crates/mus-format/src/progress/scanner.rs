@@ -174,7 +174,7 @@ impl Scanner {
         let each = shape::min_size(row);
         let least = count.saturating_mul(each);
         if each == 0 {
-            self.charge(count, cost, cursor)?;
+            self.pass_empty(count, cost, row, cursor)?;
         } else if shape::is_fixed(row) {
             cursor.pass(least, start)?;
         } else if least > cursor.remaining() {
@@ -215,6 +215,21 @@ impl Scanner {
     #[inline]
     fn enter(&self, cursor: &mut Cursor<'_>) -> Result<(), Stopped> {
         if self.depth == 0 { Err(cursor.fault()) } else { Ok(()) }
+    }
+
+    /// Passes elements without bytes, one level deeper, with what is inside them.
+    fn pass_empty(
+        &mut self,
+        count: usize,
+        cost: usize,
+        row: Row,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<(), Stopped> {
+        let inside = shape::inside_empty(row);
+        if count > 0 && inside.levels >= self.depth {
+            return Err(cursor.fault());
+        }
+        self.charge(count, cost.saturating_add(inside.cost), cursor)
     }
 
     /// Charges the budget for elements without bytes.
