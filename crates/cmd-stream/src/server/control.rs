@@ -240,7 +240,7 @@ impl Control {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        *self.life.borrow() >= Life::Draining
+        *self.life() >= Life::Draining
     }
 
     /// Registers a session, which is told when the server is to end.

@@ -130,5 +130,7 @@ async fn what_moves_allows_no_more_retries() {
     }
     drop(one);
     tokio::time::sleep(SECOND / 10).await;
-    assert_eq!(lost.iter().filter(|call| !call.is_finished()).count(), 12);
+    // A retry is taken off the calls before it is sent, so there may be one less.
+    let again = lost.iter().filter(|call| !call.is_finished()).count();
+    assert!((11..=12).contains(&again), "{again}");
 }
