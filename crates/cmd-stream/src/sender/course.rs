@@ -5,6 +5,7 @@
 //! pause before a retry, a second attempt at the same time) are kept out of it.
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -87,9 +88,10 @@ struct Queued {
 struct Told<K> {
     call: K,
     began: Instant,
-    size: Option<usize>,
+    /// Both sizes are without the seq, and so at least that of the tag.
+    size: Option<NonZeroU32>,
     /// That of the last Reply.
-    reply_size: Option<usize>,
+    reply_size: Option<NonZeroU32>,
 }
 
 /// What most calls do not need.
@@ -260,7 +262,7 @@ impl<K: Send + 'static> Course<K> {
             }
         };
         if let Some(told) = &mut self.told {
-            told.size = Some(frame.len());
+            told.size = small(frame.len());
         }
         if C::IDEMPOTENT && core.retries.is_some() {
             self.more.get_or_insert_default().kept = Some(frame.bytes().into());
@@ -457,6 +459,11 @@ fn poll_answer<R>(
         }
         Awaits::Written => table.poll_written(seq, deadline, cx).map(|written| written.map(|()| None)),
     }
+}
+
+/// A size in little room. What is larger than it can hold is over any limit.
+fn small(size: usize) -> Option<NonZeroU32> {
+    NonZeroU32::new(u32::try_from(size).unwrap_or(u32::MAX))
 }
 
 #[inline(always)]

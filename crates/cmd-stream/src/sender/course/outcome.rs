@@ -1,8 +1,9 @@
 //! Who is told how a call goes: the hooks, the circuit breaker of the member, and what is measured.
 
+use std::num::NonZeroU32;
 use std::task::Poll;
 
-use super::{Answer, Awaits, Core, Course, Stage, Ticket};
+use super::{Answer, Awaits, Core, Course, Stage, Ticket, small};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::hooks::{About, Hooks, contained};
 use crate::proto::frame::Seq;
@@ -41,7 +42,7 @@ impl<K: Send + 'static> Course<K> {
         P: Protocol,
         H: Hooks<P, Call = K>,
     {
-        let size = self.told.as_ref().and_then(|told| told.reply_size);
+        let size = self.told.as_ref().and_then(|told| told.reply_size).map(wide);
         self.tell(core, entry, |hooks, call, about| {
             let about = About { reply: Some(P::reply_entry(reply)), reply_size: size, ..*about };
             hooks.on_reply(call, reply, &about);
@@ -54,7 +55,7 @@ impl<K: Send + 'static> Course<K> {
         if !H::IS_NONE
             && let Some(told) = &mut self.told
         {
-            told.reply_size = (size as usize).checked_sub(seq.wire_len());
+            told.reply_size = small((size as usize).saturating_sub(seq.wire_len()));
         }
     }
 
@@ -145,7 +146,7 @@ impl<K: Send + 'static> Course<K> {
         };
         let about = About {
             entry,
-            size: told.size,
+            size: told.size.map(wide),
             reply: None,
             reply_size: None,
             seq: seq.map(Seq::get),
@@ -156,4 +157,8 @@ impl<K: Send + 'static> Course<K> {
         };
         contained(|| tell(&core.hooks, &mut told.call, &about));
     }
+}
+
+fn wide(size: NonZeroU32) -> usize {
+    size.get() as usize
 }
