@@ -340,7 +340,8 @@ fn expected_totals(records: &[Json]) -> Totals {
         let is_counter = text("instrument") == "counter<int64>";
         let key =
             (text("name"), text("instrument"), text("unit"), text("description"), format!("{attributes:?}"));
-        let (count, sum) = totals.entry(key).or_insert(((!is_counter).then_some(0), None));
+        let count = if is_counter { None } else { Some(0) };
+        let (count, sum) = totals.entry(key).or_insert((count, None));
         if let Some(count) = count {
             *count += 1;
         }
