@@ -1,14 +1,17 @@
 //! Constant load: tasks that send numbered Commands of every kind, one after the other, and note what they were told.
 
+use std::fmt::Debug;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cmd_stream::{CallError, Error, Json, Sender};
+use cmd_stream::sender::SendCommand;
+use cmd_stream::{CallError, Error};
 use testkit::wait::{until, within};
 use tokio::task::JoinSet;
 
-use crate::site::{Done, Follow, Look, Note, Pay, Record, STEPS, Step, Works};
+use crate::site::{Done, Follow, Look, Note, Pay, Record, STEPS, Step};
 
 /// The kind of a Command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +47,7 @@ pub(crate) struct Load {
 
 impl Load {
     /// Starts so many tasks.
-    pub(crate) fn start(sender: &Sender<Works, Json>, tasks: usize) -> Self {
+    pub(crate) fn start<R: Debug + 'static>(sender: &impl Caller<R>, tasks: usize) -> Self {
         let (told, answered, stopping) =
             (Arc::<Mutex<Vec<_>>>::default(), Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let numbers = Arc::new(AtomicU64::new(1));
@@ -82,8 +85,29 @@ impl Load {
     }
 }
 
-/// Sends a Command, and compares what it is answered.
-async fn send(sender: &Sender<Works, Json>, number: u64, kind: Kind) -> Result<(), Error> {
+/// A Sender of the service. `R` is the failure of its Protocol.
+pub(crate) trait Caller<R>:
+    SendCommand<Pay, Failure = R>
+    + SendCommand<Look, Failure = R>
+    + SendCommand<Note, Failure = R>
+    + SendCommand<Follow, Failure = R>
+    + Clone
+    + 'static
+{
+}
+
+impl<R, S> Caller<R> for S where
+    S: SendCommand<Pay, Failure = R>
+        + SendCommand<Look, Failure = R>
+        + SendCommand<Note, Failure = R>
+        + SendCommand<Follow, Failure = R>
+        + Clone
+        + 'static
+{
+}
+
+/// Sends a Command, and compares what it is answered. No server refuses it as long as there is another one.
+async fn send<R: Debug>(sender: &impl Caller<R>, number: u64, kind: Kind) -> Result<(), Error> {
     let done = match kind {
         Kind::Pay => sender.send(Pay { number }).await,
         Kind::Look => sender.send(Look { number }).await,
@@ -91,21 +115,22 @@ async fn send(sender: &Sender<Works, Json>, number: u64, kind: Kind) -> Result<(
         Kind::Follow => {
             let mut steps = sender.stream(Follow { number }).await?;
             for step in 1..=STEPS {
-                match steps.next().await {
+                match poll_fn(|cx| steps.as_mut().poll_next(cx)).await {
                     Some(Ok(got)) => assert_eq!(got, Step { number, step }, "a wrong reply"),
                     Some(Err(CallError::Other(error))) => return Err(error),
-                    Some(Err(CallError::Failed(never))) => match never {},
+                    Some(Err(CallError::Failed(failure))) => panic!("{kind:?} {number}: {failure:?}"),
                     None => panic!("the stream {number} ended early"),
                 }
             }
-            assert!(steps.next().await.is_none(), "a reply after the last one");
+            let end = poll_fn(|cx| steps.as_mut().poll_next(cx)).await;
+            assert!(end.is_none(), "a reply after the last one");
             return Ok(());
         }
     };
     match done {
         Ok(done) => assert_eq!(done, Done::of(number), "a wrong reply"),
         Err(CallError::Other(error)) => return Err(error),
-        Err(CallError::Failed(never)) => match never {},
+        Err(CallError::Failed(failure)) => panic!("{kind:?} {number}: {failure:?}"),
     }
     Ok(())
 }

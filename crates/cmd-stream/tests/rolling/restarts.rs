@@ -1,5 +1,6 @@
 //! Two servers, restarted in turn: 5 times, or as often as the environment variable `CMD_STREAM_RESTARTS` says.
 
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use cmd_stream::client::{Backoff, Link};
@@ -7,13 +8,22 @@ use cmd_stream::server::{Cut, Limits, Served};
 use cmd_stream::{Json, Sender};
 use testkit::wait::{until, within};
 
-use crate::load::{Load, Summary, TIMEOUT, compare};
-use crate::site::{Pace, Record, Running, Stop, Works};
+use crate::load::{Caller, Load, Summary, TIMEOUT, compare};
+use crate::site::{Declared, Pace, Record, Running, Service, Stop, Works};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_servers_that_shut_down_in_turn_lose_nothing_that_they_have_accepted() {
     for clients in [2, 4] {
-        let summary = restart_in_turn(clients, Stop::Gracefully).await;
+        let summary = restart_in_turn(Works, clients, Stop::Gracefully).await;
+        assert_eq!(summary.failed_and_ran, 0, "executed, and the reply was lost: {summary:?}");
+    }
+}
+
+/// With a failure, what a server refuses while it shuts down goes to the other one, whatever it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_of_a_protocol_with_a_failure_lose_nothing_that_they_have_accepted_and_refuse_nothing() {
+    for clients in [2, 4] {
+        let summary = restart_in_turn(Declared, clients, Stop::Gracefully).await;
         assert_eq!(summary.failed_and_ran, 0, "executed, and the reply was lost: {summary:?}");
     }
 }
@@ -21,20 +31,25 @@ async fn two_servers_that_shut_down_in_turn_lose_nothing_that_they_have_accepted
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_servers_that_are_cut_off_in_turn_lose_only_what_may_have_run() {
     for clients in [2, 4] {
-        let summary = restart_in_turn(clients, Stop::Hard).await;
+        let summary = restart_in_turn(Works, clients, Stop::Hard).await;
         assert!(summary.failed > 0, "no cut was in the middle of traffic: {summary:?}");
+        restart_in_turn(Declared, clients, Stop::Hard).await;
     }
 }
 
-async fn restart_in_turn(clients: usize, how: Stop) -> Summary {
+async fn restart_in_turn<P>(protocol: P, clients: usize, how: Stop) -> Summary
+where
+    P: Service<Failure: Debug>,
+    Sender<P, Json>: Caller<P::Failure>,
+{
     let record = Record::default();
     let limits = Limits::default();
     let start = async |address: &str, number| {
-        Running::start(address, number, &record, Pace::Mixed, limits.clone()).await
+        Running::start(protocol, address, number, &record, Pace::Mixed, limits.clone()).await
     };
     let mut servers = [start("127.0.0.1:0", 0).await, start("127.0.0.1:0", 1).await];
     let ms = Duration::from_millis;
-    let sender = Sender::builder(Works, Json)
+    let sender = Sender::builder(protocol, Json)
         .endpoints(servers.each_ref().map(|server| server.address.clone()))
         .clients(clients)
         .minimum(clients)

@@ -16,8 +16,8 @@ async fn a_server_that_is_never_idle_answers_all_it_has_accepted_and_is_gone_bef
         let record = Record::default();
         let drain = Duration::from_secs(2);
         let limits = Limits::default().drain(drain);
-        let mut first = Running::start("127.0.0.1:0", 0, &record, pace, limits.clone()).await;
-        let mut second = Running::start("127.0.0.1:0", 1, &record, pace, limits).await;
+        let mut first = Running::start(Works, "127.0.0.1:0", 0, &record, pace, limits.clone()).await;
+        let mut second = Running::start(Works, "127.0.0.1:0", 1, &record, pace, limits).await;
         let sender = Sender::builder(Works, Json)
             .endpoints([first.address.clone(), second.address.clone()])
             .minimum(2)

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cmd_stream::server::{Handle, Limits, Served};
-use cmd_stream::{Answer, Context, Execute, Failed, Json, Proxy, Reply, Server, protocol};
+use cmd_stream::protocol::ClientProtocol;
+use cmd_stream::server::{Handle, Limits, Served, ServerProtocol};
+use cmd_stream::{Answer, Context, Execute, Failed, Json, Problem, Proxy, Reply, Server, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::wait::within;
 use tokio::task::JoinHandle;
@@ -165,6 +166,19 @@ protocol! {
     }
 }
 
+protocol! {
+    /// The same service, whose Protocol has a failure: a server that shuts down refuses Commands by it.
+    pub(crate) struct Declared {
+        commands { 0 => Pay, 1 => Look, 2 => Note, 3 => Follow }
+        replies { 0 => Done, 1 => Step, 2 => Problem }
+        failure Problem
+    }
+}
+
+/// One of the Protocols.
+pub(crate) trait Service: ServerProtocol<Json, Site> + ClientProtocol<Json> + Copy {}
+impl<P: ServerProtocol<Json, Site> + ClientProtocol<Json> + Copy> Service for P {}
+
 /// A server that can be started again on its port.
 pub(crate) struct Running {
     pub(crate) address: String,
@@ -182,6 +196,7 @@ pub(crate) enum Stop {
 
 impl Running {
     pub(crate) async fn start(
+        protocol: impl Service,
         address: &str,
         number: usize,
         record: &Record,
@@ -190,7 +205,7 @@ impl Running {
     ) -> Self {
         let bind = async || {
             let site = Site { record: record.clone(), number, pace };
-            Server::builder(Works, Json, site).limits(limits.clone()).bind(address).await
+            Server::builder(protocol, Json, site).limits(limits.clone()).bind(address).await
         };
         // Somebody else may have been given the port for a moment.
         let server = within(async {
