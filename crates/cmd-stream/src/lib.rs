@@ -190,6 +190,7 @@ pub mod __private {
 
     pub use crate::protocol::fingerprint::describe_command;
     pub use crate::protocol::macros::support::{
-        IsAlwaysLast, Last, SaysWhichIsLast, assert_idempotent, assert_kind, assert_tags, is_one_of, tag_of,
+        Idempotent, IsAlwaysLast, IsCommand, IsIdempotent, Last, Listed, Says, SaysWhichIsLast, assert_kind,
+        assert_tags, is_one_of, tag_of,
     };
 }

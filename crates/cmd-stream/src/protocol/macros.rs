@@ -115,14 +115,14 @@ macro_rules! __protocol_clauses {
         failure $failure:ident
     ) => {
         $crate::__protocol_entries! {
-            [$head $choices { $failure } { $($($idempotent)+)? }]
+            [$head $choices { $failure } { $($( { $idempotent $idempotent } )+)? }]
             commands [] $($commands)+ ; replies [] $($replies)+ ;
         }
     };
     ([$head:tt { $($commands:tt)+ } { $($replies:tt)+ } $({ $($idempotent:ident)+ })?] $choices:tt) => {
         // Expand the rest all the same, so that this is the only error.
         $crate::__protocol_entries! {
-            [$head $choices { close_connection } { $($($idempotent)+)? }]
+            [$head $choices { close_connection } { $($( { $idempotent $idempotent } )+)? }]
             commands [] $($commands)+ ; replies [] $($replies)+ ;
         }
         ::core::compile_error!(

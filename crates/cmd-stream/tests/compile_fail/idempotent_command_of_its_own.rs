@@ -1,4 +1,4 @@
-// error: evaluation panicked: `Add` implements `Command` itself: say there that it is `IDEMPOTENT`, and not in the Protocol
+// error at `Add`: this Command implements `Command` itself: say there that it is `IDEMPOTENT`, and not in the Protocol
 //! What a Command says of itself is not said again, and differently, in the Protocol.
 
 use cmd_stream::protocol::kind::Plain;

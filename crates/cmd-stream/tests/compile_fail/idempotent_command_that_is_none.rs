@@ -1,4 +1,4 @@
-// error: evaluation panicked: `Sum` is listed as idempotent, but is not the name of a Command of this Protocol
+// error at `Sum`: this is listed as idempotent, but is not the name of a Command of this Protocol
 //! Only Commands are idempotent, and under the names of their entries.
 
 use cmd_stream::protocol;

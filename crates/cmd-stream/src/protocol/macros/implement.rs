@@ -8,7 +8,7 @@ macro_rules! __protocol_implement {
             { $(#[$attribute:meta])* $visibility:vis struct $name:ident }
             [$( { $choice:ident $( $variant:ident $choice_reply:ident )+ } )*]
             $failure:tt
-            { $($idempotent:ident)* }
+            { $( { $idempotent:ident $listed:ty } )* }
         ]
         [$( { $command_tag:literal $command_name:ident $command:ty { $($said:tt)* } } )+]
         [$( { $reply_tag:literal $reply_name:ident $reply:ty {} } )+]
@@ -61,10 +61,6 @@ macro_rules! __protocol_implement {
             $( $crate::__private::assert_kind::<$name, $command>(); )+
             const __CMD_STREAM_IDEMPOTENT: &[::core::primitive::bool] =
                 &[$( <$command as $crate::protocol::Command>::IDEMPOTENT ),+];
-            $( $crate::__private::assert_idempotent::<$name>(
-                ::core::stringify!($idempotent),
-                __CMD_STREAM_IDEMPOTENT,
-            ); )*
 
             #[repr(usize)]
             #[allow(clippy::enum_variant_names, reason = "the names are the user's")]
@@ -73,6 +69,33 @@ macro_rules! __protocol_implement {
             #[repr(usize)]
             #[allow(clippy::enum_variant_names, reason = "the names are the user's")]
             enum __CmdStreamReplyIndex { $( $reply_name ),+ }
+            // The names of Commands as types, so that an error points at the entry that is wrong. What is listed as idempotent
+            // and is no Command of the Protocol is the type outside.
+            const _: () = {
+                $(
+                    #[allow(dead_code, non_camel_case_types, reason = "it is there to be named")]
+                    struct $idempotent;
+
+                    impl $crate::__private::Says for $idempotent {
+                        type Idempotent = $crate::__private::Idempotent<true>;
+                    }
+                )*
+
+                const _: () = {
+                    $(
+                        #[allow(dead_code, non_camel_case_types, reason = "it is there to be named")]
+                        struct $command_name;
+
+                        impl $crate::__private::IsCommand for $command_name {}
+                        impl $crate::__private::Says for $command_name {
+                            type Idempotent = $crate::__private::Idempotent<{
+                                __CMD_STREAM_IDEMPOTENT[__CmdStreamIndex::$command_name as ::core::primitive::usize]
+                            }>;
+                        }
+                    )+
+                    $( impl $crate::__private::Listed for $listed {} )*
+                };
+            };
 
             impl $crate::protocol::Protocol for $name {
                 const NAME: &'static ::core::primitive::str = ::core::stringify!($name);

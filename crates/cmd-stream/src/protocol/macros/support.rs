@@ -80,21 +80,38 @@ pub const fn is_one_of(name: &str, names: &[&str]) -> bool {
     false
 }
 
-/// Fails to compile, with the name, if no Command has this name that is listed as idempotent, or if it says otherwise itself.
-/// `idempotent` tells of each Command, in the order of the Protocol, whether it is.
-pub const fn assert_idempotent<P: Protocol>(name: &str, idempotent: &[bool]) {
-    let mut i = 0;
-    while i < P::COMMANDS.len() {
-        if is_same(P::COMMANDS[i].name.as_bytes(), name.as_bytes()) {
-            if !idempotent[i] {
-                Message::new().not_idempotent(name).panic();
-            }
-            return;
-        }
-        i += 1;
-    }
-    Message::new().no_such_command(name).panic();
+/// The name of a Command of the Protocol.
+#[diagnostic::on_unimplemented(
+    message = "this is listed as idempotent, but is not the name of a Command of this Protocol",
+    label = "not the name of a Command"
+)]
+pub trait IsCommand {}
+
+/// `Idempotent` is what a Command says of itself.
+pub trait Says {
+    type Idempotent;
 }
+
+/// See [`Says`].
+#[derive(Debug)]
+pub struct Idempotent<const IS: bool>;
+
+/// See [`Says`].
+#[diagnostic::on_unimplemented(
+    message = "this Command implements `Command` itself: say there that it is `IDEMPOTENT`, and not in the Protocol",
+    label = "not `IDEMPOTENT`"
+)]
+pub trait IsIdempotent {}
+
+impl IsIdempotent for Idempotent<true> {}
+
+/// What says that it is idempotent.
+pub trait SaysSo {}
+
+impl<T: Says<Idempotent: IsIdempotent>> SaysSo for T {}
+
+/// What is listed as idempotent. To implement it fails to compile, at the entry, if it is no Command, or says otherwise itself.
+pub trait Listed: IsCommand + SaysSo {}
 
 /// Fails to compile, naming the types, if a tag is negative or two types have the same tag.
 pub const fn assert_tags(entries: &[Entry]) {
@@ -146,17 +163,6 @@ impl Message {
     const fn contradiction(self, entry: &Entry) -> Self {
         let text = self.add("`").add(entry.name);
         text.add("` contradicts itself: its `Kind` must be `OneWay` if and only if its `Reply` is `()`")
-    }
-
-    const fn not_idempotent(self, name: &str) -> Self {
-        let text = self.add("`").add(name);
-        text.add("` implements `Command` itself: say there that it is `IDEMPOTENT`, and not in the Protocol")
-    }
-
-    const fn no_such_command(self, name: &str) -> Self {
-        self.add("`")
-            .add(name)
-            .add("` is listed as idempotent, but is not the name of a Command of this Protocol")
     }
 
     /// Adds as much of a text as fits.
