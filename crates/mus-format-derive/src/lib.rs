@@ -197,7 +197,9 @@ fn expand(input: &DeriveInput, default_root: Path) -> Result<TokenStream> {
     let describe = describe(input, &container, &bodies, &needs, &root);
     let bounds = container.bounds.as_deref().map(without_bytes_lifetime).unwrap_or_default();
     let checks = checks.items(&Header::new(input, bounds), &root);
+    let allow = allow_deprecated(input);
     Ok(quote! {
+        #allow
         const _: () = {
             #encode
             #decode
@@ -205,6 +207,14 @@ fn expand(input: &DeriveInput, default_root: Path) -> Result<TokenStream> {
             #checks
         };
     })
+}
+
+/// What is generated names the type. If that is deprecated, it is for others who use it. Nothing is allowed otherwise: a program
+/// may forbid that.
+fn allow_deprecated(input: &DeriveInput) -> Option<TokenStream> {
+    let mut attributes = input.attrs.iter();
+    let is_deprecated = attributes.any(|attribute| attribute.path().is_ident("deprecated"));
+    is_deprecated.then(|| quote! { #[allow(deprecated)] })
 }
 
 /// Reads the options of the type.

@@ -1,5 +1,5 @@
 // compiles
-//! A type that warns of its parts can still be derived for.
+//! A type that is deprecated, or has parts that are, can still be derived for: also one that a macro makes.
 
 #![deny(warnings)]
 
@@ -21,5 +21,21 @@ pub enum Shape {
         side: u32,
     },
 }
+
+#[deprecated]
+#[derive(Mus)]
+pub struct Old(u32);
+
+macro_rules! deprecated {
+    ($name:ident) => {
+        #[deprecated]
+        #[derive(Mus)]
+        pub struct $name {
+            pub number: u32,
+        }
+    };
+}
+
+deprecated! { Older }
 
 fn main() {}
