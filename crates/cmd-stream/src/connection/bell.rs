@@ -10,8 +10,9 @@ use std::task::{Context, Poll, Waker};
 use super::wake_all;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
+/// Boxed, from the first time that somebody listens: each connection of a server has a bell, and most of them none who does.
 #[derive(Debug, Default)]
-pub(crate) struct Bell(Mutex<State>);
+pub(crate) struct Bell(Mutex<Option<Box<State>>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -22,7 +23,7 @@ struct State {
 }
 
 impl Bell {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<State>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -30,6 +31,7 @@ impl Bell {
     pub(crate) fn ring(&self) {
         let waiting = {
             let mut state = self.lock();
+            let Some(state) = state.as_mut() else { return };
             state.rung += 1;
             std::mem::take(&mut state.waiting)
         };
@@ -38,7 +40,8 @@ impl Bell {
 
     /// Waits until it rings after this call. So whoever listens first, and looks then, misses nothing.
     pub(crate) fn listen(&self) -> Listening<'_> {
-        Listening { bell: self, seen: self.lock().rung, place: None }
+        let seen = self.lock().get_or_insert_default().rung;
+        Listening { bell: self, seen, place: None }
     }
 }
 
@@ -56,7 +59,7 @@ impl Future for Listening<'_> {
         let waker = cx.waker().clone(); // before the lock: it is the caller's, and may panic
         let _before = {
             let mut guard = this.bell.lock();
-            let state = &mut *guard;
+            let state = guard.get_or_insert_default();
             if state.rung != this.seen {
                 this.place = None;
                 return Poll::Ready(());
@@ -74,7 +77,7 @@ impl Future for Listening<'_> {
 impl Drop for Listening<'_> {
     fn drop(&mut self) {
         // The waker is dropped without the lock.
-        let _waker = self.place.and_then(|place| self.bell.lock().waiting.remove(&place));
+        let _waker = self.place.and_then(|place| self.bell.lock().as_mut()?.waiting.remove(&place));
     }
 }
 
@@ -126,8 +129,8 @@ mod tests {
         {
             let mut second = pin!(bell.listen());
             assert!(second.as_mut().poll(&mut cx).is_pending());
-            assert_eq!(bell.lock().waiting.len(), 1);
+            assert_eq!(bell.lock().as_ref().map(|state| state.waiting.len()), Some(1));
         }
-        assert!(bell.lock().waiting.is_empty());
+        assert_eq!(bell.lock().as_ref().map(|state| state.waiting.len()), Some(0));
     }
 }

@@ -75,7 +75,9 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     }
 
     /// Runs until the connection ends, and returns the reason.
-    pub(crate) async fn run(mut self) -> Error {
+    ///
+    /// By reference: a future that takes an argument by value and changes it has room for it twice.
+    pub(crate) async fn run(&mut self) -> Error {
         poll_fn(|cx| match self.poll_rounds(cx) {
             Ok(()) => Poll::Pending,
             Err(reason) => Poll::Ready(reason),
@@ -194,13 +196,14 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             if self.inbox.is_empty() {
                 return Ok(());
             }
-            let (has_in_flight, starts) = {
+            let (has_in_flight, mut fate) = {
                 // Asked before each Command, because the one before it may have ended the connection, or filled it.
                 let state = self.session.line.lock();
-                let starts = match &state.ending {
-                    None => true,
+                let fate = match &state.ending {
+                    None => Fate::Starts,
                     Some(ending) if ending.reason().is_some() => return Ok(()),
-                    Some(ending) => !matches!(ending, Ending::WhenAnswered),
+                    Some(Ending::WhenAnswered) => Fate::IsRefused,
+                    Some(_) => Fate::Starts,
                 };
                 if state.is_paused() {
                     let counts = self.session.line.counts();
@@ -209,11 +212,12 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                     self.paused = true;
                     return Ok(());
                 }
-                (!state.in_flight.is_empty(), starts)
+                (!state.in_flight.is_empty(), fate)
             };
-            let mut sheds = false;
             if has_pressure {
-                sheds = self.ask_pressure(now, *started);
+                if self.ask_pressure(now, *started) && fate == Fate::Starts {
+                    fate = Fate::IsShed;
+                }
                 if self.paused {
                     return Ok(());
                 }
@@ -223,8 +227,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 self.inbox.bytes(),
                 |bytes| format.decode_tag(bytes),
                 |head, body, progress| {
-                    let start =
-                        Start { session, boxes, head, has_in_flight, sheds, starts, received_at: now };
+                    let start = Start { session, boxes, head, has_in_flight, fate, received_at: now };
                     S::Protocol::decode_command(format, head.tag, body, progress, start)
                 },
             );
@@ -266,6 +269,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
 
     /// Whether the next Command is not to be started because the server is overloaded. Pauses reading if there is no room
     /// for it in the rate, or if it could not be told.
+    #[cold] // for most servers: it would take the registers of the loop that calls it
     fn ask_pressure(&mut self, now: Instant, started: u64) -> bool {
         let control = &self.session.line.control;
         if let Some(rate) = control.limits.command_rate
@@ -443,10 +447,18 @@ struct Start<'a, S: Service> {
     boxes: &'a mut Boxes,
     head: Head,
     has_in_flight: bool,
-    sheds: bool,
-    /// Whether it is started at all, and not only taken out of the input.
-    starts: bool,
+    fate: Fate,
     received_at: Instant,
+}
+
+/// What becomes of a Command that has arrived. One value, as each Command asks for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Starts,
+    /// It is answered as overloaded, if it can be answered.
+    IsShed,
+    /// It is only taken out of the input, and answered where that is possible: the server is going away.
+    IsRefused,
 }
 
 impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
@@ -469,17 +481,19 @@ impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
             received_at: self.received_at,
             size: len + body_len,
         };
-        if !self.starts {
-            drop(command);
-            self.session.refuse(&arrival, How::refusing());
-            return Ok(false);
+        match self.fate {
+            Fate::IsRefused => {
+                drop(command);
+                self.session.refuse(&arrival, How::refusing());
+                Ok(false)
+            }
+            // Nobody could be told that a one-way Command was not started.
+            Fate::IsShed if !C::Kind::ONE_WAY => {
+                drop(command);
+                self.session.shed(&arrival, How::refusing());
+                Ok(false)
+            }
+            Fate::Starts | Fate::IsShed => Ok(execution::start(self.session, self.boxes, arrival, command)),
         }
-        // Nobody could be told that a one-way Command was not started.
-        if self.sheds && !C::Kind::ONE_WAY {
-            drop(command);
-            self.session.shed(&arrival, How::refusing());
-            return Ok(false);
-        }
-        Ok(execution::start(self.session, self.boxes, arrival, command))
     }
 }
