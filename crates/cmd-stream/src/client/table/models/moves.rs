@@ -45,9 +45,16 @@ impl Kind {
 
 /// A caller, to its end.
 fn call(table: &Table<Reply>, kind: Kind) -> End {
+    let mut encoded = Scratch::new();
+    encoded.buffer().push(1);
+    call_with(table, kind, &mut encoded)
+}
+
+/// A caller whose Command is encoded, to its end. If it can be sent elsewhere, it is `encoded` then, too.
+fn call_with(table: &Table<Reply>, kind: Kind, encoded: &mut Scratch) -> End {
     let task = Task::default();
     let waker = task.waker();
-    let seq = match send(table, kind.expects(), &Context::from_waker(&waker)) {
+    let seq = match table.poll_send(encoded, &mut None, kind.expects(), None, &Context::from_waker(&waker)) {
         Poll::Ready(Ok(seq)) => seq,
         Poll::Ready(Err(error)) => {
             assert!(!error.was_sent());
@@ -66,6 +73,7 @@ fn call(table: &Table<Reply>, kind: Kind) -> End {
         (Err(error), Some(frame)) => {
             assert!(!error.was_sent());
             assert_eq!(frame.bytes(), [1]);
+            *encoded = frame;
             End::HandedBack
         }
         (Err(error), None) => {
@@ -99,6 +107,53 @@ fn what_is_lost_was_written_and_what_is_handed_back_was_not() {
             assert_empty(&table);
             table.up(Peer::other("another model")).expect("it is open");
             assert_eq!(write(&table), 0, "what is handed back is not sent here as well");
+        });
+    }
+}
+
+/// The task of a connection that is lost for good, sooner or later. Returns how many bytes were written.
+fn write_and_lose(table: &Table<Reply>) -> usize {
+    let written = write(table);
+    table.lose(&lost(), Instant::now());
+    table.give_up(&lost());
+    written
+}
+
+/// Two members lose their connections, one of them while a Command is on its way to the other.
+#[test]
+fn a_command_that_moves_between_members_that_are_lost_is_written_at_most_once_and_its_call_ends() {
+    for kind in KINDS {
+        model(move || {
+            let members = [member(&Arc::default()), member(&Arc::default())];
+            let caller = thread::spawn({
+                let [one, two] = members.clone();
+                move || {
+                    let mut encoded = Scratch::new();
+                    encoded.buffer().push(1);
+                    match call_with(&one, kind, &mut encoded) {
+                        End::HandedBack | End::Refused => {
+                            assert_eq!(encoded.bytes(), [1], "it is encoded once");
+                            call_with(&two, kind, &mut encoded)
+                        }
+                        end => end,
+                    }
+                }
+            });
+            let other = thread::spawn({
+                let two = Arc::clone(&members[1]);
+                move || write_and_lose(&two)
+            });
+            let written = write_and_lose(&members[0]) + other.join().expect("no panic");
+            let end = caller.join().expect("no panic");
+            match written {
+                0 => assert!(
+                    matches!(end, End::HandedBack | End::Refused),
+                    "{end:?}, though it was not written"
+                ),
+                2 => assert_eq!(end, End::Lost),
+                bytes => panic!("{bytes} bytes: it was written twice"),
+            }
+            members.iter().for_each(|table| assert_empty(table));
         });
     }
 }
