@@ -72,10 +72,12 @@
 /// `idempotent` before `fn`, `stream fn` or `post fn` declares that executing the Command twice does no harm
 /// ([`Command::IDEMPOTENT`](crate::Command::IDEMPOTENT)).
 ///
-/// - Attributes before the number are for documentation. They are given to both methods and to the Command.
+/// - Attributes before the number are given to both methods and to the Command. They are for documentation, and for
+///   `#[deprecated]`, which warns those who call the method.
 /// - `commands #[derive(..)]` states what all Commands derive: what their Format needs, and whatever else you like.
 ///   Attributes after the `=>` are those of one Command, and attributes of an argument are those of its field:
 ///   `1 => #[serde(transparent)] fn greet(#[serde(rename = "Name")] name: String) -> Greeting;`
+/// - `#[cfg]` is refused: both ends need the same Commands. Put it before the module that the `service!` is in.
 /// - `replies`, enums over Replies, and `failure` are those of [`protocol!`](crate::protocol!).
 ///
 /// # What is defined
@@ -83,7 +85,9 @@
 /// With the names of the example:
 ///
 /// - the trait `PriceList`, whose implementors are `Send + Sync + 'static`. Their futures must be `Send`. An `Arc` of an
-///   implementor implements it, too.
+///   implementor implements it, too. For each method it has a constant that says where it runs, with a default: an
+///   implementor may write `const FIND_SCHEDULING: Scheduling = Scheduling::InPlace;`
+///   ([`Scheduling`](crate::server::Scheduling)).
 /// - the Protocol `Prices`, with all that [`protocol!`](crate::protocol!) defines. Its entries have the names of the
 ///   methods: `Find`, `Set`.
 /// - the Commands `FindCommand` and `SetCommand`, structs whose fields are the arguments. They can also be sent as they
@@ -94,8 +98,8 @@
 ///
 /// # Without the macro
 ///
-/// Write `protocol!` and `Answer` by hand for a Command that is generic, has a
-/// [`SCHEDULING`](crate::Answer::SCHEDULING) of its own, or is used in several Protocols; or if callers and the service
+/// Write `protocol!` and `Answer` by hand for a Command that is generic, carries
+/// [metadata](crate::Command::metadata), or is used in several Protocols; or if callers and the service
 /// should implement one and the same trait. The example `rpc` shows that. Both ways have the same bytes on the wire, so
 /// one end can change without the other.
 #[macro_export]
@@ -135,43 +139,53 @@ macro_rules! service {
 macro_rules! __service_methods {
     // Of these kinds, each method has one.
     ($head:tt $(
-        $(#[$doc:meta])*
-        $tag:literal => $(#[$meta:meta])*
+        $(#[$($doc:tt)*])*
+        $tag:literal => $(#[$($meta:tt)*])*
         $( stream fn $streamed:ident (
-            $( $(#[$field_meta1:meta])* $field1:ident : $type1:ty ),* $(,)?
+            $( $(#[$($field_meta1:tt)*])* $field1:ident : $type1:ty ),* $(,)?
         ) -> $($reply1:ident)::+ )?
         $( post fn $posted:ident (
-            $( $(#[$field_meta2:meta])* $field2:ident : $type2:ty ),* $(,)?
+            $( $(#[$($field_meta2:tt)*])* $field2:ident : $type2:ty ),* $(,)?
         ) )?
         $( fn $sent:ident (
-            $( $(#[$field_meta3:meta])* $field3:ident : $type3:ty ),* $(,)?
+            $( $(#[$($field_meta3:tt)*])* $field3:ident : $type3:ty ),* $(,)?
         ) -> $($reply3:ident)::+ )?
         $( idempotent stream fn $streamed_again:ident (
-            $( $(#[$field_meta4:meta])* $field4:ident : $type4:ty ),* $(,)?
+            $( $(#[$($field_meta4:tt)*])* $field4:ident : $type4:ty ),* $(,)?
         ) -> $($reply4:ident)::+ )?
         $( idempotent fn $sent_again:ident (
-            $( $(#[$field_meta5:meta])* $field5:ident : $type5:ty ),* $(,)?
+            $( $(#[$($field_meta5:tt)*])* $field5:ident : $type5:ty ),* $(,)?
         ) -> $($reply5:ident)::+ )?
         $( idempotent post fn $posted_again:ident (
-            $( $(#[$field_meta6:meta])* $field6:ident : $type6:ty ),* $(,)?
+            $( $(#[$($field_meta6:tt)*])* $field6:ident : $type6:ty ),* $(,)?
         ) )? ;
     )+) => {
+        $(
+            $( $crate::__service_attribute! { $($doc)* } )*
+            $( $crate::__service_attribute! { $($meta)* } )*
+            $( $( $( $crate::__service_attribute! { $($field_meta1)* } )* )* )?
+            $( $( $( $crate::__service_attribute! { $($field_meta2)* } )* )* )?
+            $( $( $( $crate::__service_attribute! { $($field_meta3)* } )* )* )?
+            $( $( $( $crate::__service_attribute! { $($field_meta4)* } )* )* )?
+            $( $( $( $crate::__service_attribute! { $($field_meta5)* } )* )* )?
+            $( $( $( $crate::__service_attribute! { $($field_meta6)* } )* )* )?
+        )+
         $crate::__service_implement! { $head $({
-            { $(#[$doc])* }
+            { $(#[$($doc)*])* }
             $tag
-            { $(#[$meta])* }
+            { $(#[$($meta)*])* }
             [
                 $(stream $streamed proxy false)? $(post $posted context false)? $(send $sent context false)?
                 $(stream $streamed_again proxy true)? $(send $sent_again context true)?
                 $(post $posted_again context true)?
             ]
             {
-                $( $( { $(#[$field_meta1])* } $field1 { $type1 } )* )?
-                $( $( { $(#[$field_meta2])* } $field2 { $type2 } )* )?
-                $( $( { $(#[$field_meta3])* } $field3 { $type3 } )* )?
-                $( $( { $(#[$field_meta4])* } $field4 { $type4 } )* )?
-                $( $( { $(#[$field_meta5])* } $field5 { $type5 } )* )?
-                $( $( { $(#[$field_meta6])* } $field6 { $type6 } )* )?
+                $( $( { $(#[$($field_meta1)*])* } $field1 { $type1 } )* )?
+                $( $( { $(#[$($field_meta2)*])* } $field2 { $type2 } )* )?
+                $( $( { $(#[$($field_meta3)*])* } $field3 { $type3 } )* )?
+                $( $( { $(#[$($field_meta4)*])* } $field4 { $type4 } )* )?
+                $( $( { $(#[$($field_meta5)*])* } $field5 { $type5 } )* )?
+                $( $( { $(#[$($field_meta6)*])* } $field6 { $type6 } )* )?
             }
             { $( $($reply1)::+ )? $( $($reply3)::+ )? $( $($reply4)::+ )? $( $($reply5)::+ )? }
         })+ }
@@ -189,6 +203,31 @@ macro_rules! __service_methods {
         } )+
     };
     ($head:tt $($other:tt)*) => { $crate::__service_malformed! {} };
+}
+
+/// Refuses an attribute that would do something else than it seems to.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __service_attribute {
+    (cfg $($predicate:tt)*) => {
+        ::core::compile_error!(
+            "a part of a service cannot have a `#[cfg]`, because both ends need the same Commands: put it before the module \
+             that the `service!` is in"
+        );
+    };
+    (scheduling $($other:tt)*) => {
+        ::core::compile_error!(
+            "where a Command runs is not declared, because the Receiver decides it: for a method `find`, write \
+             `const FIND_SCHEDULING: Scheduling = ..;` in the `impl` of the trait"
+        );
+    };
+    (metadata $($other:tt)*) => {
+        ::core::compile_error!(
+            "the Commands of a service carry no metadata: implement a Command that does by hand, and declare it with \
+             `protocol!`"
+        );
+    };
+    ($($other:tt)*) => {};
 }
 
 /// Says what is wrong with one method.
@@ -255,7 +294,11 @@ macro_rules! __service_implement {
             message = "`{Self}` does not implement the service `" $name "`",
             note = "a Receiver of the Protocol `" $protocol "` implements its trait: `impl " $name " for {Self}`"
         )]
+        #[allow(deprecated, reason = "a method may be, for those who call it")]
         $visibility trait $name: ::core::marker::Send + ::core::marker::Sync + 'static { $(
+            #[doc = "Where [`" $method "`](Self::" $method ") runs: by default, wherever it has proved to run well."]
+            const [<$method:upper _SCHEDULING>]: $crate::server::Scheduling = $crate::server::Scheduling::Adaptive;
+
             $($docs)*
             #[doc = ""]
             #[doc = "Executes a [`" [<$method:camel Command>] "`]."]
@@ -269,7 +312,11 @@ macro_rules! __service_implement {
         )+ }
 
         #[diagnostic::do_not_recommend]
+        #[allow(deprecated, reason = "a method may be, for those who call it")]
         impl<__CmdStreamR: $name> $name for ::std::sync::Arc<__CmdStreamR> { $(
+            const [<$method:upper _SCHEDULING>]: $crate::server::Scheduling =
+                <__CmdStreamR as $name>::[<$method:upper _SCHEDULING>];
+
             fn $method(
                 &self,
                 $( $field: $type, )*
@@ -293,7 +340,7 @@ macro_rules! __service_implement {
                 }
             }
             $crate::__service_command! {
-                $verb $idempotent $name $method [<$method:camel Command>] { $($field)* } $reply
+                $verb $idempotent $name $method [<$method:upper _SCHEDULING>] [<$method:camel Command>] { $($field)* } $reply
             }
         )+
 
@@ -314,6 +361,7 @@ macro_rules! __service_implement {
             pub $crate::Sender<$protocol, __CmdStreamF, __CmdStreamH>,
         );
 
+        #[allow(deprecated, reason = "a method may be, for those who call it")]
         impl<__CmdStreamF, __CmdStreamH> [<$name Client>]<__CmdStreamF, __CmdStreamH>
         where
             __CmdStreamF: $crate::format::Format,
@@ -396,7 +444,11 @@ macro_rules! __service_sent {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __service_command {
-    (stream $idempotent:literal $name:ident $method:ident $command:ident { $($field:ident)* } { $($reply:tt)+ }) => {
+    (
+        stream $idempotent:literal $name:ident $method:ident $scheduling:ident $command:ident { $($field:ident)* }
+        { $($reply:tt)+ }
+    ) => {
+        #[allow(deprecated, reason = "a method may be, for those who call it")]
         impl $crate::Command for $command {
             type Reply = $($reply)+;
             type Kind = $crate::protocol::kind::Wrapper<$crate::protocol::kind::Plain>;
@@ -404,7 +456,10 @@ macro_rules! __service_command {
             const IDEMPOTENT: ::core::primitive::bool = $idempotent;
         }
 
+        #[allow(deprecated, reason = "a method may be, for those who call it")]
         impl<__CmdStreamR: $name> $crate::Execute<__CmdStreamR> for $command {
+            const SCHEDULING: $crate::server::Scheduling = <__CmdStreamR as $name>::$scheduling;
+
             async fn execute(
                 self,
                 __cmd_stream_receiver: &__CmdStreamR,
@@ -416,11 +471,11 @@ macro_rules! __service_command {
             }
         }
     };
-    (send $idempotent:literal $name:ident $method:ident $command:ident $fields:tt { $($reply:tt)+ }) => {
-        $crate::__service_answer! { $idempotent $name $method $command $fields { $($reply)+ } Plain }
+    (send $idempotent:literal $name:ident $method:ident $scheduling:ident $command:ident $fields:tt { $($reply:tt)+ }) => {
+        $crate::__service_answer! { $idempotent $name $method $scheduling $command $fields { $($reply)+ } Plain }
     };
-    (post $idempotent:literal $name:ident $method:ident $command:ident $fields:tt {}) => {
-        $crate::__service_answer! { $idempotent $name $method $command $fields { () } OneWay }
+    (post $idempotent:literal $name:ident $method:ident $scheduling:ident $command:ident $fields:tt {}) => {
+        $crate::__service_answer! { $idempotent $name $method $scheduling $command $fields { () } OneWay }
     };
 }
 
@@ -428,7 +483,11 @@ macro_rules! __service_command {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __service_answer {
-    ($idempotent:literal $name:ident $method:ident $command:ident { $($field:ident)* } { $($reply:tt)+ } $kind:ident) => {
+    (
+        $idempotent:literal $name:ident $method:ident $scheduling:ident $command:ident { $($field:ident)* }
+        { $($reply:tt)+ } $kind:ident
+    ) => {
+        #[allow(deprecated, reason = "a method may be, for those who call it")]
         impl $crate::Command for $command {
             type Reply = $($reply)+;
             type Kind = $crate::protocol::kind::Wrapper<$crate::protocol::kind::$kind>;
@@ -436,7 +495,10 @@ macro_rules! __service_answer {
             const IDEMPOTENT: ::core::primitive::bool = $idempotent;
         }
 
+        #[allow(deprecated, reason = "a method may be, for those who call it")]
         impl<__CmdStreamR: $name> $crate::Execute<__CmdStreamR> for $command {
+            const SCHEDULING: $crate::server::Scheduling = <__CmdStreamR as $name>::$scheduling;
+
             async fn execute(
                 self,
                 __cmd_stream_receiver: &__CmdStreamR,

@@ -21,6 +21,7 @@ macro_rules! __protocol_implement {
         $visibility struct $name;
 
         #[doc = "A reference to a Command of [`" $name "`]."]
+        #[allow(deprecated, reason = "a Command or a Reply may be, for those who use it")]
         #[derive(::core::clone::Clone, ::core::marker::Copy)]
         $visibility enum [<$name Command>]<'a> {
             $( #[doc = ::core::concat!("The Command with tag ", $command_tag, ".")] $command_name(&'a $command), )+
@@ -28,6 +29,7 @@ macro_rules! __protocol_implement {
 
         // Without `for<'x>`, a bound that does not hold would be an error here. With it, the `impl` just does not
         // apply.
+        #[allow(deprecated, reason = "a Command or a Reply may be, for those who use it")]
         impl ::core::fmt::Debug for [<$name Command>]<'_> where $( for<'x> $command: ::core::fmt::Debug, )+ {
             fn fmt(&self, __cmd_stream_f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match self { $(
@@ -39,10 +41,12 @@ macro_rules! __protocol_implement {
         }
 
         #[doc = "A Reply of [`" $name "`]."]
+        #[allow(deprecated, reason = "a Command or a Reply may be, for those who use it")]
         $visibility enum [<$name Reply>] {
             $( #[doc = ::core::concat!("The Reply with tag ", $reply_tag, ".")] $reply_name($reply), )+
         }
 
+        #[allow(deprecated, reason = "a Command or a Reply may be, for those who use it")]
         impl ::core::fmt::Debug for [<$name Reply>] where $( for<'x> $reply: ::core::fmt::Debug, )+ {
             fn fmt(&self, __cmd_stream_f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match self { $(
@@ -55,6 +59,7 @@ macro_rules! __protocol_implement {
 
         $crate::__protocol_commands! { { $($idempotent)* } $( { $command_name $command, { $($said)* } } )+ }
 
+        #[allow(deprecated, reason = "a Command or a Reply may be, for those who use it")]
         const _: () = {
             $crate::__private::assert_tags(<$name as $crate::protocol::Protocol>::COMMANDS);
             $crate::__private::assert_tags(<$name as $crate::protocol::Protocol>::REPLIES);
@@ -346,6 +351,7 @@ macro_rules! __protocol_commands {
 macro_rules! __protocol_command {
     ($idempotent:tt $name:ident $command:ty, {}) => {};
     ({ $($idempotent:ident)* } $name:ident $command:ty, { () }) => {
+        #[allow(deprecated, reason = "a Command or a Reply may be, for those who use it")]
         impl $crate::protocol::Command for $command {
             type Reply = ();
             type Kind = $crate::protocol::kind::OneWay;
@@ -355,6 +361,7 @@ macro_rules! __protocol_command {
         }
     };
     ({ $($idempotent:ident)* } $name:ident $command:ty, { $reply:ty }) => {
+        #[allow(deprecated, reason = "a Command or a Reply may be, for those who use it")]
         impl $crate::protocol::Command for $command {
             type Reply = $reply;
             type Kind = $crate::protocol::kind::Plain;
