@@ -34,15 +34,15 @@ pub(super) struct Boxes {
 struct OfType {
     /// An `Option<Pin<Box<Option<Fut>>>>`, with the type of the future of this type of Commands.
     spare: Option<Box<dyn Any + Send>>,
-    /// Since the numbers were last booked.
+    /// Since the boxes were taken out of the thread.
     polls: u32,
     pending: u32,
-    /// How those have ended that have.
+    /// How many of those polls ended a Command, or handed it over, and are booked.
+    booked: u32,
+    /// How those have ended that are not booked yet.
     ended: [u32; OUTCOMES],
     handed_over: u32,
     in_group: bool,
-    /// How many of the group have ended.
-    ended_in_group: u32,
 }
 
 /// Where the numbers of one read are booked.
@@ -81,7 +81,11 @@ impl Boxes {
         for (index, (of_type, pace)) in self.types.iter_mut().zip(booking.paces).enumerate() {
             if of_type.polls > 0 {
                 pace.polled_in_place(of_type.polls, of_type.pending);
+                // A destructor has panicked in the middle of a poll.
+                let unwound = of_type.polls - of_type.pending - of_type.booked;
+                of_type.ended[Outcome::Panicked as usize] += unwound;
                 of_type.book(index, booking.tally);
+                (of_type.polls, of_type.pending, of_type.booked) = (0, 0, 0);
             }
         }
         let _ = KEPT.try_with(|kept| {
@@ -94,14 +98,14 @@ impl Boxes {
         });
     }
 
-    /// Looks at the clock if enough polls were made since it was looked at last.
-    pub(super) fn look_at_clock(&mut self, booking: &Booking<'_>) {
-        if self.in_group >= GROUP {
-            self.end_group(booking);
-        }
+    /// Whether so many polls were made since the clock was looked at that the group is to [end](Self::end_group).
+    #[inline]
+    pub(super) fn is_group_full(&self) -> bool {
+        self.in_group >= GROUP
     }
 
-    fn end_group(&mut self, booking: &Booking<'_>) {
+    /// Looks at the clock, and books how long the polls took since it was looked at last.
+    pub(super) fn end_group(&mut self, booking: &Booking<'_>) {
         // Which Command of a group was long is not known, so all its types are booked. Quick ones soon pay that off.
         let Some(started) = self.group_started.take() else { return };
         let polls = std::mem::take(&mut self.in_group);
@@ -117,7 +121,7 @@ impl Boxes {
             if is_long {
                 pace.was_long(time);
             }
-            let ended = u64::from(std::mem::take(&mut of_type.ended_in_group));
+            let ended = of_type.book(index, booking.tally);
             if ended > 0 {
                 booking.tally.took(index, took, ended);
                 booking.tally.log_if_slow(index, took, ended, SLOW, || Some(booking.peer));
@@ -162,10 +166,7 @@ impl Boxes {
             }
             ended => {
                 match ended {
-                    Some(Poll::Ready(Some(outcome))) => {
-                        of_type.ended[outcome as usize] += 1;
-                        of_type.ended_in_group += 1;
-                    }
+                    Some(Poll::Ready(Some(outcome))) => of_type.ended[outcome as usize] += 1,
                     _ => of_type.handed_over += 1,
                 }
                 boxed.set(None);
@@ -177,12 +178,12 @@ impl Boxes {
 }
 
 impl OfType {
-    /// Books the Commands that were polled in place. Those that stayed pending are booked by their tasks.
-    fn book(&mut self, index: usize, tally: &Tally) {
-        let started = self.polls - self.pending;
-        let known: u32 = self.ended.iter().sum::<u32>() + self.handed_over;
-        // A destructor has panicked in the middle of a poll.
-        self.ended[Outcome::Panicked as usize] += started - known;
+    /// Books the Commands that have started in place, and have not stayed pending: those are booked by their tasks. Returns
+    /// how many have ended.
+    fn book(&mut self, index: usize, tally: &Tally) -> u64 {
+        let ended: u32 = self.ended.iter().sum();
+        let started = ended + std::mem::take(&mut self.handed_over);
+        self.booked += started;
         if started > 0 {
             tally.started(index, u64::from(started));
         }
@@ -192,7 +193,7 @@ impl OfType {
                 tally.ended(index, outcome, u64::from(number));
             }
         }
-        (self.polls, self.pending, self.handed_over) = (0, 0, 0);
+        u64::from(ended)
     }
 }
 

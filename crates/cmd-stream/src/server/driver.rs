@@ -263,7 +263,9 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             }
             (self.last_frame, self.had_frame) = (now, true);
             self.frame_began = None;
-            boxes.look_at_clock(&Booking::new(&self.session, now));
+            if boxes.is_group_full() {
+                boxes.end_group(&Booking::new(&self.session, now));
+            }
         }
     }
 

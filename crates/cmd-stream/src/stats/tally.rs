@@ -117,14 +117,17 @@ impl Tally {
         self.of(index).ended[outcome as usize].fetch_add(number, Release);
     }
 
-    /// Books that so many took this long.
-    #[inline]
+    /// Books that so many took this long, which have ended.
     pub(crate) fn took(&self, index: usize, time: Duration, number: u64) {
+        self.of(index).took(time, number);
+    }
+
+    /// Books that one has ended after this time.
+    #[inline]
+    pub(crate) fn ended_after(&self, index: usize, outcome: Outcome, time: Duration) {
         let of_command = self.of(index);
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        of_command.nanos.fetch_add(nanos.wrapping_mul(number), Relaxed);
-        let steps = of_command.steps.get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU64::new(0))));
-        steps[step(time)].fetch_add(number, Relaxed);
+        of_command.ended[outcome as usize].fetch_add(1, Release);
+        of_command.took(time, 1);
     }
 
     /// Whether it is known which Commands are slow: then each is to be measured.
@@ -199,7 +202,7 @@ impl Tally {
             nanos = nanos.wrapping_add(of_command.nanos.load(Relaxed));
             if let Some(steps) = of_command.steps.get() {
                 counts.resize(STEPS, 0);
-                counts.iter_mut().zip(steps.iter()).for_each(|(sum, count)| *sum += count.load(Relaxed));
+                counts.iter_mut().zip(steps.iter()).for_each(|(sum, count)| *sum += count.load(Acquire));
             }
         }
         taken.latency = Histogram::new(counts.into(), Duration::from_nanos(nanos));
@@ -213,6 +216,17 @@ impl Tally {
         // One that was polled in place and handed over may end before its start is booked.
         taken.started = taken.started.max(taken.ended.iter().sum());
         taken
+    }
+}
+
+impl OfCommand {
+    #[inline]
+    fn took(&self, time: Duration, number: u64) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.nanos.fetch_add(nanos.wrapping_mul(number), Relaxed);
+        let steps = self.steps.get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU64::new(0))));
+        // Release: whoever sees the time sees the end, which was booked before.
+        steps[step(time)].fetch_add(number, Release);
     }
 }
 

@@ -30,7 +30,10 @@ async fn the_numbers_add_up_at_every_moment_and_are_exact_in_the_end() {
                     client.commands.iter().map(|command| calls(command)[0]).sum::<u64>(),
                 );
                 for command in &server.commands {
-                    assert!(command.latency.count() <= command.started, "{command:?}");
+                    assert!(command.latency.count() <= command.started - command.in_flight, "{command:?}");
+                }
+                for command in &client.commands {
+                    assert!(command.latency.count() <= command.started - command.in_flight, "{command:?}");
                 }
                 assert!(now.0 >= before.0 && now.1 >= before.1, "{now:?} after {before:?}");
                 (before, looks) = (now, looks + 1);

@@ -60,11 +60,12 @@ impl<K: Send + 'static> Course<K> {
         let index = std::mem::replace(&mut self.count.index, NOT_COUNTED) as usize;
         if let Some(began) = self.count.began.take() {
             let took = ended_at(core).saturating_duration_since(began);
-            core.tally.took(index, took, 1);
+            core.tally.ended_after(index, outcome, took);
             let member = self.member as usize;
             core.tally.log_if_slow(index, took, 1, SLOW, || core.group.client(member).peer());
+        } else {
+            core.tally.ended(index, outcome, 1);
         }
-        core.tally.ended(index, outcome, 1);
     }
 
     /// There is an answer: the last one, or a failure, which ends a stream as well.
