@@ -10,7 +10,7 @@ use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 /// Each example, and what its client prints.
-const EXAMPLES: [(&str, &[&str]); 13] = [
+const EXAMPLES: [(&str, &[&str]); 15] = [
     (
         "auth",
         &[
@@ -30,13 +30,30 @@ const EXAMPLES: [(&str, &[&str]); 13] = [
         "keepalive",
         &[r#"Sending "one"... Result: "one""#, "Ping-Pong time...", r#"Sending "two"... Result: "two""#],
     ),
+    (
+        "probes",
+        &[
+            "2 + 3 = 5",
+            "the server says: serving; /livez: 200 alive; /readyz: 200 serving",
+            "the server says: not serving: the database does not answer; /livez: 200 alive; \
+             /readyz: 503 not serving: the database does not answer",
+            "the server says: serving; /livez: 200 alive; /readyz: 200 serving",
+            "cmd_stream_server_commands_total 4",
+            "the server says: draining; /livez: 200 alive; /readyz: 503 draining",
+        ],
+    ),
     ("reconnect", &[SENT]),
     ("resilient", &RESILIENT),
     ("rpc", &[r#"Result: "Hello world""#]),
     ("server_streaming", &["Hello", "incredible", "world"]),
     ("testing", &["the cheapest is the kettle, for 3495"]),
     ("tls", &[r#"Sending "message"... Result: "message""#]),
+    ("tower", &TOWER),
 ];
+
+/// What `tower` prints.
+const TOWER: [&str; 4] =
+    ["refused: 1 of 2", "patient cat: small cat", "patient dog: small dog", "hasty huge: request timed out"];
 
 /// Those that can be talked to in bytes.
 fn without_tls() -> impl Iterator<Item = &'static str> {
