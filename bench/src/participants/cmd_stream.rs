@@ -1,5 +1,6 @@
 //! This library: one server, and one Client per connection, over TCP on the loopback interface, with or without TLS.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use cmd_stream::format::{Decode, Encode};
@@ -40,6 +41,14 @@ protocol! {
 /// What the client sends: a value, by reference. The server receives it as a [`Value`].
 #[derive(Debug, Serialize)]
 pub(crate) struct Sent(&'static Value);
+
+/// Required of what Protobuf writes.
+impl Default for Sent {
+    fn default() -> Self {
+        static EMPTY: LazyLock<Value> = LazyLock::new(Value::default);
+        Self(&EMPTY)
+    }
+}
 
 impl mus_format::Encode for Sent {
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
