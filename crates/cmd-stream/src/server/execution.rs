@@ -206,7 +206,9 @@ impl<S: Service> Drop for Ends<'_, S> {
 
 #[cfg(all(test, feature = "mus"))]
 mod tests {
-    use super::*;
+    use super::{
+        Arc, Arrival, CommandOf, Execute, Failed, Held, Invoker, MOST_INLINE, Service, Session, execute,
+    };
     use crate::server::invoker::{Direct, Ended, Invocation, Stack};
     use crate::server::service::Parts;
     use crate::{Answer, Mus, protocol};
