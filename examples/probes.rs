@@ -79,32 +79,36 @@ async fn main() -> Result<(), BoxError> {
     let args: Vec<_> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => both().await,
-        ["--listen", address] => listen(address, "127.0.0.1:0").await,
-        ["--listen", address, "--http", http] => listen(address, http).await,
+        ["--listen", address] => listen(address, None).await,
+        ["--listen", address, "--http", http] => listen(address, Some(http)).await,
         ["--connect", address] => ask(address).await,
-        _ => Err("usage: [--listen ADDRESS [--http ADDRESS] | --connect ADDRESS]".into()),
+        _ => Err("usage: [--listen ADDRESS | --connect ADDRESS] [--http ADDRESS]".into()),
     }
 }
 
-/// A server with its HTTP endpoint.
+/// A server, and what it says of itself.
 struct Site {
     reporter: Reporter,
     handle: Handle,
-    http: SocketAddr,
     serving: tokio::task::JoinHandle<cmd_stream::server::Served>,
 }
 
 impl Site {
-    async fn start(address: &str, http: &str) -> Result<Self, BoxError> {
+    async fn start(address: &str) -> Result<Self, BoxError> {
         let reporter = Reporter::default();
         let server = Server::bind(address, Calculator, Json, Calc { reporter: reporter.clone() }).await?;
         let handle = server.handle();
         let serving = tokio::spawn(server.serve());
-        let listener = TcpListener::bind(http).await?;
-        let http = listener.local_addr()?;
-        let probes = probes(reporter.clone(), handle.clone());
+        Ok(Self { reporter, handle, serving })
+    }
+
+    /// Starts the HTTP endpoint. Returns its address.
+    async fn serve_probes(&self, address: &str) -> Result<SocketAddr, BoxError> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let probes = probes(self.reporter.clone(), self.handle.clone());
         tokio::spawn(async move { axum::serve(listener, probes).await });
-        Ok(Self { reporter, handle, http, serving })
+        Ok(address)
     }
 
     /// Ends without losing a call: first nobody new comes, then what has begun is answered.
@@ -157,11 +161,13 @@ fn prometheus_text(server: &Handle) -> String {
 }
 
 /// Only the server, until a signal asks it to end.
-async fn listen(address: &str, http: &str) -> Result<(), BoxError> {
-    let site = Site::start(address, http).await?;
+async fn listen(address: &str, http: Option<&str>) -> Result<(), BoxError> {
+    let site = Site::start(address).await?;
     let signal = examples::signal()?; // caught from here on: whoever reads the next line may send one
     println!("listening on {}", site.handle.local_addr());
-    println!("probes on http://{}", site.http);
+    if let Some(http) = http {
+        println!("probes on http://{}", site.serve_probes(http).await?);
+    }
     signal.await;
     site.end(GRACE).await
 }
@@ -179,11 +185,12 @@ async fn ask(address: &str) -> Result<(), BoxError> {
 }
 
 async fn both() -> Result<(), BoxError> {
-    let site = Site::start("127.0.0.1:0", "127.0.0.1:0").await?;
+    let site = Site::start("127.0.0.1:0").await?;
+    let http = site.serve_probes("127.0.0.1:0").await?;
     let sender = connect(&site).await?;
     let show = async || {
         let said = sender.send(Health {}).await?;
-        let (live, ready) = (http_get(site.http, "/livez").await?, http_get(site.http, "/readyz").await?);
+        let (live, ready) = (http_get(http, "/livez").await?, http_get(http, "/readyz").await?);
         println!("the server says: {said}; /livez: {live}; /readyz: {ready}");
         Ok::<_, BoxError>(())
     };
@@ -194,7 +201,7 @@ async fn both() -> Result<(), BoxError> {
     show().await?;
     site.reporter.set_serving();
     show().await?;
-    let metrics = http_get(site.http, "/metrics").await?;
+    let metrics = http_get(http, "/metrics").await?;
     let commands = metrics.lines().find(|line| line.starts_with("cmd_stream_server_commands_total "));
     println!("{}", commands.ok_or("there is no such metric")?);
     site.reporter.set_draining();

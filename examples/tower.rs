@@ -5,9 +5,10 @@
 //! ```
 //!
 //! The server executes one `Resize` at a time. When another one comes meanwhile, it is not kept waiting: it is refused, and
-//! answered as overloaded. That is two layers, `LoadShed` around `ConcurrencyLimit`.
+//! answered as overloaded. One that takes too long is given up. That is three layers: `LoadShed` around `ConcurrencyLimit`
+//! around `Timeout`.
 //!
-//! The client sends a Command again that was refused, after a pause, and gives up a call after two seconds. That is
+//! The client sends a Command again that was refused, after a pause, and gives up a call after ten seconds. That is
 //! two layers, too: `Timeout` around `Retry`. A Sender does both by itself, with other rules, if it is told to; this shows how
 //! rules of your own are put around it.
 //!
@@ -47,7 +48,7 @@ impl Answer<Images> for Resize {
         if self.image == "huge" {
             std::future::pending::<()>().await; // it takes for ever
         }
-        sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(50)).await;
         Ok(Resized { image: format!("small {}", self.image) })
     }
 }
@@ -94,7 +95,7 @@ async fn main() -> Result<(), BoxError> {
 async fn server(
     address: String,
 ) -> Result<Server<ImageService, Json, Images, impl Invoker<ImageService>>, Error> {
-    let layers = ServiceBuilder::new().load_shed().concurrency_limit(1).timeout(Duration::from_millis(1500)); // what takes longer makes room for others
+    let layers = ServiceBuilder::new().load_shed().concurrency_limit(1).timeout(Duration::from_secs(1)); // what takes longer makes room for others
     Server::builder(ImageService, Json, Images).layer(layers).bind(address).await
 }
 
@@ -104,12 +105,16 @@ async fn client(address: String) -> Result<(), BoxError> {
     // Without a layer, one of two is refused. Which one is a matter of chance.
     let resize = |image: &str| Resize { image: image.into() };
     let (first, second) = tokio::join!(sender.send(resize("cat")), sender.send(resize("dog")));
-    let refused = [&first, &second].map(is_refused);
-    println!("refused: {} of 2", refused.iter().filter(|&&refused| refused).count());
+    let refused = [&first, &second].into_iter().filter(|result| is_refused(result)).count();
+    if refused == 0 {
+        first?;
+        second?;
+    }
+    println!("refused: {refused} of 2");
 
     let patient = ServiceBuilder::new()
-        .timeout(Duration::from_secs(2))
-        .retry(WhileOverloaded { attempts_left: 40 })
+        .timeout(Duration::from_secs(10))
+        .retry(WhileOverloaded { attempts_left: 200 })
         .service(sender.clone());
     // Each call needs a service of its own: clones are cheap, and all use the same connections.
     let (first, second) =
@@ -117,10 +122,10 @@ async fn client(address: String) -> Result<(), BoxError> {
     println!("patient cat: {}", first?.image);
     println!("patient dog: {}", second?.image);
 
-    let hasty = ServiceBuilder::new().timeout(Duration::from_millis(200)).service(sender);
-    match hasty.oneshot(resize("huge")).await {
-        Ok(resized) => println!("hasty huge: {}", resized.image),
-        Err(error) => println!("hasty huge: {error}"),
+    // The server gives this one up.
+    match patient.oneshot(resize("huge")).await {
+        Ok(resized) => println!("patient huge: {}", resized.image),
+        Err(error) => println!("patient huge: {error}"),
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use testkit::peer::BytePeer;
 use testkit::process::Process;
+use testkit::wait::within;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
@@ -52,8 +54,12 @@ const EXAMPLES: [(&str, &[&str]); 15] = [
 ];
 
 /// What `tower` prints.
-const TOWER: [&str; 4] =
-    ["refused: 1 of 2", "patient cat: small cat", "patient dog: small dog", "hasty huge: request timed out"];
+const TOWER: [&str; 4] = [
+    "refused: 1 of 2",
+    "patient cat: small cat",
+    "patient dog: small dog",
+    "patient huge: request timed out",
+];
 
 /// Those that can be talked to in bytes.
 fn without_tls() -> impl Iterator<Item = &'static str> {
@@ -109,6 +115,7 @@ async fn either_end_runs_alone_and_the_server_serves_one_client_after_another() 
         let of_group = [&*served, "every call was answered"];
         let (options, prints): (&[&str], &[&str]) = match name {
             "group" => (&no_time, &of_group),
+            "probes" => (&[], &["the server says: serving"]),
             "reconnect" => (&no_time, prints),
             _ => (&[], prints),
         };
@@ -156,7 +163,7 @@ async fn a_client_of_nobody_waits_for_5_seconds_and_fails() {
 #[tokio::test]
 async fn a_client_whose_call_fails_exits_with_1() {
     // These send it again instead: see below.
-    for name in without_tls().filter(|name| !["group", "reconnect"].contains(name)) {
+    for name in without_tls().filter(|name| !["group", "probes", "reconnect"].contains(name)) {
         let listener = tokio::net::TcpListener::bind(ANY_PORT).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
         let client = start(name, &["--connect", &address]);
@@ -192,6 +199,49 @@ async fn an_address_in_use_fails_the_server() {
         assert_eq!((ended.code, &ended.lines[..]), (Some(1), &[][..]), "{ended:?}");
         assert!(ended.complaints.contains(&format!("cannot listen on {address}: ")), "{ended:?}");
     }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn probes_are_answered_over_http_and_say_that_a_server_drains_before_it_ends() {
+    let (mut server, address) = start_server_with("probes", &["--http", ANY_PORT]).await;
+    let http = server.line().await;
+    let http = http.strip_prefix("probes on http://").expect("it says where").to_owned();
+    let get = async |path: &str| {
+        let mut stream = tokio::net::TcpStream::connect(&http).await.expect("it listens");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("it reads");
+        let mut response = String::new();
+        within(stream.read_to_string(&mut response)).await.expect("it answers");
+        response
+    };
+    assert!(get("/livez").await.starts_with("HTTP/1.1 200 "));
+    assert!(get("/readyz").await.ends_with("\r\n\r\nserving"));
+    assert!(get("/nothing").await.starts_with("HTTP/1.1 404 "));
+    let mut client = BytePeer::greeted(&address).await;
+    client.send(b"\x01\x01\x02{}").await;
+    client.expect(b"\x01\x01\x17{\"state\":1,\"reason\":\"\"}").await;
+    let metrics = get("/metrics").await;
+    assert!(metrics.contains("content-type: text/plain; version=0.0.4\r\n"), "{metrics}");
+    assert!(metrics.contains("# TYPE cmd_stream_server_commands_total counter\n"), "{metrics}");
+    assert!(metrics.contains("\ncmd_stream_server_commands_total 1\n"), "{metrics}");
+    assert!(metrics.contains("\ncmd_stream_server_connections 1\n"), "{metrics}");
+    server.signal("TERM");
+    let ready = within(async {
+        loop {
+            let ready = get("/readyz").await;
+            if !ready.starts_with("HTTP/1.1 200 ") {
+                return ready;
+            }
+        }
+    });
+    let ready = ready.await;
+    assert!(ready.starts_with("HTTP/1.1 503 ") && ready.ends_with("\r\n\r\ndraining"), "{ready}");
+    // It still serves.
+    client.send(b"\x02\x00\x05[2,3]").await;
+    client.expect(b"\x02\x00\x015").await;
+    client.expect_end().await;
+    server.expect_success(&[]).await;
 }
 
 #[tokio::test]
