@@ -7,10 +7,10 @@ pub(crate) const STEPS: usize = 8 * 34;
 
 /// The step that a time falls into. What is longer than the last one counts there.
 pub(crate) fn step(time: Duration) -> usize {
-    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1);
+    let micros = time.as_secs().saturating_mul(1_000_000).saturating_add(time.subsec_micros().into()).max(1);
     let power = micros.ilog2();
-    let eighth = ((u128::from(micros) << 3) >> power) as usize & 7;
-    (power as usize * 8 + eighth).min(STEPS - 1)
+    let eighth = if power > 3 { micros >> (power - 3) } else { micros << (3 - power) } & 7;
+    (power as usize * 8 + eighth as usize).min(STEPS - 1)
 }
 
 /// The end of a step: the shortest time that falls into a later one.

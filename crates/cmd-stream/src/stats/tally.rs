@@ -20,6 +20,8 @@ pub(crate) struct Tally {
     entries: &'static [Entry],
     /// A power of two.
     shards: Box<[Shard]>,
+    /// One for each Command of each shard. Those of a shard stand together.
+    cells: Box<[Cell]>,
     slow: Option<Slow>,
 }
 
@@ -31,16 +33,17 @@ struct Shard {
     received: AtomicU64,
     sent: AtomicU64,
     replies: AtomicU64,
-    /// Of threads that have recorded nothing there are none.
-    commands: OnceLock<Box<[OfCommand]>>,
 }
+
+/// What some of the threads have recorded of a Command.
 
 #[repr(align(128))]
 #[derive(Default)]
-struct OfCommand {
+struct Cell {
     started: AtomicU64,
     ended: [AtomicU64; OUTCOMES],
     nanos: AtomicU64,
+    /// There are none while nothing was measured.
     steps: OnceLock<Box<[AtomicU64; STEPS]>>,
 }
 
@@ -88,26 +91,55 @@ impl Tally {
     pub(crate) fn new(entries: &'static [Entry], slow: Option<Duration>) -> Self {
         let threads = available_parallelism().map_or(1, usize::from).next_power_of_two().min(MOST_SHARDS);
         let shards = (0..threads).map(|_| Shard::default()).collect();
+        let cells = (0..threads * entries.len()).map(|_| Cell::default()).collect();
         let slow = slow.map(|over| Slow::new(over, entries.len()));
-        Self { entries, shards, slow }
+        Self { entries, shards, cells, slow }
+    }
+
+    /// The number of the shard of this thread.
+    #[inline]
+    fn here(&self) -> usize {
+        // The length is a power of two, so this is the remainder, without a division.
+        thread::number() & (self.shards.len() - 1)
     }
 
     #[inline]
     fn shard(&self) -> &Shard {
-        // The length is a power of two, so this is the remainder, without a division.
-        &self.shards[thread::number() & (self.shards.len() - 1)]
+        &self.shards[self.here()]
     }
 
     #[inline]
-    fn of(&self, index: usize) -> &OfCommand {
-        let commands = &self.shard().commands;
-        &commands.get_or_init(|| self.entries.iter().map(|_| OfCommand::default()).collect())[index]
+    fn of(&self, index: usize) -> &Cell {
+        &self.cells[self.here() * self.entries.len() + index]
     }
 
-    /// Books so many that have started. Returns how many this thread had booked before.
+    /// Books so many that have started.
     #[inline]
-    pub(crate) fn started(&self, index: usize, number: u64) -> u64 {
-        self.of(index).started.fetch_add(number, Relaxed)
+    pub(crate) fn started(&self, index: usize, number: u64) {
+        self.of(index).started.fetch_add(number, Relaxed);
+    }
+
+    /// Books one that has started, and whose end is to be booked in the same place. Returns the place, and how many had
+    /// started there before.
+    #[inline]
+    pub(crate) fn starts(&self, index: usize) -> (u32, u64) {
+        let place = self.here() * self.entries.len() + index;
+        (place as u32, self.cells[place].started.fetch_add(1, Relaxed))
+    }
+
+    /// Books that one has ended which was booked in this place, and after which time, if that is known.
+    #[inline]
+    pub(crate) fn ends(&self, place: u32, outcome: Outcome, time: Option<Duration>) {
+        let cell = &self.cells[place as usize];
+        cell.ended[outcome as usize].fetch_add(1, Release);
+        if let Some(time) = time {
+            cell.took(time, 1);
+        }
+    }
+
+    /// The Command of a place.
+    pub(crate) fn index_of(&self, place: u32) -> usize {
+        place as usize % self.entries.len()
     }
 
     /// Books so many that have ended.
@@ -125,9 +157,9 @@ impl Tally {
     /// Books that one has ended after this time.
     #[inline]
     pub(crate) fn ended_after(&self, index: usize, outcome: Outcome, time: Duration) {
-        let of_command = self.of(index);
-        of_command.ended[outcome as usize].fetch_add(1, Release);
-        of_command.took(time, 1);
+        let cell = self.of(index);
+        cell.ended[outcome as usize].fetch_add(1, Release);
+        cell.took(time, 1);
     }
 
     /// Whether it is known which Commands are slow: then each is to be measured.
@@ -187,39 +219,37 @@ impl Tally {
 
     /// How many Commands have started, in all.
     pub(crate) fn all_started(&self) -> u64 {
-        let commands = self.shards.iter().filter_map(|shard| shard.commands.get()).flatten();
-        commands.map(|of_command| of_command.started.load(Relaxed)).sum()
+        self.cells.iter().map(|cell| cell.started.load(Relaxed)).sum()
     }
 
     /// Copies the numbers of a Command. What has ended has also started, and there are no more times than ends.
     pub(crate) fn take(&self, index: usize) -> Taken {
-        let shards =
-            || self.shards.iter().filter_map(|shard| shard.commands.get()).map(|commands| &commands[index]);
+        let cells = || self.cells.iter().skip(index).step_by(self.entries.len());
         let mut taken = Taken::default();
         let mut counts = vec![0; 0];
         let mut nanos = 0_u64;
-        for of_command in shards() {
-            nanos = nanos.wrapping_add(of_command.nanos.load(Relaxed));
-            if let Some(steps) = of_command.steps.get() {
+        for cell in cells() {
+            nanos = nanos.wrapping_add(cell.nanos.load(Relaxed));
+            if let Some(steps) = cell.steps.get() {
                 counts.resize(STEPS, 0);
                 counts.iter_mut().zip(steps.iter()).for_each(|(sum, count)| *sum += count.load(Acquire));
             }
         }
         taken.latency = Histogram::new(counts.into(), Duration::from_nanos(nanos));
         // All ends before all starts: a Command may end on another thread than the one that booked its start.
-        for of_command in shards() {
-            for (sum, ended) in taken.ended.iter_mut().zip(&of_command.ended) {
+        for cell in cells() {
+            for (sum, ended) in taken.ended.iter_mut().zip(&cell.ended) {
                 *sum += ended.load(Acquire);
             }
         }
-        taken.started = shards().map(|of_command| of_command.started.load(Relaxed)).sum();
+        taken.started = cells().map(|cell| cell.started.load(Relaxed)).sum();
         // One that was polled in place and handed over may end before its start is booked.
         taken.started = taken.started.max(taken.ended.iter().sum());
         taken
     }
 }
 
-impl OfCommand {
+impl Cell {
     #[inline]
     fn took(&self, time: Duration, number: u64) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -237,4 +267,4 @@ fn add(number: &AtomicU64, more: u64) {
 }
 
 /// With more threads than that, some share a shard.
-const MOST_SHARDS: usize = 16;
+const MOST_SHARDS: usize = 8;

@@ -1,5 +1,7 @@
 //! The numbers of the calls with each Command: a call is counted when it starts, and once when it has ended.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{Awaits, Core, Course};
@@ -10,15 +12,15 @@ use crate::stats::Outcome;
 
 /// What is known of a call that is counted.
 pub(super) struct Count {
-    /// Of its Command. [`NOT_COUNTED`] before the call has started, and after it has ended.
-    index: u32,
+    /// Where it is counted. [`NOT_COUNTED`] before the call has started, and after it has ended.
+    place: u32,
     /// When it started, if it is measured.
     began: Option<Instant>,
 }
 
 impl Count {
     pub(super) const fn new() -> Self {
-        Self { index: NOT_COUNTED, began: None }
+        Self { place: NOT_COUNTED, began: None }
     }
 }
 
@@ -36,8 +38,8 @@ impl<K: Send + 'static> Course<K> {
         index: usize,
         awaits: Awaits,
     ) {
-        self.count.index = index as u32;
-        let number = core.tally.started(index, 1);
+        let (place, number) = core.tally.starts(index);
+        self.count.place = place;
         let is_sampled = number & (SAMPLED - 1) == 0 || core.tally.logs_slow();
         if awaits == Awaits::Written && !is_sampled {
             self.count.began = None; // its end would be one more look at the clock
@@ -54,18 +56,24 @@ impl<K: Send + 'static> Course<K> {
         outcome: Outcome,
         ended_at: impl FnOnce(&Core<P, F, H>) -> Instant,
     ) {
-        if self.count.index == NOT_COUNTED {
+        if self.count.place == NOT_COUNTED {
             return;
         }
-        let index = std::mem::replace(&mut self.count.index, NOT_COUNTED) as usize;
-        if let Some(began) = self.count.began.take() {
-            let took = ended_at(core).saturating_duration_since(began);
-            core.tally.ended_after(index, outcome, took);
-            let member = self.member as usize;
-            core.tally.log_if_slow(index, took, 1, SLOW, || core.group.client(member).peer());
-        } else {
-            core.tally.ended(index, outcome, 1);
+        let place = std::mem::replace(&mut self.count.place, NOT_COUNTED);
+        let began = self.count.began.take();
+        let took = began.map(|began| ended_at(core).saturating_duration_since(began));
+        core.tally.ends(place, outcome, took);
+        if let Some(took) = took
+            && core.tally.logs_slow()
+        {
+            self.logs_if_slow(core, place, took);
         }
+    }
+
+    #[cold]
+    fn logs_if_slow<P: Protocol, F, H: Hooks<P>>(&self, core: &Core<P, F, H>, place: u32, took: Duration) {
+        let (index, member) = (core.tally.index_of(place), self.member as usize);
+        core.tally.log_if_slow(index, took, 1, SLOW, || core.group.client(member).peer());
     }
 
     /// There is an answer: the last one, or a failure, which ends a stream as well.
