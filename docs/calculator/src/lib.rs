@@ -68,9 +68,12 @@ pages! {
     circuit_breaker = "CIRCUIT_BREAKER.md"
     deadlines = "DEADLINES.md"
     groups = "GROUPS.md"
+    health = "HEALTH.md"
     hooks = "HOOKS.md"
+    observing = "OBSERVING.md"
     pressure = "PRESSURE.md"
     reconnecting = "RECONNECTING.md"
     retries = "RETRIES.md"
     tls = "TLS.md"
+    tower = "TOWER.md"
 }

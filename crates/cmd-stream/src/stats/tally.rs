@@ -36,7 +36,6 @@ struct Shard {
 }
 
 /// What some of the threads have recorded of a Command.
-
 #[repr(align(128))]
 #[derive(Default)]
 struct Cell {
