@@ -7,10 +7,11 @@ use std::time::Duration;
 use cmd_stream::hooks::{Hooks, Refused};
 use cmd_stream::mus::Mus;
 use cmd_stream::protocol::{CommandOf, Entry, Protocol};
+use cmd_stream::server::Scheduling;
 use cmd_stream::testing::Script;
 use cmd_stream::{
-    CallError, Client, Command, Context, ErrorKind, Failed, Json, Mus, Problem, Protobuf, Proxy, Reply,
-    Sender, Server, service,
+    CallError, Client, Command, Context, ErrorKind, Execute, Failed, Json, Mus, Problem, Protobuf, Proxy,
+    Reply, Sender, Server, service,
 };
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,8 @@ impl Memory {
 }
 
 impl Notes for Memory {
+    const FORGET_ALL_SCHEDULING: Scheduling = Scheduling::InPlace;
+
     async fn add(&self, text: String, _: &Context<'_>) -> Result<Note, Failed> {
         let mut texts = self.texts();
         texts.push(text.clone());
@@ -86,6 +89,16 @@ impl Notes for Memory {
         self.texts().clear();
         Ok(())
     }
+}
+
+#[test]
+fn the_receiver_says_where_a_method_runs() {
+    fn scheduling<C: Execute<R>, R>() -> Scheduling {
+        C::SCHEDULING
+    }
+    assert_eq!(scheduling::<ForgetAllCommand, Memory>(), Scheduling::InPlace);
+    assert_eq!(scheduling::<ForgetAllCommand, Arc<Memory>>(), Scheduling::InPlace);
+    assert_eq!(scheduling::<ListCommand, Memory>(), Scheduling::Adaptive);
 }
 
 macro_rules! in_each_format {
