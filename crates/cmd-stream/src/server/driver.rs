@@ -246,12 +246,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 // A client that uses a seq twice could take one Reply for the other. Its connection is of no use.
                 Decoded::Value(Frame::Body(_, Err(refused)), _) => {
                     one(&self.session.line.counts().invalid);
-                    return Err(Error::with_source(
-                        ErrorKind::Protocol,
-                        Origin::Remote,
-                        "invalid command",
-                        refused,
-                    ));
+                    let (kind, origin) = (ErrorKind::Protocol, Origin::Remote);
+                    return Err(Error::with_source(kind, origin, "invalid command", refused));
                 }
                 Decoded::Incomplete(_) => return Ok(()),
                 Decoded::Invalid(error) => {
