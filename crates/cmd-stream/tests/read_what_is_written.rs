@@ -2,6 +2,7 @@
 #![cfg(all(feature = "json", feature = "mus", feature = "protobuf"))]
 
 use std::error::Error as StdError;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use cmd_stream::format::{Decode, Encode, Format};
@@ -26,7 +27,7 @@ struct Grow {
 #[derive(mus_format::Mus, Serialize, Deserialize, Clone, PartialEq, prost::Message)]
 struct Tree {
     #[prost(message, repeated, tag = "1")]
-    kids: Vec<Tree>,
+    kids: Vec<Self>,
 }
 
 /// Answered when the server is told.
@@ -57,7 +58,7 @@ impl Answer<Gardener> for Grow {
 }
 
 impl Answer<Gardener> for Wait {
-    async fn answer(self, gardener: &Gardener, _: &Context<'_>) -> Result<Wait, Failed> {
+    async fn answer(self, gardener: &Gardener, _: &Context<'_>) -> Result<Self, Failed> {
         gardener.told.notified().await;
         Ok(self)
     }
@@ -153,8 +154,8 @@ fn whatever_depth_can_be_written_can_be_read() {
 #[test]
 fn elements_without_bytes_have_the_same_limit_on_both_ends() {
     #[derive(mus_format::Mus, PartialEq, Debug)]
-    struct Marks(Vec<()>, Vec<Box<()>>);
-    let marks = |one: usize, other: usize| Marks(vec![(); one], (0..other).map(|_| Box::new(())).collect());
+    struct Marks(Vec<()>, Vec<Rc<()>>);
+    let marks = |one: usize, other: usize| Marks(vec![(); one], (0..other).map(|_| Rc::new(())).collect());
     let format = Mus.empty_elements(10);
     for (one, other) in [(10, 0), (6, 0), (0, 1), (11, 0), (12, 1), (0, 2), (4, 1)] {
         let marks = marks(one, other);

@@ -71,7 +71,7 @@ fn boxed_arrays_need_none_wherever_the_box_is_and_however_they_are_encoded() {
     enum Node {
         Leaf,
         Pages(Vec<Page>),
-        Named(BTreeMap<String, Rc<Box<[u16; 1 << 18]>>>),
+        Named(BTreeMap<String, Rc<[u16; 1 << 18]>>),
     }
     decodes_within(64 * KIB, || Raw(heap(1), Some(heap(2))));
     decodes_within(128 * KIB, || Chosen {
@@ -82,7 +82,7 @@ fn boxed_arrays_need_none_wherever_the_box_is_and_however_they_are_encoded() {
         perhaps: Some(Rc::from(heap(5))),
     });
     decodes_within(64 * KIB, || vec![Node::Leaf, Node::Pages(vec![Page { body: heap(8) }])]);
-    decodes_within(64 * KIB, || Node::Named(BTreeMap::from([("one".into(), Rc::new(heap(6)))])));
+    decodes_within(64 * KIB, || Node::Named(BTreeMap::from([("one".into(), Rc::from(heap(6)))])));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ use super::execution;
 use super::line::{Arrival, How};
 use super::service::Service;
 use super::session::Session;
-use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timers, Writer};
+use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timers, Writer, wake_all};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::{Decoded, Fault};
@@ -349,7 +349,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         };
         drop(state);
         self.session.line.control.tally.replied(replies);
-        waiting.into_iter().for_each(Waker::wake);
+        wake_all(waiting);
         Ok(nothing)
     }
 
@@ -365,7 +365,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             state.task = Some(cx.waker().clone());
             state.outbox.settle(self.writer.left())
         };
-        waiting.into_iter().for_each(Waker::wake);
+        wake_all(waiting);
         Ok(())
     }
 

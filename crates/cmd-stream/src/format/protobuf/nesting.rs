@@ -72,9 +72,9 @@ mod tests {
     #[derive(Clone, PartialEq, prost::Message)]
     struct Node {
         #[prost(message, repeated, tag = "1")]
-        nodes: Vec<Node>,
+        nodes: Vec<Self>,
         #[prost(btree_map = "string, message", tag = "2")]
-        named: std::collections::BTreeMap<String, Node>,
+        named: std::collections::BTreeMap<String, Self>,
         #[prost(string, tag = "3")]
         text: String,
         #[prost(bytes = "vec", tag = "4")]
@@ -82,7 +82,7 @@ mod tests {
         #[prost(double, repeated, tag = "5")]
         numbers: Vec<f64>,
         #[prost(group, optional, boxed, tag = "6")]
-        group: Option<Box<Node>>,
+        group: Option<Box<Self>>,
         #[prost(fixed32, tag = "7")]
         fixed: u32,
         #[prost(int64, tag = "4000")]
