@@ -14,6 +14,7 @@ impl Peers {
     /// There is a connection, on which Commands from this seq on are written.
     pub(super) fn add(&mut self, first: Seq, peer: Peer) {
         self.0.truncate(MOST - 1);
+        self.0.reserve_exact(1); // most clients have one connection for as long as they live
         self.0.push_front((first, peer));
     }
 
