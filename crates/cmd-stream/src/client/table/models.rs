@@ -212,7 +212,7 @@ fn of_two_full_streams_the_last_one_to_get_room_wakes_the_task() {
             thread::spawn(move || {
                 for expected in 1..=2 {
                     let reply = Task::default().block_on(|cx| table.poll_next(seq, None, cx));
-                    assert!(matches!(reply, Some(Ok(reply)) if reply == expected), "{reply:?}");
+                    assert!(matches!(reply, Some(Ok((reply, _))) if reply == expected), "{reply:?}");
                 }
             })
         });
