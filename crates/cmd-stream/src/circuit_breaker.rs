@@ -86,6 +86,8 @@ impl Changes {
 }
 
 struct Shared {
+    /// Told when the breaker may let more calls through, or when its state has changed.
+    on_news: Option<Box<dyn Fn() + Send + Sync>>,
     /// [What callers need to know](View) without the lock. It is written under the lock.
     view: AtomicU64,
     inner: Mutex<Inner>,
@@ -105,11 +107,21 @@ impl CircuitBreaker {
     /// Creates a breaker that is closed.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
+        Self::make(settings, None)
+    }
+
+    /// A breaker that tells when it may let through a call that it has refused, other than by the [time](Self::half_opens_at).
+    /// It is told without a lock.
+    pub(crate) fn telling(settings: Settings, on_news: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::make(settings, Some(Box::new(on_news)))
+    }
+
+    fn make(settings: Settings, on_news: Option<Box<dyn Fn() + Send + Sync>>) -> Self {
         let circuit = Circuit::new(settings.rules);
         let view = AtomicU64::new(View::of(&circuit).0);
         let changes = Changes::default();
         let inner = Inner { circuit, changes, untold: VecDeque::new(), is_telling: false };
-        Self { shared: Arc::new(Shared { view, inner: Mutex::new(inner), settings }) }
+        Self { shared: Arc::new(Shared { on_news, view, inner: Mutex::new(inner), settings }) }
     }
 
     /// Returns the state, and makes it half-open if it has been open for long enough.
@@ -129,6 +141,14 @@ impl CircuitBreaker {
     #[must_use]
     pub fn changes(&self) -> Changes {
         self.shared.lock().changes
+    }
+
+    /// Whether a call would be let through now. If not, and the breaker is open, it says until when.
+    pub(crate) fn outlook(&self) -> (bool, Option<Instant>) {
+        self.shared.change(|circuit| {
+            circuit.notice(Instant::now());
+            (circuit.has_room(), circuit.open_until())
+        })
     }
 
     /// Asks whether a call may be made. Returns `None` if the breaker is open, or half-open with all trials under way.
@@ -211,11 +231,12 @@ impl Shared {
 
     /// Does something with the circuit under the lock. Tells a change after that.
     fn change<R>(&self, change: impl FnOnce(&mut Circuit<Instant>) -> R) -> R {
-        let (result, tells) = {
+        let (result, tells, is_news) = {
             let mut inner = self.lock();
-            let before = inner.circuit.state();
+            let (before, had_room) = (inner.circuit.state(), inner.circuit.has_room());
             let result = change(&mut inner.circuit);
             let after = inner.circuit.state();
+            let is_news = after != before || (inner.circuit.has_room() && !had_room);
             self.view.store(View::of(&inner.circuit).0, Relaxed);
             if after != before {
                 inner.changes.count(after);
@@ -226,12 +247,15 @@ impl Shared {
             // If somebody is telling, that one goes on with this change.
             let tells = !inner.untold.is_empty() && !inner.is_telling;
             inner.is_telling |= tells;
-            (result, tells)
+            (result, tells, is_news)
         };
         if tells {
             while let Some(state) = self.next_untold() {
                 self.settings.tell(state);
             }
+        }
+        if is_news && let Some(on_news) = &self.on_news {
+            on_news();
         }
         result
     }

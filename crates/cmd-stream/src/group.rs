@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::circuit_breaker::{CircuitBreaker, OpenError, State, Ticket};
+use crate::circuit_breaker::{CircuitBreaker, OpenError, Ticket};
 use crate::client::health::{Health, Told};
 use crate::client::{Client, Counters, Link, Links};
 use crate::error::{Error, ErrorKind, Origin};
@@ -133,7 +133,8 @@ where
             Slot { client: client.connect_lazy_on(dial) }
         });
         let members: Box<[_]> = members.collect();
-        let breakers = breaker.map(|settings| breakers(&settings, clients, &places, on_breaker_change));
+        let breakers =
+            breaker.map(|settings| breakers(&settings, clients, (&places, &told), on_breaker_change));
         let links = members.iter().map(|member| member.client.links()).collect();
         let inner = Arc::new_cyclic(|group| {
             let keeper = keeper::run(group.clone(), Arc::clone(&places), source, is_final);
@@ -199,19 +200,21 @@ where
 fn breakers(
     settings: &crate::circuit_breaker::Settings,
     clients: usize,
-    places: &Arc<Places>,
+    (places, told): (&Arc<Places>, &Arc<Told>),
     on_change: Option<OnBreakerChange>,
 ) -> Box<[CircuitBreaker]> {
     let breaker = |member| {
-        let (places, on_change) = (Arc::clone(places), on_change.clone());
-        CircuitBreaker::new(settings.clone().watched(move |state| {
+        let (places, told, on_change) = (Arc::clone(places), Arc::clone(told), on_change.clone());
+        let settings = settings.clone().watched(move |state| {
             let address = places.slots().address_of(member).cloned();
             let endpoint = address.as_ref().map(tracing::field::display);
             tracing::info!(member, endpoint, %state, "the circuit breaker of a member has changed");
             if let Some(on_change) = &on_change {
                 on_change(&BreakerChange { member, address, state });
             }
-        }))
+        });
+        // Calls may wait for it.
+        CircuitBreaker::telling(settings, move || told.available.ring())
     };
     (0..clients).map(breaker).collect()
 }
@@ -360,26 +363,27 @@ impl<P: Protocol, F> Group<P, F> {
 
     /// Waits until a member is available, at most until then.
     pub(crate) async fn available(self, until: Option<Instant>) {
-        let Inner { breakers, told, .. } = &*self.inner;
-        let members = self.seen();
-        let mut is_first_look = true;
+        let Inner { healths, breakers, told, .. } = &*self.inner;
         loop {
             // Before the look, or a change between the two would be missed.
             let available = told.available.listen();
-            let now = Instant::now();
-            // One that is half-open has just refused the call. So it is not asked again at once.
-            let may_ask = |member: usize| {
-                let breaker = breakers.get(member).filter(|_| is_first_look);
-                breaker.is_none_or(|breaker| breaker.state() == State::Closed)
-            };
-            let is_available = members.available_from(0).any(may_ask);
-            is_first_look = false;
-            if is_available || until.is_some_and(|until| until <= now) {
+            // All that a breaker does is told, but that it has been open for long enough.
+            let mut wake = until;
+            for (member, health) in healths.iter().enumerate() {
+                if !health.takes_calls() {
+                    continue;
+                }
+                let Some(breaker) = breakers.get(member) else { return };
+                let (lets_through, open_until) = breaker.outlook();
+                if lets_through {
+                    return;
+                }
+                wake = [wake, open_until].into_iter().flatten().min();
+            }
+            if until.is_some_and(|until| until <= Instant::now()) {
                 return;
             }
-            // Nobody tells when a breaker lets calls through again.
-            let look = (!breakers.is_empty()).then_some(now + BREAKER_LOOK);
-            match [look, until].into_iter().flatten().min() {
+            match wake {
                 Some(wake) => drop(timeout_at(wake, available).await),
                 None => available.await,
             }
@@ -455,6 +459,3 @@ impl<P: Protocol, F> fmt::Debug for Group<P, F> {
         f.debug_list().entries(self.members()).finish()
     }
 }
-
-/// How often waiting calls ask the breakers.
-const BREAKER_LOOK: Duration = Duration::from_millis(50);

@@ -99,6 +99,20 @@ impl<T: Copy + Ord + Add<Duration, Output = T>> Circuit<T> {
         matches!(&self.phase, Phase::Closed(window) if window.failures == 0)
     }
 
+    /// Whether it lets a call through, as last [noticed](Self::notice).
+    pub(crate) fn has_room(&self) -> bool {
+        match self.phase {
+            Phase::Closed(_) => true,
+            Phase::HalfOpen { trials, succeeded } => trials + succeeded < self.rules.successes,
+            Phase::Open { .. } => false,
+        }
+    }
+
+    /// Until when it is open, if it is.
+    pub(crate) fn open_until(&self) -> Option<T> {
+        if let Phase::Open { until } = self.phase { Some(until) } else { None }
+    }
+
     /// Makes it half-open if it has been open for long enough.
     pub(crate) fn notice(&mut self, now: T) {
         if let Phase::Open { until } = self.phase

@@ -6,6 +6,7 @@ mod scripted;
 mod wire;
 
 mod again;
+mod breakers;
 mod budget;
 mod deadlines;
 mod hedging;
