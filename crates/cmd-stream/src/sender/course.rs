@@ -230,11 +230,11 @@ impl<K: Send + 'static> Course<K> {
         C: CommandOf<P>,
     {
         let Some(value) = command else { panic!("a call was polled after it was done") };
-        self.counts(core, C::INDEX, awaits);
         // Before the look whether calls are refused, and until it is in a table; see `Core::close_if_idle`.
         let _counted = if H::IS_NONE { None } else { Some(core.between()) };
         if core.refuses_calls() || is_over {
             ready!(may_fail(cx));
+            self.counts(core, C::INDEX, awaits);
             *command = None;
             self.stage = Stage::Done;
             let table = core.table(self.member);
@@ -242,6 +242,7 @@ impl<K: Send + 'static> Course<K> {
             self.counts_error(core, &error);
             return Poll::Ready(Err(error));
         }
+        self.counts(core, C::INDEX, awaits);
         if !H::IS_NONE {
             match ask(&core.hooks, value, &P::COMMANDS[C::INDEX]) {
                 Ok(call) => {
