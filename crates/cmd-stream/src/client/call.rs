@@ -71,22 +71,9 @@ impl Bound {
     }
 
     fn begin(&mut self, timeout: Duration) -> Option<Instant> {
-        self.begin_at(timeout, Instant::now())
-    }
-
-    fn begin_at(&mut self, timeout: Duration, now: Instant) -> Option<Instant> {
-        let deadline = now.checked_add(timeout);
+        let deadline = Instant::now().checked_add(timeout);
         *self = deadline.map_or(Self::Never, Self::At); // a time that no instant can hold is never over
         deadline
-    }
-
-    /// Begins a timeout that has not begun. Returns when, which is now.
-    #[inline(always)] // as above
-    pub(crate) fn begins(&mut self) -> Option<Instant> {
-        let Self::Timeout(timeout) = *self else { return None };
-        let now = Instant::now();
-        self.begin_at(timeout, now);
-        Some(now)
     }
 }
 

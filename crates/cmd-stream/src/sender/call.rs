@@ -65,7 +65,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let until = until(&mut this.bound, &mut this.course);
+        let until = until(&mut this.bound, &this.course);
         let answer = ready!(this.course.poll(this.core, &mut this.command, Awaits::Reply, until, cx))?;
         Poll::Ready(match answer {
             Some(reply) => unwrap_reply::<P, C>(reply),
@@ -121,7 +121,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let until = until(&mut this.bound, &mut this.course);
+        let until = until(&mut this.bound, &this.course);
         ready!(this.course.poll(this.core, &mut this.command, Awaits::Written, until, cx))?;
         Poll::Ready(Ok(()))
     }
@@ -135,11 +135,8 @@ impl<P: Protocol, F, C, H: Hooks<P>> Drop for Post<'_, P, F, C, H> {
 
 /// Whether the deadline of a call that is not sent is over, and the deadline.
 #[inline(always)]
-fn until<K: Send + 'static>(bound: &mut Bound, course: &mut Course<K>) -> (bool, Option<Instant>) {
+fn until<K: Send + 'static>(bound: &mut Bound, course: &Course<K>) -> (bool, Option<Instant>) {
     let is_over = !course.is_sent() && bound.is_over();
-    if let Some(now) = bound.begins() {
-        course.begins_at(now);
-    }
     (is_over, bound.deadline())
 }
 

@@ -234,7 +234,7 @@ impl<K: Send + 'static> Course<K> {
         let _counted = if H::IS_NONE { None } else { Some(core.between()) };
         if core.refuses_calls() || is_over {
             ready!(may_fail(cx));
-            self.counts(core, C::INDEX, awaits);
+            self.counts(core, C::INDEX);
             *command = None;
             self.stage = Stage::Done;
             let table = core.table(self.member);
@@ -242,7 +242,7 @@ impl<K: Send + 'static> Course<K> {
             self.counts_error(core, &error);
             return Poll::Ready(Err(error));
         }
-        self.counts(core, C::INDEX, awaits);
+        self.counts(core, C::INDEX);
         if !H::IS_NONE {
             match ask(&core.hooks, value, &P::COMMANDS[C::INDEX]) {
                 Ok(call) => {

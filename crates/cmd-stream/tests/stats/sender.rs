@@ -10,7 +10,6 @@ use cmd_stream::sender::Retry;
 use cmd_stream::{CallError, Client, ErrorKind, Sender, transport};
 use futures_util::FutureExt;
 use testkit::wait::{until, within};
-use tokio::time::Instant;
 
 use crate::desk::{Fail, Note, Office, Open, Quick, Sleep};
 use crate::scripted::{
@@ -76,24 +75,25 @@ async fn a_call_takes_from_its_first_poll_until_its_reply_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_without_a_timeout_are_sampled() {
+async fn after_the_first_1024_calls_one_in_16_is_measured() {
     let (connector, listener) = transport::memory::pair();
     let _open = Open::over(listener, |builder| builder);
     let client = Client::builder(Office, cmd_stream::Json).keepalive(Keepalive::OFF);
     let sender = Sender::from(within(client.connect_by(connector)).await.unwrap());
-    for _ in 0..160 {
-        within(sender.send(Quick).timeout(Duration::MAX)).await.unwrap();
+    for _ in 0..1024 {
+        within(sender.send(Quick)).await.unwrap();
     }
-    for _ in 0..160 {
-        within(sender.post(Note)).await.unwrap();
+    let measured = || sender.stats().command("Quick").unwrap().latency.count();
+    assert_eq!(measured(), 1024);
+    for timeout in [Duration::MAX, SECOND] {
+        for _ in 0..80 {
+            within(sender.send(Quick).timeout(timeout)).await.unwrap();
+        }
     }
-    let stats = sender.stats();
-    assert_eq!(stats.command("Quick").unwrap().latency.count(), 10);
-    assert_eq!(stats.command("Note").unwrap().latency.count(), 10);
-    for _ in 0..16 {
-        within(sender.send(Quick).deadline(Instant::now() + SECOND)).await.unwrap();
-    }
-    assert_eq!(sender.stats().command("Quick").unwrap().latency.count(), 11);
+    assert_eq!(measured(), 1024 + 10);
+    // Those of another Command are counted apart.
+    within(sender.post(Note)).await.unwrap();
+    assert_eq!(sender.stats().command("Note").unwrap().latency.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]

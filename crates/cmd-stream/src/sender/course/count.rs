@@ -25,27 +25,19 @@ impl Count {
 }
 
 impl<K: Send + 'static> Course<K> {
-    /// The call is polled for the first time, at this instant. That is known if it has a timeout.
-    #[inline(always)]
-    pub(in crate::sender) fn begins_at(&mut self, now: Instant) {
-        self.count.began = Some(now);
-    }
-
+    /// The call starts.
     #[inline(always)] // every call passes here
-    pub(super) fn counts<P: Protocol, F, H: Hooks<P>>(
-        &mut self,
-        core: &Core<P, F, H>,
-        index: usize,
-        awaits: Awaits,
-    ) {
+    pub(super) fn counts<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>, index: usize) {
         let (place, number) = core.tally.starts(index);
         self.count.place = place;
-        let is_sampled = number & (SAMPLED - 1) == 0 || core.tally.logs_slow();
-        if awaits == Awaits::Written && !is_sampled {
-            self.count.began = None; // its end would be one more look at the clock
-        } else if self.count.began.is_none() && (is_sampled || awaits == Awaits::Replies) {
-            self.count.began = Some(Instant::now());
+        if number & (SAMPLED - 1) == 0 || number < ALL || core.tally.logs_slow() {
+            self.measures();
         }
+    }
+
+    #[cold]
+    fn measures(&mut self) {
+        self.count.began = Some(Instant::now());
     }
 
     /// The call has ended, if it has not before.
@@ -110,7 +102,9 @@ impl<K: Send + 'static> Course<K> {
 
 const NOT_COUNTED: u32 = u32::MAX;
 
-/// One in so many is measured, where that takes more looks at the clock. A power of two.
+/// So many calls with a Command are all measured, as counted in one place.
+const ALL: u64 = 1024;
+/// Of the others, one in so many: measuring costs more than counting. A power of two.
 const SAMPLED: u64 = 16;
 
 /// What the log says of a call that took longer than it should.
