@@ -142,7 +142,7 @@ impl<S: Service> Session<S> {
     /// Books that a Command in a task of its own has ended.
     pub(super) fn book(&self, index: usize, received_at: Instant, outcome: Outcome, now: Instant) {
         let (tally, took) = (&self.line.control.tally, now.saturating_duration_since(received_at));
-        tally.ended_after(index, outcome, took);
+        tally.ended_and_took(index, outcome, took);
         tally.log_if_slow(index, took, 1, SLOW, || Some(self.line.connection.peer()));
     }
 

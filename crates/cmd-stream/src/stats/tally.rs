@@ -23,6 +23,8 @@ pub(crate) struct Tally {
     /// One for each Command of each shard. Those of a shard stand together.
     cells: Box<[Cell]>,
     slow: Option<Slow>,
+    /// So many are all measured, where others are sampled.
+    all: u64,
 }
 
 /// What some of the threads have recorded. Aligned, so that no two of them share a cache line, nor a pair of lines that is
@@ -92,7 +94,9 @@ impl Tally {
         let shards = (0..threads).map(|_| Shard::default()).collect();
         let cells = (0..threads * entries.len()).map(|_| Cell::default()).collect();
         let slow = slow.map(|over| Slow::new(over, entries.len()));
-        Self { entries, shards, cells, slow }
+        // To know which are slow, each is measured.
+        let all = if slow.is_some() { u64::MAX } else { ALL };
+        Self { entries, shards, cells, slow, all }
     }
 
     /// The number of the shard of this thread.
@@ -126,14 +130,15 @@ impl Tally {
         (place as u32, self.cells[place].started.fetch_add(1, Relaxed))
     }
 
-    /// Books that one has ended which was booked in this place, and after which time, if that is known.
+    /// Books that one has ended which was booked in this place.
     #[inline]
-    pub(crate) fn ends(&self, place: u32, outcome: Outcome, time: Option<Duration>) {
-        let cell = &self.cells[place as usize];
-        cell.ended[outcome as usize].fetch_add(1, Release);
-        if let Some(time) = time {
-            cell.took(time, 1);
-        }
+    pub(crate) fn ends(&self, place: u32, outcome: Outcome) {
+        self.cells[place as usize].ended[outcome as usize].fetch_add(1, Release);
+    }
+
+    /// Books that one which was booked in this place, and has ended, took this long.
+    pub(crate) fn ended_after(&self, place: u32, time: Duration) {
+        self.cells[place as usize].took(time, 1);
     }
 
     /// The Command of a place.
@@ -153,18 +158,19 @@ impl Tally {
         self.of(index).took(time, number);
     }
 
-    /// Books that one has ended after this time.
+    /// Books that one has ended, and took this long.
     #[inline]
-    pub(crate) fn ended_after(&self, index: usize, outcome: Outcome, time: Duration) {
+    pub(crate) fn ended_and_took(&self, index: usize, outcome: Outcome, time: Duration) {
         let cell = self.of(index);
         cell.ended[outcome as usize].fetch_add(1, Release);
         cell.took(time, 1);
     }
 
-    /// Whether it is known which Commands are slow: then each is to be measured.
+    /// Whether one is to be measured before which so many [have started](Self::starts), where measuring costs more than
+    /// counting.
     #[inline]
-    pub(crate) fn logs_slow(&self) -> bool {
-        self.slow.is_some()
+    pub(crate) fn is_measured(&self, number: u64) -> bool {
+        number < self.all || number & (SAMPLED - 1) == 0
     }
 
     /// Logs so many Commands that took this long, if that is slow.
@@ -265,5 +271,9 @@ fn add(number: &AtomicU64, more: u64) {
     }
 }
 
+/// So many with a Command are all measured, as counted in one place.
+const ALL: u64 = 1024;
+/// Of the others, one in so many. A power of two.
+const SAMPLED: u64 = 16;
 /// With more threads than that, some share a shard.
 const MOST_SHARDS: usize = 8;

@@ -30,7 +30,7 @@ impl<K: Send + 'static> Course<K> {
     pub(super) fn counts<P: Protocol, F, H: Hooks<P>>(&mut self, core: &Core<P, F, H>, index: usize) {
         let (place, number) = core.tally.starts(index);
         self.count.place = place;
-        if number & (SAMPLED - 1) == 0 || number < ALL || core.tally.logs_slow() {
+        if core.tally.is_measured(number) {
             self.measures();
         }
     }
@@ -52,18 +52,22 @@ impl<K: Send + 'static> Course<K> {
             return;
         }
         let place = std::mem::replace(&mut self.count.place, NOT_COUNTED);
-        let began = self.count.began.take();
-        let took = began.map(|began| ended_at(core).saturating_duration_since(began));
-        core.tally.ends(place, outcome, took);
-        if let Some(took) = took
-            && core.tally.logs_slow()
-        {
-            self.logs_if_slow(core, place, took);
+        core.tally.ends(place, outcome);
+        if let Some(began) = self.count.began {
+            self.measured_end(core, place, ended_at(core).saturating_duration_since(began));
         }
     }
 
+    /// A call that is measured has ended.
     #[cold]
-    fn logs_if_slow<P: Protocol, F, H: Hooks<P>>(&self, core: &Core<P, F, H>, place: u32, took: Duration) {
+    fn measured_end<P: Protocol, F, H: Hooks<P>>(
+        &mut self,
+        core: &Core<P, F, H>,
+        place: u32,
+        took: Duration,
+    ) {
+        self.count.began = None;
+        core.tally.ended_after(place, took);
         let (index, member) = (core.tally.index_of(place), self.member as usize);
         core.tally.log_if_slow(index, took, 1, SLOW, || core.group.client(member).peer());
     }
@@ -101,11 +105,6 @@ impl<K: Send + 'static> Course<K> {
 }
 
 const NOT_COUNTED: u32 = u32::MAX;
-
-/// So many calls with a Command are all measured, as counted in one place.
-const ALL: u64 = 1024;
-/// Of the others, one in so many: measuring costs more than counting. A power of two.
-const SAMPLED: u64 = 16;
 
 /// What the log says of a call that took longer than it should.
 const SLOW: &str = "slow call";
