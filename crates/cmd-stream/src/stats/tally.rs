@@ -6,6 +6,8 @@ use std::fmt::Display;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{Histogram, Slow, thread};
 use crate::proto::steps::{STEPS, step};
 use crate::protocol::Entry;
@@ -25,6 +27,7 @@ pub(crate) struct Tally {
     slow: Option<Slow>,
     /// So many are all measured, where others are sampled.
     all: u64,
+    began: Instant,
 }
 
 /// What some of the threads have recorded. Aligned, so that no two of them share a cache line, nor a pair of lines that is
@@ -96,7 +99,12 @@ impl Tally {
         let slow = slow.map(|over| Slow::new(over, entries.len()));
         // To know which are slow, each is measured.
         let all = if slow.is_some() { u64::MAX } else { ALL };
-        Self { entries, shards, cells, slow, all }
+        Self { entries, shards, cells, slow, all, began: Instant::now() }
+    }
+
+    /// When it was made.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
     }
 
     /// The number of the shard of this thread.
