@@ -77,12 +77,7 @@ impl<K: Send + 'static> Course<K> {
 
     /// A call that is measured has ended.
     #[cold]
-    fn measured_end<P: Protocol, F, H: Hooks<P>>(
-        &mut self,
-        core: &Core<P, F, H>,
-        place: u32,
-        took: Duration,
-    ) {
+    fn measured_end<P: Protocol, F, H: Hooks<P>>(&self, core: &Core<P, F, H>, place: u32, took: Duration) {
         core.tally.ended_after(place, took);
         let (index, member) = (core.tally.index_of(place), self.member as usize);
         core.tally.log_if_slow(index, took, 1, SLOW, || core.group.client(member).peer());
