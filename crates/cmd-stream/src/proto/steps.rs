@@ -1,4 +1,6 @@
 //! The steps in which times are counted: an eighth of a power of two, from a microsecond to some hours.
+//!
+//! What counts in them (`quantile.rs`, `stats/tally.rs`) shares them, so there is one kind of histogram.
 
 use std::time::Duration;
 
