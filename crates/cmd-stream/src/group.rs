@@ -33,8 +33,8 @@ mod strategy;
 #[doc(inline)]
 pub use endpoints::Endpoints;
 pub use member::{BreakerChange, Member, Unavailable};
-pub(crate) use strategy::fewer_in_flight_of_two;
 pub use strategy::{LeastInFlight, Members, PowerOfTwoChoices, RoundRobin, Strategy};
+pub(crate) use strategy::{fewer_in_flight_of_two, much_fewer_in_flight};
 
 use dial::{Dial, Places};
 use member::Details;

@@ -22,6 +22,7 @@ mod call;
 mod core;
 mod counters;
 mod course;
+mod near;
 #[cfg(feature = "tower")]
 pub(crate) mod owned_call;
 mod retry;

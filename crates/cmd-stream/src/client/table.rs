@@ -185,7 +185,13 @@ impl<R> Table<R> {
     /// When Replies were last read: for a call with a Reply not before that was.
     #[inline]
     pub(crate) fn read_at(&self) -> Instant {
-        self.began + Duration::from_nanos(self.read_at.load(Relaxed))
+        self.began + Duration::from_nanos(self.read_nanos())
+    }
+
+    /// When Replies were last read, in nanoseconds since it began.
+    #[inline]
+    pub(crate) fn read_nanos(&self) -> u64 {
+        self.read_at.load(Relaxed)
     }
 
     /// The lock is held for a few instructions, and for longer only when a connection is lost, or abandoned Commands are taken

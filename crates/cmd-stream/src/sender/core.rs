@@ -7,13 +7,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::apart::{Apart, Aparts, Counted};
 use super::counters::Counts;
+use super::near::{self, Next};
 use super::retry::Retries;
 use crate::client::Shared;
 use crate::client::health::Health;
 use crate::client::table::Table;
 use crate::connection::bell::Bell;
 use crate::error::{Error, ErrorKind, Origin};
-use crate::group::{Group, fewer_in_flight_of_two};
+use crate::group::{Group, fewer_in_flight_of_two, much_fewer_in_flight};
 use crate::protocol::Protocol;
 use crate::stats::Tally;
 use crate::sync::Arc;
@@ -81,7 +82,26 @@ impl<P: Protocol, F, H> Core<P, F, H> {
     /// Chooses a member if that is simple: as a rule there is neither a strategy nor a breaker to ask.
     #[inline(always)] // every call passes here
     pub(super) fn pick_simply(&self, avoid: Option<usize>) -> Option<usize> {
-        if self.picks_simply && avoid.is_none() { fewer_in_flight_of_two(&self.healths) } else { None }
+        if !self.picks_simply || avoid.is_some() {
+            return None;
+        }
+        match near::next(self.address(), |member| self.table(member).read_nanos()) {
+            Some(Next::Follow(member)) if self.healths[member].takes_calls() => Some(member),
+            Some(Next::Look(member)) => much_fewer_in_flight(&self.healths, member),
+            _ => fewer_in_flight_of_two(&self.healths),
+        }
+    }
+
+    /// A member has answered. The next call on this thread may follow.
+    #[inline(always)] // every call passes here
+    pub(super) fn answered(&self, member: u32) {
+        near::answered(self.address(), member);
+    }
+
+    /// Tells Senders apart.
+    #[inline(always)]
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     pub(super) fn mark(&self, now: Instant) -> Mark {

@@ -395,6 +395,7 @@ impl<K: Send + 'static> Course<K> {
         H: Hooks<P, Call = K>,
         C: CommandOf<P>,
     {
+        core.answered(self.member);
         if awaits != Awaits::Reply && self.ticket.counts() {
             core.group.ended(self.member as usize, &mut self.ticket, None); // it was written, or the stream has ended
         }
