@@ -150,7 +150,8 @@ impl Process {
         );
     }
 
-    fn complaints(&self) -> String {
+    /// Returns what it has written to standard error so far.
+    pub fn complaints(&self) -> String {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
