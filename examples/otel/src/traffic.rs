@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use cmd_stream::circuit_breaker::{self, CircuitBreaker};
 use cmd_stream::client::{Backoff, Limits as ClientLimits};
+use cmd_stream::group::RoundRobin;
 use cmd_stream::hooks::Hooks;
 use cmd_stream::sender::Retry;
 use cmd_stream::server::{Handle, Limits, Served};
@@ -42,6 +43,7 @@ pub(crate) async fn run(telemetry: &Telemetry, numbers: &Numbers) -> Result<(), 
     let crowded = serve_crowded(telemetry, numbers).await?;
 
     let main = connect_main([&*address, &*neighbour], telemetry, numbers).await?;
+    let steady = connect_steady([&*address, &*neighbour], telemetry, numbers).await?;
     let crowd = connect_crowd(&crowded, telemetry, numbers).await?;
     let lonely = connect_lonely(telemetry, numbers);
     println!("there is traffic, until a signal ends it");
@@ -49,6 +51,7 @@ pub(crate) async fn run(telemetry: &Telemetry, numbers: &Numbers) -> Result<(), 
         () = signal => {}
         ended = neighbour_comes_and_goes((handle, serving), first, &neighbour, telemetry) => ended?,
         () = calls(&main) => {}
+        () = steady_calls(&steady) => {}
         () = crowds(&crowd) => {}
         () = calls_to_nobody(&lonely) => {}
         ended = visits(&address) => ended?,
@@ -57,7 +60,7 @@ pub(crate) async fn run(telemetry: &Telemetry, numbers: &Numbers) -> Result<(), 
 }
 
 async fn serve_front(telemetry: &Telemetry, numbers: &Numbers) -> Result<Handle, BoxError> {
-    let limits = Limits::default().connections(3).waiting(1, Duration::from_secs(5)).in_flight(4);
+    let limits = Limits::default().connections(4).waiting(1, Duration::from_secs(5)).in_flight(4);
     let server = bind("127.0.0.1:0", Greeter::default(), limits, telemetry).await?;
     let handle = server.handle();
     let counted = handle.clone();
@@ -103,6 +106,19 @@ async fn connect_main(
         .connect()
         .await?;
     add_sender(numbers, &sender, "main");
+    Ok(sender)
+}
+
+/// It has neither a breaker nor hedges, and every second call goes to the neighbour. So there are some when that goes away, and
+/// they are sent again.
+async fn connect_steady(
+    servers: [&str; 2],
+    telemetry: &Telemetry,
+    numbers: &Numbers,
+) -> Result<Sender<Greetings, Json, Tracing>, BoxError> {
+    let builder = Sender::builder(Greetings, Json).endpoints(servers).minimum(2).backoff(quick());
+    let sender = builder.strategy(RoundRobin::default()).hooks(hooks(telemetry)).connect().await?;
+    add_sender(numbers, &sender, "steady");
     Ok(sender)
 }
 
@@ -197,6 +213,17 @@ async fn calls(sender: &Sender<Greetings, Json, Tracing>) {
                 _ => drop(sender.send(Fail).await),
             }
         });
+        sleep(Duration::from_millis(50)).await;
+        while running.try_join_next().is_some() {}
+    }
+}
+
+/// Twenty per second.
+async fn steady_calls(sender: &Sender<Greetings, Json, Tracing>) {
+    let mut running = JoinSet::new();
+    loop {
+        let sender = sender.clone();
+        running.spawn(async move { drop(sender.send(Traced::new(SayHello("Dave".into()))).await) });
         sleep(Duration::from_millis(50)).await;
         while running.try_join_next().is_some() {}
     }
