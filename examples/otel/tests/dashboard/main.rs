@@ -116,6 +116,33 @@ fn the_containers_are_given_files_that_exist() {
     }
 }
 
+#[test]
+fn the_queries_of_the_page_are_those_that_are_tested() {
+    let page = include_str!("../../../../docs/OBSERVING.md");
+    let plain = |query: &str| {
+        let of_any_job = query.replace(r#"{job=~"$job"}"#, "").replace(r#"job=~"$job", "#, "");
+        of_any_job.replace("$__rate_interval", "5m")
+    };
+    let tested: BTreeSet<_> =
+        dashboard_queries().iter().chain(alert_expressions().values()).map(|query| plain(query)).collect();
+    let mut blocks = 0;
+    for block in page.split("```promql\n").skip(1) {
+        let (block, _) = block.split_once("```").expect("the end of the block");
+        for query in block.lines() {
+            blocks += 1;
+            assert!(tested.contains(query), "neither a query of the dashboard nor of an alert: {query}");
+        }
+    }
+    assert!(blocks > 5, "there are {blocks} queries");
+    // A table says what to do about each alert.
+    let documented: BTreeSet<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `CmdStream"))
+        .map(|line| format!("CmdStream{}", line.split('`').next().unwrap_or_default()))
+        .collect();
+    assert_eq!(documented, alert_expressions().into_keys().collect());
+}
+
 /// The configuration and the rules of the example, for this test: with its address, and in seconds instead of minutes. Returns
 /// the path of the former.
 fn quick_config(metrics: &str) -> PathBuf {
