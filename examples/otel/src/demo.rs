@@ -17,8 +17,8 @@ use crate::telemetry::{Numbers, Telemetry, record_breaker};
 /// The first hook surrounds the second: what the breaker refuses has a span as well, and an error in it.
 type DemoSender = Sender<Greetings, Json, (OtelHooks<Greetings, SdkTracer>, CircuitBreaker)>;
 
-/// How long the server may take to stop, and to return.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long the server may take to stop, and to return. Somebody may do both by hand.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Both ends.
 pub(crate) async fn both(telemetry: &Telemetry, numbers: &Numbers) -> Result<(), BoxError> {

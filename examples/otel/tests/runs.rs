@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use receiver::attribute;
 use testkit::process::Process;
+use testkit::wait::until;
 
 const EXAMPLE: &str = env!("CARGO_BIN_EXE_otel");
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -83,6 +84,29 @@ async fn both_ends_in_one_process_export_metrics_and_tell_what_was_lost() {
         panic!("no histogram: {duration:?}")
     };
     assert_eq!(histogram.data_points.iter().map(|point| point.count).sum::<u64>(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_traffic_has_retries_and_hedges_in_its_spans_and_ends_when_it_is_asked_to() {
+    let (endpoint, received) = receiver::start();
+    let mut example = Process::start(EXAMPLE, &["--traffic", "--otlp", &endpoint]);
+    example.expect_line("there is traffic, until a signal ends it").await;
+    until(|| {
+        let spans = received.spans();
+        let has = |name| spans.iter().any(|span| span.events.iter().any(|event| event.name == name));
+        has("retry") && has("hedge")
+    })
+    .await;
+    example.signal("INT");
+    example.expect_success(&[]).await;
+}
+
+#[tokio::test]
+async fn a_collector_that_is_not_there_harms_nothing_else() {
+    // Port 1 is never given to anybody who asks for a free one.
+    let ended = Process::start(EXAMPLE, &["--otlp", "http://127.0.0.1:1"]).end().await;
+    assert_eq!((ended.code, ended.lines.len()), (Some(0), 9), "{ended:?}");
+    assert!(ended.complaints.contains("some spans or metrics were not exported"), "{ended:?}");
 }
 
 #[tokio::test]
