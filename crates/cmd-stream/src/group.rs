@@ -1,8 +1,8 @@
 //! Several clients over one or many servers, behind one [`Sender`](crate::Sender).
 //!
 //! A group has a fixed number of clients, its members. [`endpoints`] says where they connect to, and a [`Strategy`] which of
-//! them takes the next call. A member that has no connection, or whose circuit breaker is open, is passed over until it is
-//! back. A call that was not sent moves to another member.
+//! them takes the next call. A member that has no connection, or whose circuit breaker is open, or whose server says that it does
+//! not serve, is passed over until it is back. A call that was not sent moves to another member.
 //!
 //! [`sender::Builder`](crate::sender::Builder) makes the group. `docs/GROUPS.md` explains the choices.
 
@@ -27,12 +27,15 @@ mod dial;
 pub mod endpoints;
 mod keeper;
 mod member;
+mod probe;
 mod slots;
 mod strategy;
 
 #[doc(inline)]
 pub use endpoints::Endpoints;
 pub use member::{BreakerChange, Member, Unavailable};
+pub use probe::Probes;
+pub(crate) use probe::Probing;
 pub use strategy::{LeastInFlight, Members, PowerOfTwoChoices, RoundRobin, Strategy};
 pub(crate) use strategy::{fewer_in_flight_of_two, much_fewer_in_flight};
 
@@ -74,7 +77,9 @@ struct Inner<P: Protocol, F> {
     details: Details,
     /// How long calls wait when no member is available.
     wait: Duration,
+    /// The task that follows the endpoints, and those that probe the members.
     keeper: Option<AbortHandle>,
+    probers: Box<[AbortHandle]>,
 }
 
 struct Slot<P: Protocol, F> {
@@ -86,6 +91,7 @@ impl<P: Protocol, F> Drop for Inner<P, F> {
         if let Some(keeper) = &self.keeper {
             keeper.abort();
         }
+        self.probers.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -96,6 +102,7 @@ pub(crate) struct Settings<P: Protocol, F> {
     pub(crate) strategy: Option<Box<dyn Strategy>>,
     pub(crate) breaker: Option<crate::circuit_breaker::Settings>,
     pub(crate) on_breaker_change: Option<OnBreakerChange>,
+    pub(crate) probing: Option<Probing<P, F>>,
 }
 
 impl<P, F> Group<P, F>
@@ -111,7 +118,7 @@ where
         (source, is_final): (impl Endpoints, bool),
         make: impl Fn(&Address) -> T + Send + Sync + 'static,
     ) -> Self {
-        let Settings { client, clients, strategy, breaker, on_breaker_change } = settings;
+        let Settings { client, clients, strategy, breaker, on_breaker_change, probing } = settings;
         let (told, make) = (Arc::new(Told::default()), Arc::new(make));
         let mut slots = Slots::new(clients, seed());
         if let Some(first) = first {
@@ -136,6 +143,10 @@ where
         let breakers =
             breaker.map(|settings| breakers(&settings, clients, (&places, &told), on_breaker_change));
         let links = members.iter().map(|member| member.client.links()).collect();
+        let probed = members.iter().enumerate().filter_map(|(member, slot)| {
+            Some(probing.as_ref()?.begin(member, &slot.client, &places)) // none without
+        });
+        let (findings, probers): (Vec<_>, Vec<_>) = probed.unzip();
         let inner = Arc::new_cyclic(|group| {
             let keeper = keeper::run(group.clone(), Arc::clone(&places), source, is_final);
             Inner {
@@ -144,9 +155,10 @@ where
                 breakers: breakers.unwrap_or_default(),
                 strategy,
                 told,
-                details: Details { places: Some(places), links },
+                details: Details { places: Some(places), links, findings: findings.into() },
                 wait,
                 keeper: Some(tokio::spawn(keeper).abort_handle()),
+                probers: probers.into(),
             }
         });
         Self { inner }
@@ -229,7 +241,8 @@ impl<P: Protocol, F> Group<P, F> {
     /// A group of this client alone, which keeps its own settings.
     pub(crate) fn of(client: Client<P, F>) -> Self {
         let healths = Box::new([Arc::clone(client.health())]);
-        let details = Details { places: None, links: Box::new([client.links()]) };
+        let links = Box::new([client.links()]);
+        let details = Details { places: None, links, findings: Box::default() };
         let inner = Arc::new(Inner {
             members: Box::new([Slot { client }]),
             healths,
@@ -239,6 +252,7 @@ impl<P: Protocol, F> Group<P, F> {
             details,
             wait: Duration::ZERO,
             keeper: None,
+            probers: Box::default(),
         });
         Self { inner }
     }
@@ -264,15 +278,25 @@ impl<P: Protocol, F> Group<P, F> {
         self.inner.healths.clone()
     }
 
-    /// Chooses the member that takes a call: not the one to avoid, if there is another. `None` if no member is available.
+    /// Chooses the member that takes a call: not the one to avoid, if there is another, and one whose server does not serve only
+    /// if there is no other. `None` if no member is available.
     ///
     /// # Errors
     ///
     /// The strategy has panicked.
     #[cold]
     pub(crate) fn pick(&self, avoid: Option<usize>) -> Result<Option<Picked>, Error> {
+        let picked = self.pick_of(Members { avoid, ..self.seen() })?;
+        if picked.is_some() || !self.inner.healths.iter().any(|health| health.is_passed_over()) {
+            return Ok(picked);
+        }
+        self.pick_of(Members { avoid, takes_any: true, ..self.seen() })
+    }
+
+    #[inline]
+    fn pick_of(&self, mut members: Members<'_>) -> Result<Option<Picked>, Error> {
         let Inner { breakers, healths, .. } = &*self.inner;
-        let mut members = Members { avoid, ..self.seen() };
+        let avoid = members.avoid;
         let mut picked = None;
         if let Some(failed) = avoid {
             // Another server, if there is one, or else another connection to the same.
@@ -302,7 +326,14 @@ impl<P: Protocol, F> Group<P, F> {
 
     fn seen(&self) -> Members<'_> {
         let Inner { healths, breakers, details, .. } = &*self.inner;
-        Members { healths, breakers, details: Some(details), avoid: None, avoid_server: None }
+        Members {
+            healths,
+            breakers,
+            details: Some(details),
+            avoid: None,
+            avoid_server: None,
+            takes_any: false,
+        }
     }
 
     /// Asks the strategy. If it does not choose one of those that are available, another one is.
@@ -345,8 +376,8 @@ impl<P: Protocol, F> Group<P, F> {
     }
 
     /// Whether a member has a connection that takes calls.
-    pub(crate) fn takes_calls(&self, member: usize) -> bool {
-        self.inner.healths[member].takes_calls()
+    pub(crate) fn is_connected(&self, member: usize) -> bool {
+        self.inner.healths[member].is_connected()
     }
 
     /// Whether a member is available that is connected to another server.
@@ -356,9 +387,17 @@ impl<P: Protocol, F> Group<P, F> {
         (0..self.len()).any(|member| members.is_available(member))
     }
 
-    /// How many Commands its members have sent.
+    /// How many Commands its members have sent, without probes.
     pub(crate) fn sent(&self) -> u64 {
-        self.inner.healths.iter().map(|health| health.sent()).sum()
+        let Inner { healths, details, .. } = &*self.inner;
+        let probes: u64 = details.findings.iter().map(|findings| findings.sent()).sum();
+        healths.iter().map(|health| health.sent()).sum::<u64>().saturating_sub(probes)
+    }
+
+    /// How many callers wait for a member. A probe is none.
+    pub(crate) fn in_flight(&self, member: usize) -> usize {
+        let probes = self.inner.details.probes_in_flight(member);
+        self.client(member).in_flight().saturating_sub(probes)
     }
 
     /// Waits until a member is available, at most until then.
@@ -370,7 +409,7 @@ impl<P: Protocol, F> Group<P, F> {
             // All that a breaker does is told, but that it has been open for long enough.
             let mut wake = until;
             for (member, health) in healths.iter().enumerate() {
-                if !health.takes_calls() {
+                if !health.is_connected() {
                     continue;
                 }
                 let Some(breaker) = breakers.get(member) else { return };
@@ -392,7 +431,7 @@ impl<P: Protocol, F> Group<P, F> {
 
     /// Why no member is available.
     pub(crate) fn unavailable(&self) -> Error {
-        if self.inner.healths.iter().any(|health| health.takes_calls()) {
+        if self.inner.healths.iter().any(|health| health.is_connected()) {
             let message = "no member of the group takes the call";
             return Error::with_source(ErrorKind::Refused, Origin::System, message, OpenError);
         }
@@ -418,10 +457,16 @@ impl<P: Protocol, F> Group<P, F> {
         }
     }
 
+    /// No member is probed any more.
+    pub(crate) fn stop_probes(&self) {
+        self.inner.probers.iter().for_each(AbortHandle::abort);
+    }
+
     pub(crate) fn close(&self) {
         if let Some(keeper) = &self.inner.keeper {
             keeper.abort(); // nobody connects any more
         }
+        self.stop_probes();
         for member in &self.inner.members {
             member.client.close();
         }
@@ -434,11 +479,13 @@ impl<P: Protocol, F> Group<P, F> {
             address: self.inner.details.address(number),
             link: slot.client.link(),
             is_draining: slot.client.is_draining(),
-            in_flight: slot.client.in_flight(),
+            in_flight: self.in_flight(number),
             latency: self.inner.healths[number].latency(),
             breaker: self.inner.breakers.get(number).map(CircuitBreaker::state),
             changes: self.inner.breakers.get(number).map(CircuitBreaker::changes),
             counters: slot.client.counters(),
+            trouble: self.inner.details.trouble(number),
+            probes: self.inner.details.findings.get(number).map(|findings| findings.probes()),
         })
     }
 

@@ -193,6 +193,7 @@ impl<P: Protocol, F, H: Hooks<P>> Sender<P, F, H> {
 
     /// Returns how many calls there are: those that wait for a Reply, for room, for a member of the group, or for the end of a
     /// pause before a retry, and those whose hooks run; one-way Commands that are not written yet; and open streams.
+    /// [Probes](Builder::probe) are none.
     pub fn in_flight(&self) -> usize {
         self.core.in_flight()
     }
@@ -218,6 +219,7 @@ impl<P: Protocol, F, H: Hooks<P>> Sender<P, F, H> {
     /// If it is dropped early, the Sender takes no more calls, and its connections stay open. It can be called again.
     pub async fn drain(&self, time: Duration) -> usize {
         self.core.refuse_calls();
+        self.core.group.stop_probes(); // or one would have to be waited for
         let end = Instant::now().checked_add(time);
         while !self.core.close_if_idle() {
             if end.is_some_and(|end| end <= Instant::now()) {

@@ -240,8 +240,17 @@ pub struct Call<'a, P: Protocol, F, C> {
 
 impl<'a, P: Protocol, F, C> Call<'a, P, F, C> {
     pub(super) fn new(client: &'a Client<P, F>, command: C) -> Self {
-        let shared = client.shared();
+        Self::of(client.shared(), command)
+    }
+
+    /// A call that does not keep the client open.
+    pub(crate) fn of(shared: &'a Shared<P, F>, command: C) -> Self {
         Self { shared, stage: Stage::Unsent(command), bound: Bound::new(shared.table.timeout) }
+    }
+
+    /// Whether its Command is in the output of the connection, or beyond.
+    pub(crate) fn is_sent(&self) -> bool {
+        matches!(self.stage, Stage::Sent(_))
     }
 
     /// Limits how long the call takes, from its first poll on: waiting for a connection and for room, writing, and waiting

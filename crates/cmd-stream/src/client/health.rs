@@ -13,7 +13,7 @@ use crate::transport::Peer;
 /// Whether a client takes calls, and how busy it is.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    /// It has a connection, which is not about to be replaced.
+    /// It [is connected](Self::is_connected), and is not passed over.
     takes_calls: AtomicBool,
     /// Commands that the server has, or will have, and has not answered for the last time.
     in_flight: AtomicUsize,
@@ -23,6 +23,10 @@ pub(crate) struct Health {
     latency: AtomicU64,
     /// See [`Server`]; 0 if nothing is known.
     server: AtomicU64,
+    /// It has a connection, which is not about to be replaced.
+    is_connected: AtomicBool,
+    /// Its server does not serve, as probes say. Like `is_connected`, it is set under the lock of `told`.
+    is_passed_over: AtomicBool,
     told: Option<Arc<Told>>,
 }
 
@@ -46,23 +50,25 @@ pub(crate) struct Told {
     takers: Mutex<Takers>,
 }
 
-/// The clients that take calls.
+/// The clients that are connected.
 #[derive(Debug)]
 struct Takers {
     count: usize,
+    /// How many of them are passed over as long as there are others.
+    passed_over: usize,
     /// Since when there are none.
     none_since: Instant,
 }
 
 impl Default for Told {
     fn default() -> Self {
-        let takers = Mutex::new(Takers { count: 0, none_since: Instant::now() });
+        let takers = Mutex::new(Takers { count: 0, passed_over: 0, none_since: Instant::now() });
         Self { available: Bell::default(), attempted: Bell::default(), takers }
     }
 }
 
 impl Told {
-    /// Since when no client takes calls. `None` if one does.
+    /// Since when no client is connected. `None` if one is.
     pub(crate) fn none_since(&self) -> Option<Instant> {
         let takers = self.takers();
         (takers.count == 0).then_some(takers.none_since)
@@ -74,8 +80,14 @@ impl Told {
 }
 
 impl Takers {
-    fn leave(&mut self) {
+    fn enter(&mut self, is_passed_over: bool) {
+        self.count += 1;
+        self.passed_over += usize::from(is_passed_over);
+    }
+
+    fn leave(&mut self, is_passed_over: bool) {
         self.count -= 1;
+        self.passed_over -= usize::from(is_passed_over);
         if self.count == 0 {
             self.none_since = Instant::now();
         }
@@ -90,6 +102,16 @@ impl Health {
     #[inline]
     pub(crate) fn takes_calls(&self) -> bool {
         self.takes_calls.load(Relaxed)
+    }
+
+    /// Whether it has a connection, which is not about to be replaced.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.is_connected.load(Relaxed)
+    }
+
+    /// Whether it takes calls only if no other client does.
+    pub(crate) fn is_passed_over(&self) -> bool {
+        self.is_passed_over.load(Relaxed)
     }
 
     #[inline]
@@ -134,28 +156,57 @@ impl Health {
         self.latency.store(after.max(1), Relaxed);
     }
 
+    /// Its connection takes calls, or does not any more. Always called under the lock of the client.
     pub(crate) fn set_takes_calls(&self, takes_calls: bool) {
-        if self.takes_calls.swap(takes_calls, Relaxed) == takes_calls {
+        if self.is_connected() == takes_calls {
             return;
         }
-        if let Some(told) = &self.told {
-            let mut takers = told.takers();
-            if takes_calls { takers.count += 1 } else { takers.leave() }
+        let mut takers = self.told.as_ref().map(|told| told.takers());
+        let is_passed_over = self.is_passed_over();
+        if let Some(takers) = &mut takers {
+            if takes_calls { takers.enter(is_passed_over) } else { takers.leave(is_passed_over) }
         }
+        self.is_connected.store(takes_calls, Relaxed);
+        self.takes_calls.store(takes_calls && !is_passed_over, Relaxed);
     }
 
-    /// Takes no calls any more, unless none of the others does either. Returns whether it takes none.
-    pub(super) fn leave_unless_last(&self) -> bool {
-        if !self.takes_calls() {
-            return true;
-        }
-        if let Some(told) = &self.told {
+    /// Lets others take its calls, as long as there are any, or ends that. Returns whether this is a change.
+    pub(crate) fn pass_over(&self, passes: bool) -> bool {
+        let Some(told) = &self.told else { return false }; // there are no others
+        {
             let mut takers = told.takers();
-            if takers.count < 2 {
+            if self.is_passed_over.swap(passes, Relaxed) == passes {
                 return false;
             }
-            takers.leave();
+            let is_connected = self.is_connected();
+            if is_connected && passes {
+                takers.passed_over += 1;
+            } else if is_connected {
+                takers.passed_over -= 1;
+            }
+            self.takes_calls.store(is_connected && !passes, Relaxed);
         }
+        told.available.ring();
+        true
+    }
+
+    /// Takes no calls any more, unless it is the last one that does. Returns whether it takes none. One that is passed over may
+    /// go if any other is connected.
+    pub(super) fn leave_unless_last(&self) -> bool {
+        if !self.is_connected() {
+            return true;
+        }
+        let mut takers = self.told.as_ref().map(|told| told.takers());
+        if let Some(takers) = &mut takers {
+            let is_passed_over = self.is_passed_over();
+            let others = takers.count - 1;
+            let better = if is_passed_over { others } else { others - takers.passed_over };
+            if better == 0 {
+                return false;
+            }
+            takers.leave(is_passed_over);
+        }
+        self.is_connected.store(false, Relaxed);
         self.takes_calls.store(false, Relaxed);
         true
     }
@@ -203,5 +254,38 @@ mod tests {
         assert!(health.latency().is_some_and(|latency| latency < Duration::from_micros(1)));
         health.took(Duration::MAX);
         assert!(health.latency().is_some());
+    }
+    /// Two clients of a group.
+    fn two() -> (Arc<Told>, [Health; 2]) {
+        let told = Arc::new(Told::default());
+        let healths = [Arc::clone(&told), Arc::clone(&told)].map(Health::telling);
+        healths.iter().for_each(|health| health.set_takes_calls(true));
+        (told, healths)
+    }
+
+    #[tokio::test]
+    async fn one_that_is_passed_over_is_connected_and_takes_no_calls() {
+        let (told, [one, two]) = two();
+        assert!(one.pass_over(true) && !one.pass_over(true));
+        assert_eq!([one.takes_calls(), one.is_connected(), two.takes_calls()], [false, true, true]);
+        two.set_takes_calls(false);
+        assert!(told.none_since().is_none(), "it may still be used");
+        one.set_takes_calls(false);
+        assert!(told.none_since().is_some());
+        one.set_takes_calls(true);
+        assert_eq!([one.takes_calls(), one.is_connected()], [false, true], "until it serves");
+        assert!(one.pass_over(false) && one.takes_calls());
+    }
+
+    #[tokio::test]
+    async fn the_last_one_that_serves_stays_and_others_may_go() {
+        let (_told, [one, two]) = two();
+        one.pass_over(true);
+        assert!(!two.leave_unless_last() && two.takes_calls(), "the other one does not serve");
+        assert!(one.leave_unless_last() && !one.is_connected());
+        one.set_takes_calls(true);
+        two.pass_over(true);
+        assert!(two.leave_unless_last(), "neither serves");
+        assert!(!one.leave_unless_last(), "it is the last one");
     }
 }

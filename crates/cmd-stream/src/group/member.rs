@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::dial::Places;
+use super::probe::{Findings, Probes, Trouble};
 use crate::circuit_breaker::{Changes, State};
 use crate::client::{Counters, Link, Links};
 use crate::error::Error;
+use crate::health::HealthReply;
 use crate::sync::Arc;
 use crate::transport::Address;
 
@@ -21,6 +23,8 @@ pub struct Member {
     pub(super) breaker: Option<State>,
     pub(super) changes: Option<Changes>,
     pub(super) counters: Counters,
+    pub(super) trouble: Option<Trouble>,
+    pub(super) probes: Option<Probes>,
 }
 
 impl Member {
@@ -42,12 +46,18 @@ impl Member {
         &self.link
     }
 
-    /// Returns why it takes no calls now, or `None` if it does.
+    /// Returns why it takes no calls now, or `None` if it does. One whose server [does not serve](Unavailable::NotServing) takes
+    /// calls all the same if no other member does.
     pub fn unavailable(&self) -> Option<Unavailable> {
-        Unavailable::of(self.link.clone(), self.is_draining, self.breaker)
+        Unavailable::of(self.link.clone(), self.is_draining, self.breaker, self.trouble.clone())
     }
 
-    /// Returns how many callers wait for it.
+    /// Returns how its [probes](crate::sender::Builder::probe) ended, if it is probed.
+    pub fn probes(&self) -> Option<Probes> {
+        self.probes
+    }
+
+    /// Returns how many callers wait for it. A probe is none.
     pub fn in_flight(&self) -> usize {
         self.in_flight
     }
@@ -86,18 +96,27 @@ pub enum Unavailable {
     Draining,
     /// Its circuit breaker is open.
     BreakerOpen,
+    /// Its server said to the last [probe](crate::sender::Builder::probe) that it does not serve, or is about to end.
+    NotServing(HealthReply),
+    /// Its server has left two [probes](crate::sender::Builder::probe) in a row without an answer, or has answered them with
+    /// the failure of the Protocol. This is why the last one failed.
+    ProbesFail(Error),
     /// Its client has ended for good, and this is why.
     Closed(Error),
 }
 
 impl Unavailable {
-    fn of(link: Link, is_draining: bool, breaker: Option<State>) -> Option<Self> {
+    fn of(link: Link, is_draining: bool, breaker: Option<State>, trouble: Option<Trouble>) -> Option<Self> {
         match link {
             Link::Connecting => Some(Self::Connecting),
             Link::Down { reason, .. } => Some(Self::Down(reason)),
             Link::Closed(reason) => Some(Self::Closed(reason)),
             Link::Up(_) if is_draining => Some(Self::Draining),
-            Link::Up(_) => (breaker == Some(State::Open)).then_some(Self::BreakerOpen),
+            Link::Up(_) if breaker == Some(State::Open) => Some(Self::BreakerOpen),
+            Link::Up(_) => trouble.map(|trouble| match trouble {
+                Trouble::Said(reply) => Self::NotServing(reply),
+                Trouble::Failed(error) => Self::ProbesFail(error),
+            }),
         }
     }
 }
@@ -109,6 +128,8 @@ impl std::fmt::Display for Unavailable {
             Self::Down(reason) => write!(f, "down: {reason:#}"),
             Self::Draining => f.write_str("its connection is being replaced"),
             Self::BreakerOpen => f.write_str("its circuit breaker is open"),
+            Self::NotServing(reply) => write!(f, "its server says that it is {reply}"),
+            Self::ProbesFail(error) => write!(f, "its probes fail: {error:#}"),
             Self::Closed(reason) => write!(f, "closed: {reason:#}"),
         }
     }
@@ -149,6 +170,8 @@ pub(super) struct Details {
     pub(super) places: Option<Arc<Places>>,
     /// Of the members, in their order.
     pub(super) links: Box<[Links]>,
+    /// Of the members, in their order; empty without probes.
+    pub(super) findings: Box<[Arc<Findings>]>,
 }
 
 impl Details {
@@ -159,9 +182,18 @@ impl Details {
     pub(super) fn unavailable(
         &self,
         member: usize,
-        takes_calls: bool,
+        is_connected: bool,
         breaker: Option<State>,
     ) -> Option<Unavailable> {
-        Unavailable::of(self.links.get(member)?.current(), !takes_calls, breaker)
+        Unavailable::of(self.links.get(member)?.current(), !is_connected, breaker, self.trouble(member))
+    }
+
+    pub(super) fn trouble(&self, member: usize) -> Option<Trouble> {
+        self.findings.get(member)?.trouble()
+    }
+
+    /// How many callers of the client of a member are probes.
+    pub(super) fn probes_in_flight(&self, member: usize) -> usize {
+        self.findings.get(member).map_or(0, |findings| findings.in_flight())
     }
 }

@@ -48,6 +48,8 @@ pub struct Members<'a> {
     pub(super) avoid: Option<usize>,
     /// The call has just failed at this server.
     pub(super) avoid_server: Option<Server>,
+    /// Those that are passed over are available as well, as no other is.
+    pub(super) takes_any: bool,
 }
 
 impl Members<'_> {
@@ -57,11 +59,16 @@ impl Members<'_> {
         self.healths.len()
     }
 
-    /// Returns whether a member can take a call: it has a connection, its circuit breaker lets calls through, and the call has
-    /// not just failed there. A member that does not exist is not available.
+    /// Returns whether a member can take a call: it has a connection, its circuit breaker lets calls through, its server serves
+    /// as far as [probes](crate::sender::Builder::probe) say, and the call has not just failed there. A member that does not
+    /// exist is not available.
+    ///
+    /// If there is no such member, the strategy is asked once more. Then those whose servers do not serve are available, too.
     #[inline]
     pub fn is_available(&self, member: usize) -> bool {
-        self.healths.get(member).is_some_and(|health| health.takes_calls())
+        self.healths
+            .get(member)
+            .is_some_and(|health| health.takes_calls() || (self.takes_any && health.is_connected()))
             && self.avoid != Some(member)
             && self.avoid_server.is_none_or(|server| self.healths[member].server() != server)
             && self.breakers.get(member).is_none_or(|breaker| breaker.state() != State::Open)
@@ -93,7 +100,7 @@ impl Members<'_> {
     /// failed there is none of the reasons. Unlike the rest, this takes a lock.
     pub fn unavailable(&self, member: usize) -> Option<Unavailable> {
         let (health, breaker) = (self.healths.get(member)?, self.breakers.get(member));
-        self.details?.unavailable(member, health.takes_calls(), breaker.map(CircuitBreaker::state))
+        self.details?.unavailable(member, health.is_connected(), breaker.map(CircuitBreaker::state))
     }
 
     /// The first one that is available, from this one on and around.
@@ -246,7 +253,7 @@ mod tests {
     }
 
     fn members(healths: &[Arc<Health>]) -> Members<'_> {
-        Members { healths, breakers: &[], details: None, avoid: None, avoid_server: None }
+        Members { healths, breakers: &[], details: None, avoid: None, avoid_server: None, takes_any: false }
     }
 
     fn picks(strategy: &dyn Strategy, members: &Members<'_>, times: usize) -> Vec<usize> {

@@ -14,13 +14,14 @@ use super::retry::{Retries, Retry};
 use crate::circuit_breaker;
 use crate::client::{self, Backoff, Keepalive, Limits};
 use crate::error::{Error, ErrorKind, Origin};
-use crate::format::Format;
+use crate::format::{Encode, Format};
 use crate::group::endpoints::{Endpoints, List, first_set};
-use crate::group::{BreakerChange, Group, OnBreakerChange, Settings, Strategy};
+use crate::group::{BreakerChange, Group, OnBreakerChange, Probing, Settings, Strategy};
+use crate::health::Health;
 use crate::hooks::{Hooks, NoHooks};
 use crate::proto::frame::Seq;
 use crate::proto::handshake::ServerInfo;
-use crate::protocol::{ClientProtocol, Protocol};
+use crate::protocol::{ClientProtocol, CommandOf, Protocol};
 use crate::stats::Tally;
 use crate::sync::Arc;
 use crate::transport::{Address, Connect, Tcp};
@@ -56,6 +57,7 @@ pub struct Builder<P: Protocol, F, H = NoHooks, E = List> {
     strategy: Option<Box<dyn Strategy>>,
     breaker: Option<circuit_breaker::Settings>,
     on_breaker_change: Option<OnBreakerChange>,
+    probing: Option<Probing<P, F>>,
     #[cfg(feature = "tls")]
     tls: Option<crate::transport::tls::ClientTls>,
     timeout: Duration,
@@ -78,6 +80,7 @@ where
             strategy: None,
             breaker: None,
             on_breaker_change: None,
+            probing: None,
             #[cfg(feature = "tls")]
             tls: None,
             timeout: DEFAULT_TIMEOUT,
@@ -107,7 +110,7 @@ where
     /// When the set changes, the connections to servers that are gone are replaced, after the servers have answered what they
     /// have. New servers take over some of the clients.
     pub fn endpoints_from<N: Endpoints>(self, source: N) -> Builder<P, F, H, N> {
-        let Self { client, clients, minimum, strategy, breaker, on_breaker_change, .. } = self;
+        let Self { client, clients, minimum, strategy, breaker, on_breaker_change, probing, .. } = self;
         Builder {
             client,
             endpoints: source,
@@ -116,6 +119,7 @@ where
             strategy,
             breaker,
             on_breaker_change,
+            probing,
             #[cfg(feature = "tls")]
             tls: self.tls,
             timeout: self.timeout,
@@ -178,6 +182,46 @@ where
     /// ```
     pub fn on_breaker_change(self, callback: impl Fn(&BreakerChange) + Send + Sync + 'static) -> Self {
         Self { on_breaker_change: Some(Arc::new(callback)), ..self }
+    }
+
+    /// Asks the server of each client whether it serves, by the Command [`Health`]: as soon as it is connected, and then each
+    /// time after `every`, up to a tenth more or less. `every` is at least 10 ms. By default nobody is asked.
+    ///
+    /// A client is passed over if its server says that it does not serve or is about to end, or if two probes in a row are not
+    /// answered within `every`, or are answered with the failure of the Protocol. It is back as soon as a probe says that the
+    /// server serves. If no other client is available, those that are passed over take calls all the same.
+    /// [`Member::unavailable`](crate::group::Member::unavailable) says why one is. Changes are also logged at `info`.
+    ///
+    /// All servers must know `Health`: one that does not closes the connection. Probes are not calls of the Sender: no hooks are
+    /// told, no circuit breaker and no budget of retries counts them.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
+    /// # #[derive(Serialize, Deserialize)] struct Sum(i64);
+    /// use std::time::Duration;
+    /// use cmd_stream::health::{Health, HealthReply};
+    /// use cmd_stream::{Json, Sender, protocol};
+    ///
+    /// protocol! {
+    ///     struct Calculator {
+    ///         commands { 0 => Add -> Sum, 1 => Health }
+    ///         replies { 0 => Sum, 1 => HealthReply }
+    ///         failure close_connection
+    ///     }
+    /// }
+    ///
+    /// let builder = Sender::builder(Calculator, Json)
+    ///     .endpoints(["10.0.0.1:9000", "10.0.0.2:9000"])
+    ///     .probe(Duration::from_secs(5));
+    /// # let _ = builder;
+    /// ```
+    pub fn probe(self, every: Duration) -> Self
+    where
+        F: Encode<Health>,
+        Health: CommandOf<P>,
+    {
+        Self { probing: Some(Probing::new(every)), ..self }
     }
 
     /// Connects with TLS. The certificate of each server must be for the host of its address, unless
@@ -251,7 +295,9 @@ where
     /// Sets the hooks. They replace those that were set before. For several, set a pair: `(A, B)` is a hook, and so is
     /// `(A, (B, C))`.
     pub fn hooks<N: Hooks<P>>(self, hooks: N) -> Builder<P, F, N, E> {
-        let Self { client, endpoints, clients, minimum, strategy, breaker, on_breaker_change, .. } = self;
+        let Self {
+            client, endpoints, clients, minimum, strategy, breaker, on_breaker_change, probing, ..
+        } = self;
         Builder {
             client,
             endpoints,
@@ -260,6 +306,7 @@ where
             strategy,
             breaker,
             on_breaker_change,
+            probing,
             #[cfg(feature = "tls")]
             tls: self.tls,
             timeout: self.timeout,
@@ -397,9 +444,19 @@ where
     ) -> Sender<P, F, H> {
         let clients = self.clients_for(first.as_ref());
         let Self {
-            client, endpoints, strategy, breaker, on_breaker_change, timeout, retry, slow, hooks, ..
+            client,
+            endpoints,
+            strategy,
+            breaker,
+            on_breaker_change,
+            probing,
+            timeout,
+            retry,
+            slow,
+            hooks,
+            ..
         } = self;
-        let settings = Settings { client, clients, strategy, breaker, on_breaker_change };
+        let settings = Settings { client, clients, strategy, breaker, on_breaker_change, probing };
         let group = Group::start(settings, first, (endpoints, is_final), make);
         let retries = (retry.attempts > 1 || retry.hedge.is_some()).then(|| Retries::new(retry));
         let tally = Tally::new(P::COMMANDS, slow);
@@ -417,6 +474,7 @@ impl<P: Protocol, F, H, E> fmt::Debug for Builder<P, F, H, E> {
             .field("clients", &self.clients)
             .field("minimum", &self.minimum)
             .field("breaker", &self.breaker)
+            .field("probe", &self.probing)
             .field("timeout", &self.timeout)
             .field("retry", &self.retry)
             .finish_non_exhaustive()

@@ -182,7 +182,7 @@ impl<P: Protocol, F, H> Core<P, F, H> {
     }
 
     fn at_members(&self) -> usize {
-        (0..self.group.len()).map(|member| self.group.client(member).in_flight()).sum()
+        (0..self.group.len()).map(|member| self.group.in_flight(member)).sum()
     }
 
     /// Counts a call that is not in the table of a member, and is kept.

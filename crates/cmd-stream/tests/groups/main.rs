@@ -18,6 +18,7 @@ mod ends;
 mod members;
 mod moves;
 mod outages;
+mod probes;
 mod strategies;
 
 use std::time::Duration;

@@ -154,7 +154,7 @@ impl<K: Send + 'static> Course<K> {
         // An error of this side would be the same elsewhere, unless it is about the connection.
         let is_of_the_member = is_handed_back
             || error.origin() != Origin::Local
-            || !core.group.takes_calls(self.member as usize);
+            || !core.group.is_connected(self.member as usize);
         let may = core.group.len() > 1 && !error.was_sent() && is_of_the_member && !core.is_closed();
         if may {
             one(&core.counts.moves);
