@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cmd_stream::circuit_breaker::Settings;
+use cmd_stream::health::{HasHealth, Health, HealthReply};
 use cmd_stream::server::Scheduling;
 use cmd_stream::{Answer, CallError, Context, Failed, Json, Problem, Sender, Server, protocol};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -12,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use testkit::wait::{until, within};
 
 struct Desk;
+
+impl HasHealth for Desk {}
 
 #[derive(Serialize, Deserialize)]
 struct Add {
@@ -42,8 +45,8 @@ impl Answer<Desk> for Fail {
 
 protocol! {
     struct Calculator {
-        commands { 0 => Add -> Sum, 1 => Fail -> Sum }
-        replies { 0 => Sum, 1 => Problem }
+        commands { 0 => Add -> Sum, 1 => Fail -> Sum, 2 => Health }
+        replies { 0 => Sum, 1 => Problem, 2 => HealthReply }
         failure Problem
     }
 }
@@ -66,7 +69,11 @@ async fn a_scrape_sees_what_the_numbers_are_at_that_moment() {
     let handle = server.handle();
     tokio::spawn(server.serve());
     let builder = Sender::builder(Calculator, Json).endpoints([handle.local_addr()]).clients(2);
-    let sender = within(builder.minimum(2).breaker(Settings::default()).connect()).await.unwrap();
+    let builder = builder.minimum(2).breaker(Settings::default()).probe(Duration::from_secs(3600));
+    let sender = within(builder.connect()).await.unwrap();
+    let is_probed =
+        |member: cmd_stream::group::Member| member.probes().is_some_and(|probes| probes.serving == 1);
+    until(|| sender.group().members().all(is_probed)).await;
     let scrape = || {
         metrics::with_local_recorder(&recorder, || {
             handle.stats().record(&[("service", "calc")]);
@@ -104,7 +111,7 @@ async fn a_scrape_sees_what_the_numbers_are_at_that_moment() {
             ),
             (r#"cmd_stream_server_connections_open{service="calc"}"#, 2),
             (r#"cmd_stream_server_connections_refused_total{service="calc",reason="address_rate"}"#, 0),
-            (r#"cmd_stream_server_replies_total{service="calc"}"#, 2 * number),
+            (r#"cmd_stream_server_replies_total{service="calc"}"#, 2 * number + 2),
             (r#"cmd_stream_sender_calls_total{service="calc",command="Add"}"#, number),
             (
                 r#"cmd_stream_sender_calls_ended_total{service="calc",command="Fail",outcome="failed"}"#,
@@ -112,6 +119,9 @@ async fn a_scrape_sees_what_the_numbers_are_at_that_moment() {
             ),
             (r#"cmd_stream_sender_connections_total{service="calc"}"#, 2),
             (r#"cmd_stream_sender_member_up{service="calc",member="1"}"#, 1),
+            (r#"cmd_stream_sender_member_serving{service="calc",member="1"}"#, 1),
+            (r#"cmd_stream_sender_probes_total{service="calc",member="1",outcome="serving"}"#, 1),
+            (r#"cmd_stream_sender_probes_total{service="calc",member="1",outcome="failed"}"#, 0),
             (r#"cmd_stream_sender_breaker_state{service="calc",member="0",state="closed"}"#, 1),
             (r#"cmd_stream_sender_breaker_state{service="calc",member="0",state="open"}"#, 0),
         ] {
@@ -131,7 +141,8 @@ async fn all_names_are_described_and_in_the_documentation() {
     let handle = server.handle();
     tokio::spawn(server.serve());
     let builder = Sender::builder(Calculator, Json).endpoints([handle.local_addr()]);
-    let sender = within(builder.breaker(Settings::default()).connect()).await.unwrap();
+    let builder = builder.breaker(Settings::default()).probe(Duration::from_secs(1));
+    let sender = within(builder.connect()).await.unwrap();
     metrics::with_local_recorder(&recorder, || {
         handle.stats().record(&[]);
         sender.stats().record(&[]);

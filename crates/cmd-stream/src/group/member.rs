@@ -52,6 +52,12 @@ impl Member {
         Unavailable::of(self.link.clone(), self.is_draining, self.breaker, self.trouble.clone())
     }
 
+    /// Returns whether it takes calls only if no other member does, because of what its [probes](crate::sender::Builder::probe)
+    /// have found. [`unavailable`](Self::unavailable) says what that is, unless there is a greater obstacle.
+    pub fn is_passed_over(&self) -> bool {
+        self.trouble.is_some()
+    }
+
     /// Returns how its [probes](crate::sender::Builder::probe) ended, if it is probed.
     pub fn probes(&self) -> Option<Probes> {
         self.probes

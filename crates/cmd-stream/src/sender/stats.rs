@@ -5,6 +5,8 @@ use super::counters::Counters;
 use crate::circuit_breaker::State;
 use crate::client;
 use crate::group::Member;
+#[cfg(feature = "metrics")]
+use crate::group::Probes;
 use crate::stats::{Histogram, Outcome, Tally};
 #[cfg(feature = "metrics")]
 use crate::stats::{mirror::Mirror, names::SENDER};
@@ -198,6 +200,13 @@ fn record_member(member: &Member, mirror: &Mirror) {
     let is_up = matches!(member.link(), client::Link::Up(_));
     mirror.gauge("cmd_stream_sender_member_up", f64::from(u8::from(is_up)));
     mirror.gauge("cmd_stream_sender_member_in_flight", member.in_flight() as f64);
+    if let Some(Probes { serving, not_serving, failed, .. }) = member.probes() {
+        let is_passed_over = member.is_passed_over();
+        mirror.gauge("cmd_stream_sender_member_serving", f64::from(u8::from(!is_passed_over)));
+        for (outcome, number) in [("serving", serving), ("not_serving", not_serving), ("failed", failed)] {
+            mirror.with("outcome", outcome).counter("cmd_stream_sender_probes_total", number);
+        }
+    }
     if let (Some(state), Some(changes)) = (member.breaker(), member.breaker_changes()) {
         let states = [
             ("open", State::Open, changes.opened),

@@ -102,6 +102,8 @@ pub(crate) const SENDER: &[Name] = &[
     counter("cmd_stream_sender_sent_bytes_total", "Bytes written to connections."),
     gauge("cmd_stream_sender_member_up", "Whether a member has a connection, by member."),
     gauge("cmd_stream_sender_member_in_flight", "Callers that wait for a member, by member."),
+    gauge("cmd_stream_sender_member_serving", "Whether the server of a member serves, by member."),
+    counter("cmd_stream_sender_probes_total", "Probes that have ended, by member and outcome."),
     gauge(
         "cmd_stream_sender_breaker_state",
         "1 for the state that the circuit breaker of a member is in, by member and state.",
