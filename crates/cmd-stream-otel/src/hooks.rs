@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cmd_stream::Error;
 use cmd_stream::hooks::{About, Hooks, Refused};
@@ -153,11 +154,14 @@ impl<P: Protocol, T: TracerProvider> HooksBuilder<P, T> {
     }
 }
 
-/// What is kept for a call.
+/// What is kept for a call. It is moved with the call, so a span is not in it but beside it, and one that is not recorded is not
+/// kept at all.
 #[derive(Debug)]
 pub struct Call<S> {
-    span: S,
+    span: Option<Box<S>>,
     replies: u64,
+    /// When its last Reply came. As a rule the call ends with it, and the clock is read once for both.
+    replied_after: Option<Duration>,
     /// Whether the Command may have reached a server, as far as is known.
     is_sent: bool,
     is_described: bool,
@@ -189,16 +193,20 @@ where
                 inject(&self.parts.propagator, &context, metadata);
             }
         }
-        Ok(Call { span, replies: 0, is_sent: true, is_described: false, has_ended: false })
+        let span = span.is_recording().then(|| Box::new(span));
+        let (is_sent, is_described, has_ended) = (true, false, false);
+        Ok(Call { span, replies: 0, replied_after: None, is_sent, is_described, has_ended })
     }
 
     fn on_reply(&self, call: &mut Self::Call, reply: &P::Reply, about: &About<'_>) {
         let Some(entry) = about.reply() else { return };
         call.replies += 1;
-        self.record_reply(entry, about);
-        if call.span.is_recording() {
+        let after = about.elapsed();
+        call.replied_after = Some(after);
+        self.record_reply(entry, after, about);
+        if let Some(span) = &mut call.span {
             if let Some(attributes) = &self.custom.result_event {
-                call.span.add_event(semconv::EVENT_RESULT, attributes(about, call.replies));
+                span.add_event(semconv::EVENT_RESULT, attributes(about, call.replies));
             }
             if !P::is_failure(reply) {
                 self.describe(call, about);
@@ -233,16 +241,16 @@ where
     }
 
     fn on_retry(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
-        if call.span.is_recording() {
+        if let Some(span) = &mut call.span {
             let mut attributes = attempt(about);
             attributes.push(KeyValue::new(semconv::ERROR_TYPE, format!("{:?}", error.kind())));
-            call.span.add_event(semconv::EVENT_RETRY, attributes);
+            span.add_event(semconv::EVENT_RETRY, attributes);
         }
     }
 
     fn on_hedge(&self, call: &mut Self::Call, about: &About<'_>) {
-        if call.span.is_recording() {
-            call.span.add_event(semconv::EVENT_HEDGE, attempt(about));
+        if let Some(span) = &mut call.span {
+            span.add_event(semconv::EVENT_HEDGE, attempt(about));
         }
     }
 }
@@ -254,6 +262,7 @@ where
 {
     fn fail_with(&self, call: &mut Call<T::Span>, status: Status, error: &Error, about: &About<'_>) {
         call.is_sent = error.was_sent();
+        call.replied_after = None; // it has ended later than that
         self.fail(call, status, &format!("{:?}", error.kind()), || format!("{error:#}").into(), about);
     }
 
@@ -266,10 +275,10 @@ where
         text: impl FnOnce() -> Cow<'static, str>,
         about: &About<'_>,
     ) {
-        if call.span.is_recording() {
+        if let Some(span) = &mut call.span {
             let error_type = if self.parts.is_go { String::new() } else { error_type.to_owned() };
-            call.span.set_attribute(KeyValue::new(semconv::ERROR_TYPE, error_type));
-            call.span.set_status(SpanStatus::error(text()));
+            span.set_attribute(KeyValue::new(semconv::ERROR_TYPE, error_type));
+            span.set_status(SpanStatus::error(text()));
             self.describe(call, about);
         }
         self.end(call, status, about);
@@ -277,25 +286,23 @@ where
 
     /// Sets the attributes of the span, once.
     fn describe(&self, call: &mut Call<T::Span>, about: &About<'_>) {
-        if call.is_described || !call.span.is_recording() {
-            return;
-        }
+        let (seq, size) = self.seq_and_size(call, about);
+        let Some(span) = call.span.as_mut().filter(|_| !call.is_described) else { return };
         call.is_described = true;
         if let Some(attributes) = &self.custom.span {
-            call.span.set_attributes(attributes(about));
+            span.set_attributes(attributes(about));
         }
         let server = match &self.custom.server {
             Some(server) => Some(server.clone()),
             None if self.parts.is_go => Some(Address::undefined()),
             None => about.peer().as_ref().and_then(Address::of),
         };
-        call.span.set_attributes(server.into_iter().flat_map(Address::attributes));
-        let (seq, size) = self.seq_and_size(call, about);
+        span.set_attributes(server.into_iter().flat_map(Address::attributes));
         if let Some(seq) = seq {
-            call.span.set_attribute(KeyValue::new(semconv::COMMAND_SEQ, seq));
+            span.set_attribute(KeyValue::new(semconv::COMMAND_SEQ, seq));
         }
         if let Some(size) = size {
-            call.span.set_attribute(KeyValue::new(semconv::COMMAND_SIZE, size));
+            span.set_attribute(KeyValue::new(semconv::COMMAND_SIZE, size));
         }
     }
 
@@ -308,11 +315,11 @@ where
         }
     }
 
-    fn record_reply(&self, reply: &'static Entry, about: &About<'_>) {
+    fn record_reply(&self, reply: &'static Entry, duration: Duration, about: &About<'_>) {
         let Some(command) = self.parts.commands.seen(about.entry()) else { return };
         let size = about.reply_size().zip(about.seq()).map(|(size, seq)| (size + seq_len(seq)) as u64);
         let custom = self.custom.result_metric.as_ref().map(|attributes| attributes(about));
-        self.parts.commands.replied(command, reply, Measured { size, duration: about.elapsed() }, custom);
+        self.parts.commands.replied(command, reply, Measured { size, duration }, custom);
     }
 
     fn end(&self, call: &mut Call<T::Span>, status: Status, about: &About<'_>) {
@@ -326,9 +333,12 @@ where
         {
             let size = self.seq_and_size(call, about).1.and_then(|size| u64::try_from(size).ok());
             let custom = self.custom.command_metric.as_ref().map(|attributes| attributes(about, status));
-            self.parts.commands.ended(command, status, Measured { size, duration: about.elapsed() }, custom);
+            let duration = call.replied_after.unwrap_or_else(|| about.elapsed());
+            self.parts.commands.ended(command, status, Measured { size, duration }, custom);
         }
-        call.span.end();
+        if let Some(span) = &mut call.span {
+            span.end();
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The settings that hooks and Invoker share.
 
+use std::cell::RefCell;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use cmd_stream::protocol::Protocol;
@@ -83,7 +85,11 @@ impl Address {
 
     pub(crate) fn of(peer: &cmd_stream::transport::Peer) -> Option<Self> {
         if let Some(address) = peer.socket_addr() {
-            return Some(Self::tcp(address.ip().to_string(), address.port()));
+            return Some(Self {
+                address: text_of(address.ip()),
+                port: address.port().into(),
+                protocol: "tcp",
+            });
         }
         let path = peer.unix_path()?;
         Some(Self { address: path.display().to_string().into(), port: 0, protocol: "unix" })
@@ -95,6 +101,23 @@ impl Address {
         let protocol = KeyValue::new(semconv::PROTOCOL_NAME, self.protocol);
         [Some(address), port, Some(protocol)].into_iter().flatten()
     }
+}
+
+/// An IP address as text. Each thread keeps the last one: most spans in a row are of a few servers or clients.
+fn text_of(ip: IpAddr) -> opentelemetry::Value {
+    thread_local! {
+        static LAST: RefCell<Option<(IpAddr, Arc<str>)>> = const { RefCell::new(None) };
+    }
+    let kept = |last: &RefCell<Option<(IpAddr, Arc<str>)>>| {
+        let mut last = last.borrow_mut();
+        match &*last {
+            Some((of, text)) if *of == ip => Arc::clone(text),
+            _ => Arc::clone(&last.insert((ip, ip.to_string().into())).1),
+        }
+    };
+    // An error means that the thread is ending.
+    let text = LAST.try_with(kept).unwrap_or_else(|_| ip.to_string().into());
+    opentelemetry::Value::String(text.into())
 }
 
 /// The methods that both builders have.
