@@ -6,8 +6,8 @@ use std::hint::black_box;
 use serde::Serialize;
 
 use crate::alloc::{self, Allocated};
-use crate::participant::{self, Format};
-use crate::participants::{Participant, cmd_stream};
+use crate::participant::{Format, runtime};
+use crate::participants::Participant;
 use crate::runner::Plan;
 use crate::workload;
 
@@ -45,19 +45,30 @@ pub(crate) fn hold(counts: &[Count], at_most: f64) -> Result<(), String> {
 
 /// Counts in this process, which has the counting allocator. Nothing else runs in it meanwhile.
 pub(crate) fn count(plan: &Plan) -> Result<Vec<Count>, String> {
-    plan.settings().map(|(format, in_flight)| count_setting(format, in_flight, plan.connections)).collect()
+    let counted = plan.participants.iter().copied().filter(|participant| participant.is_counted());
+    let settings = counted.flat_map(|participant| plan.settings().map(move |setting| (participant, setting)));
+    settings
+        .map(|(participant, (format, in_flight))| {
+            count_setting(participant, format, in_flight, plan.connections)
+        })
+        .collect()
 }
 
-fn count_setting(format: Format, in_flight: u32, connections: u32) -> Result<Count, String> {
+fn count_setting(
+    participant: Participant,
+    format: Format,
+    in_flight: u32,
+    connections: u32,
+) -> Result<Count, String> {
     let tasks = in_flight as usize;
     let calls = (ROUND_TRIPS / tasks).max(100);
     // A new runtime, so that what the last setting left behind does not count.
-    let all = participant::runtime()?.block_on(cmd_stream::count(format, connections, tasks, calls))?;
+    let all = runtime()?.block_on(participant.count(format, connections, tasks, calls))?;
     let own = own_values(format, tasks, calls);
     let round_trips = (tasks * calls) as u64;
     let each = |sum: u64| sum as f64 / round_trips as f64;
     Ok(Count {
-        participant: Participant::CmdStream.name(),
+        participant: participant.name(),
         format: format.name(),
         in_flight,
         connections,

@@ -57,8 +57,8 @@ struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Count heap allocations per round trip of the cmd-stream participant instead. Uses --in-flight, --connections
-    /// and --formats.
+    /// Count heap allocations per round trip of the cmd-stream participants instead, as far as they are among --participants.
+    /// Uses --in-flight, --connections and --formats.
     #[arg(long)]
     allocations: bool,
 

@@ -22,7 +22,7 @@ use crate::participant::{Format, Request};
 use crate::workload::{self, Value};
 
 /// The Receiver: an echo needs none.
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl Answer<Nothing> for Value {
     async fn answer(self, _: &Nothing, _: &Context<'_>) -> Result<Self, Failed> {
@@ -40,7 +40,7 @@ protocol! {
 
 /// What the client sends: a value, by reference. The server receives it as a [`Value`].
 #[derive(Debug, Serialize)]
-pub(crate) struct Sent(&'static Value);
+pub(crate) struct Sent(pub(crate) &'static Value);
 
 /// Required of what Protobuf writes.
 impl Default for Sent {
