@@ -78,7 +78,7 @@ async fn measure_in(
     records: Records,
 ) -> Result<Measured, String> {
     let session = Session::start(format, request.connections, records).await?;
-    let measured = load::closed_loop(&[session.traced.clone()], request).await;
+    let measured = load::closed_loop(std::slice::from_ref(&session.traced), request).await;
     session.stop().await?;
     measured
 }
@@ -106,7 +106,7 @@ async fn count_in(
     calls: usize,
 ) -> Result<Allocated, String> {
     let session = Session::start(format, connections, records).await?;
-    let counted = load::counted_loop(&[session.traced.clone()], in_flight, calls).await;
+    let counted = load::counted_loop(std::slice::from_ref(&session.traced), in_flight, calls).await;
     session.stop().await?;
     counted
 }

@@ -181,7 +181,8 @@ where
         entry: &'static Entry,
     ) -> Result<Self::Call, Refused> {
         let known = self.parts.commands.get(entry, "Send", std::any::type_name::<C>);
-        let builder = SpanBuilder::from_name(known.span).with_kind(SpanKind::Client);
+        let mut builder = SpanBuilder::from_name(known.span);
+        builder.span_kind = Some(SpanKind::Client); // `with_kind` would move it, and it is large
         let span = Context::map_current(|current| self.parts.tracer.build_with_context(builder, current));
         if let Some(metadata) = command.metadata() {
             let context = span.span_context();
@@ -286,9 +287,12 @@ where
 
     /// Sets the attributes of the span, once.
     fn describe(&self, call: &mut Call<T::Span>, about: &About<'_>) {
-        let (seq, size) = self.seq_and_size(call, about);
-        let Some(span) = call.span.as_mut().filter(|_| !call.is_described) else { return };
+        if call.is_described || call.span.is_none() {
+            return;
+        }
         call.is_described = true;
+        let (seq, size) = self.seq_and_size(call, about);
+        let Some(span) = &mut call.span else { return };
         if let Some(attributes) = &self.custom.span {
             span.set_attributes(attributes(about));
         }

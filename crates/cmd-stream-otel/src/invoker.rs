@@ -254,7 +254,8 @@ where
         let known = self.parts.commands.get(invocation.entry(), "Invoke", || invocation.type_name());
         let carried = invocation.metadata().and_then(|metadata| extract(&self.parts.propagator, metadata));
         let parent = carried.unwrap_or_default();
-        let builder = SpanBuilder::from_name(known.span).with_kind(SpanKind::Server);
+        let mut builder = SpanBuilder::from_name(known.span);
+        builder.span_kind = Some(SpanKind::Server); // `with_kind` would move it, and it is large
         let mut span = self.parts.tracer.build_with_context(builder, &parent);
         if span.is_recording() {
             if let Some(attributes) = &self.custom.span {
