@@ -41,6 +41,7 @@ mod running;
 mod service;
 mod session;
 mod shedding;
+mod start;
 mod stats;
 
 pub use crate::proto::rate::Rate;

@@ -10,21 +10,18 @@ use tokio::time::Instant;
 use super::boxes::{Booking, Boxes};
 use super::counters::one;
 use super::ending::Ending;
-use super::execute::{CommandVisitor, Execute, ServerProtocol};
-use super::execution;
-use super::line::{Arrival, How};
+use super::execute::ServerProtocol;
 use super::service::Service;
 use super::session::Session;
+use super::start::{Fate, Start};
 use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timers, Writer, wake_all};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::{Decoded, Fault};
 use crate::proto::foreign;
-use crate::proto::frame::{Frame, FrameReader, Head};
-use crate::proto::in_flight::SeqRefused;
+use crate::proto::frame::{Frame, FrameReader};
 use crate::proto::rate::Bucket;
-use crate::protocol::kind::Kind;
-use crate::protocol::{CommandOf, Protocol};
+use crate::protocol::Protocol;
 use crate::sync::Arc;
 use crate::transport::Io;
 
@@ -438,60 +435,3 @@ enum Written {
 }
 
 const SHUTTING_DOWN: &str = "the server is shutting down";
-
-/// Starts a Command when its type is known.
-struct Start<'a, S: Service> {
-    session: &'a Arc<Session<S>>,
-    boxes: &'a mut Boxes,
-    head: Head,
-    has_in_flight: bool,
-    fate: Fate,
-    received_at: Instant,
-}
-
-/// What becomes of a Command that has arrived. One value, as each Command asks for it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Starts,
-    /// It is answered as overloaded, if it can be answered.
-    IsShed,
-    /// It is only taken out of the input, and answered where that is possible: the server is going away.
-    IsRefused,
-}
-
-impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
-    /// Whether it has started.
-    type Output = Result<bool, SeqRefused>;
-
-    fn visit<C>(self, command: C, body_len: usize) -> Result<bool, SeqRefused>
-    where
-        C: CommandOf<S::Protocol> + Execute<S::Receiver>,
-    {
-        let Head { seq, len, .. } = self.head;
-        // Without Commands in flight no seq is in use, and the lock need not be taken again.
-        if self.has_in_flight || seq.get() < 0 {
-            self.session.line.admit(seq)?;
-        }
-        let arrival = Arrival {
-            seq,
-            entry: &S::Protocol::COMMANDS[C::INDEX],
-            is_one_way: C::Kind::ONE_WAY,
-            received_at: self.received_at,
-            size: len + body_len,
-        };
-        match self.fate {
-            Fate::IsRefused => {
-                drop(command);
-                self.session.refuse(&arrival, How::refusing());
-                Ok(false)
-            }
-            // Nobody could be told that a one-way Command was not started.
-            Fate::IsShed if !C::Kind::ONE_WAY => {
-                drop(command);
-                self.session.shed(&arrival, How::refusing());
-                Ok(false)
-            }
-            Fate::Starts | Fate::IsShed => Ok(execution::start(self.session, self.boxes, arrival, command)),
-        }
-    }
-}
