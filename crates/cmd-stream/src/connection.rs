@@ -14,9 +14,10 @@
 //! Because the waker is taken out, a thousand Commands that are added while the task sleeps wake it once.
 //!
 //! **Others** leave their wakers under the same lock. A caller waits for its Reply, for the next Reply of its stream, or
-//! until its one-way Command is written. A Command of the server that waits for room in the output stands in the
-//! [`Outbox`]; all of them are woken when a write has brought it below its limit, and each looks again for itself. A caller
-//! of the client that waits for room stands in a queue (`client/table/room.rs`). As many are woken as there is room for, and
+//! until its one-way Command is written. A Command of the server that waits for room in the output, to be started or to send,
+//! stands at a gate (`server/gate.rs`). When a write has brought the output below its limit, about as many are woken as fit,
+//! and each looks again for itself. One that comes, or gives up, lets the next ones be woken. A caller of the client that
+//! waits for room stands in a queue (`client/table/room.rs`). As many are woken as there is room for, and
 //! their room is booked until they come. One that leaves passes it on.
 //!
 //! **Deadlines.** Callers with a deadline note it in the table. The task sleeps no longer than until the earliest of them,
@@ -42,7 +43,7 @@
 //!
 //! **What is put off, and until when.** On the client, the wake-ups of callers: until all Replies of one read have been
 //! handed on, under one lock. On the server, the wake-up for a Reply of a Command with a task of its own: until the poll of
-//! the Command is over (`server/polling.rs`).
+//! the Command is over, or waits for room: its thread may block on that (`server/polling.rs`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;

@@ -25,6 +25,7 @@ mod ending;
 mod execute;
 mod execution;
 mod extensions;
+mod gate;
 mod handed;
 mod invoker;
 #[cfg(feature = "tower")]

@@ -259,6 +259,54 @@ async fn a_reply_that_waits_for_room_is_told_once_it_is_in_the_output() {
 }
 
 #[tokio::test]
+async fn a_failure_that_waits_for_room_is_told_and_counted_once() {
+    const FAILING: usize = 3;
+    let log = Log::default();
+    let (service, mut proxies) = service();
+    let server = Server::builder(Parts, Json, service)
+        .limits(Limits::default().output(100_000))
+        .invoker(Watch("it", Arc::clone(&log)));
+    let (handle, mut client) = server_and_bytes(server).await;
+    let mut handed = Vec::new();
+    for seq in 1..=FAILING as u64 {
+        client.send(&json_frame(seq, 1, "null")).await;
+        handed.push(within(proxies.recv()).await.expect("it is handed over"));
+    }
+    client.send(&json_frame(9, 0, r#"{"parts":9,"bytes":60000}"#)).await;
+    let told = |of: &str| log.lock().expect("no panic").iter().filter(|line| line.contains(of)).count();
+    until(|| told("Part to Send") >= 2).await;
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    // Now the output is full, and nobody reads it.
+    for (number, proxy) in handed.into_iter().enumerate() {
+        proxy.fail(Failed::new(format!("number {number}")));
+    }
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(told("Problem to HandOver"), 0, "there is no room for them");
+    let ended = || handle.stats().command("HandOver").expect("it is declared").failed;
+    until(|| ended() == FAILING as u64).await;
+    assert_eq!(handle.stats().command("HandOver").expect("it is declared").in_flight, 0);
+
+    let reading = tokio::spawn(async move {
+        let mut all = client.into_inner();
+        tokio::io::copy(&mut all, &mut tokio::io::sink()).await
+    });
+    until(|| told("kept 9 is dropped") == 1 && told("Problem to HandOver") == FAILING).await;
+    until(|| (1..=FAILING).all(|seq| told(&format!("kept {seq} is dropped")) == 1)).await;
+    handle.close();
+    within(reading).await.expect("it does not panic").expect("the server closes");
+    assert_eq!(ended(), FAILING as u64);
+    let lines = taken(&log);
+    for seq in 1..=FAILING as u64 {
+        let of_it: Vec<_> = lines.iter().filter(|line| line.contains(&format!("HandOver {seq}, "))).collect();
+        assert!(of_it.len() == 1 && of_it[0].ends_with(&format!("last: true, kept {seq}")), "{of_it:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_metadata_and_the_type_of_a_command_can_be_read() {
     let log = Log::default();
     let server =

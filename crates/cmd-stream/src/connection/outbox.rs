@@ -5,7 +5,6 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::mem;
-use std::task::Waker;
 
 use super::buffers;
 
@@ -74,22 +73,19 @@ impl Chunks {
 /// allocating the next buffer to encode into.
 const LARGE: usize = 16 << 10;
 
-/// The output that waits for the connection's task, and those who wait for room in it.
+/// The output that waits for the connection's task.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     queued: Chunks,
     /// Bytes that the task has taken and not yet written.
     in_writing: usize,
     high_water: usize,
-    waiting: Vec<Waker>,
-    /// How often those who waited have been woken.
-    turn: u64,
 }
 
 impl Outbox {
     /// Creates an outbox that is full at `high_water` bytes. A frame is accepted if there was any room before it.
     pub(crate) fn new(high_water: usize) -> Self {
-        Self { queued: Chunks::default(), in_writing: 0, high_water, waiting: Vec::new(), turn: 0 }
+        Self { queued: Chunks::default(), in_writing: 0, high_water }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -102,17 +98,12 @@ impl Outbox {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.len() >= self.high_water
+        self.room() == 0
     }
 
-    /// Keeps the waker until there is room again. `turn` belongs to the one who waits, and starts as `None`. It says
-    /// whether the waker is here already, so that one who is polled again and again is woken once.
-    pub(crate) fn wait_for_room(&mut self, waker: &Waker, turn: &mut Option<u64>) {
-        let stands_here = *turn == Some(self.turn) && self.waiting.iter().any(|other| other.will_wake(waker));
-        if !stands_here {
-            *turn = Some(self.turn);
-            self.waiting.push(waker.clone());
-        }
+    /// How many bytes there is room for.
+    pub(crate) fn room(&self) -> usize {
+        self.high_water.saturating_sub(self.len())
     }
 
     /// Appends a frame: what `head` writes, then what has been encoded.
@@ -195,28 +186,14 @@ impl Outbox {
         self.in_writing = left;
     }
 
-    /// Books how much of what was taken is not yet written. If there is room now, returns the wakers of those who waited.
-    #[must_use]
-    pub(crate) fn settle(&mut self, left: usize) -> Vec<Waker> {
-        self.book(left);
-        if self.is_full() || self.waiting.is_empty() {
-            return Vec::new();
-        }
-        self.turn += 1; // whoever waits again must leave a waker again
-        mem::take(&mut self.waiting)
-    }
-
     /// Drops what is queued, but not the book of what is being written.
     pub(crate) fn drop_queued(&mut self) {
         self.queued = Chunks::default();
     }
 
-    /// Drops all output. Returns the wakers of those who waited for room.
-    #[must_use]
-    pub(crate) fn clear(&mut self) -> Vec<Waker> {
-        self.queued = Chunks::default();
-        self.in_writing = 0;
-        mem::take(&mut self.waiting)
+    /// Drops all output.
+    pub(crate) fn clear(&mut self) {
+        (self.queued, self.in_writing) = (Chunks::default(), 0);
     }
 }
 
@@ -264,15 +241,7 @@ impl Drop for Scratch {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::task::Wake;
-
     use super::*;
-
-    struct Nobody;
-    impl Wake for Nobody {
-        fn wake(self: Arc<Self>) {}
-    }
 
     fn append(outbox: &mut Outbox, head: &[u8], body: &[u8]) {
         let mut scratch = Scratch::new();
@@ -310,7 +279,7 @@ mod tests {
         outbox.take(&mut chunks);
         assert_eq!((outbox.len(), chunks.len()), (expected.len(), expected.len()));
         assert!(written(chunks) == expected);
-        assert!(outbox.settle(0).is_empty());
+        outbox.book(0);
         assert_eq!(outbox.len(), 0);
     }
 
@@ -347,20 +316,18 @@ mod tests {
     }
 
     #[test]
-    fn it_is_full_at_its_high_water_mark_and_wakes_whoever_waits_below_it() {
+    fn it_is_full_at_its_high_water_mark() {
         let mut outbox = Outbox::new(10);
         append(&mut outbox, b"", b"123456789");
-        assert!(!outbox.is_full());
-        append(&mut outbox, b"", b"0");
-        assert!(outbox.is_full());
-        let (waker, mut turn) = (Waker::from(Arc::new(Nobody)), None);
-        for _ in 0..10 {
-            outbox.wait_for_room(&waker, &mut turn);
-        }
+        assert_eq!((outbox.is_full(), outbox.room()), (false, 1));
+        append(&mut outbox, b"", b"01");
+        assert_eq!((outbox.is_full(), outbox.room()), (true, 0));
         let mut chunks = Chunks::default();
         outbox.take(&mut chunks);
         assert!(outbox.is_full(), "what is being written still counts");
-        assert!(outbox.settle(10).is_empty());
-        assert_eq!(outbox.settle(9).len(), 1);
+        outbox.book(10);
+        assert!(outbox.is_full());
+        outbox.book(9);
+        assert!(!outbox.is_full());
     }
 }

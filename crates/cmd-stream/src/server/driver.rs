@@ -11,6 +11,7 @@ use super::boxes::{Booking, Boxes};
 use super::counters::one;
 use super::ending::Ending;
 use super::execute::ServerProtocol;
+use super::line::Owed;
 use super::service::Service;
 use super::session::Session;
 use super::start::{Fate, Start};
@@ -299,8 +300,16 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     fn give_out(&mut self, took: bool, cx: &mut Context<'_>) -> Result<Written, Error> {
         loop {
             // The next batch is taken when the last one is written. What comes meanwhile is then one batch.
-            if self.writer.is_idle() && self.next_batch(took, cx)? {
-                return Ok(if self.yielded { Written::Yielding } else { Written::All });
+            if self.writer.is_idle() {
+                match self.next_batch(took, cx)? {
+                    Next::Batch => {}
+                    Next::Nothing if self.yielded => return Ok(Written::Yielding),
+                    Next::Nothing => return Ok(Written::All),
+                    Next::Owed(owed) => {
+                        self.session.answer_owed(*owed);
+                        continue;
+                    }
+                }
             }
             let left = self.writer.left();
             let written = self.writer.poll(self.io, cx);
@@ -312,9 +321,11 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         }
     }
 
-    /// Takes what is to be written next. Returns true if there is nothing now; then whoever adds something wakes this task.
-    fn next_batch(&mut self, took: bool, cx: &Context<'_>) -> Result<bool, Error> {
-        let mut state = self.session.line.lock();
+    /// Takes what is to be written next. If there is nothing now, whoever adds something wakes this task.
+    fn next_batch(&mut self, took: bool, cx: &Context<'_>) -> Result<Next, Error> {
+        let line = &self.session.line;
+        let mut wakers = Vec::new();
+        let mut state = line.lock();
         // Checked before anything is taken out of the state: those who wait for room are then woken by `Line::close`.
         match &state.ending {
             Some(Ending::Now(reason)) => return Err(reason.clone()),
@@ -328,31 +339,39 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             }
             _ => {}
         }
-        let waiting = state.outbox.settle(0);
-        let replies = std::mem::take(&mut state.replies);
-        let nothing = if state.outbox.is_empty() {
+        line.settle(&mut state, 0, &mut wakers);
+        if let Some(owed) = state.take_owed() {
+            drop(state);
+            wake_all(wakers);
+            return Ok(Next::Owed(Box::new(owed)));
+        }
+        let yields = state.has_late_output && !self.yielded;
+        let is_batch = !yields && !state.outbox.is_empty();
+        let replies = state.take_replies(is_batch);
+        let next = if state.outbox.is_empty() {
             state.task = Some(cx.waker().clone());
             self.yielded = false;
-            true
-        } else if state.has_late_output && !self.yielded {
+            Next::Nothing
+        } else if yields {
             // More Replies are about to come. Their Commands run first, and all go out in one write.
             self.yielded = true;
             cx.waker().wake_by_ref();
-            true
+            Next::Nothing
         } else {
             (self.yielded, state.has_late_output) = (false, false);
             self.writer.load(&mut state.outbox);
-            false
+            Next::Batch
         };
         drop(state);
-        self.session.line.control.tally.replied(replies);
-        wake_all(waiting);
-        Ok(nothing)
+        line.control.tally.replied(replies);
+        wake_all(wakers);
+        Ok(next)
     }
 
     /// Books a write that the peer did not take completely.
     fn settle(&self, cx: &Context<'_>) -> Result<(), Error> {
-        let waiting = {
+        let mut wakers = Vec::new();
+        {
             let mut state = self.session.line.lock();
             if let Some(Ending::Now(reason)) = &state.ending {
                 return Err(reason.clone());
@@ -360,9 +379,9 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             // The socket wakes this task when it takes more. The waker is for an end of the connection, and for output:
             // a Command must be able to wake it while the rest of the batch is blocked.
             state.task = Some(cx.waker().clone());
-            state.outbox.settle(self.writer.left())
-        };
-        wake_all(waiting);
+            self.session.line.settle(&mut state, self.writer.left(), &mut wakers);
+        }
+        wake_all(wakers);
         Ok(())
     }
 
@@ -427,6 +446,15 @@ enum Timer {
 
 /// Among so many Commands of one read the clock is looked at, if the server sheds load.
 const LOOK_EVERY: u64 = 16;
+
+/// What the connection's task does next about the output.
+enum Next {
+    /// The writer has it.
+    Batch,
+    Nothing,
+    /// There is room for this one now.
+    Owed(Box<Owed>),
+}
 
 enum Written {
     All,

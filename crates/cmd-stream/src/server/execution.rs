@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::boxes::Boxes;
 use super::execute::{Execute, Scheduling};
 use super::extensions::Extensions;
+use super::gate::Turn;
 use super::invoker::{Ended, Invoker};
 use super::line::{Arrival, How};
 use super::polling::{Current, Polling};
@@ -63,7 +64,7 @@ where
             .as_ref()
             .map(|shedder| Box::new((arrival, shedder.waits(arrival.received_at))));
         let is_started = waits.is_none();
-        go_on_alone::<S, C>(session, arrival, Box::pin(Some(future())), waits);
+        go_on_alone::<S, C>(session, arrival, Box::pin(Some(future())), Some(waits));
         return is_started;
     } else if let Some(future) = boxes.poll(C::INDEX, future) {
         go_on_alone::<S, C>(session, arrival, future, None);
@@ -117,24 +118,26 @@ fn outcome(ended: Ended) -> Option<Outcome> {
     }
 }
 
-/// Gives a Command a task of its own. If the server asks how long it waits to be started, `waits` is what is known of it.
+/// Gives a Command a task of its own. `is_new` if it has not been polled. Then it waits until there is room in the output.
+/// If the server asks how long it waits to be started, that has what is known of it.
 fn go_on_alone<S, C>(
     session: &Arc<Session<S>>,
     arrival: Arrival,
     mut future: Pin<Box<Option<impl Future<Output = Option<Outcome>> + Send + 'static>>>,
-    waits: Option<Box<(Arrival, Waiting)>>,
+    is_new: Option<Option<Box<(Arrival, Waiting)>>>,
 ) where
     S: Service,
     C: CommandOf<S::Protocol> + Execute<S::Receiver>,
 {
     // Booked before the task is spawned: the next frame of this read may use its seq.
     let booked = Booked::new(session, &arrival);
-    if waits.is_none() {
+    if !matches!(is_new, Some(Some(_))) {
         session.line.control.tally.started(C::INDEX, 1);
     }
     let received_at = arrival.received_at;
     let task = async move {
-        if let Some(waits) = waits {
+        let mut has_started = is_new.is_none();
+        if let Some(Some(waits)) = is_new {
             let (arrival, waiting) = *waits;
             if !booked.session.starts(&arrival, &waiting) {
                 drop(future);
@@ -148,7 +151,12 @@ fn go_on_alone<S, C>(
         let pace = &booked.session.service.parts().paces[C::INDEX];
         // Whether the Command has only let others run so far. If it ends now, it counts as one that ended at once.
         let mut first = true;
+        let mut turn = Turn::default();
         poll_fn(|cx| {
+            if !has_started {
+                ready!(booked.session.line.poll_start(&mut turn, cx));
+                has_started = true;
+            }
             let started = (C::SCHEDULING == Scheduling::Adaptive).then(Instant::now);
             let current = Current::enter(Polling::Alone);
             let future = future.as_mut().as_pin_mut().expect("a box that is given away holds a future");

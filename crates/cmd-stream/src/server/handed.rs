@@ -5,13 +5,14 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 use super::extensions::Extensions;
+use super::gate::Turn;
 use super::invoker::Invoker;
-use super::line::{Arrival, EncodedReply, How, Line, Sent};
+use super::line::{Arrival, How, Line, Sent};
 use super::link::{HandedLink, Link, ReplyLink};
 use super::replied::Told;
 use super::service::Service;
 use super::session::{Booked, Session};
-use crate::protocol::{Failed, Protocol, ReplyOf};
+use crate::protocol::{Failed, ReplyOf};
 use crate::stats::Outcome;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, OnceLock};
@@ -66,16 +67,7 @@ impl<S: Service> Handed<S> {
     }
 
     fn told(&self) -> Told<'_> {
-        Told { arrival: &self.arrival, extensions: self.kept.as_deref() }
-    }
-
-    fn send(&self, reply: &<S::Protocol as Protocol>::Reply, how: How) -> Result<Sent, Failed> {
-        let last_is_sent = Some(&self.has_ended);
-        Ok(if S::Invoker::SEES_REPLIES {
-            self.session().send_and_tell(self.told(), reply, last_is_sent, how)
-        } else {
-            self.session().send(self.arrival.seq, reply, last_is_sent, how)
-        }?)
+        Told { arrival: &self.arrival, extensions: self.kept.as_ref() }
     }
 }
 
@@ -101,13 +93,8 @@ impl<S: Service> Link for Handed<S> {
         &self.session().line
     }
 
-    fn poll_ready(&self, turn: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        self.line().poll_ready(turn, &self.has_ended, cx).map_err(Failed::from)
-    }
-
-    fn poll_append(&self, reply: &mut EncodedReply, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        let (told, how) = (self.told(), How::handed());
-        self.session().poll_append(told, reply, &self.has_ended, how, cx).map_err(Failed::from)
+    fn poll_ready(&self, turn: &mut Turn, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        self.line().poll_room(turn, Some(&self.has_ended), cx).map_err(Failed::from)
     }
 
     /// It is used by tasks of the user's own, which may send without end.
@@ -117,16 +104,23 @@ impl<S: Service> Link for Handed<S> {
 }
 
 impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Handed<S> {
-    fn send(&self, reply: Reply) -> Result<Sent, Failed> {
-        let Some(reply) = reply.into_reply() else { return Ok(Sent::Done) };
-        Self::send(self, &reply, How::handed())
+    fn send(&self, reply: Reply) -> Result<Sent<Reply>, Failed> {
+        if self.line().is_full() && !Reply::TAGS.is_empty() {
+            return Ok(Sent::Full(Box::new(reply)));
+        }
+        self.send_over(reply).map(|()| Sent::Done)
     }
 }
 
 impl<Reply: ReplyOf<S::Protocol>, S: Service> HandedLink<Reply> for Handed<S> {
     fn send_over(&self, reply: Reply) -> Result<(), Failed> {
         if let Some(reply) = reply.into_reply() {
-            Self::send(self, &reply, How::handed().at_once())?;
+            let last_is_sent = Some(&self.has_ended);
+            if S::Invoker::SEES_REPLIES {
+                self.session().send_and_tell(self.told(), &reply, last_is_sent, How::handed())?;
+            } else {
+                self.session().send(self.arrival.seq, &reply, last_is_sent, How::handed())?;
+            }
         }
         Ok(())
     }

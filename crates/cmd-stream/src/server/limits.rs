@@ -88,7 +88,10 @@ impl Limits {
     /// The size of the Replies of one connection that are encoded and not yet written. In bytes; 1 MiB by default, at
     /// least 1.
     ///
-    /// When it is reached, `proxy.send` waits, and the connection is not read. One frame may exceed it.
+    /// While it is reached, the connection is not read, no further Command of it is polled for the first time, and
+    /// `proxy.send` waits before it encodes its Reply. Failures are made and encoded when there is room again. So what a
+    /// connection has encoded is at most this, and one frame for each thread that encodes one. Values that Commands have
+    /// made before they wait are not counted: [`Proxy::ready`](crate::Proxy::ready) waits before a value is made.
     #[must_use]
     pub fn output(self, bytes: usize) -> Self {
         Self { output: bytes.max(1), ..self }

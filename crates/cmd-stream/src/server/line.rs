@@ -1,8 +1,9 @@
 //! One connection of a server as its Commands and its task share it: output, Commands in flight, how it is to end. Knows
 //! no sockets, and nothing of the types of the Protocol.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
@@ -10,11 +11,13 @@ use super::connection::Connection;
 use super::control::Control;
 use super::counters::{Counts, one};
 use super::ending::Ending;
+use super::extensions::Extensions;
+use super::gate::{Gate, Turn};
 use super::limits::Limits;
-use super::polling::{is_late, wake, wake_now};
+use super::polling::{is_late, wake, wake_now, wake_put_off};
 use crate::connection::outbox::Scratch;
 use crate::connection::{Outbox, wake_all};
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{Error, ErrorKind, Origin, panic_message};
 use crate::proto::frame::Seq;
 use crate::proto::in_flight::{InFlight, SeqRefused};
 use crate::protocol::{Entry, Failed, FailedReason};
@@ -29,6 +32,8 @@ pub(super) struct Line {
     pub(super) connection: Connection,
     pub(super) control: Arc<Control>,
     state: Mutex<State>,
+    /// Whether the output is full. Set under the lock, and also read without it: then it says what was true a moment ago.
+    is_full: AtomicBool,
 }
 
 /// What is known of a Command when it has arrived.
@@ -45,6 +50,10 @@ pub(super) struct Arrival {
 /// What is under the lock of a [`Line`].
 pub(super) struct State {
     pub(super) outbox: Outbox,
+    /// Those who wait for room in the output.
+    gate: Gate,
+    /// Failures that are to be answered once there is room.
+    owed: VecDeque<Owed>,
     pub(super) in_flight: InFlight,
     /// The connection's task, if it sleeps; whoever has something for it takes this and wakes it.
     pub(super) task: Option<Waker>,
@@ -62,33 +71,46 @@ pub(super) struct How {
     late: bool,
     /// The connection's task may be woken when the poll of the Command that sends is over.
     defers: bool,
-    /// Whether somebody can wait for room.
-    may_wait: bool,
 }
 
-/// A Reply on its way to the output.
-pub(super) struct EncodedReply {
-    bytes: Scratch,
-    is_last: bool,
-    /// Its turn among those that wait for room.
-    turn: Option<u64>,
-    /// Which Reply it is, if the Invoker is told.
-    pub(super) entry: Option<&'static Entry>,
-}
-
-impl EncodedReply {
-    /// What the Invoker is told of it when it is in the output: its entry, its size, and whether it is the last one.
-    pub(super) fn to_tell(&self) -> Option<(&'static Entry, usize, bool)> {
-        Some((self.entry?, self.bytes.len(), self.is_last))
-    }
+/// A Command that has failed, and is in flight until it has been answered.
+pub(super) struct Owed {
+    pub(super) arrival: Arrival,
+    pub(super) failed: Failed,
+    /// Whether the Invoker is told of the answer.
+    pub(super) tells: bool,
+    /// What its Invokers have kept for it, if anything.
+    pub(super) kept: Option<Arc<Extensions>>,
 }
 
 /// What became of a Reply.
-pub(super) enum Sent {
+pub(super) enum Sent<R> {
     /// It is in the output. Or it is a `()`, of which nothing is sent.
     Done,
-    /// It waits for room. Boxed, as almost none does, and each would move the room for it.
-    Full(Box<EncodedReply>),
+    /// There is no room, so it has not been encoded. Boxed, as almost none is, and each would move the room for it.
+    Full(Box<R>),
+}
+
+/// The place of one who waits for room. It is left when it is dropped.
+pub(super) struct Place<'a> {
+    line: &'a Line,
+    turn: Turn,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn new(line: &'a Line) -> Self {
+        Self { line, turn: Turn::default() }
+    }
+
+    pub(super) fn turn(&mut self) -> &mut Turn {
+        &mut self.turn
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.line.leave(&mut self.turn);
+    }
 }
 
 impl Line {
@@ -96,13 +118,15 @@ impl Line {
         let limits = &control.limits;
         let state = Mutex::new(State {
             outbox: Outbox::new(limits.output),
+            gate: Gate::default(),
+            owed: VecDeque::new(),
             in_flight: InFlight::new(limits.in_flight, limits.in_flight_bytes),
             task: None,
             has_late_output: false,
             ending: None,
             replies: 0,
         });
-        Self { connection, control, state }
+        Self { connection, control, state, is_full: AtomicBool::new(false) }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -137,13 +161,22 @@ impl Line {
 
     /// Lets nothing be sent any more. Returns how many Commands are left running.
     pub(super) fn close(&self, reason: &Error) -> usize {
-        let (waiting, left) = {
+        let (waiting, owed, left) = {
             let mut state = self.lock();
             state.ending = Some(Ending::Now(reason.clone()));
             state.task = None; // a long Command that continues need not keep the task's memory
             self.control.tally.replied(std::mem::take(&mut state.replies));
-            (state.outbox.clear(), state.in_flight.len())
+            state.outbox.clear();
+            self.is_full.store(false, Relaxed);
+            let owed = std::mem::take(&mut state.owed);
+            let left = state.in_flight.len() - owed.len();
+            (state.gate.open().collect::<Vec<_>>(), owed, left)
         };
+        for owed in owed {
+            let seq = owed.arrival.seq;
+            drop_contained(owed);
+            self.release(seq);
+        }
         // Told only now: a Command that hears of it and sends gets the reason, and does not wait for room.
         self.connection.end();
         wake_all(waiting);
@@ -233,10 +266,17 @@ impl Line {
 
 /// The output.
 impl Line {
-    /// Appends the frame of a Reply if there is room.
+    /// Whether the output was full a moment ago.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full.load(Relaxed)
+    }
+
+    /// Appends the frame of a Reply. Whether there is room was asked before it was encoded, so the output can exceed its
+    /// limit by one frame for each thread that encodes one.
     ///
     /// `last_is_sent` is asked, and told, under the lock: several threads may send for one Command, and nothing may follow
-    /// its last Reply. A failure has none. What cannot wait is appended in any case.
+    /// its last Reply. A failure has none.
     #[inline(always)] // almost all Replies take this way, and each call that is saved is 1 % of a round trip
     pub(super) fn append(
         &self,
@@ -244,66 +284,124 @@ impl Line {
         is_last: bool,
         last_is_sent: Option<&AtomicBool>,
         how: How,
-    ) -> Result<Sent, Error> {
+    ) -> Result<(), Error> {
         let task = {
             let mut state = self.lock();
             state.check_output()?;
             if let Some(last_is_sent) = last_is_sent {
                 check_last(last_is_sent)?;
-                if how.may_wait && state.outbox.is_full() {
-                    return Ok(Sent::Full(Box::new(EncodedReply {
-                        bytes,
-                        is_last,
-                        turn: None,
-                        entry: None,
-                    })));
-                }
                 if is_last {
                     last_is_sent.store(true, Relaxed);
                 }
             }
-            state.append(&mut bytes, how.late)
+            state.outbox.append(|_| {}, &mut bytes);
+            self.note_full(&state);
+            state.replies += 1;
+            state.has_late_output |= how.late;
+            state.task.take()
         };
         how.wake(task);
-        Ok(Sent::Done)
+        Ok(())
     }
 
-    /// Appends a Reply once there is room.
-    pub(super) fn poll_append(
+    /// Waits for room before a Command is polled for the first time. Ready also when nothing can be sent any more: the
+    /// Command runs all the same.
+    #[inline]
+    pub(super) fn poll_start(&self, turn: &mut Turn, cx: &Context<'_>) -> Poll<()> {
+        if turn.is_free() && !self.is_full() {
+            return Poll::Ready(());
+        }
+        self.poll_room(turn, None, cx).map(drop)
+    }
+
+    /// Waits for room in the output. An error if nothing can be sent any more.
+    #[cold]
+    pub(super) fn poll_room(
         &self,
-        reply: &mut EncodedReply,
-        last_is_sent: &AtomicBool,
-        how: How,
+        turn: &mut Turn,
+        last_is_sent: Option<&AtomicBool>,
         cx: &Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        let task = {
+        // Before the lock, as it is the caller's, and may panic.
+        let waker = cx.waker().clone();
+        let mut wakers = Vec::new();
+        let (poll, _before) = {
             let mut state = self.lock();
             // All is asked anew: while it waited, the connection may have ended, or another thread sent the last Reply.
-            ready!(state.poll_room(&mut reply.turn, last_is_sent, cx))?;
-            if reply.is_last {
-                last_is_sent.store(true, Relaxed);
+            let may_send = state.check_output().and_then(|()| last_is_sent.map_or(Ok(()), check_last));
+            if may_send.is_ok() && state.outbox.is_full() {
+                (Poll::Pending, state.gate.wait(turn, waker))
+            } else {
+                let before = state.gate.leave(turn);
+                state.let_in(&mut wakers);
+                (Poll::Ready(may_send), before)
             }
-            state.append(&mut reply.bytes, how.late)
         };
-        how.wake(task);
-        Poll::Ready(Ok(()))
+        wake_all(wakers);
+        if poll.is_pending() {
+            // The thread may block on it: then this poll of the Command ends only when the output has been written.
+            wake_put_off();
+        }
+        poll
     }
 
-    /// Waits for room. `turn` is as in [`EncodedReply`].
-    pub(super) fn poll_ready(
-        &self,
-        turn: &mut Option<u64>,
-        last_is_sent: &AtomicBool,
-        cx: &Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        self.lock().poll_room(turn, last_is_sent, cx)
+    /// One who waits for room gives up.
+    pub(super) fn leave(&self, turn: &mut Turn) {
+        if turn.is_free() {
+            return;
+        }
+        let mut wakers = Vec::new();
+        let _before = {
+            let mut state = self.lock();
+            let before = state.gate.leave(turn);
+            state.let_in(&mut wakers);
+            before
+        };
+        wake_all(wakers);
+    }
+
+    /// Keeps a failure until there is room to answer it; then the connection's task does. The Command is in flight until
+    /// then. Returns it if there is room now.
+    pub(super) fn owe(&self, owed: Owed) -> Option<Failed> {
+        let Arrival { seq, size, .. } = owed.arrival;
+        self.hold(seq, size);
+        let mut state = self.lock();
+        if state.outbox.is_full() && !state.is_ending() {
+            state.owed.push_back(owed);
+            return None;
+        }
+        drop(state);
+        self.release(seq);
+        let Owed { failed, kept, .. } = owed;
+        drop_contained(kept);
+        Some(failed)
+    }
+
+    /// Books how much of what was taken is not yet written. Those to be woken because of that are added to `wakers`.
+    pub(super) fn settle(&self, state: &mut State, left: usize, wakers: &mut Vec<Waker>) {
+        state.outbox.book(left);
+        if self.is_full() && !state.outbox.is_full() {
+            self.is_full.store(false, Relaxed);
+        }
+        state.let_in(wakers);
+    }
+
+    /// After something was appended.
+    #[inline]
+    fn note_full(&self, state: &State) {
+        if state.outbox.is_full() {
+            self.is_full.store(true, Relaxed);
+        }
     }
 
     /// Appends a pong. The connection's task does it, so nobody need wake it.
     pub(super) fn answer_ping(&self) {
         let mut pong = Scratch::new();
         Seq::PING.encode(pong.buffer());
-        self.lock().outbox.append(|_| {}, &mut pong);
+        let mut state = self.lock();
+        state.outbox.append(|_| {}, &mut pong);
+        self.note_full(&state);
+        drop(state);
         one(&self.counts().pings);
     }
 }
@@ -312,22 +410,17 @@ impl How {
     /// By the Command itself.
     #[inline]
     pub(super) fn running() -> Self {
-        Self { late: is_late(), defers: true, may_wait: true }
+        Self { late: is_late(), defers: true }
     }
 
     /// By somebody it was handed over to, who may be anywhere: in the middle of another Command, say.
     pub(super) fn handed() -> Self {
-        Self { late: is_late(), defers: false, may_wait: true }
+        Self { late: is_late(), defers: false }
     }
 
     /// By the connection's task, of a Command that it does not start.
     pub(super) fn refusing() -> Self {
-        Self { late: false, defers: false, may_wait: false }
-    }
-
-    /// The same, but whether there is room or not.
-    pub(super) fn at_once(self) -> Self {
-        Self { may_wait: false, ..self }
+        Self { late: false, defers: false }
     }
 
     fn wake(self, task: Option<Waker>) {
@@ -360,29 +453,39 @@ impl State {
         }
     }
 
-    /// Waits until there is room in the output.
-    fn poll_room(
-        &mut self,
-        turn: &mut Option<u64>,
-        last_is_sent: &AtomicBool,
-        cx: &Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        self.check_output()?;
-        check_last(last_is_sent)?;
-        if self.outbox.is_full() {
-            self.outbox.wait_for_room(cx.waker(), turn);
-            return Poll::Pending;
+    /// If there is room, takes out the wakers of some who wait for it.
+    #[inline]
+    fn let_in(&mut self, wakers: &mut Vec<Waker>) {
+        let room = self.outbox.room();
+        if room > 0 {
+            self.gate.wake(room, wakers);
         }
-        Poll::Ready(Ok(()))
     }
 
-    /// Appends a Reply to the output. Returns the task to wake.
-    #[inline]
-    fn append(&mut self, bytes: &mut Scratch, late: bool) -> Option<Waker> {
-        self.outbox.append(|_| {}, bytes);
-        self.replies += 1;
-        self.has_late_output |= late;
-        self.task.take()
+    /// Takes out a failure that can be answered now.
+    pub(super) fn take_owed(&mut self) -> Option<Owed> {
+        if self.owed.is_empty() || self.outbox.is_full() { None } else { self.owed.pop_front() }
+    }
+
+    /// Counts the Replies since this was asked last. `is_batch`: all of them are about to be written.
+    pub(super) fn take_replies(&mut self, is_batch: bool) -> u64 {
+        let replies = std::mem::take(&mut self.replies);
+        self.gate.count(replies);
+        if is_batch {
+            self.gate.count_batch(self.outbox.queued());
+        }
+        replies
+    }
+}
+
+/// Drops what belongs to a Command. That is the user's code, and its panic is none of this connection's.
+pub(super) fn drop_contained<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        tracing::error!(
+            panic = panic_message(&*payload),
+            "a value of a failed command panicked when it was dropped"
+        );
+        std::mem::forget(payload); // its destructor may panic again
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::task::{Context, Poll};
 
-use super::line::{Arrival, EncodedReply, Line, Sent};
+use super::gate::Turn;
+use super::line::{Arrival, Line, Sent};
 use crate::protocol::Failed;
 use crate::sync::Arc;
 
@@ -10,18 +11,16 @@ use crate::sync::Arc;
 pub(super) trait Link: Send + Sync {
     fn arrival(&self) -> &Arrival;
     fn line(&self) -> &Line;
-    /// Waits for room in the output; see [`Line::poll_ready`].
-    fn poll_ready(&self, turn: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<Result<(), Failed>>;
-    /// Appends to the output, once there is room.
-    fn poll_append(&self, reply: &mut EncodedReply, cx: &mut Context<'_>) -> Poll<Result<(), Failed>>;
+    /// Waits for room in the output; see [`Line::poll_room`].
+    fn poll_ready(&self, turn: &mut Turn, cx: &mut Context<'_>) -> Poll<Result<(), Failed>>;
     /// Whether whoever has just sent something must let others run before it goes on.
     fn must_yield(&self) -> bool;
 }
 
 /// The same, for Replies of type `R`.
 pub(super) trait ReplyLink<R>: Link {
-    /// Encodes the Reply, and appends it to the output if there is room. Both at once, as this is called for each Reply.
-    fn send(&self, reply: R) -> Result<Sent, Failed>;
+    /// If there is room, encodes the Reply and appends it to the output. All at once, as this is called for each Reply.
+    fn send(&self, reply: R) -> Result<Sent<R>, Failed>;
 }
 
 /// A Command that runs.

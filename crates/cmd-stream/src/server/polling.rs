@@ -96,6 +96,11 @@ pub(super) fn wake(task: Option<Waker>) {
     wake_now(if alone { here(|here| here.to_wake.replace(Some(task))).flatten() } else { Some(task) });
 }
 
+/// Does now what was put off: the poll of the Command may not end before that.
+pub(super) fn wake_put_off() {
+    wake_now(here(|here| here.to_wake.take()).flatten());
+}
+
 /// Wakes a task now.
 pub(super) fn wake_now(task: Option<Waker>) {
     if let Some(task) = task {

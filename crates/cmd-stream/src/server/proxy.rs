@@ -8,7 +8,7 @@ use std::task;
 use super::connection::Connection;
 use super::context::Context;
 use super::extensions::Extensions;
-use super::line::Sent;
+use super::line::{Place, Sent};
 use super::link::{HandedLink, Link, ReplyLink, RunningLink};
 use super::polling::Undisturbed;
 use crate::proto::frame::Seq;
@@ -52,7 +52,7 @@ impl<'a, R> Proxy<'a, R> {
     pub async fn send_and_end(&self, reply: R) -> Result<(), Failed> {
         match self.link.send(reply)? {
             Sent::Done => Ok(()),
-            Sent::Full(mut encoded) => poll_fn(|cx| self.link.poll_append(&mut encoded, cx)).await,
+            Sent::Full(reply) => Box::pin(send_when_room(self.link, reply)).await,
         }
     }
 
@@ -167,7 +167,7 @@ impl<R> OwnedProxy<R> {
         }
         match self.link.send(reply.into())? {
             Sent::Done => Ok(()),
-            Sent::Full(mut encoded) => block_on(poll_fn(|cx| self.link.poll_append(&mut encoded, cx))),
+            Sent::Full(reply) => block_on(send_when_room(&*self.link, reply)),
         }
     }
 
@@ -207,8 +207,9 @@ impl<R> OwnedProxy<R> {
 }
 
 async fn send<R>(link: &(impl ReplyLink<R> + ?Sized), reply: R) -> Result<(), Failed> {
-    if let Sent::Full(mut encoded) = link.send(reply)? {
-        poll_fn(|cx| link.poll_append(&mut encoded, cx)).await?;
+    if let Sent::Full(reply) = link.send(reply)? {
+        // On the heap, so that the future of a Command keeps no room for it.
+        Box::pin(send_when_room(link, reply)).await?;
     }
     // After the Reply is in the output: its wake-up is what others are let run for.
     if link.must_yield() {
@@ -217,9 +218,20 @@ async fn send<R>(link: &(impl ReplyLink<R> + ?Sized), reply: R) -> Result<(), Fa
     Ok(())
 }
 
+async fn send_when_room<R>(link: &(impl ReplyLink<R> + ?Sized), mut reply: Box<R>) -> Result<(), Failed> {
+    let mut place = Place::new(link.line());
+    loop {
+        poll_fn(|cx| link.poll_ready(place.turn(), cx)).await?;
+        match link.send(*reply)? {
+            Sent::Done => return Ok(()),
+            Sent::Full(again) => reply = again, // others were faster
+        }
+    }
+}
+
 async fn ready(link: &(impl Link + ?Sized)) -> Result<(), Failed> {
-    let mut turn = None;
-    poll_fn(|cx| link.poll_ready(&mut turn, cx)).await
+    let mut place = Place::new(link.line());
+    poll_fn(|cx| link.poll_ready(place.turn(), cx)).await
 }
 
 /// Blocks this thread until a future is ready.

@@ -9,6 +9,7 @@ use super::extensions::Extensions;
 use super::line::Arrival;
 use crate::proto::frame::Seq;
 use crate::protocol::Entry;
+use crate::sync::Arc;
 
 /// A Reply that was put into the output of its connection: the argument of
 /// [`Invoker::on_reply`](super::Invoker::on_reply).
@@ -26,7 +27,7 @@ pub struct Replied<'a> {
 pub(super) struct Told<'a> {
     pub(super) arrival: &'a Arrival,
     /// What its Invokers have kept for it, if anything.
-    pub(super) extensions: Option<&'a Extensions>,
+    pub(super) extensions: Option<&'a Arc<Extensions>>,
 }
 
 impl<'a> Replied<'a> {

@@ -8,9 +8,10 @@ use std::task::{Context, Poll};
 use super::connection::Connection;
 use super::execute::{Execute, Scheduling};
 use super::extensions::Extensions;
+use super::gate::Turn;
 use super::handed::Handed;
 use super::invoker::{Ended, Invocation, Invoker, contain, sealed};
-use super::line::{Arrival, EncodedReply, How, Line, Sent};
+use super::line::{Arrival, How, Line, Sent};
 use super::link::{HandedLink, Link, ReplyLink, RunningLink};
 use super::pace::Pace;
 use super::polling::{is_late, set_yields};
@@ -91,7 +92,7 @@ impl<'a, S: Service> Running<'a, S> {
 
     fn told(&self) -> Told<'_> {
         let kept = if S::Invoker::SEES_REPLIES { self.kept.get() } else { None };
-        Told { arrival: &self.arrival, extensions: kept.map(|kept| &**kept) }
+        Told { arrival: &self.arrival, extensions: kept }
     }
 }
 
@@ -104,19 +105,11 @@ impl<S: Service> Link for Running<'_, S> {
         &self.session.line
     }
 
-    fn poll_ready(&self, turn: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+    fn poll_ready(&self, turn: &mut Turn, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
         if let Some(handed) = self.handed.get() {
             return handed.poll_ready(turn, cx);
         }
-        self.session.line.poll_ready(turn, &self.last_is_sent, cx).map_err(Failed::from)
-    }
-
-    fn poll_append(&self, reply: &mut EncodedReply, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        if let Some(handed) = self.handed.get() {
-            return handed.poll_append(reply, cx);
-        }
-        let (told, how) = (self.told(), How::running());
-        self.session.poll_append(told, reply, &self.last_is_sent, how, cx).map_err(Failed::from)
+        self.session.line.poll_room(turn, Some(&self.last_is_sent), cx).map_err(Failed::from)
     }
 
     /// The connection's task, woken by a Reply, waits in the run-next slot of this worker, which no other worker can
@@ -133,17 +126,22 @@ impl<S: Service> Link for Running<'_, S> {
 }
 
 impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<'_, S> {
-    fn send(&self, reply: Reply) -> Result<Sent, Failed> {
+    fn send(&self, reply: Reply) -> Result<Sent<Reply>, Failed> {
         // Handed over, it is no longer this one that knows whether the last Reply was sent.
         if let Some(handed) = self.handed.get() {
             return handed.send(reply);
         }
+        if self.session.line.is_full() && !Reply::TAGS.is_empty() {
+            return Ok(Sent::Full(Box::new(reply)));
+        }
         let Some(reply) = reply.into_reply() else { return Ok(Sent::Done) };
         let (last_is_sent, how) = (Some(&self.last_is_sent), How::running());
         if S::Invoker::SEES_REPLIES {
-            return Ok(self.session.send_and_tell(self.told(), &reply, last_is_sent, how)?);
+            self.session.send_and_tell(self.told(), &reply, last_is_sent, how)?;
+        } else {
+            self.session.send(self.arrival.seq, &reply, last_is_sent, how)?;
         }
-        Ok(self.session.send(self.arrival.seq, &reply, last_is_sent, how)?)
+        Ok(Sent::Done)
     }
 }
 

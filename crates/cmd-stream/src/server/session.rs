@@ -1,7 +1,6 @@
 //! The typed part of a connection of a server: how a Reply, or a failure, becomes bytes on its [`Line`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
 
@@ -10,14 +9,14 @@ use super::control::{Control, EndSession};
 use super::counters::one;
 use super::ending::Ending;
 use super::invoker::{Invoker, tell};
-use super::line::{Arrival, EncodedReply, How, Line, Sent};
+use super::line::{Arrival, How, Line, Owed, drop_contained};
 use super::replied::{Replied, Told};
 use super::service::Service;
 use super::shedding::Waiting;
 use crate::connection::outbox::Scratch;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::frame::Seq;
-use crate::protocol::{Entry, Failed, FailedReason, Protocol, ServedIn};
+use crate::protocol::{Failed, FailedReason, Protocol, ServedIn};
 use crate::stats::Outcome;
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicBool;
@@ -33,14 +32,14 @@ impl<S: Service> Session<S> {
         Self { service, line: Line::new(control, connection) }
     }
 
-    /// Encodes a Reply and appends it to the output if there is room; see [`Line::append`].
+    /// Encodes a Reply and appends it to the output; see [`Line::append`].
     pub(super) fn send(
         &self,
         seq: Seq,
         reply: &<S::Protocol as Protocol>::Reply,
         last_is_sent: Option<&AtomicBool>,
         how: How,
-    ) -> Result<Sent, Error> {
+    ) -> Result<(), Error> {
         let (bytes, is_last) = self.encode(seq, reply)?;
         self.line.append(bytes, is_last, last_is_sent, how)
     }
@@ -52,37 +51,13 @@ impl<S: Service> Session<S> {
         reply: &<S::Protocol as Protocol>::Reply,
         last_is_sent: Option<&AtomicBool>,
         how: How,
-    ) -> Result<Sent, Error> {
+    ) -> Result<(), Error> {
         let (bytes, is_last) = self.encode(told.arrival.seq, reply)?;
         let (entry, size) = (S::Protocol::reply_entry(reply), bytes.len());
-        let mut sent = self.line.append(bytes, is_last, last_is_sent, how)?;
-        match &mut sent {
-            Sent::Done => self.tell(told, (entry, size, is_last)),
-            Sent::Full(encoded) => encoded.entry = Some(entry),
-        }
-        Ok(sent)
-    }
-
-    /// Appends a Reply that the Invoker may be told about, once there is room; see [`Line::poll_append`].
-    pub(super) fn poll_append(
-        &self,
-        told: Told<'_>,
-        reply: &mut EncodedReply,
-        last_is_sent: &AtomicBool,
-        how: How,
-        cx: &Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        let to_tell = reply.to_tell();
-        ready!(self.line.poll_append(reply, last_is_sent, how, cx))?;
-        if let Some(to_tell) = to_tell {
-            self.tell(told, to_tell);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn tell(&self, told: Told<'_>, (entry, size, is_last): (&'static Entry, usize, bool)) {
+        self.line.append(bytes, is_last, last_is_sent, how)?;
         let replied = Replied { told, connection: &self.line.connection, entry, size, is_last };
         tell::<S::Protocol, S::Invoker>(&self.service.parts().invoker, &replied);
+        Ok(())
     }
 
     /// Encodes the frame of a Reply. Returns whether it is the last one.
@@ -125,10 +100,37 @@ impl<S: Service> Session<S> {
             return Outcome::Lost; // most likely because of that, and there is nobody to tell
         }
         self.line.report_failed(arrival, &failed);
-        if let Err(reason) = self.answer_failed(arrival, Some(told), failed, how) {
+        self.answer_when_room(arrival, Some(told), failed, how);
+        if is_panic { Outcome::Panicked } else { Outcome::Failed }
+    }
+
+    /// Answers with the failure, or lets the connection's task do so once there is room. Nothing is made before.
+    fn answer_when_room(&self, arrival: &Arrival, told: Option<Told<'_>>, failed: Failed, how: How) {
+        let is_answered = S::Protocol::FAILURE.is_some() && !arrival.is_one_way;
+        let failed = if is_answered && self.line.is_full() {
+            let kept = told.and_then(|told| told.extensions.cloned());
+            self.line.owe(Owed { arrival: *arrival, failed, tells: told.is_some(), kept })
+        } else {
+            Some(failed)
+        };
+        if let Some(failed) = failed {
+            self.answer_or_end(arrival, told, failed, how);
+        }
+    }
+
+    /// Answers what there was no room for before. By the connection's task.
+    pub(super) fn answer_owed(&self, owed: Owed) {
+        let Owed { arrival, failed, tells, kept } = owed;
+        let told = tells.then_some(Told { arrival: &arrival, extensions: kept.as_ref() });
+        self.answer_or_end(&arrival, told, failed, How::refusing());
+        drop_contained(kept);
+        self.line.release(arrival.seq);
+    }
+
+    fn answer_or_end(&self, arrival: &Arrival, told: Option<Told<'_>>, failed: Failed, how: How) {
+        if let Err(reason) = self.answer_failed(arrival, told, failed, how) {
             self.line.end(Ending::AfterOutput(reason));
         }
-        if is_panic { Outcome::Panicked } else { Outcome::Failed }
     }
 
     /// Books that a Command has waited for its task. Returns whether it starts: it may have waited for too long.
@@ -150,9 +152,7 @@ impl<S: Service> Session<S> {
     pub(super) fn shed(&self, arrival: &Arrival, how: How) {
         one(&self.line.counts().shed);
         let failed = Failed::overloaded("the server is overloaded, and did not start the command");
-        if let Err(reason) = self.answer_failed(arrival, None, failed, how) {
-            self.line.end(Ending::AfterOutput(reason));
-        }
+        self.answer_when_room(arrival, None, failed, how);
     }
 
     /// Answers a Command that is not started, because the server is going away. As a refusal for overload, it says that another
@@ -163,9 +163,7 @@ impl<S: Service> Session<S> {
             return;
         }
         let failed = Failed::overloaded("the server is shutting down, and did not start the command");
-        if let Err(reason) = self.answer_failed(arrival, None, failed, how) {
-            self.line.end(Ending::AfterOutput(reason));
-        }
+        self.answer_when_room(arrival, None, failed, how);
     }
 
     /// Answers with the failure. An error is what the connection ends with. The Invoker is told of it if it has seen the Command.
@@ -192,10 +190,9 @@ impl<S: Service> Session<S> {
             return Ok(()); // what ended it meanwhile is the reason that counts
         }
         match told {
-            Some(told) if S::Invoker::SEES_REPLIES => self.send_and_tell(told, &reply, None, how.at_once()),
-            _ => self.send(seq, &reply, None, how.at_once()),
+            Some(told) if S::Invoker::SEES_REPLIES => self.send_and_tell(told, &reply, None, how),
+            _ => self.send(seq, &reply, None, how),
         }
-        .map(drop)
     }
 }
 
