@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 mod address;
 pub mod memory;
 mod peer;
+mod presence;
 mod progress;
 mod tcp;
 #[cfg(feature = "tls")]
@@ -20,6 +21,7 @@ mod unix;
 
 pub use address::Address;
 pub use peer::Peer;
+pub(crate) use presence::{Presence, presence};
 pub use progress::Progress;
 pub use tcp::Tcp;
 #[cfg(unix)]

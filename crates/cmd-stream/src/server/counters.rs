@@ -47,6 +47,9 @@ counters! {
         receive_timeouts,
         /// Connections closed because the peer did not read its output in time.
         output_stalls,
+        /// Connections closed because nothing moved for too long while they were not read
+        /// ([`Limits::paused`](super::Limits::paused)).
+        pause_timeouts,
         /// How often a connection was not read because its limit of Commands, or of their bytes, was reached.
         in_flight_pauses,
         /// How often a connection was not read because its limit of output was reached.

@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -24,7 +25,7 @@ use crate::proto::frame::{Frame, FrameReader};
 use crate::proto::rate::Bucket;
 use crate::protocol::Protocol;
 use crate::sync::Arc;
-use crate::transport::Io;
+use crate::transport::{Io, Presence, presence};
 
 /// Moves the bytes of one connection.
 pub(crate) struct Driver<'io, IO, S: Service> {
@@ -40,6 +41,12 @@ pub(crate) struct Driver<'io, IO, S: Service> {
     paused_until: Option<Instant>,
     /// What is left of the rate of Commands, if there is one.
     rate: Bucket<Instant>,
+    /// Since when nothing has moved while reading was stopped.
+    still_since: Instant,
+    /// When it was last looked whether the client is still there. None if that cannot be seen.
+    looked: Option<Instant>,
+    /// Since when the client is known to send nothing more, and what the connection ends with therefore.
+    half_closed: Option<Box<(Instant, Error)>>,
     /// Whether reading has stopped for good.
     input_ended: bool,
     /// Whether this task has yielded, for others to add to the output, since it last wrote.
@@ -54,7 +61,9 @@ pub(crate) struct Driver<'io, IO, S: Service> {
 
 impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     pub(crate) fn new(session: Arc<Session<S>>, io: &'io mut IO) -> Self {
+        let now = Instant::now();
         Self {
+            looked: presence(io).map(|_| now),
             io,
             inbox: Inbox::default(),
             reader: FrameReader::new(session.line.limits().frame).positions(<S::Format as Format>::position),
@@ -63,10 +72,12 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             paused: false,
             paused_until: None,
             rate: Bucket::full(),
+            still_since: now,
+            half_closed: None,
             input_ended: false,
             yielded: false,
             frame_began: None,
-            last_frame: Instant::now(),
+            last_frame: now,
             had_frame: false,
             session,
         }
@@ -112,6 +123,39 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         self.session.line.end(Ending::AfterOutput(reason));
     }
 
+    /// The client sends nothing more. The Commands that it has sent are still answered, for a time.
+    fn half_close(&mut self) {
+        let reason = if self.inbox.is_empty() {
+            has_closed()
+        } else {
+            let message = "the connection ended in the middle of a frame";
+            self.naming_tls(Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message))
+        };
+        let since = self.half_closed.as_ref().map_or_else(Instant::now, |known| known.0);
+        self.half_closed = Some(Box::new((since, reason)));
+        self.input_ended = true;
+        self.session.line.lock().input_ended = true;
+    }
+
+    /// Why the connection ends of a client that sends nothing more.
+    fn left(&self) -> Error {
+        self.half_closed.as_ref().map_or_else(has_closed, |known| known.1.clone())
+    }
+
+    /// Looks whether the client is still there, although nothing is read.
+    fn look(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        self.looked = Some(now);
+        match presence(self.io) {
+            Some(Presence::HalfClosed) if self.half_closed.is_none() => {
+                self.half_closed = Some(Box::new((now, has_closed())));
+            }
+            Some(Presence::Gone(error)) => return Err(Error::io("the connection broke", error)),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Starts the Commands that have arrived; those that were left when reading was paused come first. Returns whether
     /// there may be more.
     fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
@@ -139,18 +183,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         }
         match self.inbox.poll_read(self.io, cx) {
             Poll::Pending => return false,
-            Poll::Ready(Ok(0)) if self.inbox.is_empty() => {
-                self.end_input(Error::new(
-                    ErrorKind::Closed,
-                    Origin::Remote,
-                    "the client closed the connection",
-                ));
-            }
-            Poll::Ready(Ok(0)) => {
-                let message = "the connection ended in the middle of a frame";
-                let error = Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message);
-                self.end_input(self.naming_tls(error));
-            }
+            Poll::Ready(Ok(0)) => self.half_close(),
             Poll::Ready(Ok(bytes)) => {
                 self.session.line.control.tally.received(bytes);
                 self.start_commands(Instant::now());
@@ -178,6 +211,10 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.end_input(error),
             Err(payload) => self.end_input(Error::panic("decoding a command", &*payload)),
+        }
+        if self.paused {
+            self.still_since = now;
+            self.looked = self.looked.map(|_| now);
         }
         self.frame_began = match (self.inbox.is_empty() || self.paused, self.frame_began) {
             // While this side does not read, a frame cannot go on, and its time does not count.
@@ -313,7 +350,11 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             }
             let left = self.writer.left();
             let written = self.writer.poll(self.io, cx);
-            self.session.line.control.tally.sent(left - self.writer.left());
+            let sent = left - self.writer.left();
+            self.session.line.control.tally.sent(sent);
+            if self.paused && sent > 0 {
+                self.still_since = Instant::now();
+            }
             if written?.is_pending() {
                 self.settle(cx)?;
                 return Ok(Written::Blocked);
@@ -330,6 +371,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         match &state.ending {
             Some(Ending::Now(reason)) => return Err(reason.clone()),
             Some(Ending::AfterOutput(reason)) if state.outbox.is_empty() => return Err(reason.clone()),
+            _ if self.input_ended && state.is_idle() => return Err(self.left()),
             // What has arrived by now is still executed: its client could not know that it was not.
             Some(Ending::WhenIdle) if !took && state.is_idle() && self.inbox.is_empty() => {
                 return Err(Error::new(ErrorKind::Closed, Origin::Local, SHUTTING_DOWN));
@@ -403,7 +445,22 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                     &counts.receive_timeouts,
                     "a command did not arrive whole in time (`Limits::frame_time`)",
                 ),
-                Timer::Idle => (&counts.receive_timeouts, "no command arrived in time (`Limits::idle`)"),
+                Timer::Idle => {
+                    if let Some(later) = self.idle_since() {
+                        self.last_frame = later;
+                        continue;
+                    }
+                    (&counts.receive_timeouts, "no command arrived in time (`Limits::idle`)")
+                }
+                Timer::Look => {
+                    self.look()?;
+                    continue;
+                }
+                Timer::HalfClosed => return Err(self.left()),
+                Timer::Paused => (
+                    &counts.pause_timeouts,
+                    "nothing has moved while a limit kept the connection from being read (`Limits::paused`)",
+                ),
                 Timer::Shrink => {
                     self.inbox.shrink();
                     continue;
@@ -412,6 +469,13 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             one(counter);
             return Err(self.naming_tls(Error::new(ErrorKind::Timeout, Origin::Remote, message)));
         }
+    }
+
+    /// Since when it has been idle, if Commands have run, or still run, since the last frame came.
+    fn idle_since(&self) -> Option<Instant> {
+        let state = self.session.line.lock();
+        let since = if state.in_flight.is_empty() { state.last_ended } else { Some(Instant::now()) };
+        since.filter(|since| *since > self.last_frame)
     }
 
     fn deadlines(&self) -> Deadlines<Timer> {
@@ -424,6 +488,12 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         if let Some(idle) = limits.idle {
             deadlines.set(Timer::Idle, reading.then_some(self.last_frame), idle);
         }
+        let half_closed = self.half_closed.as_ref().map(|known| known.0);
+        deadlines.set(Timer::HalfClosed, half_closed, limits.half_closed);
+        let paused = self.paused && !self.input_ended;
+        let still = self.still_since;
+        deadlines.set(Timer::Paused, (paused && self.paused_until.is_none()).then_some(still), limits.paused);
+        deadlines.set(Timer::Look, self.looked.filter(|_| paused || half_closed.is_some()), LOOK_AFTER);
         deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
         deadlines
     }
@@ -440,9 +510,18 @@ enum Timer {
     Frame,
     /// Another Command must be whole.
     Idle,
+    /// The client has closed its direction, and its Commands must be answered.
+    HalfClosed,
+    /// Something must move while a limit keeps the connection from being read.
+    Paused,
+    /// Whether the client is still there.
+    Look,
     /// The room in the read buffer is given back.
     Shrink,
 }
+
+/// How often a server that does not read a connection looks whether its client is still there.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// Among so many Commands of one read the clock is looked at, if the server sheds load.
 const LOOK_EVERY: u64 = 16;
@@ -460,6 +539,10 @@ enum Written {
     All,
     Blocked,
     Yielding,
+}
+
+fn has_closed() -> Error {
+    Error::new(ErrorKind::Closed, Origin::Remote, "the client closed the connection")
 }
 
 const SHUTTING_DOWN: &str = "the server is shutting down";

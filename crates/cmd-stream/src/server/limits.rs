@@ -29,6 +29,8 @@ pub struct Limits {
     pub(crate) handshake: Duration,
     pub(crate) frame_time: Duration,
     pub(crate) idle: Option<Duration>,
+    pub(crate) half_closed: Duration,
+    pub(crate) paused: Duration,
     pub(crate) drain: Duration,
     pub(crate) connection_rate: Option<Rate>,
     pub(crate) address_rate: Option<Rate>,
@@ -50,6 +52,8 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             frame_time: Duration::from_secs(30),
             idle: None,
+            half_closed: Duration::from_secs(5),
+            paused: Duration::from_secs(300),
             drain: Duration::from_secs(30),
             connection_rate: None,
             address_rate: None,
@@ -142,12 +146,39 @@ impl Limits {
     }
 
     /// The time in which the next Command or ping must be complete, including idle time: the *receive duration* of the Go
-    /// library. Off by default. While the server itself does not read, the time does not count.
+    /// library. Off by default. While the server itself does not read, and while Commands of the connection run, the time
+    /// does not count.
     ///
     /// After that the connection is closed.
     #[must_use]
     pub fn idle(self, time: impl Into<Option<Duration>>) -> Self {
         Self { idle: time.into(), ..self }
+    }
+
+    /// How long the Commands of a client that sends nothing more are still answered: it has closed its direction of the
+    /// connection, or all of it, which looks the same. 5 s by default.
+    ///
+    /// Commands that have been read continue. The connection ends when all of them are answered, or after this time:
+    /// then [`Proxy::closed`](crate::Proxy::closed) resolves, and nothing can be sent any more. If the connection breaks
+    /// meanwhile, it ends at once.
+    ///
+    /// While a limit keeps a connection from being read, the server looks once per second whether its client has left. It
+    /// can see that on TCP and Unix sockets, and on TLS over them, unless the client has sent so much that the end of it
+    /// has not arrived yet; see [`paused`](Self::paused).
+    #[must_use]
+    pub fn half_closed(self, time: Duration) -> Self {
+        Self { half_closed: time, ..self }
+    }
+
+    /// How long a limit may keep a connection from being read while nothing moves: no Command of it ends that reading
+    /// waits for, and none of its output is taken. 5 min by default.
+    ///
+    /// After that the connection is closed and counted ([`Counters::pause_timeouts`](super::Counters::pause_timeouts)): its
+    /// client may have left long ago, which the server cannot see while it does not read. Pauses for
+    /// [`command_rate`](Self::command_rate) and [`shed_after`](Self::shed_after) end by themselves, and do not count.
+    #[must_use]
+    pub fn paused(self, time: Duration) -> Self {
+        Self { paused: time, ..self }
     }
 
     /// How long a graceful shutdown waits for Commands to end. 30 s by default.
@@ -244,6 +275,8 @@ getters! {
     get_handshake = handshake: Duration, handshake;
     get_frame_time = frame_time: Duration, frame_time;
     get_idle = idle: Option<Duration>, idle;
+    get_half_closed = half_closed: Duration, half_closed;
+    get_paused = paused: Duration, paused;
     get_drain = drain: Duration, drain;
     get_connection_rate = connection_rate: Option<Rate>, connection_rate;
     get_address_rate = address_rate: Option<Rate>, address_rate;

@@ -60,6 +60,10 @@ pub(super) struct State {
     /// The output has late Replies (see [`How`]); more of them may be about to come.
     pub(super) has_late_output: bool,
     pub(super) ending: Option<Ending>,
+    /// The client sends nothing more. The connection ends when nothing is in flight.
+    pub(super) input_ended: bool,
+    /// When the last Command in flight ended, if somebody asks ([`Limits::idle`]).
+    pub(super) last_ended: Option<Instant>,
     /// Replies since the task last counted them.
     pub(super) replies: u64,
 }
@@ -124,6 +128,8 @@ impl Line {
             task: None,
             has_late_output: false,
             ending: None,
+            input_ended: false,
+            last_ended: None,
             replies: 0,
         });
         Self { connection, control, state, is_full: AtomicBool::new(false) }
@@ -206,7 +212,10 @@ impl Line {
         let (removed, task) = {
             let mut state = self.lock();
             let removed = state.in_flight.remove(seq);
-            let drained = state.in_flight.is_empty() && state.ending.is_some();
+            let drained = state.in_flight.is_empty() && (state.ending.is_some() || state.input_ended);
+            if self.limits().idle.is_some() && state.in_flight.is_empty() {
+                state.last_ended = Some(Instant::now());
+            }
             // Only then is there something to do: to read on, or to end.
             (removed, if removed.was_full || drained { state.task.take() } else { None })
         };

@@ -128,6 +128,7 @@ impl Counters {
             over_frame_limit,
             receive_timeouts,
             output_stalls,
+            pause_timeouts,
             in_flight_pauses,
             output_pauses,
             rate_pauses,
@@ -160,6 +161,7 @@ impl Counters {
             ("frame_limit", over_frame_limit),
             ("receive_timeout", receive_timeouts),
             ("output_stall", output_stalls),
+            ("paused", pause_timeouts),
             ("cut", cut),
         ];
         by("cmd_stream_server_connections_closed_total", "reason", &closed);

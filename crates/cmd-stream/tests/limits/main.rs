@@ -5,6 +5,7 @@ mod frames;
 mod in_flight;
 #[path = "../common/lab.rs"]
 mod lab;
+mod leaving;
 mod never;
 mod output;
 #[path = "../common/pipes.rs"]

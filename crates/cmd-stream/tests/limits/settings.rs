@@ -11,7 +11,7 @@ fn defaults_are_those_of_the_documentation() {
     let client = format!("{:?}", client::Limits::default());
     let expected = "Limits { frame: 4194304, in_flight: 65536, in_flight_bytes: 67108864, output: 1048576, \
                     output_stall: 30s, connections: 10000, waiting: 128, waiting_time: 5s, handshake: 10s, \
-                    frame_time: 30s, idle: None, drain: 30s, connection_rate: None, address_rate: None, \
+                    frame_time: 30s, idle: None, half_closed: 5s, paused: 300s, drain: 30s, connection_rate: None, address_rate: None, \
                     command_rate: None, shed_after: None }";
     assert_eq!(server, expected);
     let expected = "Limits { frame: 4194304, in_flight: 32768, in_flight_bytes: 33554432, output: 1048576, \
@@ -39,7 +39,9 @@ fn getters_give_what_was_set() {
         .connection_rate(Rate::per_second(113))
         .address_rate(Rate::per_second(114))
         .command_rate(Rate::per_second(115))
-        .shed_after(time(116));
+        .shed_after(time(116))
+        .half_closed(time(117))
+        .paused(time(118));
     let sizes =
         (server.get_frame(), server.get_in_flight(), server.get_in_flight_bytes(), server.get_output());
     assert_eq!(sizes, (101, 102, 103, 104));
@@ -50,6 +52,7 @@ fn getters_give_what_was_set() {
     let rates = [server.get_connection_rate(), server.get_address_rate(), server.get_command_rate()];
     assert_eq!(rates, [113, 114, 115].map(|events| Some(Rate::per_second(events))));
     assert_eq!(server.get_shed_after(), Some(time(116)));
+    assert_eq!((server.get_half_closed(), server.get_paused()), (time(117), time(118)));
     assert_eq!(server.shed_after(Duration::ZERO).get_shed_after(), Some(Duration::from_millis(1)));
 
     let client = client::Limits::default()

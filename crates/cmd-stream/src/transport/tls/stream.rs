@@ -23,6 +23,11 @@ impl<IO: Io> Stream<IO> {
     pub(super) fn new(inner: impl Into<TlsStream<Watched<IO>>>, side: Side) -> Self {
         Self { inner: Box::new(inner.into()), side }
     }
+
+    /// The stream that it goes over.
+    pub(in crate::transport) fn below(&self) -> &IO {
+        &self.inner.get_ref().0.io
+    }
 }
 
 impl<IO: Io> Drop for Stream<IO> {
