@@ -90,5 +90,8 @@ pub(crate) async fn write_all<IO: Io>(io: &mut IO, bytes: &[u8]) -> Result<(), E
     io.flush().await.map_err(failed)
 }
 
+/// How often a side that does not read a connection looks whether the other one is still there.
+pub(crate) const LOOK_AFTER: Duration = Duration::from_secs(1);
+
 /// A frame that has begun and does not go on gives the room in its buffer back after this.
 pub(crate) const SHRINK_AFTER: Duration = Duration::from_secs(1);

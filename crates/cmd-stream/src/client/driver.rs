@@ -16,14 +16,14 @@ use super::Shared;
 use super::counters::add;
 use super::keepalive::Keepalive;
 use super::table::{Arrived, Batch};
-use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timers, Writer, wake_all};
+use crate::connection::{Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Timers, Writer, wake_all};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
 use crate::proto::frame::{Frame, FrameReader, Seq};
 use crate::proto::liveness::{Act, Liveness};
 use crate::protocol::{ClientProtocol, Protocol};
-use crate::transport::Io;
+use crate::transport::{Io, Presence, presence};
 
 /// Moves the bytes of one connection.
 pub(super) struct Driver<'a, IO, P: Protocol, F: Format> {
@@ -35,6 +35,8 @@ pub(super) struct Driver<'a, IO, P: Protocol, F: Format> {
     timers: Timers,
     /// Whether a full stream keeps the connection from being read.
     paused: bool,
+    /// When it was last looked whether the server is still there. None if that cannot be seen.
+    looked: Option<Instant>,
     /// Whether the callers have had their turn since the output was last written.
     yielded: bool,
     frame_began: Option<Instant>,
@@ -69,6 +71,7 @@ where
         retires_at: Option<Instant>,
     ) -> Self {
         Self {
+            looked: presence(io).map(|_| Instant::now()),
             io,
             inbox,
             reader: FrameReader::new(shared.table.limits.frame).positions(F::position),
@@ -190,6 +193,9 @@ where
             }
         }
         self.paused = !completed?;
+        if self.paused {
+            self.looked = self.looked.map(|_| Instant::now());
+        }
         decoded
     }
 
@@ -272,7 +278,7 @@ where
             let message = match timer {
                 Timer::Stall => {
                     add(&self.shared.table.counts.output_stalls, 1);
-                    "the server takes no output (`Limits::output_stall`)"
+                    "the server takes no output and sends nothing (`Limits::output_stall`)"
                 }
                 Timer::Frame => {
                     add(&self.shared.table.counts.receive_timeouts, 1);
@@ -304,6 +310,13 @@ where
                     self.retires_at = Instant::now().checked_add(RETIRE_LATER);
                     continue;
                 }
+                Timer::Look => {
+                    self.looked = Some(Instant::now());
+                    if let Some(Presence::Gone(error)) = presence(self.io) {
+                        return Err(Error::io("the connection broke", error));
+                    }
+                    continue;
+                }
                 Timer::Shrink => {
                     self.inbox.shrink();
                     continue;
@@ -318,11 +331,16 @@ where
         let Keepalive { idle, timeout } = self.shared.keepalive;
         let (act, since, time) = self.liveness.next(idle, timeout, !self.paused);
         let mut deadlines = Deadlines::new();
-        deadlines.set(Timer::Stall, self.writer.stalled_since(), limits.output_stall);
+        // The server may read nothing because its limits are reached, and still answer what it has. And it may send
+        // nothing because this side does not read.
+        let stalled = self.writer.stalled_since().filter(|_| !self.paused);
+        let stalled = stalled.map(|since| since.max(self.liveness.last_heard()));
+        deadlines.set(Timer::Stall, stalled, limits.output_stall);
         deadlines.set(Timer::Frame, self.frame_began.filter(|_| !self.paused), limits.frame_time);
         deadlines.set(Timer::Keepalive(act), Some(since), time);
         deadlines.set_at(Timer::Call, self.alarm);
         deadlines.set_at(Timer::Age, self.retires_at);
+        deadlines.set(Timer::Look, self.looked.filter(|_| self.paused), LOOK_AFTER);
         deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
         deadlines
     }
@@ -344,7 +362,7 @@ enum Ping {
 /// What a connection can wait for.
 #[derive(Clone, Copy)]
 enum Timer {
-    /// The server must read some of the output.
+    /// The server must read some of the output, or send something.
     Stall,
     /// The Reply that has begun must be whole.
     Frame,
@@ -354,6 +372,8 @@ enum Timer {
     Call,
     /// The connection has reached its greatest age.
     Age,
+    /// Whether the server is still there, though nothing is read.
+    Look,
     /// The room in the read buffer is given back.
     Shrink,
 }

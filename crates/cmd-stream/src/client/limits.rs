@@ -103,9 +103,11 @@ impl Limits {
         Self { output: bytes.max(1), ..self }
     }
 
-    /// Limits how long the server may go without reading queued output. 30 s by default.
+    /// Limits how long the server may go without reading queued output, and without sending anything. 30 s by default.
     ///
-    /// After that, the connection is closed and its calls fail.
+    /// After that, the connection is closed and its calls fail. While bytes arrive, the server may have a reason not to
+    /// read: it is at a limit of Commands. Nor does the time run while the client itself does not read, because of
+    /// [`Overflow::Pause`].
     #[must_use]
     pub fn output_stall(self, time: Duration) -> Self {
         Self { output_stall: time, ..self }

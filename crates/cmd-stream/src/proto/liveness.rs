@@ -31,6 +31,11 @@ impl<T: Copy + Ord + Add<Duration, Output = T>> Liveness<T> {
         (self.heard, self.pinged) = (now, None);
     }
 
+    /// When something arrived last, as far as that is known.
+    pub(crate) fn last_heard(&self) -> T {
+        self.heard
+    }
+
     /// Something has been sent.
     pub(crate) fn sent(&mut self, now: T) {
         self.sent = now;

@@ -4,7 +4,6 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,7 +15,7 @@ use super::line::Owed;
 use super::service::Service;
 use super::session::Session;
 use super::start::{Fate, Start};
-use crate::connection::{Deadlines, Inbox, ROUNDS, SHRINK_AFTER, Timers, Writer, wake_all};
+use crate::connection::{Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Timers, Writer, wake_all};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::{Decoded, Fault};
@@ -519,9 +518,6 @@ enum Timer {
     /// The room in the read buffer is given back.
     Shrink,
 }
-
-/// How often a server that does not read a connection looks whether its client is still there.
-const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// Among so many Commands of one read the clock is looked at, if the server sheds load.
 const LOOK_EVERY: u64 = 16;

@@ -123,3 +123,53 @@ async fn slow_reader_gets_all_of_it_however_long_it_takes() {
     }
     assert_eq!(world.counters().output_stalls, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn server_that_takes_no_output_and_still_answers_is_not_left() {
+    let (client, mut peer) = connected(client::Limits::default().output_stall(TIME), NARROW).await;
+    let mut stream = client.stream(Count { to: 100 }).await.unwrap();
+    peer.expect(&frame(1, tag::COUNT, r#"{"to":100}"#)).await;
+    let large = "x".repeat(10 * NARROW);
+    let command = echo(&large);
+    let call = call!(client.send(command));
+    for n in 1..=10 {
+        sleep(TIME - 2 * TICK).await;
+        peer.send(&number_frame(1, n, false)).await;
+        assert_eq!(stream.next().await.unwrap().unwrap().value, n);
+    }
+    // It had a reason not to read: its limit of Commands.
+    peer.expect(&echo_frame(2, &large)).await;
+    peer.send(&text_frame(2, "a")).await;
+    assert_eq!(call.await.unwrap().unwrap(), text("a"));
+
+    // When it is silent, too, it is left.
+    let command = echo(&large);
+    let call = call!(client.send(command));
+    quiet().await;
+    peer.send(&number_frame(1, 11, false)).await;
+    let since = Instant::now();
+    let failure = Error::from(call.await.unwrap().unwrap_err());
+    assert_took(since, TIME);
+    assert_error(&failure, ErrorKind::Timeout, Origin::Remote, "`Limits::output_stall`");
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_is_not_left_for_what_it_does_not_take_while_the_client_does_not_read() {
+    let limits = client::Limits::default().output_stall(TIME).stream_replies(1, client::Overflow::Pause);
+    let (client, mut peer) = connected(limits, NARROW).await;
+    let mut stream = client.stream(Count { to: 3 }).await.unwrap();
+    peer.expect(&frame(1, tag::COUNT, r#"{"to":3}"#)).await;
+    peer.send(&number_frame(1, 1, false)).await;
+    peer.send(&number_frame(1, 2, false)).await;
+    let large = "x".repeat(10 * NARROW);
+    let command = echo(&large);
+    let call = call!(client.send(command));
+    sleep(3 * TIME).await;
+    for value in 1..=2 {
+        assert_eq!(stream.next().await.unwrap().unwrap().value, value);
+    }
+    sleep(TIME - 2 * TICK).await;
+    peer.expect(&echo_frame(2, &large)).await;
+    peer.send(&text_frame(2, "a")).await;
+    assert_eq!(call.await.unwrap().unwrap(), text("a"));
+}
