@@ -263,7 +263,9 @@ async fn connection_that_is_cut_in_a_frame_is_followed_by_another_one() {
 #[tokio::test]
 async fn stream_that_nobody_reads_blocks_nobody_and_has_a_bound() {
     let world = World::tcp(Limits::default()).await;
-    let client = world.client().await;
+    let limits = client::Limits::default().stream_replies(1024, client::Overflow::Fail);
+    let client = Client::builder(Plain, Json).limits(limits);
+    let client = within(client.connect(world.address())).await.unwrap();
     let mut slow = client.stream(Count { to: 10_000 }).await.unwrap();
     for _ in 0..100 {
         assert_eq!(within(client.send(echo("a"))).await.unwrap(), text("a"));

@@ -23,7 +23,8 @@ pub struct Limits {
     pub(crate) in_flight_bytes: usize,
     pub(crate) output: usize,
     pub(crate) output_stall: Duration,
-    pub(crate) stream_replies: usize,
+    pub(crate) stream_bytes: usize,
+    pub(crate) stream_replies: Option<usize>,
     pub(crate) stream_overflow: Overflow,
     pub(crate) connect: Duration,
     pub(crate) handshake: Duration,
@@ -32,7 +33,8 @@ pub struct Limits {
     pub(crate) drain: Duration,
 }
 
-/// What happens when a Reply arrives for a stream that already holds [`Limits::stream_replies`].
+/// What happens when a Reply arrives for a stream that already holds [`Limits::stream_bytes`] or
+/// [`Limits::stream_replies`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Overflow {
@@ -52,7 +54,8 @@ impl Default for Limits {
             in_flight_bytes: 32 << 20,
             output: 1 << 20,
             output_stall: Duration::from_secs(30),
-            stream_replies: 1024,
+            stream_bytes: 8 << 20,
+            stream_replies: None,
             stream_overflow: Overflow::Fail,
             connect: Duration::from_secs(5),
             handshake: Duration::from_secs(10),
@@ -113,13 +116,25 @@ impl Limits {
         Self { output_stall: time, ..self }
     }
 
-    /// Limits the Replies that wait in one stream, and says what happens to one more. 1024 and [`Overflow::Fail`] by
-    /// default, at least 1.
+    /// Limits the bytes of the Replies that wait in one stream, and says what happens to one more Reply. 8 MiB and
+    /// [`Overflow::Fail`] by default. One Reply always fits, whatever its size.
+    ///
+    /// A Reply counts with its size on the wire, or with that of the Protocol's enum of Replies if that is larger. What
+    /// it has on the heap may be more: in JSON, a list of numbers is shorter than the numbers.
     ///
     /// With [`Overflow::Pause`], a stream may exceed the limit by the Replies of one read.
     #[must_use]
-    pub fn stream_replies(self, replies: usize, overflow: Overflow) -> Self {
-        Self { stream_replies: replies.max(1), stream_overflow: overflow, ..self }
+    pub fn stream_bytes(self, bytes: usize, overflow: Overflow) -> Self {
+        Self { stream_bytes: bytes, stream_overflow: overflow, ..self }
+    }
+
+    /// Also limits the number of the Replies that wait in one stream. Off by default, which is `None`; at least 1.
+    ///
+    /// The overflow is that of [`stream_bytes`](Self::stream_bytes) as well: what was said last counts.
+    #[must_use]
+    pub fn stream_replies(self, replies: impl Into<Option<usize>>, overflow: Overflow) -> Self {
+        let replies: Option<usize> = replies.into();
+        Self { stream_replies: replies.map(|replies| replies.max(1)), stream_overflow: overflow, ..self }
     }
 
     /// Limits how long connecting may take, without the handshake. 5 s by default.
@@ -174,8 +189,9 @@ getters! {
     get_in_flight_bytes = in_flight_bytes: usize, in_flight_bytes;
     get_output = output: usize, output;
     get_output_stall = output_stall: Duration, output_stall;
-    get_stream_replies = stream_replies: usize, stream_replies;
-    get_stream_overflow = stream_overflow: Overflow, stream_replies;
+    get_stream_bytes = stream_bytes: usize, stream_bytes;
+    get_stream_replies = stream_replies: Option<usize>, stream_replies;
+    get_stream_overflow = stream_overflow: Overflow, stream_bytes;
     get_connect = connect: Duration, connect;
     get_handshake = handshake: Duration, handshake;
     get_connection_wait = connection_wait: Duration, connection_wait;

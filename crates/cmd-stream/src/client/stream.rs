@@ -204,7 +204,7 @@ where
     /// # Errors
     ///
     /// The stream ends with an error if the server answers with the Protocol's failure, if the stream overflows (see
-    /// [`Limits::stream_replies`](super::Limits::stream_replies)), if it times out, or with the reason why the connection
+    /// [`Limits::stream_bytes`](super::Limits::stream_bytes)), if it times out, or with the reason why the connection
     /// was lost.
     /// Replies that arrived before the error come first.
     ///

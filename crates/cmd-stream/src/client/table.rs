@@ -327,7 +327,7 @@ impl<R> Table<R> {
     #[cold]
     fn take_first(&self, mut state: MutexGuard<'_, State<R>>, seq: Seq) -> Result<(R, u32), Error> {
         let first = match state.pending.get_mut(seq) {
-            Some(Waiter::Stream(queue)) => queue.replies.pop_front(),
+            Some(Waiter::Stream(queue)) => queue.pop(),
             _ => None,
         };
         let mut wakers = Vec::new();
@@ -372,11 +372,9 @@ impl<R> Table<R> {
     ) -> Poll<Option<Result<(R, u32), Error>>> {
         let mut guard = self.lock();
         let state = &mut *guard;
-        let limit = self.limits.stream_replies;
         let Some(Waiter::Stream(queue)) = state.pending.get_mut(seq) else { return Poll::Ready(None) };
-        if let Some(reply) = queue.replies.pop_front() {
-            let has_room = queue.is_pausing() && queue.replies.len() < limit;
-            let task = if has_room {
+        if let Some(reply) = queue.pop() {
+            let task = if queue.has_room_again(&self.limits) {
                 queue.state = QueueState::Open;
                 state.resume()
             } else {
@@ -388,8 +386,16 @@ impl<R> Table<R> {
         }
         match &queue.state {
             QueueState::Ended => Poll::Ready(None),
-            QueueState::Overflowed { .. } => {
-                let message = format!("over {limit} replies wait in the stream (`Limits::stream_replies`)");
+            QueueState::Overflowed { by_bytes, .. } => {
+                let message = match self.limits.stream_replies {
+                    Some(most) if !by_bytes => {
+                        format!("over {most} replies wait in the stream (`Limits::stream_replies`)")
+                    }
+                    _ => {
+                        let most = self.limits.stream_bytes;
+                        format!("over {most} bytes of replies wait in the stream (`Limits::stream_bytes`)")
+                    }
+                };
                 Poll::Ready(Some(Err(Error::new(ErrorKind::Limit, Origin::Local, message).into_sent())))
             }
             QueueState::Failed(error) => Poll::Ready(Some(Err(error.clone()))),

@@ -142,7 +142,7 @@ where
     /// # Errors
     ///
     /// The stream ends with an error if the server answers with the Protocol's failure, if the stream overflows (see
-    /// [`Limits::stream_replies`](crate::client::Limits::stream_replies)), if it times out, or with the reason why the
+    /// [`Limits::stream_bytes`](crate::client::Limits::stream_bytes)), if it times out, or with the reason why the
     /// connection was lost. Replies that arrived before the error come first.
     ///
     /// # Cancel safety

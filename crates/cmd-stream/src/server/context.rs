@@ -77,6 +77,9 @@ impl<'a> Context<'a> {
     /// Waits until the connection is gone, so that a long Command can stop. It may then return any error: only the Invokers
     /// see it.
     ///
+    /// A client that closes its connection may only have closed its own direction, and wait for its Replies. So this waits for
+    /// [`Limits::half_closed`](super::Limits::half_closed) before it takes such a client for gone.
+    ///
     /// # Cancel safety
     ///
     /// It may be dropped and called again.

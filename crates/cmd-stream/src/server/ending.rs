@@ -8,14 +8,15 @@
 //! | [`Handle::shutdown`](super::Handle::shutdown) | [`Ending::WhenIdle`] |
 //! | `serve`, when half of [`Limits::drain`](super::Limits::drain) is over | [`Ending::WhenAnswered`] |
 //! | [`Handle::close`](super::Handle::close) | [`Ending::Now`] |
-//! | the driver: the client has left, reading failed, its bytes do not decode, its seq may not be used, decoding panicked | [`Ending::AfterOutput`] |
+//! | the driver: reading failed, its bytes do not decode, its seq may not be used, decoding panicked | [`Ending::AfterOutput`] |
 //! | a Command that failed, if its Protocol says `close_connection` | [`Ending::AfterOutput`] |
 //!
 //! Only the connection's task carries it out. It looks before it takes a batch of output; for [`Ending::Now`] also when a
 //! write is blocked, so that a client that does not read cannot put off a close. What had been taken is then lost.
 //!
-//! Two things end the driver without being asked for, and without the rest of the output: a write that fails, and a
-//! time-out.
+//! Three things end the driver without being asked for. A client that sends nothing more ends it when its Commands are
+//! answered, or when [`Limits::half_closed`](super::Limits::half_closed) is over. A connection that breaks and a time-out end
+//! it without the rest of the output.
 //!
 //! What follows is always the same, and always in this order (`accept.rs`):
 //!

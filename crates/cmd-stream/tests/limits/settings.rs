@@ -15,7 +15,7 @@ fn defaults_are_those_of_the_documentation() {
                     command_rate: None, shed_after: None }";
     assert_eq!(server, expected);
     let expected = "Limits { frame: 4194304, in_flight: 32768, in_flight_bytes: 33554432, output: 1048576, \
-                    output_stall: 30s, stream_replies: 1024, stream_overflow: Fail, connect: 5s, handshake: 10s, \
+                    output_stall: 30s, stream_bytes: 8388608, stream_replies: None, stream_overflow: Fail, connect: 5s, handshake: 10s, \
                     connection_wait: 5s, frame_time: 30s, drain: 30s }";
     assert_eq!(client, expected);
     assert_eq!((Limits::SERVER_INFO, ServerInfo::MAX_LEN), (1024, 1024));
@@ -59,6 +59,7 @@ fn getters_give_what_was_set() {
         .frame(201)
         .output(202)
         .output_stall(time(203))
+        .stream_bytes(211, client::Overflow::Fail)
         .stream_replies(204, client::Overflow::Pause)
         .connect(time(205))
         .handshake(time(206))
@@ -67,7 +68,8 @@ fn getters_give_what_was_set() {
         .in_flight_bytes(209)
         .connection_wait(time(210));
     assert_eq!((client.get_frame(), client.get_output()), (201, 202));
-    assert_eq!((client.get_stream_replies(), client.get_stream_overflow()), (204, client::Overflow::Pause));
+    assert_eq!((client.get_stream_bytes(), client.get_stream_replies()), (211, Some(204)));
+    assert_eq!(client.get_stream_overflow(), client::Overflow::Pause);
     assert_eq!((client.get_output_stall(), client.get_connect()), (time(203), time(205)));
     assert_eq!((client.get_handshake(), client.get_frame_time()), (time(206), time(207)));
     assert_eq!((client.get_in_flight(), client.get_in_flight_bytes()), (208, 209));

@@ -227,8 +227,8 @@ impl<R> State<R> {
                     // One that has overflowed has failed already, and for another reason.
                     match queue.state {
                         QueueState::Open | QueueState::Pausing => queue.state = QueueState::Failed(error()),
-                        QueueState::Overflowed { .. } => {
-                            queue.state = QueueState::Overflowed { was_last: true }
+                        QueueState::Overflowed { by_bytes, .. } => {
+                            queue.state = QueueState::Overflowed { was_last: true, by_bytes };
                         }
                         QueueState::Ended | QueueState::Failed(_) => return true,
                     }

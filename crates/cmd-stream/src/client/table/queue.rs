@@ -12,7 +12,9 @@ use crate::error::Error;
 pub(super) struct Queue<R> {
     pub(super) accepts: fn(&R) -> bool,
     /// With the sizes of their frames.
-    pub(super) replies: VecDeque<(R, u32)>,
+    replies: VecDeque<(R, u32)>,
+    /// What they count.
+    bytes: usize,
     pub(super) waker: Option<Waker>,
     pub(super) state: QueueState,
     /// Until when the caller waits.
@@ -32,7 +34,7 @@ pub(super) enum QueueState {
     /// The last Reply is here.
     Ended,
     /// A Reply came when it was full. The server goes on until the last one.
-    Overflowed { was_last: bool },
+    Overflowed { was_last: bool, by_bytes: bool },
     /// The connection was lost.
     Failed(Error),
 }
@@ -40,14 +42,14 @@ pub(super) enum QueueState {
 impl<R> Queue<R> {
     pub(super) fn new(accepts: fn(&R) -> bool, len: u32, deadline: Option<Instant>) -> Self {
         let (replies, state) = (VecDeque::new(), QueueState::Open);
-        Self { accepts, replies, waker: None, state, deadline, len, handed_back: None }
+        Self { accepts, replies, bytes: 0, waker: None, state, deadline, len, handed_back: None }
     }
 
     /// Whether the server may still send something for it.
     pub(super) fn is_in_flight(&self) -> bool {
         matches!(
             self.state,
-            QueueState::Open | QueueState::Pausing | QueueState::Overflowed { was_last: false }
+            QueueState::Open | QueueState::Pausing | QueueState::Overflowed { was_last: false, .. }
         )
     }
 
@@ -60,7 +62,43 @@ impl<R> Queue<R> {
         matches!(self.state, QueueState::Pausing)
     }
 
-    /// Adds a Reply, or gives it back if the stream takes no more.
+    /// Adds the first Reply of several to one that takes no more.
+    pub(super) fn push_only(&mut self, reply: (R, u32)) {
+        self.state = QueueState::Overflowed { was_last: false, by_bytes: false };
+        self.bytes += Self::counted(reply.1);
+        self.replies.push_back(reply);
+    }
+
+    /// Takes the next Reply, with the size of its frame.
+    pub(super) fn pop(&mut self) -> Option<(R, u32)> {
+        let (reply, size) = self.replies.pop_front()?;
+        self.bytes -= Self::counted(size);
+        Some((reply, size))
+    }
+
+    /// What a Reply counts whose frame has this size.
+    fn counted(size: u32) -> usize {
+        (size as usize).max(size_of::<R>())
+    }
+
+    /// Whether another Reply that counts so many bytes fits in; else whether that is because of the bytes.
+    fn fits(&self, bytes: usize, limits: &Limits) -> Result<(), bool> {
+        if limits.stream_replies.is_some_and(|most| self.replies.len() >= most) {
+            return Err(false);
+        }
+        // One alone always does.
+        if !self.replies.is_empty() && bytes > limits.stream_bytes.saturating_sub(self.bytes) {
+            return Err(true);
+        }
+        Ok(())
+    }
+
+    /// Whether it has been read far enough for the connection to be read again.
+    pub(super) fn has_room_again(&self, limits: &Limits) -> bool {
+        self.is_pausing() && self.fits(1, limits).is_ok()
+    }
+
+    /// Adds a Reply with the size of its frame, or gives it back if the stream takes no more.
     pub(super) fn push(
         &mut self,
         (reply, size): (R, u32),
@@ -68,26 +106,26 @@ impl<R> Queue<R> {
         limits: &Limits,
         full_streams: &mut usize,
     ) -> Result<(), R> {
+        let bytes = Self::counted(size);
         match self.state {
             QueueState::Ended | QueueState::Failed(_) => return Err(reply),
-            QueueState::Overflowed { was_last } => {
-                self.state = QueueState::Overflowed { was_last: was_last || is_last };
+            QueueState::Overflowed { was_last, by_bytes } => {
+                self.state = QueueState::Overflowed { was_last: was_last || is_last, by_bytes };
                 return Err(reply);
             }
-            QueueState::Open if self.replies.len() >= limits.stream_replies => {
-                match limits.stream_overflow {
-                    Overflow::Fail => {
-                        self.state = QueueState::Overflowed { was_last: is_last };
-                        return Err(reply);
-                    }
-                    // It is kept all the same: it has been read already.
-                    Overflow::Pause => {
-                        self.state = QueueState::Pausing;
-                        *full_streams += 1;
-                    }
+            QueueState::Open => match (self.fits(bytes, limits), limits.stream_overflow) {
+                (Ok(()), _) => {}
+                (Err(by_bytes), Overflow::Fail) => {
+                    self.state = QueueState::Overflowed { was_last: is_last, by_bytes };
+                    return Err(reply);
                 }
-            }
-            QueueState::Open | QueueState::Pausing => {}
+                // It is kept all the same: it has been read already.
+                (Err(_), Overflow::Pause) => {
+                    self.state = QueueState::Pausing;
+                    *full_streams += 1;
+                }
+            },
+            QueueState::Pausing => {}
         }
         if is_last {
             // Nothing more comes for this stream, so it need not keep the others waiting.
@@ -97,6 +135,7 @@ impl<R> Queue<R> {
             self.state = QueueState::Ended;
         }
         self.replies.push_back((reply, size));
+        self.bytes += bytes;
         Ok(())
     }
 }

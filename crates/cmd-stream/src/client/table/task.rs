@@ -240,8 +240,7 @@ impl<R> Waiter<R> {
     fn more_will_come(&mut self, reply: (R, u32), wakers: &mut Vec<Waker>) {
         let Self::Reply { accepts, waker, len, .. } = self else { return };
         let mut queue = Queue::new(*accepts, *len, None);
-        queue.replies.push_back(reply);
-        queue.state = QueueState::Overflowed { was_last: false };
+        queue.push_only(reply);
         wakers.push(std::mem::replace(waker, Waker::noop().clone()));
         *self = Self::Stream(Box::new(queue));
     }
