@@ -16,6 +16,7 @@ use testkit::peer::{BytePeer, GREETING};
 use tokio::io::DuplexStream;
 use tokio::sync::Semaphore;
 
+mod client;
 #[path = "../common/lab.rs"]
 mod lab;
 #[path = "../common/pipes.rs"]
