@@ -29,7 +29,8 @@ impl<'a, R> Proxy<'a, R> {
     /// Sends a Reply. Replies of one Command arrive in the order in which they were sent.
     ///
     /// It returns when the Reply is in the connection's output, which is written together with the Replies of other
-    /// Commands. It waits while that output is over its limit ([`Limits::output`](super::Limits::output)).
+    /// Commands. It waits while that output is over its limit ([`Limits::output`](super::Limits::output)), and encodes the
+    /// Reply after that.
     ///
     /// A one-way Command may send `()`. Nothing goes out.
     ///

@@ -1,5 +1,6 @@
 //! How connections over TLS end: with close_notify, after the last Replies, and one direction at a time.
 
+use cmd_stream::server::Limits;
 use cmd_stream::transport::Accept;
 use cmd_stream::transport::Establish;
 use cmd_stream::transport::tls::Listener;
@@ -8,11 +9,11 @@ use cmd_stream::{Client, ErrorKind, Json, Origin};
 use testkit::certs::Authority;
 use testkit::ends::json_frame;
 use testkit::peer::{BytePeer, GREETING};
-use testkit::wait::within;
+use testkit::wait::{until, within};
 use tokio::net::TcpListener;
 
 use crate::lab::{Plain, World, hold, text};
-use crate::{call, client, connect, server, world};
+use crate::{call, client, connect, server, world, world_within};
 
 /// A connection to this server, as bytes inside TLS.
 async fn bytes(world: &World, authority: &Authority) -> BytePeer<impl cmd_stream::transport::Io> {
@@ -109,4 +110,20 @@ async fn a_server_that_closes_at_once_still_says_goodbye() {
     world.handle.close();
     let end = within(tokio::io::AsyncReadExt::read(&mut peer.into_inner(), &mut [0])).await;
     assert_eq!(end.expect("an orderly end"), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_read_sees_its_client_leave() {
+    let authority = Authority::new("ca");
+    let limits = Limits::default().in_flight(1).half_closed(std::time::Duration::from_millis(100));
+    let world = world_within(server(&authority).build().unwrap(), limits).await;
+    let mut peer = bytes(&world, &authority).await;
+    for seq in 1..=3 {
+        peer.send(&json_frame(seq, 6, "{}")).await; // they do not end before their connection
+    }
+    until(|| world.counters().in_flight_pauses == 1).await;
+    peer.finish().await;
+    world.lab.until(|seen| seen.saw_closed == 1).await;
+    let lost = world.lost().await;
+    assert_eq!((lost.reason.kind(), lost.commands_left), (ErrorKind::Closed, 1), "{:#}", lost.reason);
 }
