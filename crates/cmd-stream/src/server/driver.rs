@@ -11,11 +11,11 @@ use super::boxes::{Booking, Boxes};
 use super::counters::one;
 use super::ending::Ending;
 use super::execute::ServerProtocol;
-use super::line::Owed;
+use super::line::task::{Input, Next};
 use super::service::Service;
 use super::session::Session;
 use super::start::{Fate, Start};
-use crate::connection::{Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Timers, Writer, wake_all};
+use crate::connection::{Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Timers, Writer};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::{Decoded, Fault};
@@ -158,12 +158,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     /// Starts the Commands that have arrived; those that were left when reading was paused come first. Returns whether
     /// there may be more.
     fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
-        let is_paused = {
-            let mut state = self.session.line.lock();
-            state.task = None; // this task is awake, and looks at everything before it sleeps
-            self.input_ended |= state.is_ending();
-            state.is_paused()
-        };
+        let (is_ending, is_paused) = self.session.line.wake_up();
+        self.input_ended |= is_ending;
         if self.input_ended {
             return false;
         }
@@ -337,7 +333,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         loop {
             // The next batch is taken when the last one is written. What comes meanwhile is then one batch.
             if self.writer.is_idle() {
-                match self.next_batch(took, cx)? {
+                let input = self.input(took);
+                match self.session.line.next_batch(input, &mut self.writer, &mut self.yielded, cx)? {
                     Next::Batch => {}
                     Next::Nothing if self.yielded => return Ok(Written::Yielding),
                     Next::Nothing => return Ok(Written::All),
@@ -345,6 +342,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                         self.session.answer_owed(*owed);
                         continue;
                     }
+                    Next::Left => return Err(self.left()),
                 }
             }
             let left = self.writer.left();
@@ -355,75 +353,21 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 self.still_since = Instant::now();
             }
             if written?.is_pending() {
-                self.settle(cx)?;
+                self.session.line.book_write(self.writer.left(), cx)?;
                 return Ok(Written::Blocked);
             }
         }
     }
 
-    /// Takes what is to be written next. If there is nothing now, whoever adds something wakes this task.
-    fn next_batch(&mut self, took: bool, cx: &Context<'_>) -> Result<Next, Error> {
-        let line = &self.session.line;
-        let mut wakers = Vec::new();
-        let mut state = line.lock();
-        // Checked before anything is taken out of the state: those who wait for room are then woken by `Line::close`.
-        match &state.ending {
-            Some(Ending::Now(reason)) => return Err(reason.clone()),
-            Some(Ending::AfterOutput(reason)) if state.outbox.is_empty() => return Err(reason.clone()),
-            _ if self.input_ended && state.is_idle() => return Err(self.left()),
-            // What has arrived by now is still executed: its client could not know that it was not.
-            Some(Ending::WhenIdle) if !took && state.is_idle() && self.inbox.is_empty() => {
-                return Err(Error::new(ErrorKind::Closed, Origin::Local, SHUTTING_DOWN));
-            }
-            Some(Ending::WhenAnswered) if state.is_idle() => {
-                return Err(Error::new(ErrorKind::Closed, Origin::Local, SHUTTING_DOWN));
-            }
-            _ => {}
-        }
-        line.settle(&mut state, 0, &mut wakers);
-        if let Some(owed) = state.take_owed() {
-            drop(state);
-            wake_all(wakers);
-            return Ok(Next::Owed(Box::new(owed)));
-        }
-        let yields = state.has_late_output && !self.yielded;
-        let is_batch = !yields && !state.outbox.is_empty();
-        let replies = state.take_replies(is_batch);
-        let next = if state.outbox.is_empty() {
-            state.task = Some(cx.waker().clone());
-            self.yielded = false;
-            Next::Nothing
-        } else if yields {
-            // More Replies are about to come. Their Commands run first, and all go out in one write.
-            self.yielded = true;
-            cx.waker().wake_by_ref();
-            Next::Nothing
+    /// What is known of the input, when the output is looked at. `took` says whether there may be more to read.
+    fn input(&self, took: bool) -> Input {
+        if self.input_ended {
+            Input::Ended
+        } else if took || !self.inbox.is_empty() {
+            Input::Pending
         } else {
-            (self.yielded, state.has_late_output) = (false, false);
-            self.writer.load(&mut state.outbox);
-            Next::Batch
-        };
-        drop(state);
-        line.control.tally.replied(replies);
-        wake_all(wakers);
-        Ok(next)
-    }
-
-    /// Books a write that the peer did not take completely.
-    fn settle(&self, cx: &Context<'_>) -> Result<(), Error> {
-        let mut wakers = Vec::new();
-        {
-            let mut state = self.session.line.lock();
-            if let Some(Ending::Now(reason)) = &state.ending {
-                return Err(reason.clone());
-            }
-            // The socket wakes this task when it takes more. The waker is for an end of the connection, and for output:
-            // a Command must be able to wake it while the rest of the batch is blocked.
-            state.task = Some(cx.waker().clone());
-            self.session.line.settle(&mut state, self.writer.left(), &mut wakers);
+            Input::Quiet
         }
-        wake_all(wakers);
-        Ok(())
     }
 
     /// Nothing can be done now: waits for the timers.
@@ -522,15 +466,6 @@ enum Timer {
 /// Among so many Commands of one read the clock is looked at, if the server sheds load.
 const LOOK_EVERY: u64 = 16;
 
-/// What the connection's task does next about the output.
-enum Next {
-    /// The writer has it.
-    Batch,
-    Nothing,
-    /// There is room for this one now.
-    Owed(Box<Owed>),
-}
-
 enum Written {
     All,
     Blocked,
@@ -540,5 +475,3 @@ enum Written {
 fn has_closed() -> Error {
     Error::new(ErrorKind::Closed, Origin::Remote, "the client closed the connection")
 }
-
-const SHUTTING_DOWN: &str = "the server is shutting down";

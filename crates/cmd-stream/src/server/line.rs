@@ -24,6 +24,8 @@ use crate::protocol::{Entry, Failed, FailedReason};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(super) mod task;
+
 /// What the task of a connection and its Commands share.
 ///
 /// Its lock is held for a few instructions, and never while user code runs. So nothing can poison it, and a Command can
@@ -387,7 +389,7 @@ impl Line {
     }
 
     /// Books how much of what was taken is not yet written. Those to be woken because of that are added to `wakers`.
-    pub(super) fn settle(&self, state: &mut State, left: usize, wakers: &mut Vec<Waker>) {
+    fn settle(&self, state: &mut State, left: usize, wakers: &mut Vec<Waker>) {
         state.outbox.book(left);
         if self.is_full() && !state.outbox.is_full() {
             self.is_full.store(false, Relaxed);
@@ -472,12 +474,12 @@ impl State {
     }
 
     /// Takes out a failure that can be answered now.
-    pub(super) fn take_owed(&mut self) -> Option<Owed> {
+    fn take_owed(&mut self) -> Option<Owed> {
         if self.owed.is_empty() || self.outbox.is_full() { None } else { self.owed.pop_front() }
     }
 
     /// Counts the Replies since this was asked last. `is_batch`: all of them are about to be written.
-    pub(super) fn take_replies(&mut self, is_batch: bool) -> u64 {
+    fn take_replies(&mut self, is_batch: bool) -> u64 {
         let replies = std::mem::take(&mut self.replies);
         self.gate.count(replies);
         if is_batch {
