@@ -27,3 +27,6 @@ pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
 
 #[cfg(all(test, cmd_stream_model))]
 pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
+
+#[cfg(all(test, cmd_stream_model))]
+pub(crate) mod models;

@@ -74,6 +74,12 @@ impl Gate {
         }
     }
 
+    /// Whether nobody waits, and nobody is on his way.
+    #[cfg(all(test, cmd_stream_model))]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|queue| queue.waiting.is_empty() && queue.on_their_way == 0)
+    }
+
     /// Takes out the wakers of all.
     pub(super) fn open(&mut self) -> impl Iterator<Item = Waker> + use<> {
         let queue = self.0.as_mut();

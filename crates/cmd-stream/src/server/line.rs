@@ -26,6 +26,9 @@ use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) mod task;
 
+#[cfg(all(test, cmd_stream_model))]
+mod models;
+
 /// What the task of a connection and its Commands share.
 ///
 /// Its lock is held for a few instructions, and never while user code runs. So nothing can poison it, and a Command can

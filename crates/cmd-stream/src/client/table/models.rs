@@ -4,75 +4,19 @@
 //! The table is the one that ships. What a model plays are the callers and the connection's task.
 
 use std::future::Future;
-use std::task::Wake;
 
-use loom::sync::Condvar;
 use loom::thread;
 
 use super::*;
 use crate::client::Overflow;
 use crate::sync::Arc;
+use crate::sync::models::{Task, model};
 
 mod ends;
 mod moves;
 mod waiting;
 
 type Reply = u32;
-
-/// A task that can be woken, and can sleep until it is.
-#[derive(Default)]
-struct Task(Arc<Alarm>);
-
-#[derive(Default)]
-struct Alarm {
-    rang: Mutex<bool>,
-    condvar: Condvar,
-}
-
-impl Wake for Alarm {
-    fn wake(self: Arc<Self>) {
-        *self.rang.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.condvar.notify_one();
-    }
-}
-
-impl Task {
-    fn waker(&self) -> Waker {
-        Waker::from(Arc::clone(&self.0))
-    }
-
-    /// Sleeps until it is woken, unless it was already.
-    fn sleep(&self) {
-        let mut rang = self.0.rang.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*rang {
-            rang = self.0.condvar.wait(rang).unwrap_or_else(PoisonError::into_inner);
-        }
-        *rang = false;
-    }
-
-    fn was_woken(&self) -> bool {
-        *self.0.rang.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Polls until it is ready, and sleeps in between.
-    fn block_on<T>(&self, mut poll: impl FnMut(&Context<'_>) -> Poll<T>) -> T {
-        let waker = self.waker();
-        loop {
-            match poll(&Context::from_waker(&waker)) {
-                Poll::Ready(value) => return value,
-                Poll::Pending => self.sleep(),
-            }
-        }
-    }
-}
-
-/// Runs a model of many steps. What takes more switches between its threads than this, where none of them waits, is left
-/// out.
-fn model(run: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(run);
-}
 
 /// A table whose streams hold one Reply.
 fn table(overflow: Overflow) -> Arc<Table<Reply>> {
