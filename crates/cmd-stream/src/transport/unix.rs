@@ -3,6 +3,10 @@
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::ffi::OsStr;
 use std::io;
+#[cfg(target_os = "android")]
+use std::os::android::net::SocketAddrExt as _;
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt as _;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -63,6 +67,7 @@ fn unix_peer(address: &SocketAddr) -> Peer {
 /// Returns a name in the abstract namespace as a path that begins with a zero byte.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn abstract_name(address: &SocketAddr) -> Option<PathBuf> {
+    let address = std::os::unix::net::SocketAddr::from(address.clone());
     let name = address.as_abstract_name()?;
     Some(OsStr::from_bytes(&[b"\0", name].concat()).into())
 }
