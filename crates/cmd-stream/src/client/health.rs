@@ -114,6 +114,12 @@ impl Health {
         self.is_passed_over.load(Relaxed)
     }
 
+    /// Whether it takes calls, and has some.
+    #[inline]
+    pub(crate) fn is_busy(&self) -> bool {
+        self.takes_calls() && self.in_flight() > 0
+    }
+
     #[inline]
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Relaxed)

@@ -13,6 +13,7 @@ use super::core::Core;
 use super::retry::{Retries, Retry};
 use crate::circuit_breaker;
 use crate::client::{self, Backoff, Keepalive, Limits};
+use crate::connection::runtime;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::{Encode, Format};
 use crate::group::endpoints::{Endpoints, List, first_set};
@@ -354,6 +355,7 @@ where
         mut self,
         make: impl Fn(&Address) -> T + Send + Sync + 'static,
     ) -> Result<Sender<P, F, H>, Error> {
+        runtime::has_timers()?;
         let (time, mut failure) = (self.client.get_limits().get_connect(), None);
         let first = match Instant::now().checked_add(time) {
             Some(end) => timeout_at(end, first_set(&mut self.endpoints, &mut failure)).await.ok(),

@@ -85,8 +85,9 @@ impl<P: Protocol, F, H> Core<P, F, H> {
         if !self.picks_simply || avoid.is_some() {
             return None;
         }
-        match near::next(self.address(), |member| self.table(member).read_nanos()) {
-            Some(Next::Follow(member)) if self.healths[member].takes_calls() => Some(member),
+        let read_nanos = |member| Some(self.clients.get(member as usize)?.table.read_nanos());
+        match near::next(self.address(), read_nanos) {
+            Some(Next::Follow(member)) if self.healths[member].is_busy() => Some(member),
             Some(Next::Look(member)) => much_fewer_in_flight(&self.healths, member),
             _ => fewer_in_flight_of_two(&self.healths),
         }

@@ -9,7 +9,8 @@ use std::cell::Cell;
 
 #[derive(Clone, Copy)]
 struct Near {
-    /// The address of the [`Core`](super::core::Core), or 0 if no call may follow. It is only compared.
+    /// The address of the [`Core`](super::core::Core), or 0 if no call may follow. It is only compared. Another one may later have
+    /// the same, and fewer members.
     core: usize,
     member: u32,
     /// When a call last looked, in the time of [`Table::read_nanos`](crate::client::table::Table::read_nanos).
@@ -38,15 +39,15 @@ pub(super) fn answered(core: usize, member: u32) {
 }
 
 /// What the next call does, if a member has answered on this thread and no call has followed yet. `read_nanos` is asked when
-/// the member has last read Replies.
+/// the member has last read Replies; there may be no such member.
 #[inline(always)] // every call passes here
-pub(super) fn next(core: usize, read_nanos: impl FnOnce(u32) -> u64) -> Option<Next> {
+pub(super) fn next(core: usize, read_nanos: impl FnOnce(u32) -> Option<u64>) -> Option<Next> {
     let next = NEAR.try_with(|cell| {
         let near = cell.get();
         if near.core != core {
             return None;
         }
-        let now = read_nanos(near.member);
+        let now = read_nanos(near.member)?;
         // The times of two members differ by as much as one was made before the other: nothing that matters here. Those of
         // another Sender may differ by more. Then a call looks once too often.
         if now.abs_diff(near.looked_at) < FOLLOWS {
@@ -63,6 +64,8 @@ pub(super) fn next(core: usize, read_nanos: impl FnOnce(u32) -> u64) -> Option<N
 mod tests {
     use super::*;
 
+    const MEMBERS: u32 = 8;
+
     #[derive(Debug, PartialEq, Eq)]
     enum Did {
         Follow(usize),
@@ -71,7 +74,7 @@ mod tests {
     }
 
     fn call(core: usize, read_nanos: u64) -> Did {
-        match next(core, |_| read_nanos) {
+        match next(core, |member| (member < MEMBERS).then_some(read_nanos)) {
             Some(Next::Follow(member)) => Did::Follow(member),
             Some(Next::Look(member)) => Did::Look(member),
             None => Did::Pick,
@@ -92,6 +95,13 @@ mod tests {
         assert_eq!(call(1, now + FOLLOWS), Did::Look(4));
         answered(1, 3);
         assert_eq!(call(1, 0), Did::Look(3), "another Sender may have a later time");
+    }
+
+    /// It panicked. A Sender may come to be where one was that is gone.
+    #[test]
+    fn a_member_that_is_not_there_is_not_followed() {
+        answered(1, MEMBERS);
+        assert_eq!(call(1, 0), Did::Pick);
     }
 
     #[test]

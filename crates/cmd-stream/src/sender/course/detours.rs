@@ -227,7 +227,7 @@ impl<K: Send + 'static> Course<K> {
             return self.finish::<P, F, H, C>(core, core.closed());
         }
         let until = core.group.wait_until(&mut self.more.get_or_insert_default().waits_since);
-        if until.is_some_and(|until| until <= Instant::now()) {
+        if core.group.has_ended() || until.is_some_and(|until| until <= Instant::now()) {
             let error = core.group.unavailable();
             if error.kind() == ErrorKind::Refused {
                 one(&core.counts.refused_by_breakers);
