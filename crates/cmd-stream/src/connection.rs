@@ -58,6 +58,7 @@ pub(crate) mod bell;
 pub(crate) mod buffers;
 pub(crate) mod inbox;
 pub(crate) mod outbox;
+pub(crate) mod runtime;
 pub(crate) mod timers;
 pub(crate) mod writer;
 

@@ -419,7 +419,7 @@ impl<P: Protocol, F> Group<P, F> {
                 }
                 wake = [wake, open_until].into_iter().flatten().min();
             }
-            if until.is_some_and(|until| until <= Instant::now()) {
+            if self.has_ended() || until.is_some_and(|until| until <= Instant::now()) {
                 return;
             }
             match wake {
@@ -427,6 +427,11 @@ impl<P: Protocol, F> Group<P, F> {
                 None => available.await,
             }
         }
+    }
+
+    /// Whether no member will ever be available again.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.inner.members.iter().all(|member| matches!(member.client.link(), Link::Closed(_)))
     }
 
     /// Why no member is available.
@@ -448,7 +453,7 @@ impl<P: Protocol, F> Group<P, F> {
         if self.inner.details.places.as_ref().is_some_and(|places| !places.slots().is_known()) {
             message += ": no endpoint is known yet";
         }
-        if !waited.is_zero() {
+        if !waited.is_zero() && !self.has_ended() {
             message += &format!(" after {waited:?} (`Limits::connection_wait`)");
         }
         match reason {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use crate::connection::runtime;
 use crate::error::Error;
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
@@ -148,7 +149,9 @@ where
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on. The error names the address.
+    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on. The error names the address. Or there is
+    ///   no tokio runtime, or it has no timers.
+    /// - [`ErrorKind::Panic`](crate::ErrorKind::Panic) if the runtime has no sockets (`enable_io`).
     pub async fn bind(
         address: impl Into<Address>,
         protocol: P,
@@ -294,7 +297,9 @@ where
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on. The error names the address.
+    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on. The error names the address. Or there is
+    ///   no tokio runtime, or it has no timers.
+    /// - [`ErrorKind::Panic`](crate::ErrorKind::Panic) if the runtime has no sockets (`enable_io`).
     pub async fn bind(self, address: impl Into<Address>) -> Result<Server<P, F, R, I>, Error> {
         self.listen(listen_on(address.into()).await?)
     }
@@ -306,7 +311,9 @@ where
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on. The error names the address.
+    /// - [`ErrorKind::Io`](crate::ErrorKind::Io) if the address cannot be listened on. The error names the address. Or there is
+    ///   no tokio runtime, or it has no timers.
+    /// - [`ErrorKind::Panic`](crate::ErrorKind::Panic) if the runtime has no sockets (`enable_io`).
     #[cfg(feature = "tls")]
     pub async fn bind_tls(
         self,
@@ -322,8 +329,10 @@ where
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address of the listener cannot be determined.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address of the listener cannot be determined, or if this is called in a
+    /// runtime without timers.
     pub fn listen<L: Accept>(self, listener: L) -> Result<Server<P, F, R, I, L>, Error> {
+        runtime::has_timers_if_any()?;
         let address = listener.local_addr();
         let address =
             address.map_err(|error: io::Error| Error::io("cannot get the address of the listener", error))?;
@@ -335,8 +344,11 @@ where
 }
 
 async fn listen_on(address: Address) -> Result<TcpListener, Error> {
-    let listening = async { TcpListener::bind(&*address.resolve().await?).await }.await;
-    listening.map_err(|error| Error::io(format!("cannot listen on {address}"), error))
+    runtime::has_timers()?;
+    let listening = async { TcpListener::bind(&*address.resolve().await?).await };
+    runtime::opening("listening", listening)
+        .await?
+        .map_err(|error| Error::io(format!("cannot listen on {address}"), error))
 }
 
 impl<P, F, R, I> fmt::Debug for Builder<P, F, R, I> {

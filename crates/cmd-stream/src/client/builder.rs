@@ -11,6 +11,7 @@ use super::reconnect::{self, FailsWhenDropped, Redial};
 use super::route::{Alone, Route, address_of};
 use super::table::Table;
 use super::{Backoff, Client, ClosesWhenDropped, Keepalive, Limits, Link, OnUnexpected, Shared};
+use crate::connection::runtime;
 use crate::error::Error;
 use crate::format::Format;
 use crate::proto::backoff::{self, Attempts};
@@ -148,13 +149,14 @@ where
     ///
     /// # Errors
     ///
-    /// - [`Io`](crate::ErrorKind::Io): no connection can be made, or its handshake fails.
+    /// - [`Io`](crate::ErrorKind::Io): no connection can be made, or its handshake fails. Or there is no tokio runtime, or it
+    ///   has no timers.
     /// - [`Timeout`](crate::ErrorKind::Timeout): connecting or the handshake took longer than [`Limits`] allow.
     /// - [`ServerInfoMismatch`](crate::ErrorKind::ServerInfoMismatch): the server greets with another ServerInfo.
     /// - [`Decode`](crate::ErrorKind::Decode), [`Limit`](crate::ErrorKind::Limit),
     ///   [`UnexpectedEof`](crate::ErrorKind::UnexpectedEof), [`Closed`](crate::ErrorKind::Closed): the peer does not greet
     ///   as a server does, or it hung up.
-    /// - [`Panic`](crate::ErrorKind::Panic): a transport of your own panicked.
+    /// - [`Panic`](crate::ErrorKind::Panic): a transport of your own panicked, or the runtime has no sockets (`enable_io`).
     ///
     /// # Cancel safety
     ///
@@ -173,6 +175,7 @@ where
     ///
     /// Dropping it closes the connection.
     pub async fn connect_by(self, transport: impl Connect) -> Result<Client<P, F>, Error> {
+        runtime::has_timers()?;
         let (transport, reconnect) = (Arc::new(transport), self.reconnect);
         let address = address_of(|| transport.address());
         let dialed = dial(&*transport, &address, &self.limits, &self.accepted).await?;
@@ -212,7 +215,7 @@ where
     /// Returns a client at once, which connects to a TCP address in the background, and goes on trying until it is closed.
     ///
     /// Calls wait for the connection, at most for [`Limits::connection_wait`]. Whatever goes wrong, also another ServerInfo,
-    /// shows in [`Client::link`] and in the errors of the calls.
+    /// shows in [`Client::link`] and in the errors of the calls. In a runtime without timers the client has ended at once.
     ///
     /// ```
     /// # use cmd_stream::{client::Link, Client, Json, protocol};
@@ -247,6 +250,10 @@ where
         let redial = self.redial(route);
         let address = address_of(|| redial.route.address());
         let (fails, client) = self.start(Link::Connecting);
+        if let Err(error) = runtime::has_timers_if_any() {
+            client.handle.shared.table.fail(error);
+            return client;
+        }
         spawn::<P>(reconnect::run(fails, redial, None), &address);
         client
     }
@@ -276,6 +283,7 @@ where
     ///
     /// Dropping it drops the stream.
     pub async fn over(self, io: impl Io, peer: Peer) -> Result<Client<P, F>, Error> {
+        runtime::has_timers()?;
         let address = peer.to_string();
         let dialed = establish((io, peer), &address, &self.limits, &self.accepted).await?;
         tracing::debug!(peer = %dialed.peer, protocol = P::NAME, format = F::NAME, "connected");
