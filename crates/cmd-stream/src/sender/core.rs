@@ -20,7 +20,12 @@ use crate::stats::Tally;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
+/// How many Senders were made. Not of `crate::sync`: a static cannot be of a model.
+static SENDERS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
 pub(super) struct Core<P: Protocol, F, H> {
+    /// Tells Senders apart, also from those that are gone. From 1.
+    number: u64,
     pub(super) group: Group<P, F>,
     /// Of the members, close at hand.
     clients: Box<[Arc<Shared<P, F>>]>,
@@ -55,6 +60,7 @@ impl<P: Protocol, F, H> Core<P, F, H> {
     ) -> Self {
         let clients: Box<[_]> = (0..group.len()).map(|member| group.client(member).share()).collect();
         Self {
+            number: SENDERS.fetch_add(1, Relaxed) + 1,
             healths: group.healths(),
             picks_simply: group.picks_simply(),
             format: Arc::clone(&clients[0].format), // the members share it
@@ -85,8 +91,7 @@ impl<P: Protocol, F, H> Core<P, F, H> {
         if !self.picks_simply || avoid.is_some() {
             return None;
         }
-        let read_nanos = |member| Some(self.clients.get(member as usize)?.table.read_nanos());
-        match near::next(self.address(), read_nanos) {
+        match near::next(self.number, |member| self.table(member).read_nanos()) {
             Some(Next::Follow(member)) if self.healths[member].is_busy() => Some(member),
             Some(Next::Look(member)) => much_fewer_in_flight(&self.healths, member),
             _ => fewer_in_flight_of_two(&self.healths),
@@ -96,13 +101,7 @@ impl<P: Protocol, F, H> Core<P, F, H> {
     /// A member has answered. The next call on this thread may follow.
     #[inline(always)] // every call passes here
     pub(super) fn answered(&self, member: u32) {
-        near::answered(self.address(), member);
-    }
-
-    /// Tells Senders apart.
-    #[inline(always)]
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+        near::answered(self.number, member);
     }
 
     pub(super) fn mark(&self, now: Instant) -> Mark {

@@ -172,3 +172,17 @@ async fn a_dead_member_is_passed_over_and_used_again_when_it_is_back() {
         assert!((50..200).contains(&after), "{after}");
     }
 }
+
+/// A thread remembers which member has answered. A later Sender may be where an earlier one was in memory.
+#[tokio::test(start_paused = true)]
+async fn a_call_does_not_follow_the_answer_of_a_sender_that_is_gone() {
+    let net = Net::default();
+    let _world = net.world("a:1");
+    for clients in [8, 2].repeat(20) {
+        let sender = builder().endpoints(["a:1"]).clients(clients).minimum(clients);
+        let sender = sender.connect_by(net.dialer()).await.expect("it is there");
+        for _ in 0..20 {
+            sender.send(echo("x")).await.expect("it is answered");
+        }
+    }
+}
