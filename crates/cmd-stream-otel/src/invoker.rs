@@ -235,10 +235,14 @@ where
         ]);
         let span = recorded.context.span();
         span.add_event(semconv::EVENT_RESULT, attributes);
-        if reply.is_last() && recorded.state.fetch_or(LAST_REPLY, Relaxed) & RETURNED != 0 {
-            if P::FAILURE == Some(reply.entry().name) {
-                span.set_status(SpanStatus::error(format!("answered with {}", reply.entry().name)));
-            }
+        if !reply.is_last() {
+            return;
+        }
+        // Before the state says so: a Command that returns now ends the span.
+        if P::FAILURE == Some(reply.entry().name) {
+            span.set_status(SpanStatus::error(format!("answered with {}", reply.entry().name)));
+        }
+        if recorded.state.fetch_or(LAST_REPLY, Relaxed) & RETURNED != 0 {
             span.end();
         }
     }

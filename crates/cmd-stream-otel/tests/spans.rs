@@ -23,6 +23,10 @@ struct Ask {
 #[derive(Clone, PartialEq, Debug, MusDerive)]
 struct Order {}
 
+/// Handed over, and failed before it returns.
+#[derive(Clone, PartialEq, Debug, MusDerive)]
+struct Decline {}
+
 #[derive(Clone, PartialEq, Debug, MusDerive)]
 struct Done {}
 
@@ -33,7 +37,7 @@ impl Command for Ask {
 
 protocol! {
     struct Shop {
-        commands { 0 => Traced<Ask> as Ask, 1 => Order -> Done, 9 => Note -> () }
+        commands { 0 => Traced<Ask> as Ask, 1 => Order -> Done, 2 => Decline -> Done, 9 => Note -> () }
         replies { 0 => Done, 3 => Problem }
         failure Problem
     }
@@ -56,6 +60,13 @@ impl Answer<Desk> for Ask {
 impl Execute<Desk> for Order {
     async fn execute(self, desk: &Desk, proxy: Proxy<'_, Done>) -> Result<(), Failed> {
         desk.0.send(proxy.into_owned()).map_err(|_| Failed::new("the desk is closed"))
+    }
+}
+
+impl Execute<Desk> for Decline {
+    async fn execute(self, _: &Desk, proxy: Proxy<'_, Done>) -> Result<(), Failed> {
+        proxy.into_owned().fail(Failed::new("sold out"));
+        Ok(())
     }
 }
 
@@ -141,6 +152,14 @@ async fn the_span_of_a_command_whose_proxy_is_dropped_ends_with_an_error() {
     };
     let (reply, ()) = tokio::join!(call, forget);
     reply.expect_err("it has no reply");
+    let spans = world.server.wait_for_spans(1).await;
+    assert_eq!(spans[0].status, Status::error("answered with Problem"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_span_of_a_command_that_failed_before_it_returned_has_an_error() {
+    let world = start(None).await;
+    world.sender.send(Decline {}).await.expect_err("it fails");
     let spans = world.server.wait_for_spans(1).await;
     assert_eq!(spans[0].status, Status::error("answered with Problem"));
 }
