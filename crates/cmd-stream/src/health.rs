@@ -163,11 +163,20 @@ impl HealthReply {
         &self.reason
     }
 
+    /// With as much of the reason as one can read, in one line. A peer may send any reason.
+    pub(crate) fn shortened(self) -> Self {
+        let reason = self.reason.chars().take(REASON).map(|c| if c.is_control() { ' ' } else { c });
+        Self { reason: reason.collect(), ..self }
+    }
+
     /// Returns whether the server serves and is not about to end.
     pub fn is_serving(&self) -> bool {
         self.state() == State::Serving
     }
 }
+
+/// So many characters of a reason are kept of what a server has said.
+const REASON: usize = 256;
 
 const SERVING: u32 = 1;
 const DRAINING: u32 = 2;

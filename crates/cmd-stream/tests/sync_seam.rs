@@ -26,7 +26,7 @@ const EXCEPTIONS: [(&str, &[&str], Why); 10] = [
     ("error.rs", &["Arc"], Why::NoLock),
     ("proto/handshake.rs", &["Arc"], Why::NoLock),
     ("protocol/fingerprint.rs", &["Mutex", "PoisonError"], Why::Static),
-    ("sender/core.rs", &["atomic"], Why::Static),
+    ("sender/near.rs", &["atomic"], Why::Static),
     ("sender/send_command.rs", &["Arc"], Why::NoLock),
     ("server/service.rs", &["atomic"], Why::Static),
     ("service.rs", &["Arc"], Why::NoLock),

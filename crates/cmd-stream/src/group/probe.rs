@@ -80,8 +80,8 @@ pub struct Probes {
     pub serving: u64,
     /// The server said that it does not serve, or that it is about to end.
     pub not_serving: u64,
-    /// The server did not answer in time, or answered with the failure of the Protocol. One that is silent is counted each time
-    /// that it should have been probed again.
+    /// The server did not answer in time, or answered with the failure of the Protocol, or the connection was lost before it
+    /// answered. A server that is silent is counted each time that it should have been probed again.
     pub failed: u64,
 }
 
@@ -139,7 +139,7 @@ struct Prober<P: Protocol, F> {
     health: Arc<client::health::Health>,
     places: Arc<Places>,
     findings: Arc<Findings>,
-    /// Probes of the connection that have failed since the last one that was answered.
+    /// Probes that have failed since the last one that was answered.
     failures: u32,
 }
 
@@ -165,10 +165,7 @@ where
             loop {
                 match timeout_at(next, self.links.changed()).await {
                     Err(_) => break,
-                    Ok(Some(Link::Up(_))) => {
-                        self.failures = 0;
-                        break; // another server may be at the other end
-                    }
+                    Ok(Some(Link::Up(_))) => break, // another server may be at the other end
                     Ok(Some(_)) => {}
                     Ok(None) => return,
                 }
@@ -200,9 +197,11 @@ where
                 Ok(Err(CallError::Failed(failure))) => {
                     return self.failed(CallError::Failed(failure).into());
                 }
-                // There is no connection any more. That says nothing of the next one.
+                // The connection is lost. Perhaps by the probe: then this happens on the next one, too.
+                Ok(Err(CallError::Other(reason))) if reason.was_sent() => return self.failed(reason),
+                // It was lost before, or is being replaced. That says nothing of the next one.
                 Ok(Err(CallError::Other(reason))) => {
-                    return tracing::debug!(member = self.member, %reason, "a probe has no answer");
+                    return tracing::debug!(member = self.member, %reason, "a probe was not sent");
                 }
                 Err(_) if !self.health.is_connected() => return, // it is being replaced, and waits for nobody
                 Err(_) => {
@@ -215,6 +214,7 @@ where
 
     fn said(&mut self, reply: HealthReply) {
         self.failures = 0;
+        let reply = reply.shortened(); // it is kept, and logged
         if reply.is_serving() {
             self.findings.serving.fetch_add(1, Relaxed);
             self.finds(None);

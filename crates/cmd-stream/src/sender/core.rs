@@ -20,11 +20,8 @@ use crate::stats::Tally;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
-/// How many Senders were made. Not of `crate::sync`: a static cannot be of a model.
-static SENDERS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-
 pub(super) struct Core<P: Protocol, F, H> {
-    /// Tells Senders apart, also from those that are gone. From 1.
+    /// Tells Senders apart, also from those that are gone.
     number: u64,
     pub(super) group: Group<P, F>,
     /// Of the members, close at hand.
@@ -60,7 +57,7 @@ impl<P: Protocol, F, H> Core<P, F, H> {
     ) -> Self {
         let clients: Box<[_]> = (0..group.len()).map(|member| group.client(member).share()).collect();
         Self {
-            number: SENDERS.fetch_add(1, Relaxed) + 1,
+            number: near::number(),
             healths: group.healths(),
             picks_simply: group.picks_simply(),
             format: Arc::clone(&clients[0].format), // the members share it

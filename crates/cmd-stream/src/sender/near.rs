@@ -6,6 +6,14 @@
 //! It takes its place, and the member has no more in flight than before. From time to time a call looks instead.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+static SENDERS: AtomicU64 = AtomicU64::new(0);
+
+/// A number for a new Sender. No other has had it.
+pub(super) fn number() -> u64 {
+    SENDERS.fetch_add(1, Relaxed) + 1 // 0 is none
+}
 
 #[derive(Clone, Copy)]
 struct Near {

@@ -53,6 +53,10 @@ enum Says {
     Failure,
     /// Nothing, until it says something else.
     Nothing,
+    /// More than one can read, in several lines.
+    TooMuch,
+    /// It closes the connection, as one that does not know the Command.
+    HangsUp,
 }
 
 /// A server that a test plays, at one address.
@@ -129,7 +133,11 @@ impl Site {
                     Says::Draining => frame(seq, 1, r#"{"state":2,"reason":""}"#),
                     Says::NoDatabase => frame(seq, 1, r#"{"state":3,"reason":"no database"}"#),
                     Says::Failure => frame(seq, 2, r#"{"code":1000,"message":"odd"}"#),
-                    Says::Nothing => unreachable!("none is taken out"),
+                    Says::TooMuch => {
+                        let reason = "no\\ndatabase ".repeat(10_000);
+                        frame(seq, 1, format!(r#"{{"state":3,"reason":"{reason}"}}"#))
+                    }
+                    Says::Nothing | Says::HangsUp => unreachable!("none is taken out"),
                 };
                 self.note(|seen| seen.waiting -= 1);
                 let _ = stream.write_all(&answer).await;
@@ -144,6 +152,9 @@ impl Site {
             let Ok(byte) = byte else { break };
             bytes.push(byte);
             let Some((seq, tag, body)) = parsed(&bytes) else { continue };
+            if tag == 1 && says == Says::HangsUp {
+                break;
+            }
             if tag == 1 {
                 probes.push(seq);
                 self.note(|seen| {
@@ -340,6 +351,36 @@ async fn one_answer_with_the_failure_is_forgiven_and_a_second_one_is_not() {
 }
 
 /// It is asked at once when it is connected again. Until then it stays passed over.
+/// A server that does not know the Command takes calls again after each reconnection, and fails them with the next probe.
+#[tokio::test(start_paused = true)]
+async fn a_member_whose_server_hangs_up_on_probes_is_passed_over() {
+    let (sender, sites) = two(builder()).await;
+    sites[0].say(Says::HangsUp);
+    sleep(5 * SECOND).await;
+    assert!(probes(&sender, 0).2 >= 2);
+    assert!(sender.group().members().next().unwrap().is_passed_over());
+    within(async {
+        while reasons(&sender)[0] == "it has no connection" {
+            sleep(SECOND / 10).await;
+        }
+    })
+    .await;
+    assert_eq!(calls(&sender, &sites, 100).await, [0, 100]);
+    sites[0].say(Says::Serving);
+    sleep(60 * SECOND).await;
+    assert_eq!(reasons(&sender), ["", ""]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_long_reason_the_beginning_is_kept() {
+    let (sender, sites) = two(builder()).await;
+    sites[0].say(Says::TooMuch);
+    sleep(SECOND * 6 / 5).await;
+    let why = reasons(&sender).swap_remove(0);
+    assert!(why.starts_with("its server says that it is not serving: no database no database"), "{why}");
+    assert!(why.len() < 400, "{}", why.len());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_member_without_a_connection_is_not_probed_and_the_next_one_is_at_once() {
     let net = Net::default();
