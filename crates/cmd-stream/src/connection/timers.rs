@@ -18,7 +18,7 @@ pub(crate) struct Deadlines<T> {
 }
 
 /// How many timers one connection has at most.
-const MOST: usize = 8;
+const MOST: usize = 9;
 
 impl<T: Copy> Deadlines<T> {
     pub(crate) fn new() -> Self {

@@ -56,6 +56,8 @@ pub(crate) struct Driver<'io, IO, S: Service> {
     last_frame: Instant,
     /// Whether there has been one.
     had_frame: bool,
+    /// Whether a Command has come with the last read.
+    had_command: bool,
 }
 
 impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
@@ -78,6 +80,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             frame_began: None,
             last_frame: now,
             had_frame: false,
+            had_command: false,
             session,
         }
     }
@@ -202,6 +205,9 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut boxes, now, &mut started)));
         // In any case, also after a panic: the boxes hold the boxes of this thread, and the counts what was started.
         boxes.give_back(&Booking::new(&self.session, now));
+        if std::mem::take(&mut self.had_command) {
+            self.session.line.note_commands(now);
+        }
         match loop_ended {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.end_input(error),
@@ -264,6 +270,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             match frame {
                 Decoded::Value(Frame::Body(_, Ok(is_started)), taken) => {
                     *started += u64::from(is_started);
+                    self.had_command = true;
                     if has_pressure && let Some(rate) = self.session.line.limits().command_rate {
                         self.rate.take(rate, now);
                     }
@@ -395,6 +402,10 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                     }
                     (&counts.receive_timeouts, "no command arrived in time (`Limits::idle`)")
                 }
+                Timer::First => (
+                    &counts.receive_timeouts,
+                    "the first command did not arrive in time (`Limits::first_frame`)",
+                ),
                 Timer::Look => {
                     self.look()?;
                     continue;
@@ -417,8 +428,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     /// Since when it has been idle, if Commands have run, or still run, since the last frame came.
     fn idle_since(&self) -> Option<Instant> {
         let state = self.session.line.lock();
-        let since = if state.in_flight.is_empty() { state.last_ended } else { Some(Instant::now()) };
-        since.filter(|since| *since > self.last_frame)
+        let since = if state.in_flight.is_empty() { state.active } else { Instant::now() };
+        (since > self.last_frame).then_some(since)
     }
 
     fn deadlines(&self) -> Deadlines<Timer> {
@@ -430,6 +441,10 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         deadlines.set(Timer::Frame, self.frame_began.filter(|_| reading), limits.frame_time);
         if let Some(idle) = limits.idle {
             deadlines.set(Timer::Idle, reading.then_some(self.last_frame), idle);
+        }
+        if let Some(first_frame) = limits.first_frame {
+            let since = self.session.line.silent_since().filter(|_| reading);
+            deadlines.set(Timer::First, since, first_frame);
         }
         let half_closed = self.half_closed.as_ref().map(|known| known.0);
         deadlines.set(Timer::HalfClosed, half_closed, limits.half_closed);
@@ -453,6 +468,8 @@ enum Timer {
     Frame,
     /// Another Command must be whole.
     Idle,
+    /// The first Command must be whole.
+    First,
     /// The client has closed its direction, and its Commands must be answered.
     HalfClosed,
     /// Something must move while a limit keeps the connection from being read.

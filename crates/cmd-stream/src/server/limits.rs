@@ -7,7 +7,8 @@ use crate::proto::handshake::ServerInfo;
 use crate::proto::rate::Rate;
 
 /// The limits of a [`Server`](crate::Server). They bound its buffers per connection, its connections, and how long a peer may
-/// stall it. The rates, [`shed_after`](Self::shed_after) and [`idle`](Self::idle) are off by default.
+/// stall it. The rates, [`shed_after`](Self::shed_after), [`idle`](Self::idle) and
+/// [`first_frame`](Self::first_frame) are off by default.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,6 +30,7 @@ pub struct Limits {
     pub(crate) handshake: Duration,
     pub(crate) frame_time: Duration,
     pub(crate) idle: Option<Duration>,
+    pub(crate) first_frame: Option<Duration>,
     pub(crate) half_closed: Duration,
     pub(crate) paused: Duration,
     pub(crate) drain: Duration,
@@ -52,6 +54,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             frame_time: Duration::from_secs(30),
             idle: None,
+            first_frame: None,
             half_closed: Duration::from_secs(5),
             paused: Duration::from_secs(300),
             drain: Duration::from_secs(30),
@@ -153,6 +156,23 @@ impl Limits {
     #[must_use]
     pub fn idle(self, time: impl Into<Option<Duration>>) -> Self {
         Self { idle: time.into(), ..self }
+    }
+
+    /// The time in which the first Command must be complete, from the end of the handshake. Off by default: a client of a
+    /// group may be connected for long before it is needed. Pings are no Commands.
+    ///
+    /// After that the connection is closed and counted ([`Counters::receive_timeouts`](super::Counters::receive_timeouts)).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cmd_stream::server::Limits;
+    ///
+    /// let limits = Limits::default().first_frame(Duration::from_secs(10)); // each client has something to ask
+    /// # let _ = limits;
+    /// ```
+    #[must_use]
+    pub fn first_frame(self, time: impl Into<Option<Duration>>) -> Self {
+        Self { first_frame: time.into(), ..self }
     }
 
     /// How long the Commands of a client that sends nothing more are still answered: it has closed its direction of the
@@ -275,6 +295,7 @@ getters! {
     get_handshake = handshake: Duration, handshake;
     get_frame_time = frame_time: Duration, frame_time;
     get_idle = idle: Option<Duration>, idle;
+    get_first_frame = first_frame: Option<Duration>, first_frame;
     get_half_closed = half_closed: Duration, half_closed;
     get_paused = paused: Duration, paused;
     get_drain = drain: Duration, drain;

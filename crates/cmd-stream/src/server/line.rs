@@ -67,8 +67,10 @@ pub(super) struct State {
     pub(super) ending: Option<Ending>,
     /// The client sends nothing more. The connection ends when nothing is in flight.
     pub(super) input_ended: bool,
-    /// When the last Command in flight ended, if somebody asks ([`Limits::idle`]).
-    pub(super) last_ended: Option<Instant>,
+    /// When the last Command came, or the last one in flight ended. Before the first: when the connection was opened.
+    pub(super) active: Instant,
+    /// Whether a Command has come.
+    pub(super) has_sent: bool,
     /// Replies since the task last counted them.
     pub(super) replies: u64,
 }
@@ -134,7 +136,8 @@ impl Line {
             has_late_output: false,
             ending: None,
             input_ended: false,
-            last_ended: None,
+            active: Instant::now(),
+            has_sent: false,
             replies: 0,
         });
         Self { connection, control, state, is_full: AtomicBool::new(false) }
@@ -197,6 +200,18 @@ impl Line {
 
 /// Commands in flight.
 impl Line {
+    /// Books that Commands have come.
+    pub(super) fn note_commands(&self, now: Instant) {
+        let mut state = self.lock();
+        (state.active, state.has_sent) = (now, true);
+    }
+
+    /// Since when it is open, if no Command has come.
+    pub(super) fn silent_since(&self) -> Option<Instant> {
+        let state = self.lock();
+        (!state.has_sent).then_some(state.active)
+    }
+
     /// Whether a Command with this seq may begin.
     pub(super) fn admit(&self, seq: Seq) -> Result<(), SeqRefused> {
         self.lock().in_flight.check(seq)
@@ -218,8 +233,8 @@ impl Line {
             let mut state = self.lock();
             let removed = state.in_flight.remove(seq);
             let drained = state.in_flight.is_empty() && (state.ending.is_some() || state.input_ended);
-            if self.limits().idle.is_some() && state.in_flight.is_empty() {
-                state.last_ended = Some(Instant::now());
+            if state.in_flight.is_empty() {
+                state.active = Instant::now();
             }
             // Only then is there something to do: to read on, or to end.
             (removed, if removed.was_full || drained { state.task.take() } else { None })

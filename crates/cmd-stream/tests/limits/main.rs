@@ -13,6 +13,7 @@ mod pipes;
 mod rates;
 mod settings;
 mod shedding;
+mod silent;
 mod stream_replies;
 mod time;
 #[path = "../common/wire.rs"]
