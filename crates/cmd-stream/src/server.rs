@@ -28,6 +28,7 @@ mod execution;
 mod extensions;
 mod gate;
 mod handed;
+mod handshaking;
 mod invoker;
 #[cfg(feature = "tower")]
 pub(crate) mod layered;
@@ -35,6 +36,7 @@ mod limits;
 mod line;
 mod link;
 mod pace;
+mod places;
 mod polling;
 mod proxy;
 mod rates;

@@ -69,6 +69,12 @@ pub trait Establish: Send + 'static {
         Progress::default()
     }
 
+    /// Returns whether the client is known to have left, or to send nothing more, before anything was read. A server asks
+    /// that while the connection waits for a place, several times per second. By default nothing is known.
+    fn has_left(&self) -> bool {
+        false
+    }
+
     /// Performs the transport's handshake, within [`server::Limits::handshake`](crate::server::Limits::handshake) or
     /// [`client::Limits::handshake`](crate::client::Limits::handshake).
     ///
@@ -84,6 +90,10 @@ impl<IO: Io> Establish for (IO, Peer) {
 
     fn peer(&self) -> &Peer {
         &self.1
+    }
+
+    fn has_left(&self) -> bool {
+        matches!(presence(&self.0), Some(Presence::HalfClosed | Presence::Gone(_)))
     }
 
     async fn establish(self) -> io::Result<Self> {

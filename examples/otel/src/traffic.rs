@@ -60,7 +60,8 @@ pub(crate) async fn run(telemetry: &Telemetry, numbers: &Numbers) -> Result<(), 
 }
 
 async fn serve_front(telemetry: &Telemetry, numbers: &Numbers) -> Result<Handle, BoxError> {
-    let limits = Limits::default().connections(4).waiting(1, Duration::from_secs(5)).in_flight(4);
+    let limits =
+        Limits::default().connections(4).waiting(1, Duration::from_secs(5)).make_room(None).in_flight(4);
     let server = bind("127.0.0.1:0", Greeter::default(), limits, telemetry).await?;
     let handle = server.handle();
     let counted = handle.clone();

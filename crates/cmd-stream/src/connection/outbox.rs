@@ -92,6 +92,11 @@ impl Outbox {
         self.queued.is_empty()
     }
 
+    /// Whether all of it has been written.
+    pub(crate) fn is_written(&self) -> bool {
+        self.is_empty() && self.in_writing == 0
+    }
+
     /// How many bytes are not yet written.
     pub(crate) fn len(&self) -> usize {
         self.queued.len() + self.in_writing

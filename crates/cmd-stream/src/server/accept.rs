@@ -1,4 +1,4 @@
-//! From the listener to a connection that is served: the server's places, the wait for one, the handshake. And back: what
+//! From the listener to a connection that is served: a place (`places.rs`), the handshake. And back: what
 //! happens when a connection, or the server, has ended (`ending.rs` says who asks for that).
 
 use std::convert::Infallible;
@@ -13,7 +13,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::Instrument;
@@ -24,7 +23,9 @@ use super::counters::{Gauge, add, one};
 use super::driver::Driver;
 use super::ending::Ending;
 use super::execute::ServerProtocol;
+use super::handshaking::Handshaking;
 use super::invoker::Invoker;
+use super::places::{Entry, NoPlace, Place, Places};
 use super::rates::{Admission, Rates};
 use super::service::Service;
 use super::session::Session;
@@ -93,9 +94,8 @@ where
     async fn accept_all(&mut self, connections: &mut JoinSet<()>) {
         let control = Arc::clone(&self.control);
         let limits = &control.limits;
-        let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+        let places = Places::new(Arc::clone(&control));
         let mut rates = Rates::new(limits);
-        let waiting_places = Arc::new(Semaphore::new(limits.waiting.min(Semaphore::MAX_PERMITS)));
         // One future for the whole loop: a new one for each connection would subscribe each time.
         let mut ending = pin!(control.reached(Life::Draining));
         let (mut id, mut pause) = (0, FIRST_PAUSE);
@@ -129,19 +129,13 @@ where
                 continue;
             }
             // A place is taken here, not in the connection's task: so the tasks are bounded, too.
-            let place = match Arc::clone(&places).try_acquire_owned() {
-                Ok(place) => Place::Free(place),
-                Err(_) => match Arc::clone(&waiting_places).try_acquire_owned() {
-                    Ok(waiting) => Place::Wait(Arc::clone(&places), waiting),
-                    Err(_) => {
-                        one(&self.control.counts.refused);
-                        tracing::debug!(peer = %incoming.peer(), "connection refused: too many are waiting");
-                        continue;
-                    }
-                },
+            let Some(entry) = places.enter(id) else {
+                one(&control.counts.refused);
+                tracing::debug!(peer = %incoming.peer(), "connection refused: too many are waiting");
+                continue;
             };
             let span = tracing::debug_span!("connection", peer = %incoming.peer(), id);
-            connections.spawn(self.connection(incoming, id, place).instrument(span));
+            connections.spawn(self.connection(incoming, id, entry).instrument(span));
         }
     }
 
@@ -176,11 +170,11 @@ where
         &self,
         incoming: L::Incoming,
         id: u64,
-        place: Place,
+        entry: Entry,
     ) -> impl Future<Output = ()> + Send + use<P, F, R, I, L> {
         let (service, control) = (Arc::clone(&self.parts), Arc::clone(&self.control));
         let (callbacks, info) = (Arc::clone(&self.callbacks), self.info.clone());
-        let established = Box::pin(establish(incoming, place, Arc::clone(&control)));
+        let established = Box::pin(establish(incoming, id, entry, Arc::clone(&control)));
         async move {
             let Some(Established { mut io, peer, place: _place, handshake_ends }) = established.await else {
                 return;
@@ -231,28 +225,40 @@ impl Drop for EndsWhenDropped {
 struct Established<IO> {
     io: IO,
     peer: Peer,
-    place: OwnedSemaphorePermit,
+    place: Place,
     handshake_ends: Instant,
 }
 
 /// Waits for a place, then for the transport's handshake. This runs in the connection's own task, so that a slow client
 /// delays nobody else. If there is a connection in the end, it is counted as open.
 async fn establish<V: Establish>(
-    incoming: V,
-    place: Place,
+    mut incoming: V,
+    id: u64,
+    entry: Entry,
     control: Arc<Control>,
 ) -> Option<Established<V::Io>> {
     let (limits, counts) = (&control.limits, &control.counts);
-    let waiting = matches!(place, Place::Wait(..)).then(|| Gauge::new(&counts.waiting));
-    let Some(place) = place.take(limits.waiting_time).await else {
-        one(&counts.refused);
-        tracing::debug!("connection refused: no place became free in time");
-        return None;
+    let waiting = entry.waits(&control);
+    let place = match entry.place(limits.waiting_time, &mut incoming).await {
+        Ok(place) => place,
+        Err(NoPlace::TimeOver) => {
+            one(&counts.refused);
+            tracing::debug!("connection refused: no place became free in time");
+            return None;
+        }
+        Err(NoPlace::HasLeft) => {
+            tracing::debug!("the client left while its connection waited for a place");
+            return None;
+        }
     };
     // No longer counted as waiting, and not yet as open, for a moment; never as both.
     drop(waiting);
     let open = Gauge::new(&counts.open);
-    let handshake_ends = after(Instant::now(), limits.handshake);
+    let now = Instant::now();
+    let handshake_ends = after(now, limits.handshake);
+    let handshaking = Arc::new(Handshaking::new(now));
+    let weak: Weak<dyn EndSession> = Arc::downgrade(&(Arc::clone(&handshaking) as Arc<dyn EndSession>));
+    let _registered = control.register(id, weak);
     let progress = incoming.progress();
     // In an `async` block, so that a panic in making the future is contained like one in polling it.
     let mut handshake = pin!(async { incoming.establish().await });
@@ -261,8 +267,8 @@ async fn establish<V: Establish>(
         Err(payload) => Poll::Ready(Err(payload)),
     });
     let establishing = timeout_at(handshake_ends, contained);
-    match race(control.reached(Life::Draining), establishing).await {
-        First::Right(Ok(Ok(Ok((io, peer))))) => {
+    match race(handshaking.stopped(&control), establishing).await {
+        First::Right(Ok(Ok(Ok((io, peer))))) if handshaking.is_done() => {
             open.keep();
             return Some(Established { io, peer, place, handshake_ends });
         }
@@ -283,7 +289,12 @@ async fn establish<V: Establish>(
             };
             tracing::debug!(reason, "connection not established in time (`Limits::handshake`)");
         }
-        First::Left(_) => tracing::debug!("connection not established: the server ends"),
+        First::Left(()) if control.is_draining() => {
+            tracing::debug!("connection not established: the server ends");
+        }
+        First::Left(()) | First::Right(Ok(Ok(Ok(_)))) => {
+            tracing::debug!("connection not established: it made room for a new one");
+        }
     }
     None
 }
@@ -345,21 +356,6 @@ async fn linger<IO: Io>(mut io: IO, reason: &Error) {
 /// bytes is closed, the system resets the connection, and the client may lose its last Replies.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1 << 20;
-
-/// A connection's place among those that are served, or among those that wait.
-enum Place {
-    Free(OwnedSemaphorePermit),
-    Wait(Arc<Semaphore>, OwnedSemaphorePermit),
-}
-
-impl Place {
-    async fn take(self, within: Duration) -> Option<OwnedSemaphorePermit> {
-        match self {
-            Self::Free(place) => Some(place),
-            Self::Wait(places, _waiting) => timeout(within, places.acquire_owned()).await.ok()?.ok(),
-        }
-    }
-}
 
 /// Which of two futures was ready first.
 enum First<A, B> {

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::counters::{Counters, Counts};
 use super::ending::Ending;
@@ -75,6 +76,20 @@ pub(crate) struct Control {
 /// A session, whatever its Protocol is.
 pub(crate) trait EndSession: Send + Sync {
     fn end_session(&self, ending: Ending);
+
+    /// Since when it has been idle, if it is.
+    fn idle(&self) -> Option<Idle>;
+
+    /// Ends it, if it has been idle since then. Returns whether it ends because of that.
+    fn make_room(&self, idle: Idle) -> bool;
+}
+
+/// A connection on which nothing is in flight, in either direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Idle {
+    pub(crate) since: Instant,
+    /// Whether a Command has ever come.
+    pub(crate) has_sent: bool,
 }
 
 impl Handle {
@@ -254,6 +269,20 @@ impl Control {
             session.end_session(ending(life));
         }
         Registered { control: self, id }
+    }
+
+    /// Those of the registered sessions that are idle.
+    pub(crate) fn idle_connections(&self) -> Vec<(u64, Idle)> {
+        // Collected first, as in `set_life`: the last reference to a session may be the one that is dropped here.
+        let sessions: Vec<_> =
+            self.sessions().iter().map(|(id, session)| (*id, Weak::clone(session))).collect();
+        sessions.into_iter().filter_map(|(id, session)| Some((id, session.upgrade()?.idle()?))).collect()
+    }
+
+    /// Ends this session, if it has been idle since then. Returns whether it does.
+    pub(crate) fn make_room(&self, id: u64, idle: Idle) -> bool {
+        let session = self.sessions().get(&id).and_then(Weak::upgrade);
+        session.is_some_and(|session| session.make_room(idle))
     }
 
     pub(crate) fn command_begins(&self) {

@@ -14,6 +14,9 @@ counters! {
         waiting,
         /// Connections closed because there was no place for them in time.
         refused,
+        /// Connections closed because they were idle, and others waited for a place
+        /// ([`Limits::make_room`](super::Limits::make_room)).
+        made_room,
         /// Connections closed because more came than [`Limits::connection_rate`](super::Limits::connection_rate) lets in.
         over_connection_rate,
         /// Connections closed because more came from their address than

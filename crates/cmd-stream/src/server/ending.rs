@@ -8,6 +8,7 @@
 //! | [`Handle::shutdown`](super::Handle::shutdown) | [`Ending::WhenIdle`] |
 //! | `serve`, when half of [`Limits::drain`](super::Limits::drain) is over | [`Ending::WhenAnswered`] |
 //! | [`Handle::close`](super::Handle::close) | [`Ending::Now`] |
+//! | a connection that waits for a place, if this one is idle (`places.rs`) | [`Ending::Now`] |
 //! | the driver: reading failed, its bytes do not decode, its seq may not be used, decoding panicked | [`Ending::AfterOutput`] |
 //! | a Command that failed, if its Protocol says `close_connection` | [`Ending::AfterOutput`] |
 //!

@@ -27,6 +27,7 @@ pub struct Limits {
     pub(crate) connections: usize,
     pub(crate) waiting: usize,
     pub(crate) waiting_time: Duration,
+    pub(crate) make_room: Option<Duration>,
     pub(crate) handshake: Duration,
     pub(crate) frame_time: Duration,
     pub(crate) idle: Option<Duration>,
@@ -51,6 +52,7 @@ impl Default for Limits {
             connections: 10_000,
             waiting: 128,
             waiting_time: Duration::from_secs(5),
+            make_room: Some(Duration::from_secs(1)),
             handshake: Duration::from_secs(10),
             frame_time: Duration::from_secs(30),
             idle: None,
@@ -114,20 +116,45 @@ impl Limits {
 
     /// The number of connections that are served at the same time. 10,000 by default, at least 1.
     ///
-    /// Further connections wait, within [`waiting`](Self::waiting).
+    /// Further connections wait, within [`waiting`](Self::waiting), and idle ones [make room](Self::make_room) for them.
     #[must_use]
     pub fn connections(self, connections: usize) -> Self {
         Self { connections: connections.max(1), ..self }
     }
 
     /// The number of connections that wait for a place, and for how long. 128 and 5 s by default. They are sent nothing
-    /// until they have a place.
+    /// until they have a place. One that leaves while it waits, or sends nothing more, is no longer among them.
     ///
     /// A connection beyond the number, or one that has waited for that long, is closed and counted
     /// ([`Counters::refused`](super::Counters::refused)).
     #[must_use]
     pub fn waiting(self, connections: usize, time: Duration) -> Self {
         Self { waiting: connections, waiting_time: time, ..self }
+    }
+
+    /// How long a connection must have been idle before it makes room for one that waits for a place. 1 s by default;
+    /// `None` switches it off.
+    ///
+    /// A connection is idle while no Command of it is in flight and all Replies have been written. Pings do not count, and
+    /// neither does a part of a Command. For each connection that waits, the one that has been idle longest is closed at
+    /// once. Those that never sent a Command come first, and those whose transport has not ended its handshake are among
+    /// them. It is counted ([`Counters::made_room`](super::Counters::made_room)), and the reason is of the kind
+    /// [`Limit`](crate::ErrorKind::Limit).
+    ///
+    /// So clients that connect and stay silent cannot keep others out. A client of ours reconnects when it has something to
+    /// send. Its call fails only if the Command was on its way at that moment.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cmd_stream::server::Limits;
+    ///
+    /// let limits = Limits::default().make_room(Duration::from_secs(60)); // each client has a minute
+    /// let limits = Limits::default().make_room(None); // whoever has a place keeps it
+    /// # let _ = limits;
+    /// ```
+    #[must_use]
+    pub fn make_room(self, idle: impl Into<Option<Duration>>) -> Self {
+        Self { make_room: idle.into(), ..self }
     }
 
     /// The time for establishing a connection: for the transport's own handshake, if it has one, and for sending the
@@ -292,6 +319,7 @@ getters! {
     get_connections = connections: usize, connections;
     get_waiting = waiting: usize, waiting;
     get_waiting_time = waiting_time: Duration, waiting;
+    get_make_room = make_room: Option<Duration>, make_room;
     get_handshake = handshake: Duration, handshake;
     get_frame_time = frame_time: Duration, frame_time;
     get_idle = idle: Option<Duration>, idle;

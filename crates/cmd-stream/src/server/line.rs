@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::control::Control;
+use super::control::{Control, Idle};
 use super::counters::{Counts, one};
 use super::ending::Ending;
 use super::extensions::Extensions;
@@ -166,6 +166,22 @@ impl Line {
             state.task.take()
         };
         wake_now(task);
+    }
+
+    /// Ends the connection, if it has been idle since then. Returns whether it ends because of that.
+    pub(super) fn make_room(&self, idle: Idle) -> bool {
+        let reason = made_room();
+        let task = {
+            let mut state = self.lock();
+            // A Command may have come since it was looked.
+            if state.idle() != Some(idle) {
+                return false;
+            }
+            state.ending = Some(Ending::Now(reason));
+            state.task.take()
+        };
+        wake_now(task);
+        true
     }
 
     /// Whether nothing more can be sent.
@@ -463,6 +479,13 @@ impl State {
         self.ending.as_ref().is_some_and(|ending| ending.reason().is_some())
     }
 
+    /// Since when it has been idle, if it is, and is not about to end.
+    pub(super) fn idle(&self) -> Option<Idle> {
+        let is_idle = self.in_flight.is_empty() && self.outbox.is_written();
+        let goes_on = self.ending.is_none() && !self.input_ended;
+        (is_idle && goes_on).then_some(Idle { since: self.active, has_sent: self.has_sent })
+    }
+
     /// Whether nothing is in flight, in either direction.
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.outbox.is_empty()
@@ -505,6 +528,12 @@ impl State {
         }
         replies
     }
+}
+
+/// Why a connection ends that makes room.
+pub(super) fn made_room() -> Error {
+    let message = "it was idle, and made room for a new connection (`Limits::make_room`)";
+    Error::new(ErrorKind::Limit, Origin::Local, message)
 }
 
 /// Drops what belongs to a Command. That is the user's code, and its panic is none of this connection's.

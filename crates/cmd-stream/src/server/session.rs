@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::control::{Control, EndSession};
+use super::control::{Control, EndSession, Idle};
 use super::counters::one;
 use super::ending::Ending;
 use super::invoker::{Invoker, tell};
@@ -202,6 +202,14 @@ pub(super) const SLOW: &str = "slow command";
 impl<S: Service> EndSession for Session<S> {
     fn end_session(&self, ending: Ending) {
         self.line.end(ending);
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        self.line.lock().idle()
+    }
+
+    fn make_room(&self, idle: Idle) -> bool {
+        self.line.make_room(idle)
     }
 }
 

@@ -113,6 +113,7 @@ impl Counters {
             open,
             waiting,
             refused,
+            made_room,
             over_connection_rate,
             over_address_rate,
             untracked_addresses,
@@ -162,6 +163,7 @@ impl Counters {
             ("receive_timeout", receive_timeouts),
             ("output_stall", output_stalls),
             ("paused", pause_timeouts),
+            ("made_room", made_room),
             ("cut", cut),
         ];
         by("cmd_stream_server_connections_closed_total", "reason", &closed);

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 #[tokio::test(start_paused = true)]
 async fn connection_past_the_limit_waits_without_a_greeting_until_there_is_a_place() {
-    let (world, dialer) = served(Limits::default().connections(2).waiting(1, TIME));
+    let (world, dialer) = served(Limits::default().connections(2).waiting(1, TIME).make_room(None));
     let first = greeted(&dialer, WIDE).await;
     let mut second = greeted(&dialer, WIDE).await;
     let mut third = dialer.dial(WIDE);
@@ -37,7 +37,7 @@ async fn connection_past_the_limit_waits_without_a_greeting_until_there_is_a_pla
 
 #[tokio::test(start_paused = true)]
 async fn connection_that_has_waited_long_enough_is_closed_and_counted() {
-    let (world, dialer) = served(Limits::default().connections(1).waiting(1, TIME));
+    let (world, dialer) = served(Limits::default().connections(1).waiting(1, TIME).make_room(None));
     let mut first = greeted(&dialer, WIDE).await;
     let since = Instant::now();
     BytePeer::over(dialer.dial(WIDE)).expect_end().await;

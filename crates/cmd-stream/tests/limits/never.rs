@@ -47,7 +47,7 @@ async fn server_waits_until_its_output_is_taken() {
 
 #[tokio::test(start_paused = true)]
 async fn server_waits_for_the_next_command() {
-    let (_world, dialer) = served(Limits::default().idle(NEVER));
+    let (_world, dialer) = served(Limits::default().idle(NEVER).first_frame(NEVER));
     let mut peer = greeted(&dialer, WIDE).await;
     sleep(LONG).await;
     answers(&mut peer, 1).await;

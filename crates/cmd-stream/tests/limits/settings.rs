@@ -10,7 +10,7 @@ fn defaults_are_those_of_the_documentation() {
     let server = format!("{:?}", Limits::default());
     let client = format!("{:?}", client::Limits::default());
     let expected = "Limits { frame: 4194304, in_flight: 65536, in_flight_bytes: 67108864, output: 1048576, \
-                    output_stall: 30s, connections: 10000, waiting: 128, waiting_time: 5s, handshake: 10s, \
+                    output_stall: 30s, connections: 10000, waiting: 128, waiting_time: 5s, make_room: Some(1s), handshake: 10s, \
                     frame_time: 30s, idle: None, first_frame: None, half_closed: 5s, paused: 300s, drain: 30s, connection_rate: None, address_rate: None, \
                     command_rate: None, shed_after: None }";
     assert_eq!(server, expected);
@@ -37,6 +37,7 @@ fn getters_give_what_was_set() {
         .idle(time(111))
         .drain(time(112))
         .first_frame(time(119))
+        .make_room(time(120))
         .connection_rate(Rate::per_second(113))
         .address_rate(Rate::per_second(114))
         .command_rate(Rate::per_second(115))
@@ -50,7 +51,8 @@ fn getters_give_what_was_set() {
     assert_eq!((server.get_output_stall(), server.get_waiting_time()), (time(105), time(108)));
     assert_eq!((server.get_handshake(), server.get_frame_time()), (time(109), time(110)));
     assert_eq!((server.get_idle(), server.get_drain()), (Some(time(111)), time(112)));
-    assert_eq!(server.get_first_frame(), Some(time(119)));
+    assert_eq!((server.get_first_frame(), server.get_make_room()), (Some(time(119)), Some(time(120))));
+    assert_eq!(server.clone().make_room(None).get_make_room(), None);
     let rates = [server.get_connection_rate(), server.get_address_rate(), server.get_command_rate()];
     assert_eq!(rates, [113, 114, 115].map(|events| Some(Rate::per_second(events))));
     assert_eq!(server.get_shed_after(), Some(time(116)));

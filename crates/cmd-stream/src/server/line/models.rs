@@ -9,7 +9,7 @@ use super::task::{Input, Next};
 use super::*;
 use crate::connection::Writer;
 use crate::server::Handle;
-use crate::server::control::EndSession;
+use crate::server::control::{EndSession, Idle};
 use crate::stats::Tally;
 use crate::sync::models::{Task, model, model_within};
 use crate::sync::{Weak, atomic::AtomicUsize};
@@ -259,6 +259,14 @@ struct Session(Arc<Line>);
 impl EndSession for Session {
     fn end_session(&self, ending: Ending) {
         self.0.end(ending);
+    }
+
+    fn idle(&self) -> Option<Idle> {
+        self.0.lock().idle()
+    }
+
+    fn make_room(&self, idle: Idle) -> bool {
+        self.0.make_room(idle)
     }
 }
 

@@ -274,6 +274,10 @@ impl<V: Establish> Establish for Incoming<V> {
         self.progress.clone()
     }
 
+    fn has_left(&self) -> bool {
+        self.below.has_left()
+    }
+
     async fn establish(self) -> io::Result<(Self::Io, Peer)> {
         let (io, peer) = self.below.establish().await?;
         let io = Watched::new(io, self.progress);
