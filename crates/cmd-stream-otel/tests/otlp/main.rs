@@ -2,9 +2,9 @@
 
 mod receiver;
 
-use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 
 use cmd_stream::protocol::kind::Plain;
 use cmd_stream::sender::Retry;
@@ -52,17 +52,17 @@ struct Shelf {
     tracers: SdkTracerProvider,
     /// The next Command fails, at whichever server it is.
     fails: Arc<AtomicBool>,
-    /// The next Command never ends.
+    /// The next Command ends with its connection.
     hangs: Arc<AtomicBool>,
 }
 
 impl Answer<Arc<Shelf>> for Get {
-    async fn answer(self, shelf: &Arc<Shelf>, _: &Context<'_>) -> Result<Value, Failed> {
+    async fn answer(self, shelf: &Arc<Shelf>, context: &Context<'_>) -> Result<Value, Failed> {
         if shelf.fails.swap(false, SeqCst) {
             return Err(Failed::new("the shelf has fallen")); // which ends the connection
         }
         if shelf.hangs.swap(false, SeqCst) {
-            pending::<()>().await;
+            context.closed().await;
         }
         shelf.tracers.tracer("store").in_span("look up", |_| {});
         Ok(Value(self.key))
@@ -93,7 +93,9 @@ async fn start() -> World {
         let shelf = Arc::new(Shelf { tracers: tracers.clone(), fails, hangs });
         let invoker =
             OtelInvoker::builder().tracer_provider(tracers.clone()).meter_provider(meters.clone()).build();
-        let server = Server::builder(Store, Json, shelf).invoker(invoker).bind("127.0.0.1:0").await;
+        let limits = cmd_stream::server::Limits::default().half_closed(Duration::from_millis(10));
+        let builder = Server::builder(Store, Json, shelf).limits(limits);
+        let server = builder.invoker(invoker).bind("127.0.0.1:0").await;
         let server = server.expect("a free port");
         let handle = server.handle();
         addresses.push(handle.local_addr().to_string());
@@ -205,7 +207,7 @@ async fn a_retry_is_an_event_of_the_one_span_of_its_call_and_both_attempts_are_i
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hedge_is_an_event_of_the_one_span_of_its_call() {
+async fn a_hedge_is_an_event_of_the_one_span_of_its_call_and_both_attempts_are_its_children() {
     let world = start().await;
     let sender = world.connect(Retry::default().hedge(0.5).budget(100, 1000)).await;
     for _ in 0..64 {
@@ -213,11 +215,24 @@ async fn a_hedge_is_an_event_of_the_one_span_of_its_call() {
     }
     world.hangs.store(true, SeqCst);
     sender.send(get("c")).await.expect("the other server replies");
-    let hedged = |spans: &[Span]| {
-        let sends = named(spans, SEND).into_iter();
-        sends.filter(|span| span.events.iter().any(|event| event.name == "hedge")).count()
+    // The server that hangs gives the Command up when its client has gone.
+    drop(sender);
+    // Others may have been hedged before, where one took longer than half of them.
+    let is_hedged = |span: &&Span| span.events.iter().any(|event| event.name == "hedge");
+    let last_hedged = |spans: &[Span]| {
+        named(spans, SEND).into_iter().filter(is_hedged).max_by_key(|span| span.start_time_unix_nano).cloned()
     };
-    world.wait_for(|spans| named(spans, SEND).len() == 65 && hedged(spans) > 0).await;
+    let attempts = |spans: &[Span], send: &Span| {
+        named(spans, INVOKE).into_iter().filter(|span| span.parent_span_id == send.span_id).count()
+    };
+    let spans = world
+        .wait_for(|spans| {
+            let last = last_hedged(spans).is_some_and(|send| attempts(spans, &send) == 2);
+            named(spans, SEND).len() == 65 && last
+        })
+        .await;
+    let send = last_hedged(&spans).expect("it was there");
+    assert!(named(&spans, SEND).iter().all(|span| span.start_time_unix_nano <= send.start_time_unix_nano));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
