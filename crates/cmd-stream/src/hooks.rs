@@ -37,6 +37,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::error::{Error, ErrorKind, Origin, panic_message};
 use crate::protocol::{CommandOf, Entry, Protocol};
 use crate::transport::Peer;
@@ -74,6 +76,14 @@ pub trait Hooks<P: Protocol>: Send + Sync + 'static {
         command: &mut C,
         entry: &'static Entry,
     ) -> Result<Self::Call, Refused>;
+
+    /// Whether anything more is told of this call. It is asked once, after [`before_send`](Self::before_send). If not, the
+    /// [`Call`](Self::Call) value is dropped at once, and the rest of the call costs nothing for its hooks. The default is
+    /// `true`.
+    fn watches(&self, call: &Self::Call) -> bool {
+        let _ = call;
+        true
+    }
 
     /// A Reply has arrived; it may be the Protocol's failure.
     fn on_reply(&self, call: &mut Self::Call, reply: &P::Reply, about: &About<'_>) {
@@ -168,7 +178,8 @@ pub struct About<'a> {
     pub(crate) seq: Option<i64>,
     pub(crate) member: Option<usize>,
     pub(crate) attempt: u32,
-    pub(crate) elapsed: Duration,
+    /// When the call was first polled. `None` for one that was refused.
+    pub(crate) began: Option<Instant>,
     pub(crate) peer: &'a dyn Fn() -> Option<Peer>,
 }
 
@@ -209,9 +220,9 @@ impl About<'_> {
         self.attempt
     }
 
-    /// Returns the time since the call was first polled. Zero for a call that was refused.
+    /// Returns the time since the call was first polled. Zero for a call that was refused. The clock is read for it.
     pub fn elapsed(&self) -> Duration {
-        self.elapsed
+        self.began.map_or(Duration::ZERO, |began| began.elapsed())
     }
 
     /// Returns the server that had the last attempt, also if this connection was lost since. `None` if there was no attempt, or
@@ -231,7 +242,7 @@ impl fmt::Debug for About<'_> {
             .field("seq", &self.seq)
             .field("member", &self.member)
             .field("attempt", &self.attempt)
-            .field("elapsed", &self.elapsed)
+            .field("elapsed", &self.elapsed())
             .finish_non_exhaustive()
     }
 }
@@ -277,12 +288,16 @@ impl<P: Protocol, A: Hooks<P>, B: Hooks<P>> Hooks<P> for (A, B) {
             seq: None,
             member: None,
             attempt: 0,
-            elapsed: Duration::ZERO,
+            began: None,
             peer: &|| None,
         };
         contained(|| self.0.on_error(&mut first, &error, &about));
         contained(|| drop(first));
         Err(Refused(Why::Told(error)))
+    }
+
+    fn watches(&self, call: &Self::Call) -> bool {
+        self.0.watches(&call.0) || self.1.watches(&call.1)
     }
 
     fn on_reply(&self, call: &mut Self::Call, reply: &P::Reply, about: &About<'_>) {
@@ -351,4 +366,11 @@ pub(crate) fn ask<P: Protocol, H: Hooks<P>, C: CommandOf<P>>(
         Ok(asked) => asked.map_err(Refused::into_error),
         Err(payload) => Err(Error::panic("a hook", &*payload)),
     }
+}
+
+/// What the hooks keep for a call, if they watch it.
+pub(crate) fn kept<P: Protocol, H: Hooks<P>>(hooks: &H, call: H::Call) -> Option<H::Call> {
+    let mut kept = None;
+    contained(|| kept = hooks.watches(&call).then_some(call));
+    kept
 }

@@ -20,7 +20,7 @@ use crate::client::table::{Expects, Table, Waited};
 use crate::connection::outbox::Scratch;
 use crate::error::Error;
 use crate::format::{Encode, Format};
-use crate::hooks::{Hooks, ask};
+use crate::hooks::{Hooks, ask, kept};
 use crate::proto::frame::Seq;
 use crate::protocol::{ClientProtocol, CommandOf, Protocol};
 use crate::stats::Outcome;
@@ -246,7 +246,12 @@ impl<K: Send + 'static> Course<K> {
         if !H::IS_NONE {
             match ask(&core.hooks, value, &P::COMMANDS[C::INDEX]) {
                 Ok(call) => {
-                    self.told = Some(Told { call, began: Instant::now(), size: None, reply_size: None })
+                    self.told = kept(&core.hooks, call).map(|call| Told {
+                        call,
+                        began: Instant::now(),
+                        size: None,
+                        reply_size: None,
+                    });
                 }
                 Err(error) => {
                     one(&core.counts.refused_by_hooks);
@@ -399,7 +404,7 @@ impl<K: Send + 'static> Course<K> {
         if awaits != Awaits::Reply && self.ticket.counts() {
             core.group.ended(self.member as usize, &mut self.ticket, None); // it was written, or the stream has ended
         }
-        if !H::IS_NONE {
+        if !H::IS_NONE && self.told.is_some() {
             self.tell(core, &P::COMMANDS[C::INDEX], |hooks, call, about| hooks.on_done(call, about));
         }
         if awaits == Awaits::Replies {
@@ -414,7 +419,7 @@ impl<K: Send + 'static> Course<K> {
         if command.is_some() {
             *command = None;
         }
-        if !H::IS_NONE {
+        if !H::IS_NONE && self.told.is_some() {
             self.forget_told();
         }
     }
@@ -432,7 +437,7 @@ impl<K: Send + 'static> Course<K> {
         if self.more.is_some() {
             self.drop_second(core);
         }
-        if !H::IS_NONE {
+        if !H::IS_NONE && self.told.is_some() {
             self.forget_told();
         }
     }

@@ -256,3 +256,78 @@ async fn the_end_of_a_call_that_has_ended_well_is_told_once() {
     assert_eq!(count(), 5);
     assert_eq!(sender.hooks().1.0.load(Relaxed), 5);
 }
+
+/// Watches no call of these Commands.
+struct Ignores(Recorder, &'static str);
+
+impl Hooks<Store> for Ignores {
+    type Call = (Kept, bool);
+
+    fn before_send<C: CommandOf<Store>>(
+        &self,
+        command: &mut C,
+        entry: &'static Entry,
+    ) -> Result<Self::Call, Refused> {
+        Ok((self.0.before_send(command, entry)?, entry.name != self.1))
+    }
+
+    fn watches(&self, call: &Self::Call) -> bool {
+        call.1
+    }
+
+    fn on_reply(&self, call: &mut Self::Call, reply: &StoreReply, about: &About<'_>) {
+        self.0.on_reply(&mut call.0, reply, about);
+    }
+
+    fn on_timeout(&self, call: &mut Self::Call, error: &Error, about: &About<'_>) {
+        self.0.on_timeout(&mut call.0, error, about);
+    }
+
+    fn on_done(&self, call: &mut Self::Call, about: &About<'_>) {
+        self.0.on_done(&mut call.0, about);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_call_that_is_not_watched_nothing_more_is_told() {
+    let log = Log::default();
+    // What is dropped without having been asked for more may panic as anything of the hook's.
+    let hooks = Ignores(Recorder { log: log.clone(), panics: "drop", ..Recorder::default() }, "Put");
+    let (sender, [mut server], _dials) = connected(builder().hooks(hooks)).await;
+    let call = call!(sender.send(put("a")));
+    server.expect(&put_frame(1, "a")).await;
+    assert_eq!(log.take(), ["before Put", "dropped"], "what was kept is dropped before the Command is sent");
+    answer(&mut server, 1, "A").await;
+    assert_eq!(within(call).await.unwrap().unwrap(), text("A"));
+    let call = call!(sender.send(put("b")).timeout(SECOND));
+    within(call).await.unwrap().unwrap_err();
+    assert_eq!(log.take(), ["before Put", "dropped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pair_watches_a_call_if_one_of_them_does() {
+    let log = Log::default();
+    let named = |name| Recorder { log: log.clone(), ..Recorder::named(name) };
+    let ignores = |name| Ignores(named(name), "Put");
+    let (sender, [mut server], _dials) =
+        connected(builder().hooks(((ignores("1 "), named("2 ")), ignores("3 ")))).await;
+    let call = call!(sender.send(put("a")));
+    server.expect(&put_frame(1, "a")).await;
+    answer(&mut server, 1, "A").await;
+    within(call).await.unwrap().unwrap();
+    let lines = log.take();
+    assert!(
+        lines.contains(&"2 reply Put: A".to_owned()) && lines.contains(&"2 done Put".to_owned()),
+        "{lines:?}"
+    );
+    drop(sender);
+
+    let (sender, [mut server], _dials) = connected(builder().hooks((ignores("1 "), ignores("3 ")))).await;
+    let call = call!(sender.send(put("a")));
+    server.expect(&put_frame(1, "a")).await;
+    answer(&mut server, 1, "A").await;
+    within(call).await.unwrap().unwrap();
+    let mut lines = log.take();
+    lines.retain(|line| !line.contains("dropped"));
+    assert_eq!(lines, ["1 before Put", "3 before Put"]);
+}

@@ -120,7 +120,7 @@ fn tell<H: Hooks<Fake>>(hooks: &H, call: &mut H::Call, told: Told) {
         seq: None,
         member: None,
         attempt: 1,
-        elapsed: Duration::ZERO,
+        began: None,
         peer: &|| None,
     };
     match told {

@@ -31,7 +31,7 @@ impl<K: Send + 'static> Course<K> {
         if awaits == Awaits::Replies {
             self.more.get_or_insert_default().is_replied = true;
         }
-        if !H::IS_NONE {
+        if !H::IS_NONE && self.told.is_some() {
             self.tell_reply(core, reply, entry);
         }
     }
@@ -152,7 +152,7 @@ impl<K: Send + 'static> Course<K> {
             seq: seq.map(Seq::get),
             member: is_tried.then_some(member as usize),
             attempt: self.attempts,
-            elapsed: told.began.elapsed(),
+            began: Some(told.began),
             peer: &peer,
         };
         contained(|| tell(&core.hooks, &mut told.call, &about));
