@@ -22,11 +22,10 @@ pub(crate) fn inject(propagator: &Propagator, context: &Context, metadata: &mut 
 
 /// Reads the context that a Command carries. `None` if it carries nothing.
 pub(crate) fn extract(propagator: &Propagator, metadata: &dyn Metadata) -> Option<Context> {
-    let reads = Reads(metadata);
-    if reads.0.names().is_empty() {
+    if metadata.is_empty() {
         return None;
     }
-    Some(propagator.extract_with_context(&Context::new(), &reads))
+    Some(propagator.extract_with_context(&Context::new(), &Reads(metadata)))
 }
 
 struct Writes<'a>(&'a mut dyn Metadata);

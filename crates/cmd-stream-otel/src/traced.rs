@@ -124,6 +124,10 @@ impl<C> Metadata for Traced<C> {
     fn names(&self) -> Vec<&str> {
         self.carrier.iter().flat_map(BTreeMap::keys).map(String::as_str).collect()
     }
+
+    fn is_empty(&self) -> bool {
+        self.carrier.as_ref().is_none_or(BTreeMap::is_empty)
+    }
 }
 
 impl<R: Sync, C: Execute<R>> Execute<R> for Traced<C> {

@@ -85,6 +85,11 @@ pub trait Metadata {
     fn names(&self) -> Vec<&str> {
         Vec::new()
     }
+
+    /// Returns whether there are no values that can be read. By default [`names`](Self::names) is asked.
+    fn is_empty(&self) -> bool {
+        self.names().is_empty()
+    }
 }
 
 /// A type of Replies that tells which Reply is the last one of its Command.
