@@ -10,6 +10,7 @@ use cmd_stream::format::{Decode, Encode};
 use cmd_stream::server::{Handle, Limits, Served};
 use cmd_stream::{Json, Mus, Protobuf, Sender, Server, protocol};
 use cmd_stream_otel::{OtelHooks, OtelInvoker, Traced};
+use opentelemetry::metrics::NoopMeterProvider;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
@@ -145,7 +146,7 @@ impl<F: TracedFormat> Session<F> {
             let meters = SdkMeterProvider::builder().with_reader(ManualReader::builder().build()).build();
             (hooks.meter_provider(meters.clone()), invoker.meter_provider(meters))
         } else {
-            (hooks, invoker)
+            (hooks.meter_provider(NoopMeterProvider::new()), invoker.meter_provider(NoopMeterProvider::new()))
         };
         let server = Server::builder(TracedEcho, format, Nothing)
             .limits(Limits::default().connections(1 << 17))

@@ -21,7 +21,7 @@ use crate::Status;
 use crate::commands::Measured;
 use crate::propagation::inject;
 use crate::semconv;
-use crate::settings::{Address, Parts, Settings, shared_settings};
+use crate::settings::{Address, Parts, Settings, is_noop, shared_settings};
 
 /// [Hooks] that make a span for each call of a Sender, and record the metrics of the client.
 ///
@@ -181,30 +181,30 @@ where
         entry: &'static Entry,
     ) -> Result<Self::Call, Refused> {
         let known = self.parts.commands.get(entry, "Send", std::any::type_name::<C>);
-        let mut builder = SpanBuilder::from_name(known.span);
-        builder.span_kind = Some(SpanKind::Client); // `with_kind` would move it, and it is large
-        let span = Context::map_current(|current| self.parts.tracer.build_with_context(builder, current));
-        if let Some(metadata) = command.metadata() {
-            let context = span.span_context();
-            if !context.is_valid() {
-                Context::map_current(|current| inject(&self.parts.propagator, current, metadata));
-            } else if context.is_sampled() || self.parts.carries_unsampled {
-                let context =
-                    Context::map_current(|current| current.with_remote_span_context(context.clone()));
-                inject(&self.parts.propagator, &context, metadata);
-            }
+        let carries = command.metadata().is_some();
+        // All that is done with the span is done in there: it is large, and would be moved out.
+        let (span, carried) = Context::map_current(|current| self.start(known.span, carries, current));
+        if let Some(carried) = carried
+            && let Some(metadata) = command.metadata()
+        {
+            inject(&self.parts.propagator, &carried, metadata);
         }
-        let span = span.is_recording().then(|| Box::new(span));
         let (is_sent, is_described, has_ended) = (true, false, false);
         Ok(Call { span, replies: 0, replied_after: None, is_sent, is_described, has_ended })
+    }
+
+    fn watches(&self, call: &Self::Call) -> bool {
+        call.span.is_some() || self.parts.has_metrics
     }
 
     fn on_reply(&self, call: &mut Self::Call, reply: &P::Reply, about: &About<'_>) {
         let Some(entry) = about.reply() else { return };
         call.replies += 1;
-        let after = about.elapsed();
-        call.replied_after = Some(after);
-        self.record_reply(entry, after, about);
+        if self.parts.has_metrics {
+            let after = about.elapsed();
+            call.replied_after = Some(after);
+            self.record_reply(entry, after, about);
+        }
         if let Some(span) = &mut call.span {
             if let Some(attributes) = &self.custom.result_event {
                 span.add_event(semconv::EVENT_RESULT, attributes(about, call.replies));
@@ -261,6 +261,30 @@ where
     P: Protocol,
     T: Tracer<Span: Send + 'static>,
 {
+    /// Starts the span. Returns it if it is recorded, and the context for the Command, if it carries one.
+    #[inline]
+    fn start(
+        &self,
+        name: &'static str,
+        carries: bool,
+        current: &Context,
+    ) -> (Option<Box<T::Span>>, Option<Context>) {
+        let mut builder = SpanBuilder::from_name(name);
+        builder.span_kind = Some(SpanKind::Client); // `with_kind` would move it, and it is large
+        let span = self.parts.tracer.build_with_context(builder, current);
+        let context = span.span_context();
+        let carried = if !carries {
+            None
+        } else if !context.is_valid() {
+            Some(current.clone())
+        } else if context.is_sampled() || self.parts.carries_unsampled {
+            Some(current.with_remote_span_context(context.clone()))
+        } else {
+            None
+        };
+        (span.is_recording().then(|| Box::new(span)), carried)
+    }
+
     fn fail_with(&self, call: &mut Call<T::Span>, status: Status, error: &Error, about: &About<'_>) {
         call.is_sent = error.was_sent();
         call.replied_after = None; // it has ended later than that
@@ -332,8 +356,9 @@ where
         }
         call.has_ended = true;
         // Go records nothing of a Command that it could not send.
-        if let Some(command) = self.parts.commands.seen(about.entry())
+        if self.parts.has_metrics
             && (!self.parts.is_go || call.is_sent)
+            && let Some(command) = self.parts.commands.seen(about.entry())
         {
             let size = self.seq_and_size(call, about).1.and_then(|size| u64::try_from(size).ok());
             let custom = self.custom.command_metric.as_ref().map(|attributes| attributes(about, status));

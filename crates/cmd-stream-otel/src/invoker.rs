@@ -25,7 +25,7 @@ use crate::Status;
 use crate::commands::Measured;
 use crate::propagation::extract;
 use crate::semconv;
-use crate::settings::{Address, Parts, Settings, shared_settings};
+use crate::settings::{Address, Parts, Settings, is_noop, shared_settings};
 
 /// An [Invoker] that makes a span for each Command of a server, and records the metrics of the server.
 ///
@@ -203,11 +203,16 @@ where
 
     async fn invoke(&self, mut invocation: impl Invocation<P>) -> Result<Ended, Failed> {
         let kept = self.begin(&mut invocation);
-        let custom = self.custom.command_metric.as_ref().map(|attributes| attributes(&received(&invocation)));
-        let (entry, size, began) = (invocation.entry(), invocation.size(), invocation.received_at());
+        let measures = self.parts.has_metrics.then(|| {
+            let custom = self.custom.command_metric.as_ref();
+            let custom = custom.map(|attributes| attributes(&received(&invocation)));
+            (invocation.entry(), invocation.size(), invocation.received_at(), custom)
+        });
         let context = kept.as_ref().map(Kept::context);
         let ended = Within { future: invocation.run(), context }.await;
-        if let Some(command) = self.parts.commands.seen(entry) {
+        if let Some((entry, size, began, custom)) = measures
+            && let Some(command) = self.parts.commands.seen(entry)
+        {
             let status = if ended.is_ok() { Status::Ok } else { Status::Failed };
             let measured = Measured { size: Some(size as u64), duration: began.elapsed() };
             self.parts.commands.ended(command, status, measured, custom);
@@ -219,10 +224,14 @@ where
     }
 
     fn on_reply(&self, reply: &Replied<'_>) {
-        let Some(command) = self.parts.commands.seen(reply.command()) else { return };
-        let custom = self.custom.result_metric.as_ref().map(|attributes| attributes(reply));
-        let measured = Measured { size: Some(reply.size() as u64), duration: reply.received_at().elapsed() };
-        self.parts.commands.replied(command, reply.entry(), measured, custom);
+        if self.parts.has_metrics
+            && let Some(command) = self.parts.commands.seen(reply.command())
+        {
+            let custom = self.custom.result_metric.as_ref().map(|attributes| attributes(reply));
+            let duration = reply.received_at().elapsed();
+            let measured = Measured { size: Some(reply.size() as u64), duration };
+            self.parts.commands.replied(command, reply.entry(), measured, custom);
+        }
         let Some(recorded) = reply.extension::<Arc<Recorded>>() else { return };
         let number = recorded.replies.fetch_add(1, Relaxed) + 1;
         let custom = self.custom.result_event.as_ref();

@@ -1,11 +1,12 @@
 //! The settings that hooks and Invoker share.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use cmd_stream::protocol::Protocol;
-use opentelemetry::metrics::MeterProvider;
+use opentelemetry::metrics::{MeterProvider, NoopMeterProvider};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{InstrumentationScope, KeyValue, global};
 
@@ -17,6 +18,7 @@ use crate::semconv;
 pub(crate) struct Settings<T> {
     pub(crate) tracers: T,
     pub(crate) meters: Arc<dyn MeterProvider + Send + Sync>,
+    pub(crate) has_metrics: bool,
     pub(crate) propagator: Propagator,
     pub(crate) carries_unsampled: bool,
     pub(crate) is_go: bool,
@@ -27,6 +29,7 @@ impl Settings<global::GlobalTracerProvider> {
         Self {
             tracers: global::tracer_provider(),
             meters: global::meter_provider(),
+            has_metrics: true,
             propagator: default_propagator(),
             carries_unsampled: true,
             is_go: false,
@@ -36,8 +39,8 @@ impl Settings<global::GlobalTracerProvider> {
 
 impl<T: TracerProvider> Settings<T> {
     pub(crate) fn with_tracers<N>(self, tracers: N) -> Settings<N> {
-        let Self { meters, propagator, carries_unsampled, is_go, .. } = self;
-        Settings { tracers, meters, propagator, carries_unsampled, is_go }
+        let Self { meters, has_metrics, propagator, carries_unsampled, is_go, .. } = self;
+        Settings { tracers, meters, has_metrics, propagator, carries_unsampled, is_go }
     }
 
     /// What is made of them.
@@ -49,6 +52,7 @@ impl<T: TracerProvider> Settings<T> {
         Parts {
             commands: Commands::new(&self.meters.meter_with_scope(scope.clone()), names, durations),
             tracer: self.tracers.tracer_with_scope(scope),
+            has_metrics: self.has_metrics,
             propagator: self.propagator,
             carries_unsampled: self.carries_unsampled,
             is_go: self.is_go,
@@ -60,6 +64,8 @@ impl<T: TracerProvider> Settings<T> {
 pub(crate) struct Parts<P, T> {
     pub(crate) tracer: T,
     pub(crate) commands: Commands<P>,
+    /// Whether metrics are recorded. If not, no time is taken for them.
+    pub(crate) has_metrics: bool,
     pub(crate) propagator: Propagator,
     pub(crate) carries_unsampled: bool,
     pub(crate) is_go: bool,
@@ -120,6 +126,11 @@ fn text_of(ip: IpAddr) -> opentelemetry::Value {
     opentelemetry::Value::String(text.into())
 }
 
+/// Whether it is known to record nothing.
+pub(crate) fn is_noop(meters: &impl Any) -> bool {
+    (meters as &dyn Any).is::<NoopMeterProvider>()
+}
+
 /// The methods that both builders have.
 macro_rules! shared_settings {
     ($builder:ident) => {
@@ -137,8 +148,12 @@ macro_rules! shared_settings {
         }
 
         /// Sets who makes the instruments. The default is the global meter provider, as it is when the builder is made.
+        ///
+        /// With a `NoopMeterProvider` of opentelemetry there are no metrics, and nothing is measured for them. Set it where
+        /// there is no global meter provider either: that cannot be seen here.
         #[must_use]
         pub fn meter_provider(mut self, provider: impl MeterProvider + Send + Sync + 'static) -> Self {
+            self.settings.has_metrics = !is_noop(&provider);
             self.settings.meters = Arc::new(provider);
             self
         }

@@ -8,6 +8,7 @@ use cmd_stream::transport::memory;
 use cmd_stream::{Answer, Command, Context, Failed, Mus, Problem, Sender, Server, protocol};
 use cmd_stream_otel::{OtelHooks, OtelInvoker, Traced};
 use mus_format::Mus as MusDerive;
+use opentelemetry::metrics::NoopMeterProvider;
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, SpanData};
 use tokio::sync::mpsc;
@@ -85,18 +86,29 @@ struct World {
 
 /// Starts both sides. `tracers` are those of the client, if not the ones that record everything.
 async fn start(tracers: Option<SdkTracerProvider>) -> World {
+    start_with(tracers, true).await
+}
+
+async fn start_with(tracers: Option<SdkTracerProvider>, has_metrics: bool) -> World {
     let (client, server) = (Exported::new(), Exported::new());
     let (taken, orders) = mpsc::unbounded_channel();
     let (connector, listener) = memory::pair();
-    let invoker =
-        OtelInvoker::builder().tracer_provider(server.tracers.clone()).meter_provider(server.meters.clone());
+    let invoker = OtelInvoker::builder().tracer_provider(server.tracers.clone());
+    let invoker = match has_metrics {
+        true => invoker.meter_provider(server.meters.clone()),
+        false => invoker.meter_provider(NoopMeterProvider::new()),
+    };
     let desk = Desk(taken, server.tracers.clone());
     let serving =
         Server::builder(Shop, Mus, desk).invoker(invoker.build()).listen(listener).expect("in memory");
     tokio::spawn(serving.serve());
     let tracers = tracers.unwrap_or_else(|| client.tracers.clone());
-    let hooks = OtelHooks::builder().tracer_provider(tracers).meter_provider(client.meters.clone()).build();
-    let sender = Sender::builder(Shop, Mus).endpoints(["shop:1"]).hooks(hooks);
+    let hooks = OtelHooks::builder().tracer_provider(tracers);
+    let hooks = match has_metrics {
+        true => hooks.meter_provider(client.meters.clone()),
+        false => hooks.meter_provider(NoopMeterProvider::new()),
+    };
+    let sender = Sender::builder(Shop, Mus).endpoints(["shop:1"]).hooks(hooks.build());
     let sender = sender.connect_by(move |_| connector.clone()).await.expect("the server is there");
     World { client, server, sender, orders }
 }
@@ -123,6 +135,27 @@ async fn the_failure_of_a_protocol_is_a_result_and_fails_the_command_on_both_sid
         assert_eq!(command.attributes["cmd-stream.command.status"], "FAILED");
         assert_eq!(result.attributes["cmd-stream.result.type"], "Problem");
     }
+}
+
+/// What the spans of both sides say of three calls, but for ids and times.
+async fn spans_of_three(has_metrics: bool) -> Vec<String> {
+    let world = start_with(None, has_metrics).await;
+    world.sender.send(Traced::new(Ask { fails: false })).await.expect("it is answered");
+    world.sender.send(Traced::new(Ask { fails: true })).await.expect_err("it fails");
+    world.sender.post(Note {}).await.expect("it is written");
+    let spans = [world.client.wait_for_spans(3).await, world.server.wait_for_spans(5).await].concat();
+    let said = |span: &SpanData| {
+        let events: Vec<_> = span.events.iter().map(|event| (&event.name, &event.attributes)).collect();
+        format!("{} {:?} {:?} {events:?}", span.name, span.status, span.attributes)
+    };
+    spans.iter().map(said).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn spans_are_the_same_without_metrics() {
+    let spans = spans_of_three(true).await;
+    assert_eq!(spans, spans_of_three(false).await);
+    assert_eq!(spans.iter().filter(|span| span.contains("cmd-stream.result.size")).count(), 1, "{spans:?}");
 }
 
 #[tokio::test(start_paused = true)]
