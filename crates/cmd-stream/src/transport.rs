@@ -9,6 +9,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 mod address;
+mod keepalive;
 pub mod memory;
 mod peer;
 mod presence;
@@ -20,6 +21,8 @@ pub mod tls;
 mod unix;
 
 pub use address::Address;
+pub use keepalive::TcpKeepalive;
+pub(crate) use keepalive::keep_accepted;
 pub use peer::Peer;
 pub(crate) use presence::{Presence, presence};
 pub use progress::Progress;

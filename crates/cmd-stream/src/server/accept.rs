@@ -36,7 +36,7 @@ use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
 use crate::proto::never::after;
 use crate::sync::{Arc, Weak};
-use crate::transport::{Accept, Establish, Io, Peer};
+use crate::transport::{Accept, Establish, Io, Peer, keep_accepted};
 
 impl<P, F, R, I, L> Server<P, F, R, I, L>
 where
@@ -270,6 +270,7 @@ async fn establish<V: Establish>(
     match race(handshaking.stopped(&control), establishing).await {
         First::Right(Ok(Ok(Ok((io, peer))))) if handshaking.is_done() => {
             open.keep();
+            keep_accepted(&io, &limits.tcp_keepalive);
             return Some(Established { io, peer, place, handshake_ends });
         }
         First::Right(Ok(Ok(Err(error)))) => {

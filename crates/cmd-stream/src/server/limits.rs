@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::getters::getters;
 use crate::proto::handshake::ServerInfo;
 use crate::proto::rate::Rate;
+use crate::transport::TcpKeepalive;
 
 /// The limits of a [`Server`](crate::Server). They bound its buffers per connection, its connections, and how long a peer may
 /// stall it. The rates, [`shed_after`](Self::shed_after), [`idle`](Self::idle) and
@@ -32,6 +33,7 @@ pub struct Limits {
     pub(crate) frame_time: Duration,
     pub(crate) idle: Option<Duration>,
     pub(crate) first_frame: Option<Duration>,
+    pub(crate) tcp_keepalive: TcpKeepalive,
     pub(crate) half_closed: Duration,
     pub(crate) paused: Duration,
     pub(crate) drain: Duration,
@@ -57,6 +59,7 @@ impl Default for Limits {
             frame_time: Duration::from_secs(30),
             idle: None,
             first_frame: None,
+            tcp_keepalive: TcpKeepalive::default(),
             half_closed: Duration::from_secs(5),
             paused: Duration::from_secs(300),
             drain: Duration::from_secs(30),
@@ -202,6 +205,16 @@ impl Limits {
         Self { first_frame: time.into(), ..self }
     }
 
+    /// When the system takes a client for gone that has neither closed its connection nor answers: TCP keepalive. By default
+    /// it does after 2 minutes; [`TcpKeepalive::OFF`] turns it off. Connections that are not TCP, or TLS over TCP, have
+    /// none. If the sockets of a listener of your own have keepalive on already, they keep their times.
+    ///
+    /// Then the connection ends with an error of kind [`Io`](crate::ErrorKind::Io), and its place is free.
+    #[must_use]
+    pub fn tcp_keepalive(self, keepalive: TcpKeepalive) -> Self {
+        Self { tcp_keepalive: keepalive, ..self }
+    }
+
     /// How long the Commands of a client that sends nothing more are still answered: it has closed its direction of the
     /// connection, or all of it, which looks the same. 5 s by default.
     ///
@@ -324,6 +337,7 @@ getters! {
     get_frame_time = frame_time: Duration, frame_time;
     get_idle = idle: Option<Duration>, idle;
     get_first_frame = first_frame: Option<Duration>, first_frame;
+    get_tcp_keepalive = tcp_keepalive: TcpKeepalive, tcp_keepalive;
     get_half_closed = half_closed: Duration, half_closed;
     get_paused = paused: Duration, paused;
     get_drain = drain: Duration, drain;

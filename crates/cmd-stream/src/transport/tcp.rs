@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
+use super::keepalive::{TcpKeepalive, keep_connected};
 use super::{Accept, Address, Connect, Peer};
 
 mod attempts;
@@ -27,12 +28,20 @@ pub struct Tcp {
     address: Address,
     /// Always `None` where the system has none.
     user_timeout: Option<Duration>,
+    keepalive: TcpKeepalive,
 }
 
 impl Tcp {
     /// Creates a connector to this address.
     pub fn new(address: impl Into<Address>) -> Self {
-        Self { address: address.into(), user_timeout: None }
+        Self { address: address.into(), user_timeout: None, keepalive: TcpKeepalive::default() }
+    }
+
+    /// Sets how the system finds out that the server's system is gone. [`TcpKeepalive::default`] by default;
+    /// [`TcpKeepalive::OFF`] turns it off.
+    #[must_use]
+    pub fn keepalive(self, keepalive: TcpKeepalive) -> Self {
+        Self { keepalive, ..self }
     }
 
     /// Limits how long data may stay unacknowledged by the peer's system (`TCP_USER_TIMEOUT`). In whole milliseconds, at
@@ -65,6 +74,7 @@ impl Tcp {
     fn set_options(&self, stream: &TcpStream) -> io::Result<()> {
         // Batches are made before the write. The system need not wait for more.
         stream.set_nodelay(true)?;
+        keep_connected(stream, &self.keepalive);
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         if let Some(time) = self.user_timeout {
             set_user_timeout(stream, time)?;
@@ -201,6 +211,10 @@ mod tests {
             (stream.nodelay().expect("it can be read"), user_timeout)
         };
         let tcp = Tcp::new(address);
+        for (tcp, is_on) in [(tcp.clone(), true), (tcp.clone().keepalive(TcpKeepalive::OFF), false)] {
+            let (stream, _) = within(tcp.connect()).await.expect("it listens");
+            assert_eq!(socket2::SockRef::from(&stream).keepalive().ok(), Some(is_on));
+        }
         assert_eq!(connect(tcp.clone()).await, (true, None));
         let milliseconds = Duration::from_millis;
         let day = milliseconds(24 * 60 * 60 * 1000);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cmd_stream::server::{Limits, Rate};
+use cmd_stream::transport::TcpKeepalive;
 use cmd_stream::{ServerInfo, client};
 
 #[test]
@@ -11,7 +12,8 @@ fn defaults_are_those_of_the_documentation() {
     let client = format!("{:?}", client::Limits::default());
     let expected = "Limits { frame: 4194304, in_flight: 65536, in_flight_bytes: 67108864, output: 1048576, \
                     output_stall: 30s, connections: 10000, waiting: 128, waiting_time: 5s, make_room: Some(1s), handshake: 10s, \
-                    frame_time: 30s, idle: None, first_frame: None, half_closed: 5s, paused: 300s, drain: 30s, connection_rate: None, address_rate: None, \
+                    frame_time: 30s, idle: None, first_frame: None, \
+                    tcp_keepalive: TcpKeepalive { idle: 60s, interval: 15s, probes: 4 }, half_closed: 5s, paused: 300s, drain: 30s, connection_rate: None, address_rate: None, \
                     command_rate: None, shed_after: None }";
     assert_eq!(server, expected);
     let expected = "Limits { frame: 4194304, in_flight: 32768, in_flight_bytes: 33554432, output: 1048576, \
@@ -38,6 +40,7 @@ fn getters_give_what_was_set() {
         .drain(time(112))
         .first_frame(time(119))
         .make_room(time(120))
+        .tcp_keepalive(TcpKeepalive::OFF)
         .connection_rate(Rate::per_second(113))
         .address_rate(Rate::per_second(114))
         .command_rate(Rate::per_second(115))
@@ -52,6 +55,7 @@ fn getters_give_what_was_set() {
     assert_eq!((server.get_handshake(), server.get_frame_time()), (time(109), time(110)));
     assert_eq!((server.get_idle(), server.get_drain()), (Some(time(111)), time(112)));
     assert_eq!((server.get_first_frame(), server.get_make_room()), (Some(time(119)), Some(time(120))));
+    assert_eq!(server.get_tcp_keepalive(), TcpKeepalive::OFF);
     assert_eq!(server.clone().make_room(None).get_make_room(), None);
     let rates = [server.get_connection_rate(), server.get_address_rate(), server.get_command_rate()];
     assert_eq!(rates, [113, 114, 115].map(|events| Some(Rate::per_second(events))));

@@ -8,12 +8,13 @@ use crate::pipes::{Pipes, pipes};
 use crate::wire::{echo_frame, frame, head, tag, text_frame};
 use crate::{NARROW, TICK, TIME, WIDE, assert_error, assert_took, greeted, served};
 use cmd_stream::server::Limits;
-use cmd_stream::transport::{Accept, Establish, Peer};
+use cmd_stream::transport::{Accept, Establish, Peer, TcpKeepalive};
 use cmd_stream::{ErrorKind, Origin};
 use testkit::peer::{BytePeer, GREETING};
 use testkit::wait::{until, within};
 use tokio::io::{AsyncReadExt as _, DuplexStream};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 #[tokio::test(start_paused = true)]
@@ -240,4 +241,36 @@ async fn those_that_wait_and_have_left_do_not_occupy_the_queue() {
     until(|| world.counters().waiting == 1).await;
     drop(first);
     BytePeer::over(waiting).expect(GREETING).await;
+}
+
+/// Gives the test a copy of each socket.
+struct Copied(TcpListener, mpsc::UnboundedSender<std::net::TcpStream>);
+
+impl Accept for Copied {
+    type Incoming = (TcpStream, Peer);
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, Peer)> {
+        let (stream, peer) = Accept::accept(&mut self.0).await?;
+        let stream = stream.into_std()?;
+        self.1.send(stream.try_clone()?).map_err(io::Error::other)?;
+        Ok((TcpStream::from_std(stream)?, peer))
+    }
+
+    fn local_addr(&self) -> io::Result<Peer> {
+        Accept::local_addr(&self.0)
+    }
+}
+
+#[tokio::test]
+async fn the_system_asks_whether_a_silent_client_is_there_unless_that_is_switched_off() {
+    let off = Limits::default().tcp_keepalive(TcpKeepalive::OFF);
+    for (limits, is_on) in [(Limits::default(), true), (off, false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let (copies, mut accepted) = mpsc::unbounded_channel();
+        let world = World::over(Copied(listener, copies), limits);
+        let mut peer = BytePeer::over(within(TcpStream::connect(world.address())).await.expect("it listens"));
+        peer.expect(GREETING).await;
+        let socket = within(accepted.recv()).await.expect("it has accepted");
+        assert_eq!(socket2::SockRef::from(&socket).keepalive().ok(), Some(is_on));
+    }
 }
