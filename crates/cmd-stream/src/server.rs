@@ -21,6 +21,7 @@ mod connection;
 mod context;
 mod control;
 mod counters;
+mod descriptors;
 mod driver;
 mod ending;
 mod execute;
@@ -340,7 +341,8 @@ where
             address.map_err(|error: io::Error| Error::io("cannot get the address of the listener", error))?;
         let parts = Arc::new(Parts::new(self.format, self.receiver, self.invoker));
         let tally = Tally::new(P::COMMANDS, self.slow);
-        let control = Arc::new(Control::new(address, self.limits, tally));
+        let limits = descriptors::lower(self.limits, &address);
+        let control = Arc::new(Control::new(address, limits, tally));
         Ok(Server { listener, parts, info: self.info, callbacks: Arc::new(self.callbacks), control })
     }
 }

@@ -119,6 +119,10 @@ impl Limits {
 
     /// The number of connections that are served at the same time. 10,000 by default, at least 1.
     ///
+    /// On Linux, this and [`waiting`](Self::waiting) together are lowered to the number of files that the process may have
+    /// open, less a sixteenth of it (at least 32, at most 1024), when the server is created on TCP or a Unix socket. That
+    /// is logged. If a process has several servers, or opens many files for something else, set this lower.
+    ///
     /// Further connections wait, within [`waiting`](Self::waiting), and idle ones [make room](Self::make_room) for them.
     #[must_use]
     pub fn connections(self, connections: usize) -> Self {

@@ -55,6 +55,11 @@ impl Peer {
         Self::at(End::Other(name.into()))
     }
 
+    /// Whether it has an address of a socket. Each connection of such a listener is a file of the process.
+    pub(crate) fn is_socket(&self) -> bool {
+        !matches!(self.end, End::Other(_))
+    }
+
     /// Returns the IP address and port, if it has them.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self.end {
