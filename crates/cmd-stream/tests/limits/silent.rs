@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::lab::World;
+use crate::lab::{World, quiet};
 use crate::pipes::{Pipes, pipes};
 use crate::wire::{echo_frame, frame, head, tag, text_frame};
 use crate::{NARROW, TICK, TIME, WIDE, assert_error, assert_took, greeted, served};
@@ -273,4 +273,28 @@ async fn the_system_asks_whether_a_silent_client_is_there_unless_that_is_switche
         let socket = within(accepted.recv()).await.expect("it has accepted");
         assert_eq!(socket2::SockRef::from(&socket).keepalive().ok(), Some(is_on));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_of_silent_clients_does_not_keep_another_one_out() {
+    let (world, dialer) = served(Limits::default().connections(100).waiting(128, TIME).make_room(IDLE));
+    let mut crowd: Vec<_> = (0..1000).map(|_| dialer.dial(WIDE)).collect();
+    quiet().await;
+    let counters = world.counters();
+    assert_eq!((counters.open, counters.waiting, counters.refused), (100, 128, 772));
+    // All that wait get a place, each after another one has had it for its time.
+    sleep(TIME).await;
+    let counters = world.counters();
+    assert_eq!((counters.open, counters.waiting, counters.refused), (100, 0, 772));
+    assert_eq!(counters.made_room, 128);
+    let mut honest = greeted(&dialer, WIDE).await;
+    ask(&mut honest, 1).await;
+    // While more and more come, it keeps its place: those that never sent a Command make room first.
+    for round in 1..=10_u64 {
+        crowd.extend((0..50).map(|_| dialer.dial(WIDE)));
+        sleep(TIME).await;
+        assert_eq!(world.counters().made_room, 129 + 50 * round);
+    }
+    ask(&mut honest, 2).await;
+    assert_eq!((world.counters().open, world.counters().refused), (100, 772));
 }
