@@ -311,7 +311,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             && let Some(room_at) = self.rate.room_at(rate, now)
         {
             one(&control.counts.rate_pauses);
-            (self.paused, self.paused_until) = (true, Some(room_at));
+            self.pause_until(Some(room_at));
             return false;
         }
         let Some(shedder) = &control.shedder else { return false };
@@ -321,9 +321,15 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         let sheds = shedder.sheds();
         if sheds && S::Protocol::FAILURE.is_none() {
             one(&control.counts.shed_pauses);
-            (self.paused, self.paused_until) = (true, Some(Instant::now() + shedder.pause()));
+            self.pause_until(Some(Instant::now() + shedder.pause()));
         }
         sheds
+    }
+
+    /// Stops reading until then, though something has arrived; or lets it go on.
+    fn pause_until(&mut self, until: Option<Instant>) {
+        (self.paused, self.paused_until) = (true, until);
+        self.session.line.lock().is_held_up = until.is_some();
     }
 
     /// The error of a frame that is no Command. If it is the first one, it may be the beginning of TLS.
@@ -384,7 +390,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             let counts = self.session.line.counts();
             let (counter, message) = match timer {
                 Timer::Resume => {
-                    self.paused_until = None;
+                    self.pause_until(None);
                     cx.waker().wake_by_ref();
                     continue;
                 }

@@ -71,6 +71,8 @@ pub(super) struct State {
     pub(super) active: Instant,
     /// Whether a Command has come.
     pub(super) has_sent: bool,
+    /// Whether it is not read for a time, though something has arrived.
+    pub(super) is_held_up: bool,
     /// Replies since the task last counted them.
     pub(super) replies: u64,
 }
@@ -138,6 +140,7 @@ impl Line {
             input_ended: false,
             active: Instant::now(),
             has_sent: false,
+            is_held_up: false,
             replies: 0,
         });
         Self { connection, control, state, is_full: AtomicBool::new(false) }
@@ -483,7 +486,8 @@ impl State {
     pub(super) fn idle(&self) -> Option<Idle> {
         let is_idle = self.in_flight.is_empty() && self.outbox.is_written();
         let goes_on = self.ending.is_none() && !self.input_ended;
-        (is_idle && goes_on).then_some(Idle { since: self.active, has_sent: self.has_sent })
+        (is_idle && goes_on && !self.is_held_up)
+            .then_some(Idle { since: self.active, has_sent: self.has_sent })
     }
 
     /// Whether nothing is in flight, in either direction.

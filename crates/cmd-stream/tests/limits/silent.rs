@@ -7,7 +7,7 @@ use crate::lab::{World, quiet};
 use crate::pipes::{Pipes, pipes};
 use crate::wire::{echo_frame, frame, head, tag, text_frame};
 use crate::{NARROW, TICK, TIME, WIDE, assert_error, assert_took, greeted, served};
-use cmd_stream::server::Limits;
+use cmd_stream::server::{Limits, Rate};
 use cmd_stream::transport::{Accept, Establish, Peer, TcpKeepalive};
 use cmd_stream::{ErrorKind, Origin};
 use testkit::peer::{BytePeer, GREETING};
@@ -149,6 +149,20 @@ async fn one_that_has_replies_to_read_does_not_make_room() {
     reader.expect(&text_frame(1, &text)).await;
     greeted(&dialer, WIDE).await;
     assert_eq!(world.lost().await.id, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_whose_commands_wait_for_its_rate_does_not_make_room() {
+    let rate = Rate::new(1, 10 * IDLE);
+    let (world, dialer) = served(places(1).waiting(8, TIME).command_rate(rate));
+    let mut peer = greeted(&dialer, WIDE).await;
+    peer.send(&[echo_frame(1, "a"), echo_frame(2, "b")].concat()).await;
+    peer.expect(&text_frame(1, "a")).await;
+    BytePeer::over(dialer.dial(WIDE)).expect_end().await;
+    peer.expect(&text_frame(2, "b")).await;
+    assert_eq!((world.counters().refused, world.counters().made_room), (1, 0));
+    greeted(&dialer, WIDE).await;
+    assert_eq!(world.counters().made_room, 1);
 }
 
 #[tokio::test(start_paused = true)]
