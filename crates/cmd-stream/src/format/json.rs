@@ -30,6 +30,7 @@ use crate::proto::decode::Decoded;
 use crate::proto::varint;
 
 mod finite;
+pub mod go;
 mod objects;
 
 pub use super::prefixed::Length;
