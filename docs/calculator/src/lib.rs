@@ -70,6 +70,7 @@ pages! {
     groups = "GROUPS.md"
     health = "HEALTH.md"
     hooks = "HOOKS.md"
+    json_and_go = "JSON_AND_GO.md"
     observing = "OBSERVING.md"
     pressure = "PRESSURE.md"
     reconnecting = "RECONNECTING.md"

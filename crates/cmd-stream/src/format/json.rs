@@ -2,11 +2,13 @@
 //!
 //! # What a Go peer sends
 //!
-//! Field names are those of the Go struct, so a Rust type needs `#[serde(rename = "A")]` or `rename_all`. Go writes nil
-//! slices, maps and pointers as `null`. An `Option` accepts that; for a `Vec` or a map see [`null_as_default`].
+//! Field names are those of the Go struct, which begin with a capital, so a Rust type needs
+//! `#[serde(rename_all = "PascalCase")]`. Go writes nil slices, maps and pointers as `null`. An `Option` accepts that; for a
+//! `Vec` or a map see [`null_as_default`], and for those inside of others [`go::nil`].
 //!
-//! Go's decoder is more lenient than serde in five ways. Where a Go peer relies on one of them, the frame is refused
-//! here:
+//! Go writes byte slices, durations, runes and some other types in its own way. [`go`] has helpers for them.
+//!
+//! Go's decoder is more lenient than serde. Where a Go peer relies on that, the frame is refused here:
 //!
 //! | Go accepts | here |
 //! | --- | --- |
@@ -15,9 +17,13 @@
 //! | a duplicate field, of which the last one wins | refused |
 //! | field names in another case | an unknown field, ignored |
 //! | invalid UTF-8 in a string, replaced by U+FFFD | refused |
+//! | half of a surrogate pair in a string (`"\ud800"`), replaced by U+FFFD | refused |
+//! | `-0` for an integer, as 0 | refused |
+//! | an array of another length, filled up with zeros or cut off | refused |
+//! | an array of numbers for a byte slice | refused by [`go::base64`] |
 //!
-//! Missing fields are an error in serde and zero in Go; `#[serde(default)]` on the type gives Go's behaviour. Of these
-//! five, Go's own encoder produces only `null` for nil.
+//! Missing fields are an error in serde and zero in Go; `#[serde(default)]` on the type gives Go's behaviour. Of all
+//! these, Go's own encoder produces only `null` for nil.
 //!
 //! JSON has no NaN and infinities, so a value that contains one cannot be encoded, as in Go. A struct is read only from
 //! an object, as in Go, and not from an array of its fields, which serde would accept.

@@ -43,6 +43,7 @@
 //! | a field of another kind than declared (a string where a number is expected) | is kept like an unknown one; the declared field has its default | is refused |
 //! | messages in messages | up to 10,000 levels | up to 100 levels below the outermost one, including map entries; a deeper value is neither read nor written |
 //! | a missing `required` field (proto2) | is refused | has its default |
+//! | -0.0 in a field that is not `optional` | is written | is left out, and so arrives as 0.0 |
 //! | a body over the maximum length | is written, and refused by the reader | is not written either |
 //!
 //! The rest is the same. A string that is not UTF-8 is refused. If a field is duplicated, the last one wins, and
