@@ -33,7 +33,11 @@
 //!
 //! `protoc` is not needed: `protox` compiles a `.proto` file in Rust, and `prost-build` generates the types. Either a
 //! build script does that on each build, or its output is committed. The examples `protobuf_build_script` and
-//! `calc_protobuf` show both.
+//! `calc_protobuf` show both. `orders`, in the same package as `protobuf_build_script`, has `oneof`, maps, enums, optional
+//! fields and well-known types, and fields whose types another build generates, such as tonic's.
+//!
+//! A Command or Reply has to be a type of the crate that declares the Protocol, as Rust demands. If its message is generated
+//! in another crate, declare a type around it and hand [`prost::Message`] on, as `orders` does: the bytes are the same.
 //!
 //! # What Go does differently
 //!
