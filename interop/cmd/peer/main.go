@@ -4,7 +4,7 @@
 //	peer server --service NAME [--listen ADDR] [--until-stdin-closes]
 //	peer client --service NAME --connect ADDR [--scenario NAME]
 //
-// The services are sample, jobs, protobuf_sample, values, calc, echo, message,
+// The services are sample, jobs, orders, protobuf_sample, values, calc, echo, message,
 // keepalive, reconnect, resilient, hello_world, rpc and server_streaming. With
 // --tls-ca FILE, --tls-cert FILE and --tls-key FILE either end speaks TLS. See the
 // README of the module for what each end prints.

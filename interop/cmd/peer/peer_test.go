@@ -73,6 +73,7 @@ func TestOtherServices(t *testing.T) {
 		formats []string // none: the one that the service has by default
 		want    string
 	}{
+		"orders":           {want: "ok\n"},
 		"protobuf_sample":  {want: "ok\n"},
 		"values":           {want: "ok\n"},
 		"calc":             {formats: []string{"json", "protobuf"}, want: "Result: 5\nResult: 4\n"},

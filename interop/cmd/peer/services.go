@@ -15,6 +15,7 @@ import (
 	"interop/examples/serverstreaming"
 	"interop/format"
 	"interop/jobs"
+	"interop/orders"
 	"interop/protosample"
 	"interop/sample"
 	"interop/values"
@@ -37,6 +38,7 @@ func findService(name string) (service, error) {
 var services = map[string]service{
 	"sample":           newService(sample.Receiver{}, codecsOf(format.JSON, sample.Formats()), callSample),
 	"jobs":             newService(jobs.NewReceiver(), codecsOf(format.JSON, jobs.Formats()), callJobs),
+	"orders":           newService(orders.Receiver{}, codecsOf(format.Protobuf, orders.Formats()), callOrders),
 	"protobuf_sample":  newService(protosample.Receiver{}, codecsOf(format.Protobuf, protosample.Formats()), callProtosample),
 	"calc":             newService(calc.Calculator{}, codecsOf(format.JSON, calc.Formats()), callCalc),
 	"echo":             newService(echo.Receiver{}, echoCodecs, callEcho),

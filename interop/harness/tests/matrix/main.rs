@@ -13,9 +13,16 @@ mod go_group;
 mod go_server;
 mod jobs;
 mod json_values;
+mod orders;
 mod protobuf_sample;
 mod support;
 mod tls;
+
+/// What generated code of [`orders`] expects at the root of its crate: messages from elsewhere.
+#[allow(unreachable_pub, reason = "generated")]
+mod shared {
+    include!("../../../../examples/protobuf_orders/shared.rs");
+}
 
 macro_rules! matrix {
     ($($name:ident => $format:expr;)+) => { $(
