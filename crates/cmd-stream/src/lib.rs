@@ -107,9 +107,10 @@
 //! | feature | adds | depends on |
 //! | --- | --- | --- |
 //! | `derive` (default) | `#[derive(Failure)]` | cmd-stream-derive |
-//! | `json` (default) | the JSON Format | serde, serde_json |
+//! | `json` (default) | the JSON Format | base64, serde, serde_json |
 //! | `mus` | the MUS Format, the smallest and the fastest, and its derive `cmd_stream::mus::Mus` | mus-format |
 //! | `bytes`, `chrono`, `rust_decimal`, `time`, `uuid` | with `mus`: the types of these crates in MUS | the crate |
+//! | `time` | with `json` also: times as Go writes them in JSON, `format::json::go::time` | time |
 //! | `protobuf` | the Protobuf Format | prost |
 //! | `metrics` | the numbers of [`stats`] for the crate `metrics`, such as for Prometheus | metrics |
 //! | `tls` | TLS over any transport: `transport::tls` | tokio-rustls, rustls-platform-verifier, aws-lc-rs |

@@ -24,20 +24,21 @@ var types = map[string]kind{
 	"colors": of(map[Color]Color(nil), map[Color]Color{Red: Green, Blue: Blue}),
 	"quoted": of(Quoted{}, Quoted{-1, math.MaxUint64, 1.5, true, "a\"<语", pointer(int64(math.MinInt64))},
 		Quoted{Float: math.MaxFloat64, Text: "7"}, Quoted{Float: 1e-7}),
-	"number":  of(json.Number(""), "0", "-1.50e+400", "123456789012345678901234567890"),
-	"numbers": of(map[string]*json.Number(nil), map[string]*json.Number{"a": nil, "b": pointer(json.Number("1.0"))}),
-	"empty":   of(struct{}{}),
-	"set":     of(map[string]struct{}(nil), map[string]struct{}{"a": {}, "": {}}),
-	"nested":  of(map[string][][]string(nil), map[string][][]string{"a": nil, "b": {nil, {}, {"c"}}}),
-	"table":   of(Table{}, Table{Rows: []Row{{}, {Cells: []map[string][]int{nil, {"a": nil, "b": {1}}}}}}),
-	"omitted": of(Omitted{}, Omitted{"a", []int{}, []string{"b"}, pointer(0), time.Time{}, at(0, time.UTC)}),
-	"string":  of("", "<>&\u2028\u2029\x00\"\\语🦀"),
-	"int":     of(0, math.MaxInt64, math.MinInt64),
-	"float":   of(0.0, math.Copysign(0, -1), 1e21, 1e-7, math.MaxFloat64),
-	"array":   of([2]int{}, [2]int{1, 2}),
-	"point":   of(Point{}, Point{1, -2}),
-	"raw":     of(json.RawMessage(nil), json.RawMessage("[1.50,null]")),
-	"any":     of(any(nil), any([]any{1.5, "a", map[string]any{"b": nil}})),
+	"number":   of(json.Number(""), "0", "-1.50e+400", "123456789012345678901234567890"),
+	"numbers":  of(map[string]*json.Number(nil), map[string]*json.Number{"a": nil, "b": pointer(json.Number("1.0"))}),
+	"empty":    of(struct{}{}),
+	"set":      of(map[string]struct{}(nil), map[string]struct{}{"a": {}, "": {}}),
+	"nested":   of(map[string][][]string(nil), map[string][][]string{"a": nil, "b": {nil, {}, {"c"}}}),
+	"table":    of(Table{}, Table{Rows: []Row{{}, {Cells: []map[string][]int{nil, {"a": nil, "b": {1}}}}}}),
+	"omitted":  of(Omitted{}, Omitted{"a", []int{}, []string{"b"}, pointer(0), time.Time{}, at(0, time.UTC)}),
+	"string":   of("", "<>&\u2028\u2029\x00\"\\语🦀"),
+	"int":      of(0, math.MaxInt64, math.MinInt64),
+	"float":    of(0.0, math.Copysign(0, -1), 1e21, 1e-7, math.MaxFloat64),
+	"array":    of([2]int{}, [2]int{1, 2}),
+	"point":    of(Point{}, Point{1, -2}),
+	"embedded": of(Embedded{}, Embedded{Point{1, -2}, "a", []byte{1}}),
+	"raw":      of(json.RawMessage(nil), json.RawMessage("[1.50,null]")),
+	"any":      of(any(nil), any([]any{1.5, "a", map[string]any{"b": nil}})),
 }
 
 // Color is an enumeration as Go has them.
@@ -82,6 +83,13 @@ type Omitted struct {
 // Point has fields without tags.
 type Point struct {
 	X, Y int
+}
+
+// Embedded has the fields of another struct among its own.
+type Embedded struct {
+	Point
+	Name string
+	Data []byte
 }
 
 func at(nanosecond int, zone *time.Location) time.Time {

@@ -90,6 +90,7 @@ fn samples_of_go_are_read_and_mean_the_same_when_they_are_written_back() {
         float: f64;
         array: [i64; 2];
         point: Point;
+        embedded: Embedded;
         raw: Option<Box<serde_json::value::RawValue>>;
         any: serde_json::Value;
     }

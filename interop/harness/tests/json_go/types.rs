@@ -105,3 +105,13 @@ pub(crate) struct Point {
     x: i64,
     y: i64,
 }
+
+#[derive(PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Embedded {
+    #[serde(flatten)]
+    point: Point,
+    name: String,
+    #[serde(with = "go::base64")]
+    data: Option<Vec<u8>>,
+}
