@@ -98,10 +98,10 @@ pub mod rule {
 ///
 /// impl As<rule::Base64> for Key {
 ///     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-///         self.0.write(serializer)
+///         go::base64::serialize(&self.0, serializer)
 ///     }
 ///     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-///         As::read(deserializer).map(Self)
+///         go::base64::deserialize(deserializer).map(Self)
 ///     }
 /// }
 ///
