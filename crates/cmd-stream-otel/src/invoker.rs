@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
@@ -118,7 +119,8 @@ impl<P: Protocol, T: TracerProvider> InvokerBuilder<P, T> {
         self
     }
 
-    /// Adds attributes to each span that is recorded, before the others.
+    /// Adds attributes to each span that is recorded, before the others. If this function panics, or another one that gives
+    /// attributes, there are none of it.
     #[must_use]
     pub fn span_attributes(
         mut self,
@@ -205,7 +207,7 @@ where
         let kept = self.begin(&mut invocation);
         let measures = self.parts.has_metrics.then(|| {
             let custom = self.custom.command_metric.as_ref();
-            let custom = custom.map(|attributes| attributes(&received(&invocation)));
+            let custom = custom.map(|attributes| contained(|| attributes(&received(&invocation))));
             (invocation.entry(), invocation.size(), invocation.received_at(), custom)
         });
         let context = kept.as_ref().map(Kept::context);
@@ -227,7 +229,8 @@ where
         if self.parts.has_metrics
             && let Some(command) = self.parts.commands.seen(reply.command())
         {
-            let custom = self.custom.result_metric.as_ref().map(|attributes| attributes(reply));
+            let custom = self.custom.result_metric.as_ref();
+            let custom = custom.map(|attributes| contained(|| attributes(reply)));
             let duration = reply.received_at().elapsed();
             let measured = Measured { size: Some(reply.size() as u64), duration };
             self.parts.commands.replied(command, reply.entry(), measured, custom);
@@ -235,8 +238,8 @@ where
         let Some(recorded) = reply.extension::<Arc<Recorded>>() else { return };
         let number = recorded.replies.fetch_add(1, Relaxed) + 1;
         let custom = self.custom.result_event.as_ref();
-        let mut attributes =
-            custom.map(|attributes| attributes(reply, number.cast_unsigned())).unwrap_or_default();
+        let custom = custom.map(|attributes| contained(|| attributes(reply, number.cast_unsigned())));
+        let mut attributes = custom.unwrap_or_default();
         attributes.extend([
             KeyValue::new(semconv::RESULT_SEQ, number),
             KeyValue::new(semconv::RESULT_SIZE, reply.size() as i64),
@@ -272,7 +275,7 @@ where
         let mut span = self.parts.tracer.build_with_context(builder, &parent);
         if span.is_recording() {
             if let Some(attributes) = &self.custom.span {
-                span.set_attributes(attributes(&received(invocation)));
+                span.set_attributes(contained(|| attributes(&received(invocation))));
             }
             let peer = Address::of(invocation.peer());
             span.set_attributes(peer.into_iter().flat_map(Address::attributes));
@@ -302,6 +305,14 @@ where
         }
         span.end();
     }
+}
+
+/// Attributes of the user. A panic in their function must not fail the Command: then there are none.
+fn contained(attributes: impl FnOnce() -> Vec<KeyValue>) -> Vec<KeyValue> {
+    catch_unwind(AssertUnwindSafe(attributes)).unwrap_or_else(|payload| {
+        std::mem::forget(payload); // its destructor may panic again
+        Vec::new()
+    })
 }
 
 fn received<P: Protocol>(invocation: &impl Invocation<P>) -> Received<'_> {

@@ -198,6 +198,27 @@ async fn the_span_of_a_command_that_failed_before_it_returned_has_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn functions_that_panic_add_no_attributes_and_fail_no_command() {
+    let exported = Exported::new();
+    let invoker = OtelInvoker::builder()
+        .tracer_provider(exported.tracers.clone())
+        .meter_provider(exported.meters.clone())
+        .span_attributes(|_| panic!("on purpose"))
+        .result_event_attributes(|_, _| panic!("on purpose"))
+        .command_metric_attributes(|_| panic!("on purpose"))
+        .result_metric_attributes(|_| panic!("on purpose"));
+    let (connector, listener) = memory::pair();
+    let desk = Desk(mpsc::unbounded_channel().0, exported.tracers.clone());
+    let server = Server::builder(Shop, Mus, desk).invoker(invoker.build()).listen(listener);
+    tokio::spawn(server.expect("in memory").serve());
+    let client = cmd_stream::Client::builder(Shop, Mus).connect_by(connector).await.expect("it is there");
+    client.send(Traced::new(Ask { fails: false })).await.expect("it is answered");
+    let spans = exported.wait_for_spans(2).await;
+    assert_eq!(spans[1].events.len(), 1, "{spans:?}");
+    assert!(exported.metrics().iter().any(|point| point.name.ends_with("result.count")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_one_way_command_has_no_result() {
     let world = start(None).await;
     world.sender.post(Note {}).await.expect("it is written");
