@@ -125,7 +125,7 @@ pub(crate) async fn killed_client_is_reported_with_what_it_left<F: SampleFormat>
 pub(crate) async fn silent_client_is_closed_after_the_idle_time<F: SampleFormat>(wire: Wire<F>) {
     let limits = Limits::default().idle(Duration::from_secs(1));
     let mut server = OurServer::start(wire.server_builder().limits(limits)).await;
-    let mut client = wire.go_client(&server.address, "killed", &[]);
+    let mut client = wire.go_client(&server.address, "silent", &[]);
     client.expect_line("waiting").await;
     client.expect_line("failed: EOF").await;
     client.expect_success(&["ok"]).await;
