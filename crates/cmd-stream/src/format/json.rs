@@ -35,11 +35,13 @@ use super::{Decode, Describe, Encode, EncodeError, Format, prefixed};
 use crate::proto::decode::Decoded;
 use crate::proto::varint;
 
+mod deep;
 mod finite;
 pub mod go;
 mod objects;
 
 pub use super::prefixed::Length;
+use deep::Deep;
 use finite::{Finite, Unescaped};
 use objects::Objects;
 
@@ -124,7 +126,7 @@ impl<T: DeserializeOwned> Decode<T> for Json {
 
 fn read_body<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = T::deserialize(Objects(&mut deserializer))?;
+    let value = T::deserialize(Deep::<_, Objects>::new(&mut deserializer))?;
     deserializer.end()?; // only white space may follow
     Ok(value)
 }
