@@ -14,6 +14,7 @@ pub mod memory;
 mod peer;
 mod presence;
 mod progress;
+mod socket;
 mod tcp;
 #[cfg(feature = "tls")]
 pub mod tls;

@@ -1,6 +1,5 @@
 //! TCP keepalive: how the system finds out that a peer is gone, on connections on which nothing is sent.
 
-use std::any::Any;
 use std::io;
 use std::time::Duration;
 
@@ -8,8 +7,7 @@ use socket2::{SockRef, TcpKeepalive as Options};
 use tokio::net::TcpStream;
 
 use super::Io;
-#[cfg(feature = "tls")]
-use super::tls::Stream;
+use super::socket::Socket;
 
 /// When the system asks an idle peer's system whether it is still there, and when it takes it for gone: TCP keepalive.
 ///
@@ -100,7 +98,7 @@ fn within_bounds(time: Duration) -> Duration {
 /// Sets it on a stream that the server has accepted, if that is TCP, or TLS over it. If the listener's sockets have it
 /// already, they keep the times that the application has given them.
 pub(crate) fn keep_accepted<IO: Io>(io: &IO, keepalive: &TcpKeepalive) {
-    let Some(stream) = tcp(io) else { return };
+    let Some(Socket::Tcp(stream)) = Socket::of(io) else { return };
     if matches!(SockRef::from(stream).keepalive(), Ok(false)) {
         // This fails if the client has left already, which the first use of the connection will show.
         let _ = keepalive.set_on(stream);
@@ -110,17 +108,6 @@ pub(crate) fn keep_accepted<IO: Io>(io: &IO, keepalive: &TcpKeepalive) {
 /// Sets it on a stream that a client has connected. If the system refuses, the connection works all the same.
 pub(super) fn keep_connected(stream: &TcpStream, keepalive: &TcpKeepalive) {
     let _ = keepalive.set_on(stream);
-}
-
-fn tcp(io: &dyn Any) -> Option<&TcpStream> {
-    if let Some(tcp) = io.downcast_ref::<TcpStream>() {
-        return Some(tcp);
-    }
-    #[cfg(feature = "tls")]
-    if let Some(tls) = io.downcast_ref::<Stream<TcpStream>>() {
-        return Some(tls.below());
-    }
-    None
 }
 
 #[cfg(target_os = "linux")] // elsewhere not all of it can be read

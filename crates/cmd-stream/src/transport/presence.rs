@@ -1,19 +1,14 @@
 //! Whether a peer is still there, asked without reading: who does not read sees no end of a stream.
 
-use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{Interest, Ready};
-use tokio::net::TcpStream;
-#[cfg(unix)]
-use tokio::net::UnixStream;
 
 use super::Io;
-#[cfg(feature = "tls")]
-use super::tls::Stream;
+use super::socket::Socket;
 
 /// What the system knows of a peer.
 #[derive(Debug)]
@@ -27,23 +22,11 @@ pub(crate) enum Presence {
 
 /// What the system knows of the peer. `None` if the stream is of a type that is not known here.
 pub(crate) fn presence<IO: Io>(io: &IO) -> Option<Presence> {
-    let any: &dyn Any = io;
-    if let Some(tcp) = any.downcast_ref::<TcpStream>() {
-        return Some(of_socket(tcp.ready(BOTH), || tcp.take_error()));
-    }
-    #[cfg(unix)]
-    if let Some(unix) = any.downcast_ref::<UnixStream>() {
-        return Some(of_socket(unix.ready(BOTH), || unix.take_error()));
-    }
-    #[cfg(feature = "tls")]
-    if let Some(tls) = any.downcast_ref::<Stream<TcpStream>>() {
-        return presence(tls.below());
-    }
-    #[cfg(all(feature = "tls", unix))]
-    if let Some(tls) = any.downcast_ref::<Stream<UnixStream>>() {
-        return presence(tls.below());
-    }
-    None
+    Some(match Socket::of(io)? {
+        Socket::Tcp(tcp) => of_socket(tcp.ready(BOTH), || tcp.take_error()),
+        #[cfg(unix)]
+        Socket::Unix(unix) => of_socket(unix.ready(BOTH), || unix.take_error()),
+    })
 }
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
@@ -71,7 +54,9 @@ mod tests {
     use std::time::Duration;
 
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    #[cfg(unix)]
+    use tokio::net::UnixStream;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::time::{sleep, timeout};
 
     use super::*;
