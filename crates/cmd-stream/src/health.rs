@@ -175,7 +175,7 @@ impl HealthReply {
     }
 }
 
-/// So many characters of a reason are kept of what a server has said.
+/// How many characters are kept of a reason that a server gives.
 const REASON: usize = 256;
 
 const SERVING: u32 = 1;

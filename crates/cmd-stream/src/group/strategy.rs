@@ -127,10 +127,10 @@ impl fmt::Debug for Members<'_> {
 /// It spreads calls nearly as well as to look at all members (M. Mitzenmacher, "The Power of Two Choices in Randomized Load
 /// Balancing", 2001). Senders in many processes do not all choose the same member, as they may with [`LeastInFlight`].
 ///
-/// The first call that is made on a thread after a Reply, as a rule by the task that has the Reply, goes to the member that has
-/// answered, if that has other calls in flight; it then has no more than before. Every 100 µs such a call looks whether another
-/// member has a quarter fewer in flight. So calls that follow each other closely stay on one core and in one batch. With circuit breakers each
-/// call is chosen anew.
+/// The first call that is made on a thread after a Reply goes to the member that has answered, if that has other calls in
+/// flight. As a rule it is made by the task that has the Reply. The member then has no more in flight than before. Every 100 µs
+/// such a call looks whether another member has a quarter fewer. So calls that follow each other closely stay on one core and
+/// in one batch. With circuit breakers each call is chosen anew.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PowerOfTwoChoices;
 
