@@ -189,8 +189,8 @@ where
     /// time after `every`, up to a tenth more or less. `every` is at least 10 ms. By default nobody is asked.
     ///
     /// A client is passed over if its server says that it does not serve or is about to end, or if two probes in a row are not
-    /// answered within `every`, or are answered with the failure of the Protocol, or lose the connection. It is back as soon as a probe says that the
-    /// server serves. If no other client is available, those that are passed over take calls all the same.
+    /// answered within `every`, or are answered with the failure of the Protocol, or lose the connection. It is back as soon as
+    /// a probe says that the server serves. If no other client is available, those that are passed over take calls all the same.
     /// [`Member::unavailable`](crate::group::Member::unavailable) says why one is. Changes are also logged at `info`.
     ///
     /// All servers must know `Health`: one that does not closes the connection. Probes are not calls of the Sender: no hooks are

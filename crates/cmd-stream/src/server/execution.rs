@@ -56,18 +56,13 @@ where
     };
     let future = || execute(Arc::clone(session), arrival, command);
     if !in_place {
-        // Boxed, as most servers do not ask, and each task would keep room for it.
-        let waits = session
-            .line
-            .control
-            .shedder
-            .as_ref()
-            .map(|shedder| Box::new((arrival, shedder.waits(arrival.received_at))));
+        let shedder = session.line.control.shedder.as_ref();
+        let waits = shedder.map(|shedder| Box::new((arrival, shedder.waits(arrival.received_at))));
         let is_started = waits.is_none();
-        go_on_alone::<S, C>(session, arrival, Box::pin(Some(future())), Some(waits));
+        go_on_alone::<S, C>(session, arrival, Box::pin(Some(future())), waits.map_or(Was::New, Was::Timed));
         return is_started;
     } else if let Some(future) = boxes.poll(C::INDEX, future) {
-        go_on_alone::<S, C>(session, arrival, future, None);
+        go_on_alone::<S, C>(session, arrival, future, Was::Polled);
     }
     true
 }
@@ -118,26 +113,35 @@ fn outcome(ended: Ended) -> Option<Outcome> {
     }
 }
 
-/// Gives a Command a task of its own. `is_new` if it has not been polled. Then it waits until there is room in the output.
-/// If the server asks how long it waits to be started, that has what is known of it.
+/// What a Command was before it got a task of its own. One that was not polled waits there until there is room in the output.
+enum Was {
+    /// Polled in place, and not ready.
+    Polled,
+    New,
+    /// New, and the server asks how long it waits for its task. Boxed, as most servers do not ask, and each task would keep
+    /// room for it.
+    Timed(Box<(Arrival, Waiting)>),
+}
+
+/// Gives a Command a task of its own.
 fn go_on_alone<S, C>(
     session: &Arc<Session<S>>,
     arrival: Arrival,
     mut future: Pin<Box<Option<impl Future<Output = Option<Outcome>> + Send + 'static>>>,
-    is_new: Option<Option<Box<(Arrival, Waiting)>>>,
+    was: Was,
 ) where
     S: Service,
     C: CommandOf<S::Protocol> + Execute<S::Receiver>,
 {
     // Booked before the task is spawned: the next frame of this read may use its seq.
     let booked = Booked::new(session, &arrival);
-    if !matches!(is_new, Some(Some(_))) {
+    if !matches!(was, Was::Timed(_)) {
         session.line.control.tally.started(C::INDEX, 1);
     }
     let received_at = arrival.received_at;
     let task = async move {
-        let mut has_started = is_new.is_none();
-        if let Some(Some(waits)) = is_new {
+        let mut has_started = matches!(was, Was::Polled);
+        if let Was::Timed(waits) = was {
             let (arrival, waiting) = *waits;
             if !booked.session.starts(&arrival, &waiting) {
                 drop(future);
