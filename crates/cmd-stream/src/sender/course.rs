@@ -267,7 +267,9 @@ impl<K: Send + 'static> Course<K> {
                 return self.finish::<P, F, H, C>(core, error);
             }
         };
-        if let Some(told) = &mut self.told {
+        if !H::IS_NONE
+            && let Some(told) = &mut self.told
+        {
             told.size = small(frame.len());
         }
         if C::IDEMPOTENT && core.retries.is_some() {

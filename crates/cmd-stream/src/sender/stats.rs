@@ -68,7 +68,7 @@ pub struct CommandStats {
     /// How long calls took from their first poll to their end, however they ended. For a call with a Reply this is the
     /// moment when the Reply was read from the connection, and for a stream that when its end was.
     ///
-    /// The first 1024 calls are measured (of each thread that makes calls), and then one in 16. So its count may be less than
+    /// The first 1024 calls are measured (of each thread that makes calls), and then one in 32. So its count may be less than
     /// that of the calls. With [`Builder::log_slower_than`](super::Builder::log_slower_than) all are.
     pub latency: Histogram,
 }

@@ -282,6 +282,6 @@ fn add(number: &AtomicU64, more: u64) {
 /// So many with a Command are all measured, as counted in one place.
 const ALL: u64 = 1024;
 /// Of the others, one in so many. A power of two.
-const SAMPLED: u64 = 16;
+const SAMPLED: u64 = 32;
 /// With more threads than that, some share a shard.
 const MOST_SHARDS: usize = 8;

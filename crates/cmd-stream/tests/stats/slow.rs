@@ -113,7 +113,7 @@ async fn slow_calls_are_logged_whether_they_are_sampled_or_not() {
     let sender = within(sender).await.unwrap();
     within(sender.send(Sleep { millis: 40 })).await.unwrap();
     assert_eq!(log.take("slow call"), []);
-    // So many that only one in 16 is measured any more.
+    // So many that only one in 32 is measured any more.
     for _ in 0..1024 {
         within(sender.send(Sleep { millis: 0 })).await.unwrap();
     }
