@@ -34,7 +34,7 @@
 //!   at once.
 //! - On the server before it writes Replies of Commands with tasks of their own, because more of these are about to come.
 //!   Replies of Commands that were polled in place are all there when the read has been handled. They are written at once.
-//! - After [`ROUNDS`] rounds in a row, so that a busy connection leaves its thread to others.
+//! - After [`ROUNDS`] rounds in a row, or a [`Slice`] of time, so that a busy connection leaves its thread to others.
 //!
 //! A Command of the server that has a task of its own also yields when it has sent a Reply, unless its type is known to be
 //! quick. The connection's task, which it woke, may stand behind it in the queue of the same thread, where no other thread
@@ -59,11 +59,13 @@ pub(crate) mod buffers;
 pub(crate) mod inbox;
 pub(crate) mod outbox;
 pub(crate) mod runtime;
+pub(crate) mod slice;
 pub(crate) mod timers;
 pub(crate) mod writer;
 
 pub(crate) use inbox::Inbox;
 pub(crate) use outbox::Outbox;
+pub(crate) use slice::{SLICE, Slice, let_others_run};
 pub(crate) use timers::{Deadlines, Timers};
 pub(crate) use writer::Writer;
 

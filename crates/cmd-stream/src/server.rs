@@ -48,6 +48,7 @@ mod session;
 mod shedding;
 mod start;
 mod stats;
+mod unstarted;
 
 pub use crate::proto::rate::Rate;
 pub use connection::Connection;

@@ -16,7 +16,9 @@ use super::Shared;
 use super::counters::add;
 use super::keepalive::Keepalive;
 use super::table::{Arrived, Batch};
-use crate::connection::{Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Timers, Writer, wake_all};
+use crate::connection::{
+    Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Slice, Timers, Writer, let_others_run, wake_all,
+};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
@@ -47,6 +49,8 @@ pub(super) struct Driver<'a, IO, P: Protocol, F: Format> {
     sent: bool,
     /// Where the last ping is.
     ping: Ping,
+    /// How long this poll of the task may go on. A read is decoded whole; the next one may wait.
+    slice: Slice,
     /// How many rounds there were since the timers were last looked at.
     rounds: usize,
     /// When the first caller has waited long enough.
@@ -84,6 +88,7 @@ where
             heard: false,
             sent: false,
             ping: Ping::Written,
+            slice: Slice::default(),
             rounds: 0,
             alarm: None,
             retires_at,
@@ -115,6 +120,7 @@ where
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        self.slice.begin();
         for _ in 0..ROUNDS {
             // A connection that is always busy does not wait. Its timers are looked at all the same.
             self.rounds += 1;
@@ -129,9 +135,12 @@ where
             if !self.take_in(cx)? && !self.wait(cx)? {
                 return Ok(());
             }
+            if self.slice.is_over() {
+                break;
+            }
         }
         // There may be more to do, so this task must not sleep; but it lets others run in between.
-        cx.waker().wake_by_ref();
+        let_others_run(cx);
         Ok(())
     }
 
@@ -146,7 +155,11 @@ where
             self.frame_began = self.frame_began.map(|_| Instant::now());
             self.heard = true;
         }
-        match self.inbox.poll_read(self.io, cx) {
+        let read = self.inbox.poll_read(self.io, cx);
+        if read.is_ready() {
+            self.slice.look(Instant::now());
+        }
+        match read {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) if self.inbox.is_empty() => {
                 Err(Error::new(ErrorKind::Closed, Origin::Remote, "the server closed the connection"))

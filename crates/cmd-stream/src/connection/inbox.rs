@@ -14,6 +14,8 @@ use super::buffers;
 pub(crate) struct Inbox {
     buffer: Vec<u8>,
     start: usize,
+    /// How many reads in a row have had little use for a buffer that has grown.
+    small_reads: u8,
 }
 
 impl Inbox {
@@ -70,12 +72,62 @@ impl Inbox {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
+        self.give_grown_back();
         let room = self.buffer.capacity() - self.buffer.len();
         if room < self.buffer.capacity() / 2 && room < buffers::SIZE {
             self.buffer.reserve(self.buffer.capacity());
         }
     }
+
+    /// Gives a buffer back that has grown for large frames, if no such frame has come for a time. An idle connection does
+    /// that at once; this is for one that is always busy.
+    fn give_grown_back(&mut self) {
+        let is_small = self.buffer.capacity() > GROWN && self.buffer.len() <= LITTLE;
+        self.small_reads = if is_small { self.small_reads + 1 } else { 0 };
+        if self.small_reads == SMALL_READS {
+            self.small_reads = 0;
+            let rest = std::mem::replace(&mut self.buffer, buffers::take());
+            self.buffer.extend_from_slice(&rest);
+        }
+    }
 }
+
+/// A buffer larger than this has grown.
+const GROWN: usize = 2 * buffers::SIZE;
+/// So many reads in a row must have left little of a frame: with large frames most of them leave more.
+const SMALL_READS: u8 = 64;
 
 /// At most this much of a frame is copied out of a buffer to give it back.
 const LITTLE: usize = buffers::SIZE / 16;
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Reads once from a socket that always has something.
+    fn read(inbox: &mut Inbox) {
+        let mut busy = tokio::io::repeat(1);
+        let poll = inbox.poll_read(&mut busy, &mut Context::from_waker(Waker::noop()));
+        assert!(matches!(poll, Poll::Ready(Ok(1..))));
+    }
+
+    #[test]
+    fn a_busy_connection_gives_a_grown_buffer_back_once_no_large_frame_has_come_for_a_time() {
+        let mut inbox = Inbox::default();
+        while inbox.bytes().len() < 10 * buffers::SIZE {
+            read(&mut inbox); // a large frame
+        }
+        let small_frames = |inbox: &mut Inbox| {
+            read(inbox);
+            inbox.consume(inbox.bytes().len() - 1);
+        };
+        for _ in 0..SMALL_READS {
+            small_frames(&mut inbox);
+        }
+        assert!(inbox.buffer.capacity() > 10 * buffers::SIZE, "large frames may still come");
+        small_frames(&mut inbox);
+        assert!(inbox.buffer.capacity() <= GROWN && inbox.bytes() == [1]);
+    }
+}

@@ -28,6 +28,9 @@ pub(super) struct Boxes {
     /// Polls since the clock was looked at.
     in_group: u32,
     group_started: Option<Instant>,
+    /// Whether the last group was long. Then each poll is a group: a type that is polled in place whatever it takes must not
+    /// take that many times as long before others have their turn.
+    is_slow: bool,
 }
 
 #[derive(Default)]
@@ -101,17 +104,18 @@ impl Boxes {
     /// Whether so many polls were made since the clock was looked at that the group is to [end](Self::end_group).
     #[inline]
     pub(super) fn is_group_full(&self) -> bool {
-        self.in_group >= GROUP
+        self.in_group >= GROUP || self.is_slow && self.in_group > 0
     }
 
-    /// Looks at the clock, and books how long the polls took since it was looked at last.
-    pub(super) fn end_group(&mut self, booking: &Booking<'_>) {
+    /// Looks at the clock, and books how long the polls took since it was looked at last. Returns the time, if there were any.
+    pub(super) fn end_group(&mut self, booking: &Booking<'_>) -> Option<Instant> {
         // Which Command of a group was long is not known, so all its types are booked. Quick ones soon pay that off.
-        let Some(started) = self.group_started.take() else { return };
+        let started = self.group_started.take()?;
         let polls = std::mem::take(&mut self.in_group);
         let now = Instant::now();
         let time = now - started;
         let is_long = pace::is_long(polls, time);
+        self.is_slow = is_long;
         // Each of the group has taken as long as the group, for the one who has sent it.
         let took = now.saturating_duration_since(booking.received_at);
         for (index, (of_type, pace)) in self.types.iter_mut().zip(booking.paces).enumerate() {
@@ -127,6 +131,7 @@ impl Boxes {
                 booking.tally.log_if_slow(index, took, ended, SLOW, || Some(booking.peer));
             }
         }
+        Some(now)
     }
 
     /// Polls the future of the type of Commands with this index once, in place. `Fut` is always the same for the same

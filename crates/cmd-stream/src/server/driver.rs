@@ -15,7 +15,9 @@ use super::line::task::{Input, Next};
 use super::service::Service;
 use super::session::Session;
 use super::start::{Fate, Start};
-use crate::connection::{Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Timers, Writer};
+use crate::connection::{
+    Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Slice, Timers, Writer, let_others_run,
+};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::{Decoded, Fault};
@@ -48,6 +50,12 @@ pub(crate) struct Driver<'io, IO, S: Service> {
     half_closed: Option<Box<(Instant, Error)>>,
     /// Whether reading has stopped for good.
     input_ended: bool,
+    /// When the bytes in the inbox were read, or could first be looked at.
+    read_at: Instant,
+    /// How long this poll of the task may go on.
+    slice: Slice,
+    /// Why there may be whole frames in the inbox, if that is not because of a limit.
+    rest: Rest,
     /// Whether this task has yielded, for others to add to the output, since it last wrote.
     yielded: bool,
     /// Since when the rest of an incomplete frame has been awaited.
@@ -76,6 +84,9 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             still_since: now,
             half_closed: None,
             input_ended: false,
+            read_at: now,
+            slice: Slice::default(),
+            rest: Rest::Nothing,
             yielded: false,
             frame_began: None,
             last_frame: now,
@@ -97,26 +108,41 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     }
 
     fn poll_rounds(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        self.slice.begin();
         for _ in 0..ROUNDS {
             // Reading comes first: what the Commands of one read answer in place goes out in one write.
             let took = self.take_in(cx);
             let resumed = match self.give_out(took, cx)? {
                 // Writing may have made the room that reading waited for. Nobody else would wake this task for that.
-                Written::All | Written::Blocked => {
-                    let may_resume = self.paused && self.paused_until.is_none() && !self.input_ended;
-                    may_resume && !self.session.line.lock().is_paused()
-                }
+                Written::All | Written::Blocked => self.may_resume(),
                 Written::Yielding => return Ok(()),
             };
             if !took && !resumed {
                 return self.wait(cx);
             }
+            if self.slice.is_over() {
+                break;
+            }
         }
         // A connection that is always busy does not wait. Its timers are looked at all the same.
         self.wait(cx)?;
         // There is still something to do, so this task must not sleep; but it lets others run in between.
-        cx.waker().wake_by_ref();
+        let_others_run(cx);
         Ok(())
+    }
+
+    /// Whether what kept the connection from being read is over. Asked when this task has left its waker.
+    fn may_resume(&self) -> bool {
+        if self.input_ended {
+            return false;
+        }
+        match self.rest {
+            Rest::Crowded => !self.session.line.unstarted.waits(),
+            Rest::OutOfTime => true,
+            Rest::Nothing => {
+                self.paused && self.paused_until.is_none() && !self.session.line.lock().is_paused()
+            }
+        }
     }
 
     /// Ends the connection after its output, and reads no more.
@@ -172,10 +198,19 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             }
             // The client is not to blame for the pause, so its idle time starts anew.
             let now = Instant::now();
-            (self.paused, self.last_frame) = (false, now);
+            (self.paused, self.last_frame, self.read_at) = (false, now, now);
             // What had been read already comes before the next read, which would append to it for ever.
             self.start_commands(now);
-            if self.paused || self.input_ended {
+            if self.has_stopped() {
+                return true;
+            }
+        }
+        if self.rest != Rest::Nothing {
+            if self.rest == Rest::Crowded && self.session.line.unstarted.waits() {
+                return false;
+            }
+            self.start_commands(Instant::now());
+            if self.has_stopped() {
                 return true;
             }
         }
@@ -184,27 +219,39 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             Poll::Ready(Ok(0)) => self.half_close(),
             Poll::Ready(Ok(bytes)) => {
                 self.session.line.control.tally.received(bytes);
-                self.start_commands(Instant::now());
+                self.read_at = Instant::now();
+                self.start_commands(self.read_at);
             }
             Poll::Ready(Err(error)) => self.end_input(Error::io("reading failed", error)),
         }
         true
     }
 
-    /// Decodes all frames in the inbox and starts their Commands, until a limit is reached.
+    /// Whether no more can be read in this round.
+    fn has_stopped(&self) -> bool {
+        self.paused || self.input_ended || self.rest != Rest::Nothing
+    }
+
+    /// Decodes all frames in the inbox and starts their Commands, until a limit is reached, or others have their turn.
     fn start_commands(&mut self, now: Instant) {
+        let had_rest = std::mem::replace(&mut self.rest, Rest::Nothing) != Rest::Nothing;
+        if self.slice.look(now) {
+            self.rest = Rest::OutOfTime;
+            return;
+        }
         let service = Arc::clone(&self.session.service);
         let mut boxes = Boxes::of(service.parts().id, service.parts().paces.len());
         let mut started = 0;
         if let Some(shedder) = &self.session.line.control.shedder {
-            shedder.before_commands(now);
+            // What was left when the slice was over has waited in line, whether tasks wait or not.
+            if had_rest { shedder.among_commands(self.read_at) } else { shedder.before_commands(now) }
         }
         // The user's code runs in here: decoding, and the destructors of what was decoded. Commands contain their own
         // panics.
         let loop_ended =
             catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut boxes, now, &mut started)));
         // In any case, also after a panic: the boxes hold the boxes of this thread, and the counts what was started.
-        boxes.give_back(&Booking::new(&self.session, now));
+        boxes.give_back(&Booking::new(&self.session, self.read_at));
         if std::mem::take(&mut self.had_command) {
             self.session.line.note_commands(now);
         }
@@ -217,7 +264,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             self.still_since = now;
             self.looked = self.looked.map(|_| now);
         }
-        self.frame_began = match (self.inbox.is_empty() || self.paused, self.frame_began) {
+        self.frame_began = match (self.inbox.is_empty() || self.has_stopped(), self.frame_began) {
             // While this side does not read, a frame cannot go on, and its time does not count.
             (true, _) => None,
             (false, began) => began.or(Some(now)),
@@ -228,28 +275,18 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         let control = &self.session.line.control;
         // Asked once: most servers have neither.
         let has_pressure = control.limits.command_rate.is_some() || control.shedder.is_some();
+        // With a shedder it is the time that Commands wait which says whether there are too many of them.
+        let is_shared = control.shedder.is_none();
         loop {
             if self.inbox.is_empty() {
                 return Ok(());
             }
-            let (has_in_flight, mut fate) = {
-                // Asked before each Command, because the one before it may have ended the connection, or filled it.
-                let state = self.session.line.lock();
-                let fate = match &state.ending {
-                    None => Fate::Starts,
-                    Some(ending) if ending.reason().is_some() => return Ok(()),
-                    Some(Ending::WhenAnswered) => Fate::IsRefused,
-                    Some(_) => Fate::Starts,
-                };
-                if state.is_paused() {
-                    let counts = self.session.line.counts();
-                    let is_full = state.in_flight.is_full();
-                    one(if is_full { &counts.in_flight_pauses } else { &counts.output_pauses });
-                    self.paused = true;
-                    return Ok(());
-                }
-                (!state.in_flight.is_empty(), fate)
-            };
+            if is_shared && self.session.line.unstarted.is_over() {
+                self.rest = Rest::Crowded;
+                return Ok(());
+            }
+            // Asked before each Command, because the one before it may have ended the connection, or filled it.
+            let Some((has_in_flight, mut fate)) = self.ask_line() else { return Ok(()) };
             if has_pressure {
                 if self.ask_pressure(now, *started) && fate == Fate::Starts {
                     fate = Fate::IsShed;
@@ -263,7 +300,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 self.inbox.bytes(),
                 |bytes| format.decode_tag(bytes),
                 |head, body, progress| {
-                    let start = Start { session, boxes, head, has_in_flight, fate, received_at: now };
+                    let start =
+                        Start { session, boxes, head, has_in_flight, fate, received_at: self.read_at };
                     S::Protocol::decode_command(format, head.tag, body, progress, start)
                 },
             );
@@ -296,10 +334,44 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             }
             (self.last_frame, self.had_frame) = (now, true);
             self.frame_began = None;
-            if boxes.is_group_full() {
-                boxes.end_group(&Booking::new(&self.session, now));
+            if self.has_used_its_slice(boxes) && !self.inbox.is_empty() {
+                self.rest = Rest::OutOfTime;
+                return Ok(());
             }
         }
+    }
+
+    /// What becomes of the next frame if it is a Command, and whether others are in flight. None if no further one is started
+    /// now.
+    #[inline]
+    fn ask_line(&mut self) -> Option<(bool, Fate)> {
+        let state = self.session.line.lock();
+        let fate = match &state.ending {
+            None => Fate::Starts,
+            Some(ending) if ending.reason().is_some() => return None,
+            Some(Ending::WhenAnswered) => Fate::IsRefused,
+            Some(_) => Fate::Starts,
+        };
+        if state.is_paused() {
+            let counts = self.session.line.counts();
+            let is_full = state.in_flight.is_full();
+            one(if is_full { &counts.in_flight_pauses } else { &counts.output_pauses });
+            self.paused = true;
+            return None;
+        }
+        Some((!state.in_flight.is_empty(), fate))
+    }
+
+    /// Counts a frame, and looks at the clock if it is time for that.
+    #[inline]
+    fn has_used_its_slice(&mut self, boxes: &mut Boxes) -> bool {
+        let is_to_look = self.slice.is_to_look();
+        let now = if boxes.is_group_full() {
+            boxes.end_group(&Booking::new(&self.session, self.read_at))
+        } else {
+            is_to_look.then(Instant::now)
+        };
+        now.is_some_and(|now| self.slice.look(now))
     }
 
     /// Whether the next Command is not to be started because the server is overloaded. Pauses reading if there is no room
@@ -316,7 +388,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         }
         let Some(shedder) = &control.shedder else { return false };
         if started > 0 && started.is_multiple_of(LOOK_EVERY) {
-            shedder.among_commands(now);
+            shedder.among_commands(self.read_at);
         }
         let sheds = shedder.sheds();
         if sheds && S::Protocol::FAILURE.is_none() {
@@ -461,6 +533,17 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
         deadlines
     }
+}
+
+/// Why frames that may be whole were left in the inbox.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// There are none, or a limit is the reason.
+    Nothing,
+    /// The slice of time was over.
+    OutOfTime,
+    /// Enough Commands wait for the first poll of their tasks.
+    Crowded,
 }
 
 /// What a connection can wait for.

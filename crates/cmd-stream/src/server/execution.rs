@@ -20,6 +20,7 @@ use super::running::{Arrived, Held, Inline, Running};
 use super::service::Service;
 use super::session::{Booked, Session};
 use super::shedding::Waiting;
+use super::unstarted::Spent;
 use crate::protocol::{CommandOf, Failed};
 use crate::stats::Outcome;
 use crate::sync::Arc;
@@ -135,12 +136,18 @@ fn go_on_alone<S, C>(
 {
     // Booked before the task is spawned: the next frame of this read may use its seq.
     let booked = Booked::new(session, &arrival);
+    if !matches!(was, Was::Polled) {
+        session.line.unstarted.add();
+    }
     if !matches!(was, Was::Timed(_)) {
         session.line.control.tally.started(C::INDEX, 1);
     }
     let received_at = arrival.received_at;
     let task = async move {
         let mut has_started = matches!(was, Was::Polled);
+        if !has_started {
+            booked.session.line.starts();
+        }
         if let Was::Timed(waits) = was {
             let (arrival, waiting) = *waits;
             if !booked.session.starts(&arrival, &waiting) {
@@ -156,19 +163,24 @@ fn go_on_alone<S, C>(
         // Whether the Command has only let others run so far. If it ends now, it counts as one that ended at once.
         let mut first = true;
         let mut turn = Turn::default();
+        let mut spent = Spent::default();
         poll_fn(|cx| {
             if !has_started {
                 ready!(booked.session.line.poll_start(&mut turn, cx));
                 has_started = true;
             }
-            let started = (C::SCHEDULING == Scheduling::Adaptive).then(Instant::now);
+            let is_adaptive = C::SCHEDULING == Scheduling::Adaptive;
+            let started = (is_adaptive || spent.is_counted()).then(Instant::now);
             let current = Current::enter(Polling::Alone);
             let future = future.as_mut().as_pin_mut().expect("a box that is given away holds a future");
             let poll = future.poll(cx);
             if started.is_some() || poll.is_ready() {
                 let now = Instant::now();
-                if let Some(started) = started {
-                    pace.polled_alone(now - started, first && poll.is_ready());
+                if let Some(took) = started.map(|started| now - started) {
+                    if is_adaptive {
+                        pace.polled_alone(took, first && poll.is_ready());
+                    }
+                    booked.session.line.unstarted.polled(&mut spent, took);
                 }
                 if let Poll::Ready(outcome) = poll {
                     ends.book(outcome, now);

@@ -15,6 +15,7 @@ use super::extensions::Extensions;
 use super::gate::{Gate, Turn};
 use super::limits::Limits;
 use super::polling::{is_late, wake, wake_now, wake_put_off};
+use super::unstarted::Unstarted;
 use crate::connection::outbox::Scratch;
 use crate::connection::{Outbox, wake_all};
 use crate::error::{Error, ErrorKind, Origin, panic_message};
@@ -39,6 +40,7 @@ pub(super) struct Line {
     state: Mutex<State>,
     /// Whether the output is full. Set under the lock, and also read without it: then it says what was true a moment ago.
     is_full: AtomicBool,
+    pub(super) unstarted: Unstarted,
 }
 
 /// What is known of a Command when it has arrived.
@@ -143,7 +145,7 @@ impl Line {
             is_held_up: false,
             replies: 0,
         });
-        Self { connection, control, state, is_full: AtomicBool::new(false) }
+        Self { connection, control, state, is_full: AtomicBool::new(false), unstarted: Unstarted::new() }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -229,6 +231,23 @@ impl Line {
     pub(super) fn silent_since(&self) -> Option<Instant> {
         let state = self.lock();
         (!state.has_sent).then_some(state.active)
+    }
+
+    /// A Command with a task of its own is polled for the first time. The connection may have waited for that.
+    #[inline]
+    pub(super) fn starts(&self) {
+        if self.unstarted.remove() {
+            self.go_on();
+        }
+    }
+
+    #[cold]
+    fn go_on(&self) {
+        // Before the waker is taken: the task leaves its waker, and then looks whether it still has to wait.
+        if self.unstarted.stops_waiting() {
+            let task = self.lock().task.take();
+            wake_now(task);
+        }
     }
 
     /// Whether a Command with this seq may begin.

@@ -3,6 +3,8 @@
 //!
 //! The line is the one that ships. What a model plays are the Commands, and the socket of the connection's task.
 
+use std::time::Duration;
+
 use loom::thread;
 
 use super::task::{Input, Next};
@@ -10,6 +12,7 @@ use super::*;
 use crate::connection::Writer;
 use crate::server::Handle;
 use crate::server::control::{EndSession, Idle};
+use crate::server::unstarted::Spent;
 use crate::stats::Tally;
 use crate::sync::models::{Task, model, model_within};
 use crate::sync::{Weak, atomic::AtomicUsize};
@@ -173,6 +176,38 @@ fn those_who_come_and_send_nothing_leave_the_room_to_the_next() {
         assert!(matches!(line.next_batch(Input::Quiet, &mut writer, &mut false, &cx), Ok(Next::Nothing)));
         waiting.into_iter().for_each(|waiting| waiting.join().expect("it does not panic"));
         assert!(line.lock().gate.is_empty());
+    });
+}
+
+/// The connection's task waits until Commands that it has spawned have started.
+#[test]
+fn a_connection_goes_on_when_enough_of_its_commands_have_started() {
+    model(|| {
+        let line = line();
+        for _ in 0..100 {
+            line.unstarted.polled(&mut Spent::default(), Duration::MAX); // so few may wait
+        }
+        let starting = [2, 3].map(|commands| {
+            (0..commands).for_each(|_| line.unstarted.add());
+            let line = Arc::clone(&line);
+            (commands, line)
+        });
+        let starting =
+            starting.map(|(commands, line)| thread::spawn(move || (0..commands).for_each(|_| line.starts())));
+        let task = Task::default();
+        let (mut writer, waker) = (Writer::default(), task.waker());
+        while line.unstarted.is_over() {
+            let cx = Context::from_waker(&waker);
+            assert!(matches!(
+                line.next_batch(Input::Pending, &mut writer, &mut false, &cx),
+                Ok(Next::Nothing)
+            ));
+            if line.unstarted.waits() {
+                task.sleep();
+            }
+        }
+        starting.into_iter().for_each(|starting| starting.join().expect("it does not panic"));
+        assert!(!line.unstarted.is_over());
     });
 }
 
