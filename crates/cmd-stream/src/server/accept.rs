@@ -188,14 +188,9 @@ where
             let end = Lost { session: Some(Arc::clone(&session)), callbacks };
             let weak: Weak<dyn EndSession> = Arc::downgrade(&(Arc::clone(&session) as Arc<dyn EndSession>));
             let _registered = control.register(id, weak);
-            let reason = match Box::pin(timeout_at(handshake_ends, greet(&mut io, info))).await {
-                Ok(Ok(())) => Driver::new(Arc::clone(&session), &mut io).run().await,
-                Ok(Err(error)) => error,
-                Err(_) => {
-                    one(&control.counts.handshake_timeouts);
-                    let message = "the client did not take the server info in time (`Limits::handshake`)";
-                    Error::new(ErrorKind::Timeout, Origin::Remote, message)
-                }
+            let reason = match Box::pin(greet(&mut io, info, handshake_ends, &control)).await {
+                Ok(()) => Driver::new(Arc::clone(&session), &mut io).run().await,
+                Err(reason) => reason,
             };
             // Read before the report, which sets it.
             let at_once = matches!(session.line.lock().ending, Some(Ending::Now(_)));
@@ -239,14 +234,18 @@ async fn establish<V: Establish>(
 ) -> Option<Established<V::Io>> {
     let (limits, counts) = (&control.limits, &control.counts);
     let waiting = entry.waits(&control);
-    let place = match entry.place(limits.waiting_time, &mut incoming).await {
-        Ok(place) => place,
-        Err(NoPlace::TimeOver) => {
+    let place = match race(entry.place(limits.waiting_time, &mut incoming), control.draining()).await {
+        First::Left(Ok(place)) => place,
+        First::Right(()) => {
+            tracing::debug!("connection refused: the server ends");
+            return None;
+        }
+        First::Left(Err(NoPlace::TimeOver)) => {
             one(&counts.refused);
             tracing::debug!("connection refused: no place became free in time");
             return None;
         }
-        Err(NoPlace::HasLeft) => {
+        First::Left(Err(NoPlace::HasLeft)) => {
             tracing::debug!("the client left while its connection waited for a place");
             return None;
         }
@@ -300,10 +299,27 @@ async fn establish<V: Establish>(
     None
 }
 
-async fn greet<IO: Io>(io: &mut IO, info: ServerInfo) -> Result<(), Error> {
+/// Sends the server info. If the server ends meanwhile, the client has as long as for anything else that is being written.
+async fn greet<IO: Io>(
+    io: &mut IO,
+    info: ServerInfo,
+    until: Instant,
+    control: &Control,
+) -> Result<(), Error> {
     let mut greeting = Vec::with_capacity(info.as_bytes().len() + 2);
     info.encode(&mut greeting);
-    write_all(io, &greeting).await
+    match timeout_at(until, race(write_all(io, &greeting), control.drained_output())).await {
+        Ok(First::Left(written)) => written,
+        Ok(First::Right(())) => {
+            let message = "the server is shutting down, and the client does not take the server info";
+            Err(Error::new(ErrorKind::Closed, Origin::Local, message))
+        }
+        Err(_) => {
+            one(&control.counts.handshake_timeouts);
+            let message = "the client did not take the server info in time (`Limits::handshake`)";
+            Err(Error::new(ErrorKind::Timeout, Origin::Remote, message))
+        }
+    }
 }
 
 impl Callbacks {

@@ -6,13 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::counters::{Counters, Counts};
 use super::ending::Ending;
 use super::limits::Limits;
 use super::shedding::Shedder;
 use super::stats::Stats;
+use crate::connection::GOODBYE;
 use crate::connection::bell::Bell;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::stats::Tally;
@@ -132,8 +133,10 @@ impl Handle {
     /// [overloaded](crate::protocol::FailedReason::Overloaded), if it declares one; a [`Sender`](crate::Sender) then tries another server.
     /// Those that were started before are still answered. Whatever has not ended within `Limits::drain` is cut.
     ///
-    /// A Command that was started is answered. One that arrives when its connection is being closed is not executed. Its
-    /// client cannot know that, so the call fails with an error that [may have been sent](crate::Error::was_sent).
+    /// A Command that was started is answered. One that arrives when its connection is being closed is not executed, and one
+    /// of which only a part has arrived is not waited for. Their client cannot know that, so the calls fail with an error that
+    /// [may have been sent](crate::Error::was_sent). Connections that wait for a place, or are in the transport's handshake,
+    /// are closed at once.
     ///
     /// Calling it again has no effect. If the server does not serve yet, `serve` will return at once.
     ///
@@ -252,6 +255,12 @@ impl Control {
     /// Waits until the server begins to end.
     pub(crate) async fn draining(&self) {
         self.reached(Life::Draining).await;
+    }
+
+    /// Waits until the server has begun to end, and what is being written has had its time.
+    pub(crate) async fn drained_output(&self) {
+        self.draining().await;
+        sleep(GOODBYE).await;
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -448,8 +448,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     fn input(&self, took: bool) -> Input {
         if self.input_ended {
             Input::Ended
-        } else if took || !self.inbox.is_empty() {
-            Input::Pending
+        } else if took || (self.paused && !self.inbox.is_empty()) {
+            Input::Pending // if it is not paused, what is in the inbox is a part of a frame
         } else {
             Input::Quiet
         }

@@ -37,7 +37,7 @@ use crate::error::Error;
 /// How a connection is to end.
 #[derive(Clone, Debug)]
 pub(super) enum Ending {
-    /// When no Command is in flight any more, and none has arrived.
+    /// When no Command is in flight any more, and none has arrived whole.
     WhenIdle,
     /// When no Command is in flight any more. None is started: a connection that is always busy would never be idle.
     WhenAnswered,

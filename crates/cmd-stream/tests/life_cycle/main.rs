@@ -2,6 +2,7 @@
 
 mod client_end;
 mod close;
+mod half_frames;
 #[path = "../common/lab.rs"]
 mod lab;
 mod orphans;
