@@ -53,13 +53,12 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropping it closes the listener and all connections.
+    /// Dropping it closes the listener and all connections, as [`Handle::close`](super::Handle::close) does.
     pub async fn serve(mut self) -> Served {
         tracing::debug!(server = %self.control.address, protocol = P::NAME, "serving");
-        // A destructor, as `serve` may be dropped: those who wait for the end of the server are told in any case.
-        let _ends = EndsWhenDropped(Arc::clone(&self.control));
-        let mut connections = JoinSet::new();
-        self.accept_all(&mut connections).await;
+        let mut connections = Connections { tasks: JoinSet::new(), control: Arc::clone(&self.control) };
+        let connections = &mut connections.tasks;
+        self.accept_all(connections).await;
         // Closed before the connections drain: a new client is refused at once, and can go to another server.
         let Self { listener, control, .. } = self;
         drop(listener);
@@ -82,11 +81,14 @@ where
             First::Right(Ok(())) => return Served::Shutdown(Cut::default()),
             First::Right(Err(_)) => false,
         };
-        // Counted before the tasks are cut, which takes them out.
-        let cut = Cut { connections: connections.len(), commands: control.commands() };
+        // Counted before they are cut, which lets most of them end.
+        let mut cut = Cut { connections: connections.len(), commands: control.commands() };
         add(&control.counts.cut, cut.connections as u64);
+        control.end();
+        // Those that can end now. The others do so in the background: the user's code may block their threads.
+        let _ = timeout(CUTTING, async { while connections.join_next().await.is_some() {} }).await;
+        cut.commands += control.commands_in_place();
         tracing::warn!(server = %control.address, ?cut, "server ends before its connections");
-        connections.shutdown().await;
         if closed { Served::Closed(cut) } else { Served::Shutdown(cut) }
     }
 
@@ -208,11 +210,20 @@ where
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-struct EndsWhenDropped(Arc<Control>);
+/// How long a server that ends waits for those that it cuts.
+const CUTTING: Duration = Duration::from_millis(100);
 
-impl Drop for EndsWhenDropped {
+/// The tasks of the connections. When it is dropped, as `serve` may be, the server ends: those who wait for that are told,
+/// and the connections that there still are end by themselves.
+struct Connections {
+    tasks: JoinSet<()>,
+    control: Arc<Control>,
+}
+
+impl Drop for Connections {
     fn drop(&mut self) {
-        self.0.end();
+        self.tasks.detach_all();
+        self.control.end();
     }
 }
 

@@ -31,19 +31,48 @@ pub struct Handle {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Served {
-    /// By [`Handle::shutdown`]. Whatever did not end by itself within [`Limits::drain`](super::Limits::drain) was cut.
+    /// By [`Handle::shutdown`]. Whatever did not end by itself within [`Limits::drain`](super::Limits::drain) was cut, as
+    /// [`Handle::close`] does it.
     Shutdown(Cut),
     /// By [`Handle::close`].
     Closed(Cut),
 }
 
 /// What was cut when a server ended. It equals `Cut::default()` if nothing was.
+///
+/// ```
+/// # use cmd_stream::{protocol, Answer, Context, Failed, Json, Server};
+/// # use serde::{Deserialize, Serialize};
+/// # struct Calc;
+/// # #[derive(Serialize, Deserialize)] struct Add { a: i64, b: i64 }
+/// # #[derive(Serialize, Deserialize)] struct Sum(i64);
+/// # impl Answer<Calc> for Add {
+/// #     async fn answer(self, _: &Calc, _: &Context<'_>) -> Result<Sum, Failed> { Ok(Sum(self.a + self.b)) }
+/// # }
+/// # protocol! {
+/// #     struct Calculator { commands { 0 => Add -> Sum } replies { 0 => Sum } failure close_connection }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use cmd_stream::server::{Cut, Served};
+///
+/// let server = Server::bind("127.0.0.1:0", Calculator, Json, Calc).await?;
+/// # server.handle().close();
+/// match server.serve().await {
+///     Served::Shutdown(cut) if cut == Cut::default() => println!("all was answered"),
+///     Served::Shutdown(cut) | Served::Closed(cut) => {
+///         println!("{} connections were cut, {} commands were left", cut.connections, cut.commands);
+///     }
+///     _ => {}
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Cut {
     /// Connections that were still open, or were waiting for a place.
     pub connections: usize,
-    /// Commands that were still running. They continue, and can send nothing any more.
+    /// Commands that were still running. They continue, and can send nothing any more. Those that block the threads they
+    /// run on are among them.
     pub commands: usize,
 }
 
@@ -83,6 +112,11 @@ pub(crate) trait EndSession: Send + Sync {
 
     /// Ends it, if it has been idle since then. Returns whether it ends because of that.
     fn make_room(&self, idle: Idle) -> bool;
+
+    /// Whether its task is in the code of a Command just now.
+    fn is_in_command(&self) -> bool {
+        false
+    }
 }
 
 /// A connection on which nothing is in flight, in either direction.
@@ -138,6 +172,10 @@ impl Handle {
     /// [may have been sent](crate::Error::was_sent). Connections that wait for a place, or are in the transport's handshake,
     /// are closed at once.
     ///
+    /// Nothing waits for code of yours. If a Command, an Invoker, a destructor or a callback blocks its thread, `serve` still
+    /// ends when `Limits::drain` is over (and 100 ms more, at most), and [`Cut`] counts what blocks. This takes a runtime with
+    /// several threads: in one with a single thread a blocked thread blocks `serve` as well.
+    ///
     /// Calling it again has no effect. If the server does not serve yet, `serve` will return at once.
     ///
     /// ```no_run
@@ -153,10 +191,11 @@ impl Handle {
         self.control.set_life(Life::Draining);
     }
 
-    /// Closes the server now, even while it drains. Returns at once; `serve` ends with [`Served::Closed`].
+    /// Closes the server now, even while it drains. Returns at once; `serve` ends with [`Served::Closed`], within 100 ms.
     ///
     /// All connections are closed, and output that is not yet written is lost. Running Commands continue, but can send
-    /// nothing.
+    /// nothing. [`Cut`] says how many there were. They are not waited for, not even if they block their threads; see
+    /// [`shutdown`](Self::shutdown).
     pub fn close(&self) {
         self.control.set_life(Life::Closed);
     }
@@ -220,12 +259,16 @@ impl Control {
 
     /// Moves on to a later phase, and tells the connections.
     fn set_life(&self, to: Life) {
+        self.tell(to, &ending(to));
+    }
+
+    fn tell(&self, to: Life, ending: &Ending) {
         if self.move_to(to) {
             tracing::debug!(server = %self.address, ?to, "server ends");
             // Collected first: to end a session wakes its task, which must not happen under the lock. And a session that is
             // registered from here on sees the new phase itself.
             let sessions: Vec<_> = self.sessions().values().filter_map(Weak::upgrade).collect();
-            sessions.iter().for_each(|session| session.end_session(ending(to)));
+            sessions.iter().for_each(|session| session.end_session(ending.clone()));
         }
     }
 
@@ -234,9 +277,9 @@ impl Control {
         self.set_life(Life::Finishing);
     }
 
-    /// Tells those who wait for it that the server has ended. Its connections are not told: they end with `serve`.
+    /// The server ends with its `serve`, and with it the connections that there still are.
     pub(crate) fn end(&self) {
-        self.move_to(Life::Closed);
+        self.tell(Life::Closed, &now("the server ended"));
     }
 
     /// Waits until this phase has begun.
@@ -282,7 +325,7 @@ impl Control {
 
     /// Those of the registered sessions that are idle.
     pub(crate) fn idle_connections(&self) -> Vec<(u64, Idle)> {
-        // Collected first, as in `set_life`: the last reference to a session may be the one that is dropped here.
+        // Collected first, as in `tell`: the last reference to a session may be the one that is dropped here.
         let sessions: Vec<_> =
             self.sessions().iter().map(|(id, session)| (*id, Weak::clone(session))).collect();
         sessions.into_iter().filter_map(|(id, session)| Some((id, session.upgrade()?.idle()?))).collect()
@@ -309,6 +352,13 @@ impl Control {
         self.commands.load(Ordering::Acquire)
     }
 
+    /// How many Commands keep the task of their connection from going on.
+    pub(crate) fn commands_in_place(&self) -> usize {
+        // Collected first, as in `tell`.
+        let sessions: Vec<_> = self.sessions().values().filter_map(Weak::upgrade).collect();
+        sessions.iter().filter(|session| session.is_in_command()).count()
+    }
+
     /// Waits until no Command runs in a task of its own.
     pub(crate) async fn no_commands(&self) {
         loop {
@@ -327,8 +377,12 @@ fn ending(life: Life) -> Ending {
     match life {
         Life::Serving | Life::Draining => Ending::WhenIdle,
         Life::Finishing => Ending::WhenAnswered,
-        Life::Closed => Ending::Now(Error::new(ErrorKind::Closed, Origin::Local, "the server was closed")),
+        Life::Closed => now("the server was closed"),
     }
+}
+
+fn now(message: &'static str) -> Ending {
+    Ending::Now(Error::new(ErrorKind::Closed, Origin::Local, message))
 }
 
 /// Keeps a session registered.

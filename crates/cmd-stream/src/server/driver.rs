@@ -26,6 +26,7 @@ use crate::proto::frame::{Frame, FrameReader};
 use crate::proto::rate::Bucket;
 use crate::protocol::Protocol;
 use crate::sync::Arc;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::transport::{Io, Presence, presence};
 
 /// Moves the bytes of one connection.
@@ -247,11 +248,13 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             if had_rest { shedder.among_commands(self.read_at) } else { shedder.before_commands(now) }
         }
         // The user's code runs in here: decoding, and the destructors of what was decoded. Commands contain their own
-        // panics.
+        // panics. If it blocks the thread, the end of the server does not wait for it, but counts it.
+        self.session.line.is_in_command.store(true, Relaxed);
         let loop_ended =
             catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut boxes, now, &mut started)));
         // In any case, also after a panic: the boxes hold the boxes of this thread, and the counts what was started.
         boxes.give_back(&Booking::new(&self.session, self.read_at));
+        self.session.line.is_in_command.store(false, Relaxed);
         if std::mem::take(&mut self.had_command) {
             self.session.line.note_commands(now);
         }

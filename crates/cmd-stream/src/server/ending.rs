@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`Handle::shutdown`](super::Handle::shutdown) | [`Ending::WhenIdle`] |
 //! | `serve`, when half of [`Limits::drain`](super::Limits::drain) is over | [`Ending::WhenAnswered`] |
-//! | [`Handle::close`](super::Handle::close) | [`Ending::Now`] |
+//! | [`Handle::close`](super::Handle::close); `serve`, when all of the drain is over, or when it is dropped | [`Ending::Now`] |
 //! | a connection that waits for a place, if this one is idle (`places.rs`) | [`Ending::Now`] |
 //! | the driver: reading failed, its bytes do not decode, its seq may not be used, decoding panicked | [`Ending::AfterOutput`] |
 //! | a Command that failed, if its Protocol says `close_connection` | [`Ending::AfterOutput`] |
@@ -30,7 +30,10 @@
 //!    client would lose its last Replies. This is left out if the connection was closed at once, if the transport failed or
 //!    a time was over, and if the client left first.
 //!
-//! If its task is dropped before (the server was closed, the runtime ends), 2 to 4 are done by the destructor of `Lost`.
+//! If its task is dropped before, with the runtime, 2 to 4 are done by the destructor of `Lost`.
+//!
+//! `serve` does not wait for that longer than `CUTTING`. The user's code may block the thread of a connection, which then ends
+//! by itself when it goes on.
 
 use crate::error::Error;
 

@@ -41,6 +41,8 @@ pub(super) struct Line {
     /// Whether the output is full. Set under the lock, and also read without it: then it says what was true a moment ago.
     is_full: AtomicBool,
     pub(super) unstarted: Unstarted,
+    /// Whether the task starts Commands, and with that runs code of the user's.
+    pub(super) is_in_command: AtomicBool,
 }
 
 /// What is known of a Command when it has arrived.
@@ -145,7 +147,8 @@ impl Line {
             is_held_up: false,
             replies: 0,
         });
-        Self { connection, control, state, is_full: AtomicBool::new(false), unstarted: Unstarted::new() }
+        let (is_full, is_in_command) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { connection, control, state, is_full, unstarted: Unstarted::new(), is_in_command }
     }
 
     pub(super) fn limits(&self) -> &Limits {

@@ -19,7 +19,7 @@ use crate::proto::frame::Seq;
 use crate::protocol::{Failed, FailedReason, Protocol, ServedIn};
 use crate::stats::Outcome;
 use crate::sync::Arc;
-use crate::sync::atomic::AtomicBool;
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// One connection of a server.
 pub(super) struct Session<S: Service> {
@@ -210,6 +210,10 @@ impl<S: Service> EndSession for Session<S> {
 
     fn make_room(&self, idle: Idle) -> bool {
         self.line.make_room(idle)
+    }
+
+    fn is_in_command(&self) -> bool {
+        self.line.is_in_command.load(Relaxed)
     }
 }
 

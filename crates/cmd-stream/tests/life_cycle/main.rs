@@ -1,5 +1,6 @@
 //! How servers, connections and clients begin and end, and what each side is told.
 
+mod blocked;
 mod client_end;
 mod close;
 mod half_frames;
