@@ -237,7 +237,8 @@ impl<P: Protocol, F> Client<P, F> {
     }
 
     /// Closes the client and its connection immediately. All pending calls and all later ones fail with
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed). Commands that have not been written are not sent.
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed). Commands that wait to be written are not sent. Those that are just being
+    /// written, in one batch, are written to the end in the background, for up to 1 s, as far as the server takes them.
     pub fn close(&self) {
         self.table().close("the client was closed");
     }

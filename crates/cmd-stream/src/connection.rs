@@ -56,6 +56,7 @@ use crate::transport::Io;
 
 pub(crate) mod bell;
 pub(crate) mod buffers;
+pub(crate) mod goodbye;
 pub(crate) mod inbox;
 pub(crate) mod outbox;
 pub(crate) mod runtime;
@@ -63,6 +64,7 @@ pub(crate) mod slice;
 pub(crate) mod timers;
 pub(crate) mod writer;
 
+pub(crate) use goodbye::{GOODBYE, say_goodbye};
 pub(crate) use inbox::Inbox;
 pub(crate) use outbox::Outbox;
 pub(crate) use slice::{SLICE, Slice, let_others_run};
@@ -82,9 +84,6 @@ pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     };
     while catch_unwind(AssertUnwindSafe(&mut wake)).is_err() {}
 }
-
-/// How long saying goodbye may take: a transport may have to write something (TLS has), which the peer may not take.
-pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Writes all of `bytes`.
 pub(crate) async fn write_all<IO: Io>(io: &mut IO, bytes: &[u8]) -> Result<(), Error> {

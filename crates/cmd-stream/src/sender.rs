@@ -233,7 +233,8 @@ impl<P: Protocol, F, H: Hooks<P>> Sender<P, F, H> {
     }
 
     /// Closes the connections now. All pending calls and all later ones fail with
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed). Commands that have not been written are not sent.
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed). Commands that wait to be written are not sent; see
+    /// [`Client::close`](crate::Client::close).
     pub fn close(&self) {
         self.core.close();
     }

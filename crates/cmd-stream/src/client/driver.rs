@@ -113,6 +113,11 @@ where
         .await
     }
 
+    /// What was taken to be written, and is not yet. All else is given back.
+    pub(super) fn into_writer(self) -> Writer {
+        self.writer
+    }
+
     /// The stream may be the user's, and may panic.
     fn poll_contained(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         catch_unwind(AssertUnwindSafe(|| self.poll(cx)))

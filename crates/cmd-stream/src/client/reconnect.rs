@@ -3,10 +3,10 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::Poll;
 
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
 use super::counters::add;
@@ -14,7 +14,7 @@ use super::dial::{Accepted, Dialed};
 use super::driver::Driver;
 use super::race::{Race, Won};
 use super::route::{Route, Target, address_of};
-use crate::connection::{Deadlines, GOODBYE, Timers};
+use crate::connection::{Deadlines, Timers, Writer, say_goodbye};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::backoff::Attempts;
@@ -57,9 +57,11 @@ where
     F: Format,
 {
     let shared = &fails.0;
-    let reason = Driver::new(shared, &mut dialed.io, dialed.inbox, None).run().await;
+    let mut driver = Driver::new(shared, &mut dialed.io, dialed.inbox, None);
+    let reason = driver.run().await;
+    let writer = driver.into_writer();
     shared.table.lose_for_good(reason);
-    say_goodbye(dialed.io).await;
+    leave(dialed.io, writer, Arc::clone(shared)).await;
 }
 
 /// Runs a client until it is closed. Without a connection it begins with an attempt to connect.
@@ -86,9 +88,11 @@ pub(super) async fn run<R, P, F>(
         };
         let began = Instant::now();
         let retires_at = redial.attempts.about(shared.max_age).and_then(|age| began.checked_add(age));
-        let reason = Driver::new(shared, &mut io, inbox, retires_at).run().await;
+        let mut driver = Driver::new(shared, &mut io, inbox, retires_at);
+        let reason = driver.run().await;
+        let writer = driver.into_writer();
         if table.is_closed() {
-            say_goodbye(io).await;
+            leave(io, writer, Arc::clone(&fails.0)).await;
             return;
         }
         redial.attempts.connected_for(began.elapsed());
@@ -109,7 +113,7 @@ pub(super) async fn run<R, P, F>(
             // Nobody is there any more, unless this side has ended it.
             ErrorKind::Io | ErrorKind::Closed | ErrorKind::UnexpectedEof if !is_replaced => {}
             // In a task of its own: the next attempt need not wait for it.
-            _ => drop(tokio::spawn(say_goodbye(io))),
+            _ => drop(tokio::spawn(leave(io, writer, Arc::clone(&fails.0)))),
         }
         lost = Some(reason);
     }
@@ -243,10 +247,10 @@ enum Timer {
     Connection,
 }
 
-/// Closes a connection. Whether that arrives does not matter, only that it does not take long.
-async fn say_goodbye(mut io: impl Io) {
-    let goodbye = poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx));
-    let _ = timeout(GOODBYE, goodbye).await;
+/// Closes a connection, after the whole of the batch that is being written. Whether that arrives does not matter, only that
+/// it does not take long.
+async fn leave<P: Protocol, F>(mut io: impl Io, writer: Writer, shared: Arc<Shared<P, F>>) {
+    say_goodbye(&mut io, writer, |bytes| add(&shared.table.counts.bytes_sent, bytes as u64)).await;
 }
 
 /// An error for the log. What an error of a Format says is the user's code, which may panic.

@@ -12,7 +12,6 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::Instrument;
@@ -30,7 +29,8 @@ use super::rates::{Admission, Rates};
 use super::service::Service;
 use super::session::Session;
 use super::{Callbacks, LostConnection, Server};
-use crate::connection::{GOODBYE, write_all};
+use crate::connection::goodbye::read_out;
+use crate::connection::{Writer, say_goodbye, write_all};
 use crate::error::{Chain, Error, ErrorKind, Origin, panic_message};
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
@@ -50,6 +50,8 @@ where
     ///
     /// No Command, no client and no error of the listener ends it. When accepting a connection fails (there are no more
     /// file descriptors, for example), the error is counted and logged, and the server tries again after 10 ms to 1 s.
+    ///
+    /// Connections that were cut end in the background; see [`Handle::close`](super::Handle::close).
     ///
     /// # Cancel safety
     ///
@@ -85,7 +87,8 @@ where
         let mut cut = Cut { connections: connections.len(), commands: control.commands() };
         add(&control.counts.cut, cut.connections as u64);
         control.end();
-        // Those that can end now. The others do so in the background: the user's code may block their threads.
+        // Those that can end now. The others do so in the background: those whose clients take their last output slowly, and
+        // those whose threads the user's code blocks.
         let _ = timeout(CUTTING, async { while connections.join_next().await.is_some() {} }).await;
         cut.commands += control.commands_in_place();
         tracing::warn!(server = %control.address, ?cut, "server ends before its connections");
@@ -181,7 +184,7 @@ where
             let Some(Established { mut io, peer, place: _place, handshake_ends }) = established.await else {
                 return;
             };
-            let _open = Gauge::adopt(&control.counts.open);
+            let open = Gauge::adopt(&control.counts.open);
             tracing::debug!("connection opened");
 
             let session = Arc::new(Session::new(service, Arc::clone(&control), Connection::new(id, peer)));
@@ -190,18 +193,18 @@ where
             let end = Lost { session: Some(Arc::clone(&session)), callbacks };
             let weak: Weak<dyn EndSession> = Arc::downgrade(&(Arc::clone(&session) as Arc<dyn EndSession>));
             let _registered = control.register(id, weak);
-            let reason = match Box::pin(greet(&mut io, info, handshake_ends, &control)).await {
-                Ok(()) => Driver::new(Arc::clone(&session), &mut io).run().await,
-                Err(reason) => reason,
+            let (reason, writer) = match Box::pin(greet(&mut io, info, handshake_ends, &control)).await {
+                Ok(()) => {
+                    let mut driver = Driver::new(Arc::clone(&session), &mut io);
+                    (driver.run().await, driver.into_writer())
+                }
+                Err(reason) => (reason, Writer::default()),
             };
-            // Read before the report, which sets it.
-            let at_once = matches!(session.line.lock().ending, Some(Ending::Now(_)));
             // After the report nothing of the session is needed, and lingering need not keep its memory.
             drop(session);
             end.report(&reason);
-            if !at_once {
-                linger(io, &reason).await;
-            }
+            linger(io, writer, &reason, &control).await;
+            drop(open);
         }
     }
 }
@@ -355,29 +358,26 @@ async fn reap(connections: &mut JoinSet<()>) -> Infallible {
     std::future::pending().await
 }
 
-/// Lets the client read what was written last: closes this direction, and reads until the client has closed the other.
-async fn linger<IO: Io>(mut io: IO, reason: &Error) {
-    if matches!(reason.kind(), ErrorKind::Io | ErrorKind::Timeout) {
-        // The transport is broken, or the client does not react: it would not read, and only take time.
-        return;
+/// Lets the client read what was written last: writes what had been taken, closes this direction, and reads until the client
+/// has closed the other.
+async fn linger<IO: Io>(mut io: IO, writer: Writer, reason: &Error, control: &Control) {
+    let nothing_left = writer.is_idle();
+    match (reason.kind(), reason.origin()) {
+        // The transport is broken.
+        (ErrorKind::Io, _) => return,
+        // The client does not react: it would not read, and only take time.
+        (ErrorKind::Timeout, _) if nothing_left => return,
+        // It was idle, and its place is waited for.
+        (ErrorKind::Limit, Origin::Local) if nothing_left => return,
+        _ => {}
     }
-    if !matches!(timeout(GOODBYE, io.shutdown()).await, Ok(Ok(()))) {
+    if !say_goodbye(&mut io, writer, |bytes| control.tally.sent(bytes)).await {
         return;
     }
     if reason.kind() == ErrorKind::Closed && reason.origin() == Origin::Remote {
         return; // the client left first
     }
-    let discard = async {
-        // On the heap. Otherwise the future of every connection would keep room for it.
-        let (mut discarded, mut buffer) = (0, vec![0; 4096]);
-        while discarded < LINGER_BYTES {
-            match io.read(&mut buffer).await {
-                Ok(0) | Err(_) => return,
-                Ok(n) => discarded += n,
-            }
-        }
-    };
-    let _ = timeout(LINGER, discard).await;
+    let _ = timeout(LINGER, read_out(&mut io, LINGER_BYTES)).await;
 }
 
 /// For how long, and for how many bytes, a connection that the server closes is still read. When a socket with unread

@@ -54,6 +54,7 @@ pub enum Served {
 /// # }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use cmd_stream::server::{Cut, Served};
+/// use std::time::Duration;
 ///
 /// let server = Server::bind("127.0.0.1:0", Calculator, Json, Calc).await?;
 /// # server.handle().close();
@@ -61,6 +62,7 @@ pub enum Served {
 ///     Served::Shutdown(cut) if cut == Cut::default() => println!("all was answered"),
 ///     Served::Shutdown(cut) | Served::Closed(cut) => {
 ///         println!("{} connections were cut, {} commands were left", cut.connections, cut.commands);
+///         tokio::time::sleep(Duration::from_secs(1)).await; // for Replies that are being written to slow clients
 ///     }
 ///     _ => {}
 /// }
@@ -193,9 +195,13 @@ impl Handle {
 
     /// Closes the server now, even while it drains. Returns at once; `serve` ends with [`Served::Closed`], within 100 ms.
     ///
-    /// All connections are closed, and output that is not yet written is lost. Running Commands continue, but can send
-    /// nothing. [`Cut`] says how many there were. They are not waited for, not even if they block their threads; see
-    /// [`shutdown`](Self::shutdown).
+    /// All connections are closed. Running Commands continue, but can send nothing. [`Cut`] says how many there were. They
+    /// are not waited for, not even if they block their threads; see [`shutdown`](Self::shutdown).
+    ///
+    /// Replies that wait to be written are lost. Those that are just being written, in one batch, are written to the end in the
+    /// background, for up to 1 s, as far as the client takes them: a client that sees its connection end in the middle of
+    /// a Reply may take that for a fault, and not come back. The same holds for what is cut at the end of a shutdown, and
+    /// for every other end of a connection. If the runtime ends before, so does this; see [`Cut`].
     pub fn close(&self) {
         self.control.set_life(Life::Closed);
     }

@@ -146,6 +146,11 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         }
     }
 
+    /// What was taken to be written, and is not yet. All else is given back.
+    pub(crate) fn into_writer(self) -> Writer {
+        self.writer
+    }
+
     /// Ends the connection after its output, and reads no more.
     fn end_input(&mut self, reason: Error) {
         self.input_ended = true;

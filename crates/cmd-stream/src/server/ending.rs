@@ -13,11 +13,12 @@
 //! | a Command that failed, if its Protocol says `close_connection` | [`Ending::AfterOutput`] |
 //!
 //! Only the connection's task carries it out. It looks before it takes a batch of output; for [`Ending::Now`] also when a
-//! write is blocked, so that a client that does not read cannot put off a close. What had been taken is then lost.
+//! write is blocked, so that a client that does not read cannot put off a close. What had been taken is written at the very
+//! end (5), and what had not been taken is lost.
 //!
 //! Three things end the driver without being asked for. A client that sends nothing more ends it when its Commands are
 //! answered, or when [`Limits::half_closed`](super::Limits::half_closed) is over. A connection that breaks and a time-out end
-//! it without the rest of the output.
+//! it without the output that had not been taken.
 //!
 //! What follows is always the same, and always in this order (`accept.rs`):
 //!
@@ -26,9 +27,15 @@
 //!    Commands that run continue; [`Context::closed`](crate::Context::closed) tells them.
 //! 3. The log, and the lost-connection callback. The values of the connection are still there for it.
 //! 4. The values are dropped. One of them may hold a Command of this connection, which would keep the values.
-//! 5. What the client still sends is read and discarded for a moment. Closing a socket with unread bytes resets it, and the
-//!    client would lose its last Replies. This is left out if the connection was closed at once, if the transport failed or
-//!    a time was over, and if the client left first.
+//! 5. What had been taken to be written is written, in whole frames, as far as the client takes it, and this direction is
+//!    closed: within a second, in which what the client sends is read and discarded (`connection/goodbye.rs`). This is left out
+//!    if the transport failed.
+//! 6. What the client still sends is read and discarded until it closes, for up to another second. Closing a socket with
+//!    unread bytes resets it, and the client would lose its last Replies. This is left out if the client left first, and
+//!    with a connection that has nothing left to write if a time was over or it makes room.
+//!
+//! Until then the connection keeps its place, so that [`Limits::connections`](super::Limits::connections) bounds the sockets,
+//! and what is in their output. Each has its own time, so that ten thousand take as long as one.
 //!
 //! If its task is dropped before, with the runtime, 2 to 4 are done by the destructor of `Lost`.
 //!

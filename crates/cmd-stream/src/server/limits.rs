@@ -123,7 +123,8 @@ impl Limits {
     /// open, less a sixteenth of it (at least 32, at most 1024), when the server is created on TCP or a Unix socket. That
     /// is logged. If a process has several servers, or opens many files for something else, set this lower.
     ///
-    /// Further connections wait, within [`waiting`](Self::waiting), and idle ones [make room](Self::make_room) for them.
+    /// Further connections wait, within [`waiting`](Self::waiting), and idle ones [make room](Self::make_room) for them. A
+    /// connection that has ended keeps its place while its last Replies are written, for up to 2 s.
     #[must_use]
     pub fn connections(self, connections: usize) -> Self {
         Self { connections: connections.max(1), ..self }
@@ -248,7 +249,8 @@ impl Limits {
     /// How long a graceful shutdown waits for Commands to end. 30 s by default.
     ///
     /// When half of it is over, no further Commands are started: a connection that is always busy would not end otherwise.
-    /// After all of it the rest is cut, and `serve` returns how much that was.
+    /// After all of it the rest is cut as by [`Handle::close`](super::Handle::close), whatever it does, and `serve` returns how
+    /// much that was ([`Cut`](super::Cut)).
     #[must_use]
     pub fn drain(self, time: Duration) -> Self {
         Self { drain: time, ..self }

@@ -6,6 +6,7 @@ mod close;
 mod half_frames;
 #[path = "../common/lab.rs"]
 mod lab;
+mod last_output;
 mod orphans;
 #[path = "../common/pipes.rs"]
 mod pipes;
