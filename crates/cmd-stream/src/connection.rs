@@ -42,8 +42,8 @@
 //! `server/running.rs` and `server/handed.rs`).
 //!
 //! **What is put off, and until when.** On the client, the wake-ups of callers: until all Replies of one read have been
-//! handed on, under one lock. On the server, the wake-up for a Reply of a Command with a task of its own: until the poll of
-//! the Command is over, or waits for room: its thread may block on that (`server/polling.rs`).
+//! handed on, under one lock. On the server nothing: a Command may block its thread right after it has sent, and wait for
+//! what its client does then (`server/polling.rs`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;

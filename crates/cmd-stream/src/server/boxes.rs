@@ -161,7 +161,7 @@ impl Boxes {
         let mut boxed = spare.take().unwrap_or_else(|| Box::pin(None));
         boxed.set(Some(future()));
         let poll = {
-            let _current = Current::enter(Polling::InPlace);
+            let _current = Current::enter(Polling::InPlace, Waker::noop());
             boxed.as_mut().as_pin_mut().map(|future| future.poll(&mut Context::from_waker(Waker::noop())))
         };
         match poll {

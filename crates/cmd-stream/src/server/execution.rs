@@ -171,12 +171,13 @@ fn go_on_alone<S, C>(
             }
             let is_adaptive = C::SCHEDULING == Scheduling::Adaptive;
             let started = (is_adaptive || spent.is_counted()).then(Instant::now);
-            let current = Current::enter(Polling::Alone);
+            let current = Current::enter(Polling::Alone, cx.waker());
             let future = future.as_mut().as_pin_mut().expect("a box that is given away holds a future");
             let poll = future.poll(cx);
             if started.is_some() || poll.is_ready() {
                 let now = Instant::now();
-                if let Some(took) = started.map(|started| now - started) {
+                if let Some(started) = started {
+                    let took = (now - started).saturating_sub(current.waking());
                     if is_adaptive {
                         pace.polled_alone(took, first && poll.is_ready());
                     }
@@ -187,7 +188,6 @@ fn go_on_alone<S, C>(
                 }
             }
             first &= current.yields();
-            // What was put off is done when the time was taken.
             drop(current);
             poll.map(drop)
         })

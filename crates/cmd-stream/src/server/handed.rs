@@ -57,7 +57,7 @@ impl<S: Service> Handed<S> {
         if self.line().end_replies(&self.has_ended) {
             self.line().report_failed_too_late(&self.arrival, &failed);
         } else {
-            let outcome = self.session().fail(self.told(), failed, How::handed());
+            let outcome = self.session().fail(self.told(), failed, How::running());
             let _ = self.ends.set(outcome); // it ends once
         }
     }
@@ -110,21 +110,21 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Handed<S> {
         }
         self.send_over(reply).map(|()| Sent::Done)
     }
-}
 
-impl<Reply: ReplyOf<S::Protocol>, S: Service> HandedLink<Reply> for Handed<S> {
     fn send_over(&self, reply: Reply) -> Result<(), Failed> {
         if let Some(reply) = reply.into_reply() {
             let last_is_sent = Some(&self.has_ended);
             if S::Invoker::SEES_REPLIES {
-                self.session().send_and_tell(self.told(), &reply, last_is_sent, How::handed())?;
+                self.session().send_and_tell(self.told(), &reply, last_is_sent, How::running())?;
             } else {
-                self.session().send(self.arrival.seq, &reply, last_is_sent, How::handed())?;
+                self.session().send(self.arrival.seq, &reply, last_is_sent, How::running())?;
             }
         }
         Ok(())
     }
+}
 
+impl<Reply: ReplyOf<S::Protocol>, S: Service> HandedLink<Reply> for Handed<S> {
     fn fail(&self, failed: Failed) {
         // Only saves the work: `end` asks again, under the lock.
         if !self.has_ended.load(Relaxed) {

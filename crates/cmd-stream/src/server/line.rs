@@ -14,7 +14,7 @@ use super::ending::Ending;
 use super::extensions::Extensions;
 use super::gate::{Gate, Turn};
 use super::limits::Limits;
-use super::polling::{is_late, wake, wake_now, wake_put_off};
+use super::polling::{is_late, wake};
 use super::unstarted::Unstarted;
 use crate::connection::outbox::Scratch;
 use crate::connection::{Outbox, wake_all};
@@ -79,6 +79,8 @@ pub(super) struct State {
     pub(super) is_held_up: bool,
     /// Replies since the task last counted them.
     pub(super) replies: u64,
+    /// How often the task was awake.
+    pub(super) rounds: u64,
 }
 
 /// How a Reply is sent.
@@ -86,8 +88,6 @@ pub(super) struct State {
 pub(super) struct How {
     /// Not where its Command was decoded: there the connection's task writes it in any case.
     late: bool,
-    /// The connection's task may be woken when the poll of the Command that sends is over.
-    defers: bool,
 }
 
 /// A Command that has failed, and is in flight until it has been answered.
@@ -146,6 +146,7 @@ impl Line {
             has_sent: false,
             is_held_up: false,
             replies: 0,
+            rounds: 0,
         });
         let (is_full, is_in_command) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { connection, control, state, is_full, unstarted: Unstarted::new(), is_in_command }
@@ -173,7 +174,7 @@ impl Line {
             // Woken in any case: the task looks at the ending before it sleeps again.
             state.task.take()
         };
-        wake_now(task);
+        wake(task);
     }
 
     /// Ends the connection, if it has been idle since then. Returns whether it ends because of that.
@@ -188,7 +189,7 @@ impl Line {
             state.ending = Some(Ending::Now(reason));
             state.task.take()
         };
-        wake_now(task);
+        wake(task);
         true
     }
 
@@ -249,7 +250,7 @@ impl Line {
         // Before the waker is taken: the task leaves its waker, and then looks whether it still has to wait.
         if self.unstarted.stops_waiting() {
             let task = self.lock().task.take();
-            wake_now(task);
+            wake_all(task);
         }
     }
 
@@ -280,7 +281,7 @@ impl Line {
             // Only then is there something to do: to read on, or to end.
             (removed, if removed.was_full || drained { state.task.take() } else { None })
         };
-        wake_now(task);
+        wake(task);
         // Booked out of the connection first: when a drain sees no Command, the connection has none either.
         if removed.has_ended {
             self.control.command_ends();
@@ -370,7 +371,7 @@ impl Line {
             state.has_late_output |= how.late;
             state.task.take()
         };
-        how.wake(task);
+        wake(task);
         Ok(())
     }
 
@@ -408,11 +409,13 @@ impl Line {
             }
         };
         wake_all(wakers);
-        if poll.is_pending() {
-            // The thread may block on it: then this poll of the Command ends only when the output has been written.
-            wake_put_off();
-        }
         poll
+    }
+
+    /// How often the connection's task was awake. Nothing if it sleeps.
+    pub(super) fn rounds(&self) -> Option<u64> {
+        let state = self.lock();
+        state.task.is_none().then_some(state.rounds)
     }
 
     /// One who waits for room gives up.
@@ -477,24 +480,15 @@ impl Line {
 }
 
 impl How {
-    /// By the Command itself.
+    /// By the Command, or by somebody it was handed over to, who may be anywhere: in the middle of another Command, say.
     #[inline]
     pub(super) fn running() -> Self {
-        Self { late: is_late(), defers: true }
-    }
-
-    /// By somebody it was handed over to, who may be anywhere: in the middle of another Command, say.
-    pub(super) fn handed() -> Self {
-        Self { late: is_late(), defers: false }
+        Self { late: is_late() }
     }
 
     /// By the connection's task, of a Command that it does not start.
     pub(super) fn refusing() -> Self {
-        Self { late: false, defers: false }
-    }
-
-    fn wake(self, task: Option<Waker>) {
-        if self.defers { wake(task) } else { wake_now(task) }
+        Self { late: false }
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) trait Link: Send + Sync {
 pub(super) trait ReplyLink<R>: Link {
     /// If there is room, encodes the Reply and appends it to the output. All at once, as this is called for each Reply.
     fn send(&self, reply: R) -> Result<Sent<R>, Failed>;
+    /// Sends, whether there is room or not.
+    fn send_over(&self, reply: R) -> Result<(), Failed>;
 }
 
 /// A Command that runs.
@@ -31,8 +33,6 @@ pub(super) trait RunningLink<R>: ReplyLink<R> {
 
 /// A Command that was handed over.
 pub(super) trait HandedLink<R>: ReplyLink<R> {
-    /// Sends, whether there is room or not.
-    fn send_over(&self, reply: R) -> Result<(), Failed>;
     /// Ends the Command, unless its last Reply has been sent.
     fn fail(&self, failed: Failed);
 }

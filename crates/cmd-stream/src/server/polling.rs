@@ -1,4 +1,4 @@
-//! How this thread polls a Command, and what is put off until that poll is over.
+//! How this thread polls a Command.
 //!
 //! A Command is polled by the task of its connection, where it was decoded, or by a task of its own. Three things depend
 //! on which, and the code that has to know them is far below the one that polls: the user's code is in between. So the
@@ -6,17 +6,29 @@
 //!
 //! - **Whether a Reply is late.** The connection's task writes what was sent in place as soon as it has started the
 //!   other Commands of the read. A Reply that comes at another time wakes it, and it waits for more of them first.
-//! - **A wake-up that is put off.** A Reply of a Command with a task of its own wakes the connection's task, which may
-//!   take longer than a quick Command does. The Command is not to be blamed for it, so it is woken when the poll has been
-//!   timed. One wake-up is put off at most; another one is done at once.
+//! - **What a wake-up took.** A Reply of a Command with a task of its own wakes the connection's task, which may take
+//!   longer than a quick Command does. The Command is not to be blamed for it, so that time is not counted. Nothing is put
+//!   off: the Command may block its thread next, and wait for what its client does with the Reply.
 //! - **Whether the Command only yields.** A poll that is pending because the Command let others run, after a Reply, says
 //!   nothing about whether the Command is quick.
 //!
-//! [`Undisturbed`] suspends all of it where the thread is about to block: nobody may wait for a wake-up that this very
-//! thread has put off.
+//! # Commands that block
+//!
+//! A Command may poll `send` with an executor of its own, which blocks the thread: tokio's `Handle::block_on` within
+//! `block_in_place`, or `futures::executor::block_on`. It is known by its waker, which is not the one that the Command is
+//! polled with ([`is_elsewhere`]). Combinators that poll with wakers of their own look the same, so what is done then must
+//! do no harm to them.
+//!
+//! The connection's task, which a Reply has woken, may stand behind the Command in the slot of this worker that no other
+//! worker takes anything from. [`leave_slot`] puts something else there.
 
 use std::cell::Cell;
-use std::task::Waker;
+use std::ptr::null;
+use std::task::{RawWakerVTable, Waker};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 /// How this thread is polling a Command.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,17 +40,39 @@ pub(super) enum Polling {
     Alone,
 }
 
+/// Which waker something is polled with. Only compared.
+type Identity = (*const (), *const RawWakerVTable);
+
+fn identity(waker: &Waker) -> Identity {
+    (waker.data(), waker.vtable())
+}
+
 /// What this thread knows of the poll that it is in.
 struct Here {
     polling: Cell<Polling>,
-    /// The task of a connection, to be woken when the poll is over.
-    to_wake: Cell<Option<Waker>>,
+    /// What the Command is polled with.
+    waker: Cell<Identity>,
+    /// What the wake-ups of connections' tasks took.
+    waking: Cell<Duration>,
+    /// Whether there were any.
+    has_woken: Cell<bool>,
     yields: Cell<bool>,
+    /// The number of the poll of a Command that the thread is in, and of the last one.
+    poll: Cell<u64>,
+    last_poll: Cell<u64>,
 }
 
 thread_local! {
     static HERE: Here = const {
-        Here { polling: Cell::new(Polling::Nothing), to_wake: Cell::new(None), yields: Cell::new(false) }
+        Here {
+            polling: Cell::new(Polling::Nothing),
+            waker: Cell::new((null(), null())),
+            waking: Cell::new(Duration::ZERO),
+            has_woken: Cell::new(false),
+            yields: Cell::new(false),
+            poll: Cell::new(0),
+            last_poll: Cell::new(0),
+        }
     };
 }
 
@@ -47,40 +81,67 @@ fn here<T>(ask: impl FnOnce(&Here) -> T) -> Option<T> {
     HERE.try_with(ask).ok()
 }
 
-/// A poll of a Command, for as long as it is held. Dropping it does what was put off.
+/// A poll of a Command, for as long as it is held.
 ///
 /// It remembers what the thread was doing before: a Command may block on a runtime of its own, which polls others.
-pub(super) struct Current(Polling);
+pub(super) struct Current(Option<Before>);
+
+/// What the thread did before.
+struct Before {
+    polling: Polling,
+    waker: Identity,
+    has_woken: bool,
+    poll: u64,
+}
 
 impl Current {
-    pub(super) fn enter(polling: Polling) -> Self {
+    pub(super) fn enter(polling: Polling, waker: &Waker) -> Self {
         let before = here(|here| {
             here.yields.set(false);
-            here.polling.replace(polling)
+            here.waking.set(Duration::ZERO);
+            here.last_poll.set(here.last_poll.get() + 1);
+            Before {
+                polling: here.polling.replace(polling),
+                waker: here.waker.replace(identity(waker)),
+                has_woken: here.has_woken.replace(false),
+                poll: here.poll.replace(here.last_poll.get()),
+            }
         });
-        Self(before.unwrap_or(Polling::Nothing))
+        Self(before)
     }
 
     /// Whether the Command only let others run, if it is pending.
     pub(super) fn yields(&self) -> bool {
         here(|here| here.yields.get()).unwrap_or(false)
     }
+
+    /// For how long it has woken tasks of connections.
+    pub(super) fn waking(&self) -> Duration {
+        here(|here| here.waking.get()).unwrap_or_default()
+    }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
-        let task = here(|here| {
-            here.polling.set(self.0);
-            here.to_wake.take()
+        let Some(before) = &self.0 else { return };
+        here(|here| {
+            here.polling.set(before.polling);
+            here.waker.set(before.waker);
+            here.has_woken.set(before.has_woken);
+            here.poll.set(before.poll);
         });
-        // After the cell was emptied: whoever is woken may poll something right here.
-        wake_now(task.flatten());
     }
 }
 
 /// Whether a Reply that is sent now is not sent where its Command was decoded.
 pub(super) fn is_late() -> bool {
-    here(|here| here.polling.get()) != Some(Polling::InPlace)
+    !is_in_place()
+}
+
+/// Whether this thread polls a Command where it was decoded. Then it is that of the Command's connection, and whoever waits
+/// on it for that connection waits for ever.
+pub(super) fn is_in_place() -> bool {
+    here(|here| here.polling.get()) == Some(Polling::InPlace)
 }
 
 /// Says whether the Command lets others run now.
@@ -88,62 +149,68 @@ pub(super) fn set_yields(yields: bool) {
     here(|here| here.yields.set(yields));
 }
 
-/// Wakes the connection's task, when the poll of the Command is over if that is better.
+/// Whether this thread polls a Command, and what is polled with this waker is polled by another executor inside it, which
+/// may block the thread.
+pub(super) fn is_elsewhere(waker: &Waker) -> bool {
+    here(|here| here.polling.get() != Polling::Nothing && here.waker.get() != identity(waker))
+        .unwrap_or(false)
+}
+
+/// The number of the poll of a Command that this thread is in. If it is still the same later, the thread has done nothing
+/// else meanwhile.
+pub(super) fn poll_number() -> u64 {
+    here(|here| here.poll.get()).unwrap_or(0)
+}
+
+/// Wakes the connection's task. What that takes is not counted as time of the Command that is polled.
 pub(super) fn wake(task: Option<Waker>) {
     let Some(task) = task else { return };
-    let alone = here(|here| here.polling.get()) == Some(Polling::Alone);
-    // There may be one already: of another connection, if an owned Proxy of a Command there was used.
-    wake_now(if alone { here(|here| here.to_wake.replace(Some(task))).flatten() } else { Some(task) });
-}
-
-/// Does now what was put off: the poll of the Command may not end before that.
-pub(super) fn wake_put_off() {
-    wake_now(here(|here| here.to_wake.take()).flatten());
-}
-
-/// Wakes a task now.
-pub(super) fn wake_now(task: Option<Waker>) {
-    if let Some(task) = task {
-        task.wake();
+    if here(|here| here.polling.get()) != Some(Polling::Alone) {
+        return task.wake();
     }
+    here(|here| here.has_woken.set(true));
+    let started = Instant::now();
+    task.wake();
+    let took = started.elapsed();
+    here(|here| here.waking.set(here.waking.get() + took));
 }
 
-/// Nothing is put off while it is held: the thread is about to sleep until somebody else has done something.
-pub(super) struct Undisturbed(Polling);
-
-impl Undisturbed {
-    pub(super) fn enter() -> Self {
-        let was = here(|here| (here.polling.replace(Polling::Nothing), here.to_wake.take()));
-        let (polling, task) = was.unwrap_or((Polling::Nothing, None));
-        wake_now(task);
-        Self(polling)
-    }
-
-    /// Whether the thread was polling a Command where it was decoded: then it is that of the Command's connection, and
-    /// whoever waits on it for that connection waits for ever.
-    pub(super) fn was_in_place(&self) -> bool {
-        self.0 == Polling::InPlace
-    }
-}
-
-impl Drop for Undisturbed {
-    fn drop(&mut self) {
-        here(|here| here.polling.set(self.0));
+/// The thread may be blocked next. A connection's task that it has woken may stand in the slot of this worker that no other
+/// one takes anything from: whatever is spawned comes there, and what was there goes where others take it.
+pub(super) fn leave_slot() {
+    if here(|here| here.has_woken.replace(false)) == Some(true)
+        && let Ok(runtime) = Handle::try_current()
+    {
+        runtime.spawn(async {});
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
     use super::*;
+
+    struct Other;
+
+    impl Wake for Other {
+        fn wake(self: Arc<Self>) {}
+    }
 
     #[test]
     fn a_poll_inside_another_one_leaves_that_one_as_it_was() {
-        let outer = Current::enter(Polling::InPlace);
-        drop(Current::enter(Polling::Alone));
-        assert!(!is_late());
-        drop(Undisturbed::enter());
+        let other = Waker::from(Arc::new(Other));
+        let outer = Current::enter(Polling::InPlace, Waker::noop());
+        assert!(is_elsewhere(&other) && !is_elsewhere(Waker::noop()));
+        {
+            let _inner = Current::enter(Polling::Alone, &other);
+            assert!(!is_elsewhere(&other) && is_elsewhere(Waker::noop()));
+            assert!(is_late());
+        }
+        assert!(is_elsewhere(&other) && !is_elsewhere(Waker::noop()));
         assert!(!is_late());
         drop(outer);
-        assert!(is_late());
+        assert!(is_late() && !is_elsewhere(&other));
     }
 }

@@ -3,14 +3,17 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task;
+use std::time::{Duration, Instant};
+use std::{task, thread};
+
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::connection::Connection;
 use super::context::Context;
 use super::extensions::Extensions;
-use super::line::{Place, Sent};
+use super::line::{Line, Place, Sent};
 use super::link::{HandedLink, Link, ReplyLink, RunningLink};
-use super::polling::Undisturbed;
+use super::polling::{is_elsewhere, is_in_place, leave_slot, poll_number};
 use crate::proto::frame::Seq;
 use crate::protocol::Failed;
 use crate::sync::Arc;
@@ -160,16 +163,14 @@ impl<R> OwnedProxy<R> {
     ///
     /// Those of [`Proxy::send`].
     pub fn send_blocking(&self, reply: impl IntoReply<R>) -> Result<(), Failed> {
-        // The caller may be in the middle of another Command, which must not put off the wake-ups for this one: this
-        // thread may be about to sleep until the output has been written.
-        let undisturbed = Undisturbed::enter();
-        if undisturbed.was_in_place() {
+        if is_in_place() {
             return self.link.send_over(reply.into());
         }
         match self.link.send(reply.into())? {
-            Sent::Done => Ok(()),
-            Sent::Full(reply) => block_on(send_when_room(&*self.link, reply)),
+            Sent::Done => leave_slot(),
+            Sent::Full(reply) => block_on(send_when_room(&*self.link, reply))?,
         }
+        Ok(())
     }
 
     /// Waits until there is room in the connection's output; see [`Proxy::ready`].
@@ -213,16 +214,33 @@ async fn send<R>(link: &(impl ReplyLink<R> + ?Sized), reply: R) -> Result<(), Fa
         Box::pin(send_when_room(link, reply)).await?;
     }
     // After the Reply is in the output: its wake-up is what others are let run for.
-    if link.must_yield() {
-        yield_once().await;
-    }
+    let mut yields = link.must_yield();
+    poll_fn(|cx| {
+        if is_elsewhere(cx.waker()) {
+            leave_slot();
+        }
+        if !std::mem::take(&mut yields) {
+            return task::Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        task::Poll::Pending
+    })
+    .await;
     Ok(())
 }
 
 async fn send_when_room<R>(link: &(impl ReplyLink<R> + ?Sized), mut reply: Box<R>) -> Result<(), Failed> {
     let mut place = Place::new(link.line());
+    let mut blocked = Blocked::default();
     loop {
-        poll_fn(|cx| link.poll_ready(place.turn(), cx)).await?;
+        let is_blocked = poll_fn(|cx| match link.poll_ready(place.turn(), cx) {
+            task::Poll::Ready(ready) => task::Poll::Ready(ready.map(|()| false)),
+            task::Poll::Pending if blocked.look(link.line(), cx) => task::Poll::Ready(Ok(true)),
+            task::Poll::Pending => task::Poll::Pending,
+        });
+        if is_blocked.await? {
+            return link.send_over(*reply);
+        }
         match link.send(*reply)? {
             Sent::Done => return Ok(()),
             Sent::Full(again) => reply = again, // others were faster
@@ -232,8 +250,57 @@ async fn send_when_room<R>(link: &(impl ReplyLink<R> + ?Sized), mut reply: Box<R
 
 async fn ready(link: &(impl Link + ?Sized)) -> Result<(), Failed> {
     let mut place = Place::new(link.line());
-    poll_fn(|cx| link.poll_ready(place.turn(), cx)).await
+    let mut blocked = Blocked::default();
+    poll_fn(|cx| match link.poll_ready(place.turn(), cx) {
+        task::Poll::Pending if blocked.look(link.line(), cx) => task::Poll::Ready(Ok(())),
+        poll => poll,
+    })
+    .await
 }
+
+/// What somebody knows who waits for room and may block the very thread that would make it: by an executor of its own in
+/// the middle of a Command.
+#[derive(Default)]
+struct Blocked {
+    /// Since when, in which poll of a Command, and how often the connection's task had been awake.
+    since: Option<(Instant, u64, Option<u64>)>,
+}
+
+impl Blocked {
+    /// Looks whether nothing can make room while this thread waits: for [`BLOCKED_AFTER`] it has done nothing else, and
+    /// either it is the only one of its runtime, or the connection's task was woken and has not come.
+    fn look(&mut self, line: &Line, cx: &task::Context<'_>) -> bool {
+        if !is_elsewhere(cx.waker()) {
+            return false;
+        }
+        leave_slot();
+        let (poll, rounds) = (poll_number(), line.rounds());
+        if let Some((since, before, seen)) = self.since
+            && before == poll
+        {
+            if since.elapsed() < BLOCKED_AFTER {
+                return false; // it is polled again
+            }
+            let is_alone = Handle::try_current()
+                .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread);
+            if is_alone || (rounds.is_some() && rounds == seen) {
+                return true;
+            }
+        }
+        self.since = Some((Instant::now(), poll, rounds));
+        // By a thread, as the timers of the runtime may be blocked, too. Without one it waits as everybody does.
+        let waker = cx.waker().clone();
+        let _ = thread::Builder::new().name("cmd-stream-wait".into()).spawn(move || {
+            thread::sleep(BLOCKED_AFTER);
+            waker.wake();
+        });
+        false
+    }
+}
+
+/// How long the thread of a connection may be blocked by somebody who waits for room in its output. Then what he sends
+/// exceeds the limit, as he would wait for ever.
+const BLOCKED_AFTER: Duration = Duration::from_millis(100);
 
 /// Blocks this thread until a future is ready.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -290,17 +357,4 @@ impl<R> fmt::Debug for OwnedProxy<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnedProxy").field("seq", &self.seq()).field("connection", self.connection()).finish()
     }
-}
-
-/// Lets the other tasks of this worker run first.
-async fn yield_once() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            return task::Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        task::Poll::Pending
-    })
-    .await;
 }

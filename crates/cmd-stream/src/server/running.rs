@@ -134,14 +134,28 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<'_, S
         if self.session.line.is_full() && !Reply::TAGS.is_empty() {
             return Ok(Sent::Full(Box::new(reply)));
         }
-        let Some(reply) = reply.into_reply() else { return Ok(Sent::Done) };
+        self.append(reply).map(|()| Sent::Done)
+    }
+
+    fn send_over(&self, reply: Reply) -> Result<(), Failed> {
+        match self.handed.get() {
+            Some(handed) => handed.send_over(reply),
+            None => self.append(reply),
+        }
+    }
+}
+
+impl<S: Service> Running<'_, S> {
+    #[inline(always)] // a part of `send`
+    fn append<Reply: ReplyOf<S::Protocol>>(&self, reply: Reply) -> Result<(), Failed> {
+        let Some(reply) = reply.into_reply() else { return Ok(()) };
         let (last_is_sent, how) = (Some(&self.last_is_sent), How::running());
         if S::Invoker::SEES_REPLIES {
             self.session.send_and_tell(self.told(), &reply, last_is_sent, how)?;
         } else {
             self.session.send(self.arrival.seq, &reply, last_is_sent, how)?;
         }
-        Ok(Sent::Done)
+        Ok(())
     }
 }
 

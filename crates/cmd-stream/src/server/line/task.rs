@@ -34,6 +34,7 @@ impl Line {
     pub(in crate::server) fn wake_up(&self) -> (bool, bool) {
         let mut state = self.lock();
         state.task = None;
+        state.rounds += 1;
         (state.is_ending(), state.is_paused())
     }
 

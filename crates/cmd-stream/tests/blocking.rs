@@ -1,0 +1,313 @@
+//! Commands that block their thread while they send: by an executor of their own in the middle of a poll, within
+//! `block_in_place` or without it, in other threads, in a `LocalSet`. What they have sent arrives while they go on, and
+//! waiting for room does not wait for ever.
+
+use std::pin::pin;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use cmd_stream::protocol::CommandOf;
+use cmd_stream::protocol::kind::Plain;
+use cmd_stream::server::{Handle, Limits, Scheduling};
+use cmd_stream::{Client, Command, Execute, Failed, Json, Proxy, Reply, Server, protocol};
+use serde::{Deserialize, Serialize};
+use testkit::wait::within;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::{LocalSet, block_in_place, spawn_blocking};
+
+/// How a Command sends and blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+enum Way {
+    /// tokio's documented way.
+    InPlaceByHandle,
+    InPlaceByOther,
+    /// It sends as any Command does, and only waits in `block_in_place`.
+    InPlaceWaits,
+    InPlaceInLocalSet,
+    /// Another executor, and tokio is told nothing.
+    Other,
+    Selects,
+    Joins,
+    /// By the owned Proxy, in a thread for blocking code.
+    ThreadByHandle,
+    ThreadBlocking,
+    /// By the owned Proxy, in the Command itself.
+    InPlaceBlocking,
+}
+use Way::*;
+
+const ON_ANY_RUNTIME: [Way; 2] = [ThreadByHandle, ThreadBlocking];
+const ON_SEVERAL_THREADS: [Way; 8] = [
+    InPlaceByHandle,
+    InPlaceByOther,
+    InPlaceWaits,
+    InPlaceInLocalSet,
+    Selects,
+    Joins,
+    ThreadByHandle,
+    ThreadBlocking,
+];
+
+/// Sends rows of so many bytes.
+#[derive(Serialize, Deserialize)]
+struct Rows<const HOW: u8> {
+    way: Way,
+    rows: u32,
+    bytes: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Row {
+    number: u32,
+    is_last: bool,
+    text: String,
+}
+
+impl Reply for Row {
+    fn is_last(&self) -> bool {
+        self.is_last
+    }
+}
+
+impl<const HOW: u8> Command for Rows<HOW> {
+    type Reply = Row;
+    type Kind = Plain;
+}
+
+/// The Receiver. A Command waits until its client has each row, if the client says so.
+struct Table(Option<Mutex<Receiver<u32>>>);
+
+impl Table {
+    /// Blocks the thread until the client has this row. Not for the last one: what follows that may be the next Command.
+    fn wait(&self, (number, is_last): (u32, bool)) -> Result<(), Failed> {
+        let Some(seen) = self.0.as_ref().filter(|_| !is_last) else { return Ok(()) };
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(PATIENCE);
+        if seen == Ok(number) { Ok(()) } else { Err(Failed::new(format!("row {number}: {seen:?}"))) }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl<const HOW: u8> Rows<HOW> {
+    fn all(self) -> impl Iterator<Item = Row> {
+        let Self { rows, bytes, .. } = self;
+        (1..=rows).map(move |number| Row { number, is_last: number == rows, text: "x".repeat(bytes) })
+    }
+}
+
+impl<const HOW: u8> Execute<&'static Table> for Rows<HOW> {
+    const SCHEDULING: Scheduling = match HOW {
+        1 => Scheduling::InPlace,
+        2 => Scheduling::Spawned,
+        _ => Scheduling::Adaptive,
+    };
+
+    async fn execute(self, table: &&'static Table, proxy: Proxy<'_, Row>) -> Result<(), Failed> {
+        let (table, way) = (*table, self.way);
+        let runtime = tokio::runtime::Handle::current();
+        match way {
+            InPlaceByHandle | InPlaceByOther | InPlaceInLocalSet => block_in_place(|| {
+                for row in self.all() {
+                    let number = (row.number, row.is_last);
+                    match way {
+                        InPlaceByHandle => runtime.block_on(proxy.send(row))?,
+                        InPlaceByOther => block_on(proxy.send(row))?,
+                        _ => {
+                            let local = LocalSet::new();
+                            runtime.block_on(local.run_until(proxy.send(row)))?;
+                        }
+                    }
+                    table.wait(number)?;
+                }
+                Ok(())
+            }),
+            InPlaceWaits | Selects | Joins => {
+                for row in self.all() {
+                    let number = (row.number, row.is_last);
+                    match way {
+                        Selects => tokio::select! {
+                            biased;
+                            sent = proxy.send(row) => sent?,
+                            () = std::future::pending() => {}
+                        },
+                        Joins => tokio::join!(proxy.send(row), std::future::ready(())).0?,
+                        _ => proxy.send(row).await?,
+                    }
+                    block_in_place(|| table.wait(number))?;
+                }
+                Ok(())
+            }
+            Other => {
+                for row in self.all() {
+                    let number = (row.number, row.is_last);
+                    block_on(proxy.send(row))?;
+                    table.wait(number)?;
+                }
+                Ok(())
+            }
+            InPlaceBlocking => {
+                let proxy = proxy.into_owned();
+                for row in self.all() {
+                    let number = (row.number, row.is_last);
+                    proxy.send_blocking(row)?;
+                    table.wait(number)?;
+                }
+                Ok(())
+            }
+            ThreadByHandle | ThreadBlocking => {
+                let proxy = proxy.into_owned();
+                spawn_blocking(move || {
+                    let sends = || {
+                        for row in self.all() {
+                            let number = (row.number, row.is_last);
+                            match way {
+                                ThreadByHandle => runtime.block_on(proxy.send(row))?,
+                                _ => proxy.send_blocking(row)?,
+                            }
+                            table.wait(number)?;
+                        }
+                        Ok(())
+                    };
+                    let sent: Result<(), Failed> = sends();
+                    if let Err(failed) = sent {
+                        proxy.fail(failed);
+                    }
+                });
+                Ok(())
+            }
+        }
+    }
+}
+
+/// An executor that tokio knows nothing of, as that of `futures`.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unparks(Thread);
+    impl Wake for Unparks {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unparks(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+protocol! {
+    struct Tables {
+        commands { 0 => Rows<0> as Adaptive, 1 => Rows<1> as InPlace, 2 => Rows<2> as Spawned }
+        replies { 0 => Row }
+        failure close_connection
+    }
+}
+
+/// A runtime with so many threads; with one that is also the one that drives it, if there are none.
+fn runtime(threads: usize) -> Runtime {
+    let mut builder = match threads {
+        0 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.worker_threads(threads.max(1)).enable_all().build().expect("a runtime")
+}
+
+/// A server on a runtime of its own. The sender says which rows have arrived, if Commands wait for that.
+fn serve(threads: usize, waits: bool, limits: Limits) -> (Handle, Sender<u32>) {
+    let (sender, receiver) = channel();
+    let table: &'static Table = Box::leak(Box::new(Table(waits.then(|| Mutex::new(receiver)))));
+    let (handles, handle) = channel();
+    thread::spawn(move || {
+        runtime(threads).block_on(async {
+            let server = Server::builder(Tables, Json, table).limits(limits).bind("127.0.0.1:0").await;
+            let server = server.expect("loopback has a free port");
+            handles.send(server.handle()).expect("the test waits");
+            server.serve().await
+        })
+    });
+    (handle.recv().expect("it listens"), sender)
+}
+
+/// Reads all rows that a Command sends, and says so for each. Returns how many there were.
+async fn read<const HOW: u8>(
+    client: &Client<Tables, Json>,
+    way: Way,
+    rows: u32,
+    bytes: usize,
+    seen: &Sender<u32>,
+) -> u32
+where
+    Rows<HOW>: CommandOf<Tables> + Command<Reply = Row, Kind = Plain>,
+{
+    let mut stream = within(client.stream(Rows::<HOW> { way, rows, bytes })).await.expect("it is sent");
+    let mut count = 0;
+    while let Some(row) = within(stream.next()).await {
+        let row = row.unwrap_or_else(|error| panic!("{way:?}, {HOW}: {error:#}"));
+        count += 1;
+        assert_eq!(row.number, count);
+        if !row.is_last {
+            let _ = seen.send(count); // nobody listens if the Command does not wait
+        }
+    }
+    count
+}
+
+async fn connect(server: &Handle) -> Client<Tables, Json> {
+    within(Client::builder(Tables, Json).connect(server.local_addr())).await.expect("it connects")
+}
+
+#[tokio::test]
+async fn what_a_command_sends_from_blocking_code_arrives_while_it_goes_on() {
+    for threads in [1, 4] {
+        let (server, seen) = serve(threads, true, Limits::default());
+        for way in ON_SEVERAL_THREADS {
+            let client = connect(&server).await;
+            assert_eq!(read::<2>(&client, way, 3, 0, &seen).await, 3, "{way:?} alone, {threads} threads");
+            assert_eq!(read::<0>(&client, way, 3, 0, &seen).await, 3, "{way:?}, {threads} threads");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_same_with_another_executor_without_a_word_to_tokio() {
+    let (server, seen) = serve(4, true, Limits::default());
+    let client = connect(&server).await;
+    for way in [Other, InPlaceBlocking] {
+        assert_eq!(read::<2>(&client, way, 3, 0, &seen).await, 3, "{way:?}");
+        assert_eq!(read::<0>(&client, way, 3, 0, &seen).await, 3, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_on_the_only_thread_of_a_runtime_for_what_does_not_block_that_one() {
+    let (server, seen) = serve(0, true, Limits::default());
+    let client = connect(&server).await;
+    for way in ON_ANY_RUNTIME {
+        assert_eq!(read::<0>(&client, way, 3, 0, &seen).await, 3, "{way:?}");
+        assert_eq!(read::<1>(&client, way, 3, 0, &seen).await, 3, "{way:?} in place");
+        assert_eq!(read::<2>(&client, way, 3, 0, &seen).await, 3, "{way:?} alone");
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_room_ends_wherever_a_command_waits() {
+    const BIG: usize = 300_000;
+    for (threads, ways) in [(4, &ON_SEVERAL_THREADS[..]), (1, &ON_SEVERAL_THREADS), (0, &ON_ANY_RUNTIME)] {
+        let (server, seen) = serve(threads, false, Limits::default().output(1000));
+        for way in ways.iter().copied().chain([Other, InPlaceBlocking]) {
+            let client = connect(&server).await;
+            assert_eq!(read::<0>(&client, way, 8, BIG, &seen).await, 8, "{way:?}, {threads} threads");
+            assert_eq!(
+                read::<1>(&client, way, 8, BIG, &seen).await,
+                8,
+                "{way:?} in place, {threads} threads"
+            );
+            assert_eq!(read::<2>(&client, way, 8, BIG, &seen).await, 8, "{way:?} alone, {threads} threads");
+        }
+    }
+}
