@@ -12,6 +12,7 @@ use super::Limits;
 use crate::connection::Inbox;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::proto::decode::{Decoded, Fault};
+use crate::proto::foreign::{self, Foreign, Told};
 use crate::proto::handshake::ServerInfo;
 use crate::transport::{Connect, Establish, Io, Peer};
 
@@ -83,12 +84,16 @@ pub(super) async fn establish<V: Establish>(
     };
     let mut inbox = Inbox::default();
     let left = limits.handshake.saturating_sub(began.elapsed());
-    let Ok(info) = timeout(left, greeting(&mut io, &peer, &mut inbox)).await else {
-        // Over TLS the certificate of the server is known.
-        let hint = if inbox.is_empty() && peer.certificate().is_none() {
-            ": it sent nothing, and may be a server that uses TLS, which waits for the client to speak first"
-        } else {
-            ""
+    let Ok(info) = timeout(left, greeting(&mut io, &peer, &mut inbox, accepted)).await else {
+        let hint = match (inbox.is_empty(), peer.certificate()) {
+            (false, _) => "",
+            (true, None) => {
+                ": it sent nothing, and may be a server that uses TLS, or one of HTTP: both wait for the client to speak first"
+            }
+            // Over TLS the certificate of the server is known.
+            (true, Some(_)) => {
+                ": it sent nothing, and may be a server of HTTP, which waits for the client to speak first"
+            }
         };
         let message = format!("{peer} sent no server info in time (`Limits::handshake`){hint}");
         return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
@@ -99,6 +104,25 @@ pub(super) async fn establish<V: Establish>(
 }
 
 impl Accepted {
+    /// Whether the first bytes are those of another protocol, unless an accepted ServerInfo begins with them. It is named as
+    /// soon as it is known: its bytes may announce a length, and no more would come.
+    fn check_protocol(&self, bytes: &[u8], peer: &Peer) -> Result<(), Error> {
+        let Told::Is(foreign) = foreign::tell(bytes) else { return Ok(()) };
+        let is_accepted = |info: &ServerInfo| {
+            let mut greeting = Vec::new();
+            info.encode(&mut greeting);
+            greeting.starts_with(bytes) || bytes.starts_with(&greeting)
+        };
+        if [&self.info].into_iter().chain(&self.also).any(is_accepted) {
+            return Ok(());
+        }
+        let message = match foreign {
+            Foreign::Tls => format!("{peer} uses TLS, and this client does not"),
+            foreign => format!("{peer} speaks {foreign}, and is no server of cmd-stream"),
+        };
+        Err(Error::new(ErrorKind::Decode, Origin::Remote, message))
+    }
+
     /// Checked before anything is sent: a server of another version might take the Commands for others.
     fn check(&self, info: &ServerInfo, peer: &Peer) -> Result<(), Error> {
         if *info == self.info || self.also.contains(info) {
@@ -123,8 +147,14 @@ async fn contained<V: Future>(time: Duration, make: impl FnOnce() -> V) -> Resul
 }
 
 /// Reads the ServerInfo. Frames may follow it in the inbox.
-async fn greeting(io: &mut impl Io, peer: &Peer, inbox: &mut Inbox) -> Result<ServerInfo, Error> {
+async fn greeting(
+    io: &mut impl Io,
+    peer: &Peer,
+    inbox: &mut Inbox,
+    accepted: &Accepted,
+) -> Result<ServerInfo, Error> {
     loop {
+        accepted.check_protocol(inbox.bytes(), peer)?;
         match ServerInfo::decode(inbox.bytes()) {
             Decoded::Value(info, taken) => {
                 inbox.consume(taken);

@@ -4,8 +4,9 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::boxes::{Booking, Boxes};
 use super::counters::one;
@@ -21,7 +22,7 @@ use crate::connection::{
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::{Decoded, Fault};
-use crate::proto::foreign;
+use crate::proto::foreign::{self, Foreign, Told};
 use crate::proto::frame::{Frame, FrameReader};
 use crate::proto::rate::Bucket;
 use crate::protocol::Protocol;
@@ -101,11 +102,12 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     ///
     /// By reference: a future that takes an argument by value and changes it has room for it twice.
     pub(crate) async fn run(&mut self) -> Error {
-        poll_fn(|cx| match self.poll_rounds(cx) {
+        let reason = poll_fn(|cx| match self.poll_rounds(cx) {
             Ok(()) => Poll::Pending,
             Err(reason) => Poll::Ready(reason),
         })
-        .await
+        .await;
+        if self.is_first_frame_wrong(&reason) { Box::pin(self.naming_foreign(reason)).await } else { reason }
     }
 
     fn poll_rounds(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
@@ -163,7 +165,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             has_closed()
         } else {
             let message = "the connection ended in the middle of a frame";
-            self.naming_tls(Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message))
+            Error::new(ErrorKind::UnexpectedEof, Origin::Remote, message)
         };
         let since = self.half_closed.as_ref().map_or_else(Instant::now, |known| known.0);
         self.half_closed = Some(Box::new((since, reason)));
@@ -337,7 +339,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                     let counts = self.session.line.counts();
                     let too_long = matches!(error.fault, Fault::TooLong { .. });
                     one(if too_long { &counts.over_frame_limit } else { &counts.invalid });
-                    return Err(self.naming_tls(Error::decode("command", error)));
+                    return Err(Error::decode("command", error));
                 }
             }
             (self.last_frame, self.had_frame) = (now, true);
@@ -412,13 +414,35 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         self.session.line.lock().is_held_up = until.is_some();
     }
 
-    /// The error of a frame that is no Command. If it is the first one, it may be the beginning of TLS.
-    fn naming_tls(&self, error: Error) -> Error {
-        if self.had_frame || !foreign::begins_tls(self.inbox.bytes()) {
-            return error;
+    /// Whether the first bytes of the client are the reason: no frame has come, and what has come is none, or no whole one.
+    fn is_first_frame_wrong(&self, reason: &Error) -> bool {
+        use ErrorKind::{Decode, Limit, Protocol, Timeout, UnexpectedEof, UnknownTag};
+        let is_wrong =
+            matches!(reason.kind(), Decode | Limit | Protocol | Timeout | UnexpectedEof | UnknownTag);
+        is_wrong && reason.origin() == Origin::Remote && !self.had_frame && !self.inbox.is_empty()
+    }
+
+    /// Names the protocol of a client that speaks another one. Its first bytes may come one by one, and the second one may
+    /// be wrong already. So a little more is read, unless the client has had its time.
+    async fn naming_foreign(&mut self, reason: Error) -> Error {
+        let waits = !matches!(reason.kind(), ErrorKind::Timeout | ErrorKind::UnexpectedEof);
+        let until = Instant::now() + IN_DOUBT;
+        loop {
+            let message = match foreign::tell(self.inbox.bytes()) {
+                Told::Is(Foreign::Tls) => "the client uses TLS, and this server does not".to_owned(),
+                Told::Is(foreign) => format!("the client speaks {foreign}, and this server does not"),
+                Told::MayBe if waits => {
+                    let read = poll_fn(|cx| self.inbox.poll_read(self.io, cx));
+                    match timeout_at(until, read).await {
+                        Ok(Ok(bytes)) if bytes > 0 => self.session.line.control.tally.received(bytes),
+                        _ => return reason,
+                    }
+                    continue;
+                }
+                _ => return reason,
+            };
+            return Error::with_source(reason.kind(), reason.origin(), message, reason);
         }
-        let message = "the client uses TLS, and this server does not";
-        Error::with_source(error.kind(), error.origin(), message, error)
     }
 
     /// Writes the output, and ends the connection if it is to end then. `took` says whether there may be more to read.
@@ -507,7 +531,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 }
             };
             one(counter);
-            return Err(self.naming_tls(Error::new(ErrorKind::Timeout, Origin::Remote, message)));
+            return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
         }
     }
 
@@ -576,6 +600,9 @@ enum Timer {
     /// The room in the read buffer is given back.
     Shrink,
 }
+
+/// For how long a client is read whose first bytes are no Command, and may be those of another protocol.
+const IN_DOUBT: Duration = Duration::from_secs(1);
 
 /// Among so many Commands of one read the clock is looked at, if the server sheds load.
 const LOOK_EVERY: u64 = 16;

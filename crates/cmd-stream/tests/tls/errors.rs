@@ -193,7 +193,10 @@ async fn client_that_speaks_something_else_at_a_tls_port() {
     peer.send(b"GET / HTTP/1.1\r\n\r\n").await;
     peer.rest().await;
     let logged = log.says("connection not established").await;
-    assert!(logged.contains("the client does not speak TLS: its first bytes are GE"), "{logged}");
+    assert!(
+        logged.contains("the client speaks HTTP, and does not speak TLS: its first bytes are GE"),
+        "{logged}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,10 +2,13 @@
 
 mod endings;
 mod errors;
+mod foreign;
 #[path = "../common/lab.rs"]
 mod lab;
 mod log;
 mod peers;
+#[path = "../common/pipes.rs"]
+mod pipes;
 mod raw;
 mod reload;
 mod served;

@@ -7,6 +7,7 @@ use std::io;
 use rustls::{AlertDescription as Alert, CertificateError as Bad, Error as Tls};
 
 use crate::error::{Error, ErrorKind, Origin};
+use crate::proto::foreign::Foreign;
 
 /// Which side of the connection this is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +23,8 @@ pub(super) enum Side {
 #[derive(Debug)]
 pub(super) struct NotTls {
     pub(super) first: Vec<u8>,
+    /// The protocol that they are of, if that is known.
+    pub(super) foreign: Option<Foreign>,
 }
 
 impl fmt::Display for NotTls {
@@ -35,15 +38,15 @@ impl StdError for NotTls {}
 /// Puts an [`Error`] of kind [`Tls`](ErrorKind::Tls) around what TLS says. Errors of the stream below are left as they are.
 pub(super) fn explain(side: Side, error: io::Error) -> io::Error {
     let (kind, text) = match error.get_ref() {
-        Some(inside) if inside.is::<NotTls>() => (ErrorKind::Tls, not_tls(side).to_owned()),
-        Some(inside) => match inside.downcast_ref::<Tls>() {
-            Some(tls) => (ErrorKind::Tls, describe(side, tls)),
+        Some(inside) => match (inside.downcast_ref::<NotTls>(), inside.downcast_ref::<Tls>()) {
+            (Some(not_tls), _) => (ErrorKind::Tls, spoken(side, not_tls.foreign)),
+            (None, Some(tls)) => (ErrorKind::Tls, describe(side, tls)),
             // rustls and tokio-rustls say it in a text, whenever the stream ends without a close_notify.
-            None if error.kind() == io::ErrorKind::UnexpectedEof => (
+            _ if error.kind() == io::ErrorKind::UnexpectedEof => (
                 ErrorKind::UnexpectedEof,
                 format!("the {} ended the connection without a TLS close_notify", peer(side)),
             ),
-            None => return error,
+            _ => return error,
         },
         None => return error,
     };
@@ -71,10 +74,15 @@ fn peer(side: Side) -> &'static str {
     }
 }
 
-fn not_tls(side: Side) -> &'static str {
-    match side {
-        Side::Client { .. } => "the server speaks plain cmd-stream, or another protocol without TLS",
-        Side::Server => "the client does not speak TLS",
+/// Says what a peer speaks that does not speak TLS.
+fn spoken(side: Side, foreign: Option<Foreign>) -> String {
+    match (side, foreign) {
+        (Side::Client { .. }, Some(foreign)) => format!("the server speaks {foreign} without TLS"),
+        (Side::Client { .. }, None) => {
+            "the server speaks plain cmd-stream, or another protocol without TLS".into()
+        }
+        (Side::Server, Some(foreign)) => format!("the client speaks {foreign}, and does not speak TLS"),
+        (Side::Server, None) => "the client does not speak TLS".into(),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio_rustls::TlsStream;
 
 use super::ahead::Ahead;
 use super::reason::{NotTls, Side, explain};
+use crate::proto::foreign::{self, ENOUGH, Told};
 use crate::transport::{Io, Progress};
 
 /// An established TLS connection over another stream.
@@ -84,31 +85,38 @@ pub(super) struct Watched<IO> {
     io: IO,
     ahead: Ahead,
     progress: Progress,
-    /// The first bytes that have arrived.
-    first: [u8; 2],
-    arrived: usize,
+    /// The first bytes that have arrived, until it is known that they are TLS.
+    first: Option<Vec<u8>>,
 }
 
 impl<IO> Watched<IO> {
     pub(super) fn new(io: IO, progress: Progress) -> Self {
-        Self { io, ahead: Ahead::default(), progress, first: [0; 2], arrived: 0 }
+        Self { io, ahead: Ahead::default(), progress, first: Some(Vec::new()) }
     }
 
-    fn look_at(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
+    /// Looks whether this is TLS. Returns false if it is not, and more bytes may tell what it is.
+    fn look_at(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        let Some(first) = &mut self.first else { return Ok(true) };
+        if !bytes.is_empty() {
+            self.progress.heard();
         }
-        self.progress.heard();
-        for byte in bytes.iter().take(self.first.len() - self.arrived) {
-            self.first[self.arrived] = *byte;
-            self.arrived += 1;
-        }
+        first.extend_from_slice(&bytes[..bytes.len().min(ENOUGH - first.len())]);
         // A record begins with its type, and with the major version 3. The first one is an alert or of the handshake.
-        let first = &self.first[..self.arrived];
-        if matches!(first, [0x15 | 0x16] | [0x15 | 0x16, 3]) {
-            return Ok(());
+        match first[..] {
+            [0x15 | 0x16, 3, ..] => {
+                self.first = None;
+                return Ok(true);
+            }
+            [] | [0x15 | 0x16] => return Ok(true),
+            _ => {}
         }
-        Err(io::Error::new(io::ErrorKind::InvalidData, NotTls { first: first.to_vec() }))
+        let foreign = match foreign::tell(first) {
+            Told::MayBe if !bytes.is_empty() && first.len() < ENOUGH => return Ok(false),
+            Told::Is(foreign) => Some(foreign),
+            Told::MayBe | Told::No => None,
+        };
+        let first = first[..first.len().min(2)].to_vec();
+        Err(io::Error::new(io::ErrorKind::InvalidData, NotTls { first, foreign }))
     }
 }
 
@@ -120,11 +128,13 @@ impl<IO: Io> AsyncRead for Watched<IO> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let this = &mut *self;
-        ready!(this.ahead.poll_fill(&mut this.io, cx, buf))?;
-        if this.arrived < this.first.len() {
-            this.look_at(&buf.filled()[before..])?;
+        loop {
+            ready!(this.ahead.poll_fill(&mut this.io, cx, buf))?;
+            if this.first.is_none() || this.look_at(&buf.filled()[before..])? {
+                return Poll::Ready(Ok(()));
+            }
+            buf.set_filled(before); // they are not for rustls
         }
-        Poll::Ready(Ok(()))
     }
 }
 
