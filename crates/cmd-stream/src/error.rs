@@ -9,6 +9,10 @@ use std::sync::Arc;
 
 use crate::proto::decode::{DecodeError, Fault};
 
+pub(crate) mod cause;
+
+use cause::Cause;
+
 /// Why a call, a connection or a server failed.
 ///
 /// It is cheap to clone, because one lost connection fails all calls that were waiting on it.
@@ -63,6 +67,8 @@ struct Inner {
     origin: Origin,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// In which way it has ended a connection, where the kind does not tell it.
+    cause: Option<Cause>,
 }
 
 /// What happened.
@@ -138,7 +144,7 @@ impl Error {
     /// ```
     pub fn new(kind: ErrorKind, origin: Origin, message: impl Into<String>) -> Self {
         Self {
-            inner: Arc::new(Inner { kind, origin, message: message.into(), source: None }),
+            inner: Arc::new(Inner { kind, origin, message: message.into(), source: None, cause: None }),
             was_sent: false,
         }
     }
@@ -150,7 +156,8 @@ impl Error {
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
         let source = Some(source.into());
-        Self { inner: Arc::new(Inner { kind, origin, message: message.into(), source }), was_sent: false }
+        let inner = Inner { kind, origin, message: message.into(), source, cause: None };
+        Self { inner: Arc::new(inner), was_sent: false }
     }
 
     /// Creates the error of a transport. It has the kind and the origin of an `Error` that the transport has put inside.

@@ -24,6 +24,7 @@ mod counters;
 mod descriptors;
 mod driver;
 mod ending;
+mod ends;
 mod execute;
 mod execution;
 mod extensions;

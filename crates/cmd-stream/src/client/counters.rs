@@ -1,6 +1,8 @@
 //! What a client counts. All of it happens seldom, or costs more than counting it.
 
 use crate::counters::counters;
+use crate::error::cause::Cause;
+use crate::error::{Error, ErrorKind};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 counters! {
@@ -10,8 +12,19 @@ counters! {
         connected,
         /// Attempts to connect that failed. A `connect` that returns an error leaves no client to count it.
         attempts_failed,
-        /// Connections lost, except when this side closed them.
+        /// Connections lost, except when this side closed them. It is the sum of the ways in which they were lost:
+        /// `closed_by_server`, `broken`, `invalid`, `ended_by_panics`, `keepalive_lost`, `output_stalls` and
+        /// `receive_timeouts`.
         lost,
+        /// Connections lost because the server closed them.
+        closed_by_server,
+        /// Connections lost because reading or writing failed, or because they ended in the middle of a Reply.
+        broken,
+        /// Connections lost because the bytes of the server do not decode, a Reply was larger than
+        /// [`Limits::frame`](super::Limits::frame), or it was not one of its Command.
+        invalid,
+        /// Connections lost because the transport panicked, or a Reply when it was decoded.
+        ended_by_panics,
         /// Connections replaced by others, because of their age or because their address was gone.
         replaced,
         /// Connections lost because the server sent nothing after a ping; see [`Keepalive`](super::Keepalive). They also
@@ -46,6 +59,23 @@ counters! {
         /// Bytes that were written to connections. With TLS, those of the Commands, not those on the wire.
         bytes_sent,
     }
+}
+
+/// Counts a connection that was lost for this reason, once.
+pub(super) fn count_lost(counts: &Counts, reason: &Error) {
+    let way = match (reason.cause(), reason.kind()) {
+        (Some(Cause::Keepalive), _) => &counts.keepalive_lost,
+        (Some(Cause::OutputStall), _) => &counts.output_stalls,
+        (Some(Cause::FrameTime), _) => &counts.receive_timeouts,
+        (_, ErrorKind::Closed) => &counts.closed_by_server,
+        (_, ErrorKind::Decode | ErrorKind::Limit | ErrorKind::Protocol | ErrorKind::UnknownTag) => {
+            &counts.invalid
+        }
+        (_, ErrorKind::Panic) => &counts.ended_by_panics,
+        _ => &counts.broken,
+    };
+    add(way, 1);
+    add(&counts.lost, 1);
 }
 
 pub(super) fn add(counter: &AtomicU64, number: u64) {

@@ -19,6 +19,7 @@ use super::table::{Arrived, Batch};
 use crate::connection::{
     Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Slice, Timers, Writer, let_others_run, wake_all,
 };
+use crate::error::cause::Cause;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
@@ -293,18 +294,16 @@ where
         }
         loop {
             let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), cx) else { return Ok(false) };
-            let message = match timer {
-                Timer::Stall => {
-                    add(&self.shared.table.counts.output_stalls, 1);
-                    "the server takes no output and sends nothing (`Limits::output_stall`)"
-                }
+            let (cause, message) = match timer {
+                Timer::Stall => (
+                    Cause::OutputStall,
+                    "the server takes no output and sends nothing (`Limits::output_stall`)",
+                ),
                 Timer::Frame => {
-                    add(&self.shared.table.counts.receive_timeouts, 1);
-                    "a reply did not arrive whole in time (`Limits::frame_time`)"
+                    (Cause::FrameTime, "a reply did not arrive whole in time (`Limits::frame_time`)")
                 }
                 Timer::Keepalive(Act::GiveUp) => {
-                    add(&self.shared.table.counts.keepalive_lost, 1);
-                    "the server has sent nothing since it was pinged (`Keepalive`)"
+                    (Cause::Keepalive, "the server has sent nothing since it was pinged (`Keepalive`)")
                 }
                 Timer::Keepalive(Act::Ping) => {
                     add(&self.shared.table.counts.pings, 1);
@@ -340,7 +339,7 @@ where
                     continue;
                 }
             };
-            return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
+            return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message).caused_by(cause));
         }
     }
 

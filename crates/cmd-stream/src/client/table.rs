@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::counters::{Counts, add};
+use super::counters::{Counts, add, count_lost};
 use super::health::Health;
 use super::limits::Limits;
 use super::link::{Link, LinkCell};

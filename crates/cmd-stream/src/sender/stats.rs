@@ -153,6 +153,10 @@ fn record_connections(connections: &client::Counters, mirror: &Mirror) {
         connected,
         attempts_failed,
         lost,
+        closed_by_server,
+        broken,
+        invalid,
+        ended_by_panics,
         replaced,
         keepalive_lost,
         pings,
@@ -172,10 +176,17 @@ fn record_connections(connections: &client::Counters, mirror: &Mirror) {
     mirror.counter("cmd_stream_sender_connect_failures_total", attempts_failed);
     mirror.counter("cmd_stream_sender_connections_lost_total", lost);
     mirror.counter("cmd_stream_sender_connections_replaced_total", replaced);
-    let lost =
-        [("keepalive", keepalive_lost), ("output_stall", output_stalls), ("frame_time", receive_timeouts)];
-    for (limit, number) in lost {
-        mirror.with("limit", limit).counter("cmd_stream_sender_connections_lost_to_limits_total", number);
+    let lost = [
+        ("closed", closed_by_server),
+        ("broken", broken),
+        ("invalid", invalid),
+        ("panic", ended_by_panics),
+        ("keepalive", keepalive_lost),
+        ("output_stall", output_stalls),
+        ("frame_time", receive_timeouts),
+    ];
+    for (reason, number) in lost {
+        mirror.with("reason", reason).counter("cmd_stream_sender_connections_lost_by_reason_total", number);
     }
     mirror.counter("cmd_stream_sender_pings_total", pings);
     for (reason, number) in [("timed_out", timed_out), ("cancelled", cancelled)] {

@@ -18,9 +18,10 @@ use tracing::Instrument;
 
 use super::connection::Connection;
 use super::control::{Control, Cut, EndSession, Life, Served};
-use super::counters::{Gauge, add, one};
+use super::counters::{Gauge, one};
 use super::driver::Driver;
 use super::ending::Ending;
+use super::ends::{End, Unserved};
 use super::execute::ServerProtocol;
 use super::handshaking::Handshaking;
 use super::invoker::Invoker;
@@ -31,6 +32,7 @@ use super::session::Session;
 use super::{Callbacks, LostConnection, Server};
 use crate::connection::goodbye::read_out;
 use crate::connection::{Writer, say_goodbye, write_all};
+use crate::error::cause::Cause;
 use crate::error::{Chain, Error, ErrorKind, Origin, panic_message};
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
@@ -85,7 +87,6 @@ where
         };
         // Counted before they are cut, which lets most of them end.
         let mut cut = Cut { connections: connections.len(), commands: control.commands() };
-        add(&control.counts.cut, cut.connections as u64);
         control.end();
         // Those that can end now. The others do so in the background: those whose clients take their last output slowly, and
         // those whose threads the user's code blocks.
@@ -130,37 +131,41 @@ where
             };
             (id, pause) = (id + 1, FIRST_PAUSE);
             one(&self.control.counts.accepted);
-            if rates.are_set() && !self.is_let_in(&mut rates, incoming.peer()) {
+            let unserved = Unserved::new(Arc::clone(&self.control));
+            if rates.are_set()
+                && let Some(end) = self.is_refused(&mut rates, incoming.peer())
+            {
+                unserved.ends(end);
                 continue;
             }
             // A place is taken here, not in the connection's task: so the tasks are bounded, too.
             let Some(entry) = places.enter(id) else {
-                one(&control.counts.refused);
+                unserved.ends(End::NoPlace);
                 tracing::debug!(peer = %incoming.peer(), "connection refused: too many are waiting");
                 continue;
             };
             let span = tracing::debug_span!("connection", peer = %incoming.peer(), id);
-            connections.spawn(self.connection(incoming, id, entry).instrument(span));
+            connections.spawn(self.connection(incoming, id, entry, unserved).instrument(span));
         }
     }
 
-    /// Whether a new connection is within the rates; else it is to be dropped.
-    fn is_let_in(&self, rates: &mut Rates, peer: &Peer) -> bool {
-        let counts = &self.control.counts;
-        let (counter, is_let_in) = match rates.admit(peer, Instant::now()) {
-            Admission::LetIn => return true,
-            Admission::Untracked => (&counts.untracked_addresses, true),
+    /// How a new connection ends that is over the rates, and is to be dropped.
+    fn is_refused(&self, rates: &mut Rates, peer: &Peer) -> Option<End> {
+        match rates.admit(peer, Instant::now()) {
+            Admission::LetIn => None,
+            Admission::Untracked => {
+                one(&self.control.counts.untracked_addresses);
+                None
+            }
             Admission::OverConnectionRate => {
                 tracing::debug!(%peer, "connection refused: too many per second (`Limits::connection_rate`)");
-                (&counts.over_connection_rate, false)
+                Some(End::OverConnectionRate)
             }
             Admission::OverAddressRate => {
                 tracing::debug!(%peer, "connection refused: too many of its address (`Limits::address_rate`)");
-                (&counts.over_address_rate, false)
+                Some(End::OverAddressRate)
             }
-        };
-        one(counter);
-        is_let_in
+        }
     }
 
     fn report(&self, error: &io::Error, pause: Duration) {
@@ -176,14 +181,16 @@ where
         incoming: L::Incoming,
         id: u64,
         entry: Entry,
+        unserved: Unserved,
     ) -> impl Future<Output = ()> + Send + use<P, F, R, I, L> {
         let (service, control) = (Arc::clone(&self.parts), Arc::clone(&self.control));
         let (callbacks, info) = (Arc::clone(&self.callbacks), self.info.clone());
-        let established = Box::pin(establish(incoming, id, entry, Arc::clone(&control)));
+        let established = Box::pin(establish(incoming, id, entry, unserved));
         async move {
-            let Some(Established { mut io, peer, place: _place, handshake_ends }) = established.await else {
+            let Some(established) = established.await else {
                 return;
             };
+            let Established { mut io, peer, place: _place, handshake_ends, unserved } = established;
             let open = Gauge::adopt(&control.counts.open);
             tracing::debug!("connection opened");
 
@@ -191,6 +198,7 @@ where
             // Called before `end` exists: the lost-connection callback is called for exactly those that this one has seen.
             callbacks.connected(&session.line.connection);
             let end = Lost { session: Some(Arc::clone(&session)), callbacks };
+            unserved.is_served();
             let weak: Weak<dyn EndSession> = Arc::downgrade(&(Arc::clone(&session) as Arc<dyn EndSession>));
             let _registered = control.register(id, weak);
             let (reason, writer) = match Box::pin(greet(&mut io, info, handshake_ends, &control)).await {
@@ -236,6 +244,7 @@ struct Established<IO> {
     peer: Peer,
     place: Place,
     handshake_ends: Instant,
+    unserved: Unserved,
 }
 
 /// Waits for a place, then for the transport's handshake. This runs in the connection's own task, so that a slow client
@@ -244,22 +253,25 @@ async fn establish<V: Establish>(
     mut incoming: V,
     id: u64,
     entry: Entry,
-    control: Arc<Control>,
+    unserved: Unserved,
 ) -> Option<Established<V::Io>> {
+    let control = Arc::clone(&unserved.control);
     let (limits, counts) = (&control.limits, &control.counts);
     let waiting = entry.waits(&control);
     let place = match race(entry.place(limits.waiting_time, &mut incoming), control.draining()).await {
         First::Left(Ok(place)) => place,
         First::Right(()) => {
+            unserved.ends(End::ShutDown);
             tracing::debug!("connection refused: the server ends");
             return None;
         }
         First::Left(Err(NoPlace::TimeOver)) => {
-            one(&counts.refused);
+            unserved.ends(End::NoPlace);
             tracing::debug!("connection refused: no place became free in time");
             return None;
         }
         First::Left(Err(NoPlace::HasLeft)) => {
+            unserved.ends(End::LeftWaiting);
             tracing::debug!("the client left while its connection waited for a place");
             return None;
         }
@@ -280,36 +292,39 @@ async fn establish<V: Establish>(
         Err(payload) => Poll::Ready(Err(payload)),
     });
     let establishing = timeout_at(handshake_ends, contained);
-    match race(handshaking.stopped(&control), establishing).await {
+    let end = match race(handshaking.stopped(&control), establishing).await {
         First::Right(Ok(Ok(Ok((io, peer))))) if handshaking.is_done() => {
             open.keep();
             keep_accepted(&io, &limits.tcp_keepalive);
-            return Some(Established { io, peer, place, handshake_ends });
+            return Some(Established { io, peer, place, handshake_ends, unserved });
         }
         First::Right(Ok(Ok(Err(error)))) => {
-            one(&counts.handshakes_failed);
             tracing::debug!(error = %Chain(&error), "connection not established");
+            End::HandshakeFailed
         }
         First::Right(Ok(Err(payload))) => {
-            one(&counts.handshakes_failed);
             let panic = panic_message(&*payload);
             tracing::error!(panic, "connection not established: the transport panicked");
+            End::HandshakeFailed
         }
         First::Right(Err(_)) => {
-            one(&counts.handshake_timeouts);
             let reason = match progress.silence() {
                 Some(likely_cause) => format!("the client sent nothing: {likely_cause}"),
                 None => "the client began the transport's handshake and did not end it".to_owned(),
             };
             tracing::debug!(reason, "connection not established in time (`Limits::handshake`)");
+            End::HandshakeTimeout
         }
         First::Left(()) if control.is_draining() => {
             tracing::debug!("connection not established: the server ends");
+            End::ShutDown
         }
         First::Left(()) | First::Right(Ok(Ok(Ok(_)))) => {
             tracing::debug!("connection not established: it made room for a new one");
+            End::MadeRoom
         }
-    }
+    };
+    unserved.ends(end);
     None
 }
 
@@ -326,12 +341,11 @@ async fn greet<IO: Io>(
         Ok(First::Left(written)) => written,
         Ok(First::Right(())) => {
             let message = "the server is shutting down, and the client does not take the server info";
-            Err(Error::new(ErrorKind::Closed, Origin::Local, message))
+            Err(Error::new(ErrorKind::Closed, Origin::Local, message).caused_by(Cause::ShutDown))
         }
         Err(_) => {
-            one(&control.counts.handshake_timeouts);
             let message = "the client did not take the server info in time (`Limits::handshake`)";
-            Err(Error::new(ErrorKind::Timeout, Origin::Remote, message))
+            Err(Error::new(ErrorKind::Timeout, Origin::Remote, message).caused_by(Cause::Handshake))
         }
     }
 }
@@ -418,6 +432,7 @@ impl<S: Service> Lost<S> {
         // Taken out, as the destructor comes here, too.
         let Some(session) = self.session.take() else { return };
         let commands_left = session.line.close(reason);
+        End::of(reason).count(session.line.counts());
         // What an error of a Format says is the user's code.
         let report = || {
             tracing::debug!(reason = format_args!("{reason:#}"), commands_left, "connection ended");
@@ -435,7 +450,10 @@ impl<S: Service> Drop for Lost<S> {
         let ending = self.session.as_ref().and_then(|session| session.line.lock().ending.clone());
         self.report_once(&match ending {
             Some(Ending::Now(reason) | Ending::AfterOutput(reason)) => reason,
-            _ => Error::new(ErrorKind::Closed, Origin::Local, "the server ended"),
+            _ if std::thread::panicking() => {
+                Error::new(ErrorKind::Panic, Origin::Local, "the task of the connection panicked")
+            }
+            _ => Error::new(ErrorKind::Closed, Origin::Local, "the server ended").caused_by(Cause::Cut),
         });
     }
 }

@@ -15,6 +15,7 @@ use super::shedding::Shedder;
 use super::stats::Stats;
 use crate::connection::GOODBYE;
 use crate::connection::bell::Bell;
+use crate::error::cause::Cause;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::stats::Tally;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -388,7 +389,7 @@ fn ending(life: Life) -> Ending {
 }
 
 fn now(message: &'static str) -> Ending {
-    Ending::Now(Error::new(ErrorKind::Closed, Origin::Local, message))
+    Ending::Now(Error::new(ErrorKind::Closed, Origin::Local, message).caused_by(Cause::Cut))
 }
 
 /// Keeps a session registered.

@@ -5,6 +5,11 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 counters! {
     /// What a server has counted since it was created. All numbers only grow, except `open` and `waiting`.
+    ///
+    /// Each connection ends in one way. So while none comes or ends, `accepted` is the sum of `open`, `waiting`, and of all
+    /// ways to end: `over_connection_rate`, `over_address_rate`, `refused`, `left_waiting`, `handshakes_failed`,
+    /// `handshake_timeouts`, `left`, `broken`, `invalid`, `over_frame_limit`, `receive_timeouts`, `output_stalls`,
+    /// `pause_timeouts`, `ended_by_commands`, `ended_by_panics`, `made_room`, `shut_down` and `cut`.
     Counters {
         /// Connections accepted by the listener.
         accepted,
@@ -26,6 +31,8 @@ counters! {
         untracked_addresses,
         /// Errors of the listener; each is followed by a pause.
         accept_errors,
+        /// Connections whose clients left while they waited for a place.
+        left_waiting,
         /// Connections closed because the transport's handshake failed.
         handshakes_failed,
         /// Connections closed because the transport's handshake took too long, or the client did not take the ServerInfo in
@@ -40,8 +47,23 @@ counters! {
         failed,
         /// Commands that panicked.
         panicked,
+        /// Commands that ended without a last Reply. They also count in `failed`.
+        no_last_reply,
         /// Commands that failed after their last Reply. The client cannot be told; they are logged.
         failed_after_last_reply,
+        /// Connections that their clients closed.
+        left,
+        /// Connections that broke: reading or writing failed, or they ended in the middle of a Command.
+        broken,
+        /// Connections closed because a Command failed, and the Protocol has no failure to answer with, or it could not be
+        /// encoded.
+        ended_by_commands,
+        /// Connections closed because code of yours panicked outside of a Command: when something was decoded or encoded,
+        /// or in the transport.
+        ended_by_panics,
+        /// Connections closed by a shutdown, when nothing was in flight on them, and those that were not served yet at that
+        /// time.
+        shut_down,
         /// Connections closed because their bytes do not decode, or because of a negative seq or one that is in use.
         invalid,
         /// Connections closed because a Command was larger than the limit of a frame.
@@ -65,7 +87,7 @@ counters! {
         shed_pauses,
         /// Commands that came in the second half of a drain, and were not started.
         refused_in_drain,
-        /// Connections cut by a close, or because the time to drain was over.
+        /// Connections cut by a close, because the time to drain was over, or because `serve` was dropped.
         cut,
     }
     elsewhere {
@@ -77,14 +99,6 @@ counters! {
         bytes_received,
         /// Bytes that were written to connections. With TLS, those of the Replies, not those on the wire.
         bytes_sent,
-    }
-}
-
-/// Adds to a number that only grows.
-pub(crate) fn add(counter: &AtomicU64, n: u64) {
-    // All connections share the counters: an addition of nothing would still move the cache line.
-    if n > 0 {
-        counter.fetch_add(n, Relaxed);
     }
 }
 

@@ -19,9 +19,10 @@ use super::start::{Fate, Start};
 use crate::connection::{
     Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Slice, Timers, Writer, let_others_run,
 };
+use crate::error::cause::Cause;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
-use crate::proto::decode::{Decoded, Fault};
+use crate::proto::decode::Decoded;
 use crate::proto::foreign::{self, Foreign, Told};
 use crate::proto::frame::{Frame, FrameReader};
 use crate::proto::rate::Bucket;
@@ -330,15 +331,11 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 }
                 // A client that uses a seq twice could take one Reply for the other. Its connection is of no use.
                 Decoded::Value(Frame::Body(_, Err(refused)), _) => {
-                    one(&self.session.line.counts().invalid);
                     let (kind, origin) = (ErrorKind::Protocol, Origin::Remote);
                     return Err(Error::with_source(kind, origin, "invalid command", refused));
                 }
                 Decoded::Incomplete(_) => return Ok(()),
                 Decoded::Invalid(error) => {
-                    let counts = self.session.line.counts();
-                    let too_long = matches!(error.fault, Fault::TooLong { .. });
-                    one(if too_long { &counts.over_frame_limit } else { &counts.invalid });
                     return Err(Error::decode("command", error));
                 }
             }
@@ -441,7 +438,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 }
                 _ => return reason,
             };
-            return Error::with_source(reason.kind(), reason.origin(), message, reason);
+            let (kind, origin, cause) = (reason.kind(), reason.origin(), reason.cause());
+            return Error::with_source(kind, origin, message, reason).caused_by(cause);
         }
     }
 
@@ -491,38 +489,33 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     fn wait(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         loop {
             let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), cx) else { return Ok(()) };
-            let counts = self.session.line.counts();
-            let (counter, message) = match timer {
+            let (cause, message) = match timer {
                 Timer::Resume => {
                     self.pause_until(None);
                     cx.waker().wake_by_ref();
                     continue;
                 }
-                Timer::Stall => {
-                    (&counts.output_stalls, "the client takes no output (`Limits::output_stall`)")
+                Timer::Stall => (Cause::OutputStall, "the client takes no output (`Limits::output_stall`)"),
+                Timer::Frame => {
+                    (Cause::FrameTime, "a command did not arrive whole in time (`Limits::frame_time`)")
                 }
-                Timer::Frame => (
-                    &counts.receive_timeouts,
-                    "a command did not arrive whole in time (`Limits::frame_time`)",
-                ),
                 Timer::Idle => {
                     if let Some(later) = self.idle_since() {
                         self.last_frame = later;
                         continue;
                     }
-                    (&counts.receive_timeouts, "no command arrived in time (`Limits::idle`)")
+                    (Cause::FrameTime, "no command arrived in time (`Limits::idle`)")
                 }
-                Timer::First => (
-                    &counts.receive_timeouts,
-                    "the first command did not arrive in time (`Limits::first_frame`)",
-                ),
+                Timer::First => {
+                    (Cause::FrameTime, "the first command did not arrive in time (`Limits::first_frame`)")
+                }
                 Timer::Look => {
                     self.look()?;
                     continue;
                 }
                 Timer::HalfClosed => return Err(self.left()),
                 Timer::Paused => (
-                    &counts.pause_timeouts,
+                    Cause::Paused,
                     "nothing has moved while a limit kept the connection from being read (`Limits::paused`)",
                 ),
                 Timer::Shrink => {
@@ -530,8 +523,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                     continue;
                 }
             };
-            one(counter);
-            return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message));
+            return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message).caused_by(cause));
         }
     }
 

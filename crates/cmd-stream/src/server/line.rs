@@ -18,6 +18,7 @@ use super::polling::{is_late, wake};
 use super::unstarted::Unstarted;
 use crate::connection::outbox::Scratch;
 use crate::connection::{Outbox, wake_all};
+use crate::error::cause::Cause;
 use crate::error::{Error, ErrorKind, Origin, panic_message};
 use crate::proto::frame::Seq;
 use crate::proto::in_flight::{InFlight, SeqRefused};
@@ -299,6 +300,9 @@ impl Line {
     /// Counts and logs a failure that is answered, or ends the connection.
     pub(super) fn report_failed(&self, arrival: &Arrival, failed: &Failed) {
         one(&self.counts().failed);
+        if failed.reason() == FailedReason::NoLastReply {
+            one(&self.counts().no_last_reply);
+        }
         let is_panic = self.count_panic(failed);
         let (Arrival { seq, entry, .. }, peer) = (arrival, self.connection.peer());
         // What the error says is the user's code. What becomes of the connection must not depend on whether somebody
@@ -553,7 +557,7 @@ impl State {
 /// Why a connection ends that makes room.
 pub(super) fn made_room() -> Error {
     let message = "it was idle, and made room for a new connection (`Limits::make_room`)";
-    Error::new(ErrorKind::Limit, Origin::Local, message)
+    Error::new(ErrorKind::Limit, Origin::Local, message).caused_by(Cause::MadeRoom)
 }
 
 /// Drops what belongs to a Command. That is the user's code, and its panic is none of this connection's.

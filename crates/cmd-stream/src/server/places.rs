@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::control::{Control, Idle};
-use super::counters::{Gauge, one};
+use super::counters::Gauge;
 use crate::proto::never::after;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::transport::Establish;
@@ -115,7 +115,6 @@ impl Places {
                 candidate
             };
             if self.control.make_room(candidate.id, candidate.idle) {
-                one(&self.control.counts.made_room);
                 return;
             }
             // It has ended meanwhile, or has sent something.

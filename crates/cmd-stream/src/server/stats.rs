@@ -118,13 +118,20 @@ impl Counters {
             over_address_rate,
             untracked_addresses,
             accept_errors,
+            left_waiting,
             handshakes_failed,
             handshake_timeouts,
             shed,
             pings,
             failed: _, // by Command
             panicked: _,
+            no_last_reply,
             failed_after_last_reply,
+            left,
+            broken,
+            ended_by_commands,
+            ended_by_panics,
+            shut_down,
             invalid,
             over_frame_limit,
             receive_timeouts,
@@ -153,17 +160,23 @@ impl Counters {
             ("no_place", refused),
             ("connection_rate", over_connection_rate),
             ("address_rate", over_address_rate),
+            ("left_waiting", left_waiting),
             ("handshake_failed", handshakes_failed),
             ("handshake_timeout", handshake_timeouts),
         ];
         by("cmd_stream_server_connections_refused_total", "reason", &refused);
         let closed = [
+            ("left", left),
+            ("broken", broken),
             ("invalid", invalid),
             ("frame_limit", over_frame_limit),
             ("receive_timeout", receive_timeouts),
             ("output_stall", output_stalls),
             ("paused", pause_timeouts),
+            ("command_failed", ended_by_commands),
+            ("panic", ended_by_panics),
             ("made_room", made_room),
+            ("shut_down", shut_down),
             ("cut", cut),
         ];
         by("cmd_stream_server_connections_closed_total", "reason", &closed);
@@ -171,6 +184,7 @@ impl Counters {
         mirror.counter("cmd_stream_server_accept_errors_total", accept_errors);
         let refused = [("shed", shed), ("drain", refused_in_drain)];
         by("cmd_stream_server_commands_refused_total", "reason", &refused);
+        mirror.counter("cmd_stream_server_commands_without_last_reply_total", no_last_reply);
         mirror.counter("cmd_stream_server_commands_failed_after_last_reply_total", failed_after_last_reply);
         mirror.counter("cmd_stream_server_replies_total", replies);
         mirror.counter("cmd_stream_server_pings_total", pings);

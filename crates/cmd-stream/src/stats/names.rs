@@ -29,7 +29,7 @@ pub(crate) const SERVER: &[Name] = &[
     counter("cmd_stream_server_connections_refused_total", "Connections that were not served, by reason."),
     counter(
         "cmd_stream_server_connections_closed_total",
-        "Connections closed by a limit, invalid bytes or the end of the server, by reason.",
+        "Connections that were served, or were about to be, and have ended, by reason.",
     ),
     counter(
         "cmd_stream_server_untracked_addresses_total",
@@ -40,6 +40,10 @@ pub(crate) const SERVER: &[Name] = &[
     counter("cmd_stream_server_commands_ended_total", "Commands that ended, by name and outcome."),
     gauge("cmd_stream_server_commands_in_flight", "Commands that run, by name."),
     counter("cmd_stream_server_commands_refused_total", "Commands that were not started, by reason."),
+    counter(
+        "cmd_stream_server_commands_without_last_reply_total",
+        "Commands that ended without a last Reply.",
+    ),
     counter(
         "cmd_stream_server_commands_failed_after_last_reply_total",
         "Commands that failed after their last Reply.",
@@ -84,10 +88,7 @@ pub(crate) const SENDER: &[Name] = &[
     counter("cmd_stream_sender_connections_total", "Connections made."),
     counter("cmd_stream_sender_connect_failures_total", "Attempts to connect that failed."),
     counter("cmd_stream_sender_connections_lost_total", "Connections lost."),
-    counter(
-        "cmd_stream_sender_connections_lost_to_limits_total",
-        "Those of the lost connections that a limit of time ended, by limit.",
-    ),
+    counter("cmd_stream_sender_connections_lost_by_reason_total", "Connections lost, by reason."),
     counter(
         "cmd_stream_sender_connections_replaced_total",
         "Connections replaced because of their age or address.",

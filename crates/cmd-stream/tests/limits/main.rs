@@ -1,6 +1,7 @@
 //! Every limit of both sides: what happens at the limit, and at one past it. The clock is paused, so times are exact.
 
 mod connections;
+mod ends;
 mod frames;
 mod in_flight;
 #[path = "../common/lab.rs"]

@@ -2,7 +2,7 @@
 
 use super::{
     AssertUnwindSafe, Context, Error, ErrorKind, Instant, Link, Origin, Peer, QueueState, Retiring, State,
-    Table, Waiter, Waker, add, catch_unwind, wake_all,
+    Table, Waiter, Waker, add, catch_unwind, count_lost, wake_all,
 };
 
 /// Which callers fail.
@@ -89,7 +89,7 @@ impl<R> Table<R> {
                 add(&self.counts.replaced, 1);
                 Link::Connecting
             } else {
-                add(&self.counts.lost, 1);
+                count_lost(&self.counts, reason);
                 Link::Down { reason: reason.clone(), next_attempt }
             };
             state.retiring = Retiring::default();
@@ -125,7 +125,7 @@ impl<R> Table<R> {
     /// Ends the client because its connection is lost and there is no other.
     pub(in crate::client) fn lose_for_good(&self, reason: Error) {
         if !self.is_closed() {
-            add(&self.counts.lost, 1);
+            count_lost(&self.counts, &reason);
         }
         self.fail(reason);
     }

@@ -3,7 +3,7 @@
 
 use std::task::Context;
 
-use super::{Ending, Error, ErrorKind, Line, Origin, Owed, wake_all};
+use super::{Cause, Ending, Error, ErrorKind, Line, Origin, Owed, wake_all};
 use crate::connection::Writer;
 
 /// What the task does next about the output.
@@ -56,10 +56,10 @@ impl Line {
             _ if input == Input::Ended && state.is_idle() => return Ok(Next::Left),
             // What has arrived by now is still executed: its client could not know that it was not.
             Some(Ending::WhenIdle) if input == Input::Quiet && state.is_idle() => {
-                return Err(Error::new(ErrorKind::Closed, Origin::Local, SHUTTING_DOWN));
+                return Err(shutting_down());
             }
             Some(Ending::WhenAnswered) if state.is_idle() => {
-                return Err(Error::new(ErrorKind::Closed, Origin::Local, SHUTTING_DOWN));
+                return Err(shutting_down());
             }
             _ => {}
         }
@@ -110,4 +110,6 @@ impl Line {
     }
 }
 
-const SHUTTING_DOWN: &str = "the server is shutting down";
+fn shutting_down() -> Error {
+    Error::new(ErrorKind::Closed, Origin::Local, "the server is shutting down").caused_by(Cause::ShutDown)
+}
