@@ -172,6 +172,18 @@ impl Error {
         Self::new(ErrorKind::Panic, Origin::Local, format!("panic in {doing}: {}", panic_message(payload)))
     }
 
+    /// Notes what has ended the connection. Only the one who makes the error can: for a clone it has no effect.
+    pub(crate) fn caused_by(mut self, cause: impl Into<Option<Cause>>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.cause = cause.into();
+        }
+        self
+    }
+
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.inner.cause
+    }
+
     /// Creates the error of a peer's frame that cannot be decoded.
     pub(crate) fn decode(what: &str, error: DecodeError) -> Self {
         let kind = match error.fault {
