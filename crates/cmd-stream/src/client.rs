@@ -20,6 +20,7 @@ pub(crate) mod health;
 mod keepalive;
 mod limits;
 mod link;
+mod notices;
 mod race;
 mod reconnect;
 pub(crate) mod route;

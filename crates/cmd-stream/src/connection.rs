@@ -60,6 +60,7 @@ pub(crate) mod goodbye;
 pub(crate) mod inbox;
 pub(crate) mod outbox;
 pub(crate) mod runtime;
+pub(crate) mod seldom;
 pub(crate) mod slice;
 pub(crate) mod timers;
 pub(crate) mod writer;

@@ -37,6 +37,7 @@ pub(crate) mod layered;
 mod limits;
 mod line;
 mod link;
+mod notices;
 mod pace;
 mod places;
 mod polling;
@@ -50,6 +51,7 @@ mod shedding;
 mod start;
 mod stats;
 mod unstarted;
+mod unserved;
 
 pub use crate::proto::rate::Rate;
 pub use connection::Connection;

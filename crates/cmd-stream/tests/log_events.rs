@@ -5,10 +5,48 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a message stands for that is put together at run time: what it begins with in the source, and all that it can begin with.
-const PUT_TOGETHER: [(&str, &str, &[&str]); 2] = [
-    ("group::keeper", "{what} panicked", &["`Endpoints::next` panicked", "`Endpoints::refresh` panicked"]),
-    ("stats::slow", "{what}", &["slow command", "slow call"]),
+/// What a message stands for that is put together at run time: its module and level, what it begins with in the source, and all
+/// that it can begin with.
+const PUT_TOGETHER: [(&str, &str, &str, &[&str]); 5] = [
+    (
+        "group::keeper",
+        "error",
+        "{what} panicked",
+        &["`Endpoints::next` panicked", "`Endpoints::refresh` panicked"],
+    ),
+    ("stats::slow", "warn", "{what}", &["slow command", "slow call"]),
+    ("server::notices", "error", "{what}", &["connection closed: something panicked that is no Command"]),
+    (
+        "server::notices",
+        "warn",
+        "{what}",
+        &[
+            "connection refused: all places are taken (`Limits::connections`, `waiting`)",
+            "connection refused: too many per second (`Limits::connection_rate`)",
+            "connection refused: too many of its address (`Limits::address_rate`)",
+            "connection refused: its handshake failed",
+            "connection refused: its handshake took too long (`Limits::handshake`)",
+            "connection closed: it sent what is no Command",
+            "connection closed: a Command was too large (`Limits::frame`)",
+            "connection closed: no Command came in time (`Limits::frame_time`, `first_frame`)",
+            "connection closed: it took no output (`Limits::output_stall`)",
+            "connection closed: nothing moved while it was not read (`Limits::paused`)",
+            "connection closed: it was idle, and others waited (`Limits::make_room`)",
+            "command failed, and ended its connection",
+            "command refused, and ended its connection",
+        ],
+    ),
+    (
+        "server::notices",
+        "debug",
+        "{what}",
+        &[
+            "connection not read: it has too much in flight (`Limits::in_flight`, `in_flight_bytes`)",
+            "connection not read: its output is full (`Limits::output`)",
+            "connection not read: too many Commands per second (`Limits::command_rate`)",
+            "connection not read: the server is overloaded (`Limits::shed_after`)",
+        ],
+    ),
 ];
 
 /// An event: its level, its target without `cmd_stream::`, and its text.
@@ -23,7 +61,7 @@ fn the_table_of_log_events_is_that_of_the_sources() {
             let (text, named) = arguments.split_last().expect("an event has a text");
             let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
             let text = text.unwrap_or_else(|| panic!("{target}: an event has its text last: {arguments:?}"));
-            for text in texts(&target, text) {
+            for text in texts(&target, &level, text) {
                 let event = (level.clone(), target.clone(), text);
                 fields.push((event.clone(), named.iter().map(|field| name(field)).collect::<Vec<_>>()));
                 found.insert(event);
@@ -134,12 +172,22 @@ fn name(field: &str) -> String {
     field.split(" = ").next().unwrap_or_default().trim_start_matches(['%', '?']).to_owned()
 }
 
-fn texts(target: &str, text: &str) -> Vec<String> {
-    for (module, begins, all) in PUT_TOGETHER {
-        if let Some(rest) = text.strip_prefix(begins).filter(|_| target == module) {
+fn texts(target: &str, level: &str, text: &str) -> Vec<String> {
+    for (module, of_level, begins, all) in PUT_TOGETHER {
+        if let Some(rest) = text.strip_prefix(begins).filter(|_| target == module && level == of_level) {
             return all.iter().map(|one| format!("{one}{rest}")).collect();
         }
     }
     assert!(!text.contains('{'), "{target}: say in this test what {text:?} stands for");
     vec![text.to_owned()]
+}
+
+#[test]
+fn all_that_a_server_tells_at_most_once_a_second_is_known_here() {
+    let (_, source) =
+        sources().into_iter().find(|(module, _)| module == "server::notices").expect("its source");
+    let known = PUT_TOGETHER.iter().filter(|(module, ..)| *module == "server::notices");
+    let known: BTreeSet<_> = known.flat_map(|(.., all)| all.iter().map(|one| (*one).to_owned())).collect();
+    let texts = source.split('"').skip(1).step_by(2).filter(|text| text.starts_with("co"));
+    assert_eq!(known, texts.map(str::to_owned).collect());
 }

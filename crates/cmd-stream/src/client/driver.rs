@@ -26,6 +26,7 @@ use crate::proto::decode::Decoded;
 use crate::proto::frame::{Frame, FrameReader, Seq};
 use crate::proto::liveness::{Act, Liveness};
 use crate::protocol::{ClientProtocol, Protocol};
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::transport::{Io, Presence, presence};
 
 /// Moves the bytes of one connection.
@@ -58,6 +59,8 @@ pub(super) struct Driver<'a, IO, P: Protocol, F: Format> {
     alarm: Option<Instant>,
     /// When the connection has reached its greatest age.
     retires_at: Option<Instant>,
+    /// How many streams of the client had failed when this was last asked.
+    overflows: u64,
     arrived: Vec<Arrived<P::Reply>>,
     unexpected: Vec<(Seq, P::Reply)>,
     wakers: Vec<Waker>,
@@ -93,6 +96,7 @@ where
             rounds: 0,
             alarm: None,
             retires_at,
+            overflows: shared.table.counts.stream_overflows.load(Relaxed),
             arrived: Vec::new(),
             unexpected: Vec::new(),
             wakers: Vec::new(),
@@ -199,6 +203,9 @@ where
             self.yielded = false;
             wake_all(self.wakers.drain(..));
         }
+        if !self.unexpected.is_empty() {
+            self.note_overflows();
+        }
         for (seq, reply) in self.unexpected.drain(..) {
             add(&self.shared.table.counts.unexpected, 1);
             tracing::trace!(%seq, "unexpected reply");
@@ -214,8 +221,17 @@ where
         self.paused = !completed?;
         if self.paused {
             self.looked = self.looked.map(|_| Instant::now());
+            self.shared.table.notices.paused();
         }
         decoded
+    }
+
+    /// Tells the log of streams that have failed since this was last asked. Their Replies are among those that nobody waits for.
+    fn note_overflows(&mut self) {
+        let overflows = self.shared.table.counts.stream_overflows.load(Relaxed);
+        if std::mem::replace(&mut self.overflows, overflows) < overflows {
+            self.shared.table.notices.overflowed();
+        }
     }
 
     fn decode_frames(&mut self) -> Result<(), Error> {

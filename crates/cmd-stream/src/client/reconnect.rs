@@ -106,7 +106,7 @@ pub(super) async fn run<R, P, F>(
             let delay = redial.attempts.next_delay();
             next_attempt = Instant::now() + delay; // at most for ever
             let failed_calls = table.lose(&reason, next_attempt);
-            tracing::warn!(reason = %Contained(&reason), failed_calls, next_attempt_in = ?delay, "connection lost");
+            table.notices.lost(Contained(&reason), failed_calls, delay);
             redial.route.failed(&target);
         }
         match reason.kind() {
@@ -161,7 +161,7 @@ impl<R: Route> Redial<R> {
                 Err(reason) => {
                     let delay = attempts.next_delay();
                     next_attempt = Instant::now() + delay;
-                    tracing::debug!(reason = %Contained(&reason), next_attempt_in = ?delay, "attempt to connect failed");
+                    shared.table.notices.attempt_failed(Contained(&reason), delay);
                     down.failed(&reason);
                     shared.table.attempt_failed(reason, next_attempt);
                 }

@@ -28,6 +28,7 @@ use super::counters::{Counts, add, count_lost};
 use super::health::Health;
 use super::limits::Limits;
 use super::link::{Link, LinkCell};
+use super::notices::Notices;
 use crate::connection::outbox::Scratch;
 use crate::connection::{Outbox, Writer, wake_all};
 use crate::error::{Error, ErrorKind, Origin};
@@ -64,6 +65,7 @@ pub(crate) struct Table<R> {
     /// How long a call may take that does not say so itself.
     pub(crate) timeout: Duration,
     pub(super) counts: Counts,
+    pub(super) notices: Notices,
     pub(super) link: Arc<LinkCell>,
     /// For those who choose among several clients.
     pub(super) health: Arc<Health>,
@@ -166,14 +168,14 @@ impl<R> Table<R> {
             deadlines: Minima::default(),
             alarm: None,
         });
-        let counts = Counts::default();
+        let (counts, notices) = (Counts::default(), Notices::new());
         let (health, hands_back) = member.unwrap_or_default();
         if let Link::Up(_) = link {
             add(&counts.connected, 1);
             health.set_takes_calls(true);
         }
         let (link, began, read_at) = (Arc::new(LinkCell::new(link)), Instant::now(), AtomicU64::new(0));
-        Self { limits, timeout, counts, link, health, hands_back, began, read_at, state }
+        Self { limits, timeout, counts, notices, link, health, hands_back, began, read_at, state }
     }
 
     /// Replies have been read, and are handed on next.
@@ -241,6 +243,7 @@ impl<R> Table<R> {
             drop(guard);
             wake_all(wakers);
             add(&self.counts.over_frame_limit, 1);
+            self.notices.over_frame_limit(len);
             let message = format!("command of {len} bytes is over the limit of {limit} (`Limits::frame`)");
             return Poll::Ready(Err(Error::new(ErrorKind::Limit, Origin::Local, message)));
         }
@@ -250,7 +253,10 @@ impl<R> Table<R> {
             let task = state.alarm_for(deadline);
             drop(guard);
             wake(task);
-            add(&self.counts.room_waits, u64::from(!has_waited));
+            if !has_waited {
+                add(&self.counts.room_waits, 1);
+                self.notices.waits_for_room();
+            }
             return Poll::Pending;
         }
         // The entry and the frame come under one lock, so that no Reply can arrive before its caller is in the table, and

@@ -21,7 +21,7 @@ use super::control::{Control, Cut, EndSession, Life, Served};
 use super::counters::{Gauge, one};
 use super::driver::Driver;
 use super::ending::Ending;
-use super::ends::{End, Unserved};
+use super::ends::End;
 use super::execute::ServerProtocol;
 use super::handshaking::Handshaking;
 use super::invoker::Invoker;
@@ -29,6 +29,7 @@ use super::places::{Entry, NoPlace, Place, Places};
 use super::rates::{Admission, Rates};
 use super::service::Service;
 use super::session::Session;
+use super::unserved::Unserved;
 use super::{Callbacks, LostConnection, Server};
 use crate::connection::goodbye::read_out;
 use crate::connection::{Writer, say_goodbye, write_all};
@@ -106,7 +107,11 @@ where
         let mut ending = pin!(control.reached(Life::Draining));
         let (mut id, mut pause) = (0, FIRST_PAUSE);
         loop {
-            let accepted = match race(ending.as_mut(), race(self.listener.accept(), reap(connections))).await
+            let accepted = match race(
+                ending.as_mut(),
+                race(self.listener.accept(), tend(connections, &control)),
+            )
+            .await
             {
                 First::Left(_) => return,
                 First::Right(First::Left(accepted)) => accepted,
@@ -135,13 +140,12 @@ where
             if rates.are_set()
                 && let Some(end) = self.is_refused(&mut rates, incoming.peer())
             {
-                unserved.ends(end);
+                unserved.ends(end, incoming.peer(), "more came than the rate lets in");
                 continue;
             }
             // A place is taken here, not in the connection's task: so the tasks are bounded, too.
             let Some(entry) = places.enter(id) else {
-                unserved.ends(End::NoPlace);
-                tracing::debug!(peer = %incoming.peer(), "connection refused: too many are waiting");
+                unserved.ends(End::NoPlace, incoming.peer(), "too many are waiting");
                 continue;
             };
             let span = tracing::debug_span!("connection", peer = %incoming.peer(), id);
@@ -157,14 +161,8 @@ where
                 one(&self.control.counts.untracked_addresses);
                 None
             }
-            Admission::OverConnectionRate => {
-                tracing::debug!(%peer, "connection refused: too many per second (`Limits::connection_rate`)");
-                Some(End::OverConnectionRate)
-            }
-            Admission::OverAddressRate => {
-                tracing::debug!(%peer, "connection refused: too many of its address (`Limits::address_rate`)");
-                Some(End::OverAddressRate)
-            }
+            Admission::OverConnectionRate => Some(End::OverConnectionRate),
+            Admission::OverAddressRate => Some(End::OverAddressRate),
         }
     }
 
@@ -235,6 +233,7 @@ impl Drop for Connections {
     fn drop(&mut self) {
         self.tasks.detach_all();
         self.control.end();
+        self.control.notices.tell_rest(&self.control.address);
     }
 }
 
@@ -261,17 +260,16 @@ async fn establish<V: Establish>(
     let place = match race(entry.place(limits.waiting_time, &mut incoming), control.draining()).await {
         First::Left(Ok(place)) => place,
         First::Right(()) => {
-            unserved.ends(End::ShutDown);
+            unserved.ends(End::ShutDown, incoming.peer(), "the server ends");
             tracing::debug!("connection refused: the server ends");
             return None;
         }
         First::Left(Err(NoPlace::TimeOver)) => {
-            unserved.ends(End::NoPlace);
-            tracing::debug!("connection refused: no place became free in time");
+            unserved.ends(End::NoPlace, incoming.peer(), "no place became free in time");
             return None;
         }
         First::Left(Err(NoPlace::HasLeft)) => {
-            unserved.ends(End::LeftWaiting);
+            unserved.ends(End::LeftWaiting, incoming.peer(), "");
             tracing::debug!("the client left while its connection waited for a place");
             return None;
         }
@@ -284,7 +282,7 @@ async fn establish<V: Establish>(
     let handshaking = Arc::new(Handshaking::new(now));
     let weak: Weak<dyn EndSession> = Arc::downgrade(&(Arc::clone(&handshaking) as Arc<dyn EndSession>));
     let _registered = control.register(id, weak);
-    let progress = incoming.progress();
+    let (progress, peer_below) = (incoming.progress(), incoming.peer().clone());
     // In an `async` block, so that a panic in making the future is contained like one in polling it.
     let mut handshake = pin!(async { incoming.establish().await });
     let contained = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handshake.as_mut().poll(cx))) {
@@ -292,7 +290,7 @@ async fn establish<V: Establish>(
         Err(payload) => Poll::Ready(Err(payload)),
     });
     let establishing = timeout_at(handshake_ends, contained);
-    let end = match race(handshaking.stopped(&control), establishing).await {
+    let (end, why) = match race(handshaking.stopped(&control), establishing).await {
         First::Right(Ok(Ok(Ok((io, peer))))) if handshaking.is_done() => {
             open.keep();
             keep_accepted(&io, &limits.tcp_keepalive);
@@ -300,12 +298,12 @@ async fn establish<V: Establish>(
         }
         First::Right(Ok(Ok(Err(error)))) => {
             tracing::debug!(error = %Chain(&error), "connection not established");
-            End::HandshakeFailed
+            (End::HandshakeFailed, Chain(&error).to_string())
         }
         First::Right(Ok(Err(payload))) => {
             let panic = panic_message(&*payload);
             tracing::error!(panic, "connection not established: the transport panicked");
-            End::HandshakeFailed
+            (End::HandshakeFailed, "the transport panicked".to_owned())
         }
         First::Right(Err(_)) => {
             let reason = match progress.silence() {
@@ -313,18 +311,18 @@ async fn establish<V: Establish>(
                 None => "the client began the transport's handshake and did not end it".to_owned(),
             };
             tracing::debug!(reason, "connection not established in time (`Limits::handshake`)");
-            End::HandshakeTimeout
+            (End::HandshakeTimeout, reason)
         }
         First::Left(()) if control.is_draining() => {
             tracing::debug!("connection not established: the server ends");
-            End::ShutDown
+            (End::ShutDown, String::new())
         }
         First::Left(()) | First::Right(Ok(Ok(Ok(_)))) => {
             tracing::debug!("connection not established: it made room for a new one");
-            End::MadeRoom
+            (End::MadeRoom, "its handshake was not over".to_owned())
         }
     };
-    unserved.ends(end);
+    unserved.ends(end, &peer_below, why);
     None
 }
 
@@ -363,6 +361,13 @@ impl Callbacks {
         if catch_unwind(AssertUnwindSafe(|| call(lost))).is_err() {
             tracing::error!("the lost-connection callback panicked");
         }
+    }
+}
+
+/// What is to be done beside accepting: ended tasks are freed, and the log gets what was left out. It never returns.
+async fn tend(connections: &mut JoinSet<()>, control: &Control) -> Infallible {
+    match race(reap(connections), control.notices.tell_overdue(&control.address)).await {
+        First::Left(never) | First::Right(never) => never,
     }
 }
 
@@ -432,7 +437,12 @@ impl<S: Service> Lost<S> {
         // Taken out, as the destructor comes here, too.
         let Some(session) = self.session.take() else { return };
         let commands_left = session.line.close(reason);
-        End::of(reason).count(session.line.counts());
+        let end = End::of(reason);
+        end.count(session.line.counts());
+        // One that has been idle for as long as it may be is closed all the time.
+        if reason.cause() != Some(Cause::Idle) {
+            session.line.control.note_end(end, session.line.connection.peer(), format_args!("{reason:#}"));
+        }
         // What an error of a Format says is the user's code.
         let report = || {
             tracing::debug!(reason = format_args!("{reason:#}"), commands_left, "connection ended");

@@ -10,7 +10,9 @@ use tokio::time::{Instant, sleep};
 
 use super::counters::{Counters, Counts};
 use super::ending::Ending;
+use super::ends::End;
 use super::limits::Limits;
+use super::notices::Notices;
 use super::shedding::Shedder;
 use super::stats::Stats;
 use crate::connection::GOODBYE;
@@ -94,6 +96,7 @@ pub(crate) struct Control {
     pub(crate) address: Peer,
     pub(crate) limits: Limits,
     pub(crate) counts: Counts,
+    pub(super) notices: Notices,
     pub(super) tally: Tally,
     /// If it is to shed load.
     pub(super) shedder: Option<Shedder>,
@@ -224,6 +227,7 @@ impl Control {
             shedder: limits.shed_after.map(Shedder::new),
             limits,
             counts: Counts::default(),
+            notices: Notices::new(),
             tally,
             life: Mutex::new(Life::Serving),
             on_life: Bell::default(),
@@ -342,6 +346,11 @@ impl Control {
     pub(crate) fn make_room(&self, id: u64, idle: Idle) -> bool {
         let session = self.sessions().get(&id).and_then(Weak::upgrade);
         session.is_some_and(|session| session.make_room(idle))
+    }
+
+    /// Tells the log that a connection has ended.
+    pub(super) fn note_end(&self, end: End, peer: &Peer, reason: impl fmt::Display) {
+        self.notices.ended(&self.address, end, peer, reason);
     }
 
     pub(crate) fn command_begins(&self) {

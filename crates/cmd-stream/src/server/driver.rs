@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::boxes::{Booking, Boxes};
-use super::counters::one;
 use super::ending::Ending;
 use super::execute::ServerProtocol;
 use super::line::task::{Input, Next};
+use super::notices::Notice;
 use super::service::Service;
 use super::session::Session;
 use super::start::{Fate, Start};
@@ -360,9 +360,10 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             Some(_) => Fate::Starts,
         };
         if state.is_paused() {
-            let counts = self.session.line.counts();
             let is_full = state.in_flight.is_full();
-            one(if is_full { &counts.in_flight_pauses } else { &counts.output_pauses });
+            drop(state);
+            let kind = if is_full { Notice::InFlightPause } else { Notice::OutputPause };
+            self.session.line.report_paused(kind);
             self.paused = true;
             return None;
         }
@@ -389,7 +390,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         if let Some(rate) = control.limits.command_rate
             && let Some(room_at) = self.rate.room_at(rate, now)
         {
-            one(&control.counts.rate_pauses);
+            self.session.line.report_paused(Notice::RatePause);
             self.pause_until(Some(room_at));
             return false;
         }
@@ -399,7 +400,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         }
         let sheds = shedder.sheds();
         if sheds && S::Protocol::FAILURE.is_none() {
-            one(&control.counts.shed_pauses);
+            self.session.line.report_paused(Notice::ShedPause);
             self.pause_until(Some(Instant::now() + shedder.pause()));
         }
         sheds
@@ -504,7 +505,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                         self.last_frame = later;
                         continue;
                     }
-                    (Cause::FrameTime, "no command arrived in time (`Limits::idle`)")
+                    (Cause::Idle, "no command arrived in time (`Limits::idle`)")
                 }
                 Timer::First => {
                     (Cause::FrameTime, "the first command did not arrive in time (`Limits::first_frame`)")

@@ -1,13 +1,11 @@
 //! In which ways a connection of a server ends, and that each is counted once. `docs/OBSERVING.md` has the table.
 //!
 //! A connection that is served ends with one `Error`, by `Lost` in `accept.rs`, which also tells the log and the callback. So
-//! the counters say the same as they do. One that is not served yet is held by [`Unserved`].
+//! the counters say the same as they do. One that is not served yet is held by `Unserved` (`unserved.rs`).
 
-use super::control::Control;
 use super::counters::{Counts, one};
 use crate::error::cause::Cause;
 use crate::error::{Error, ErrorKind, Origin};
-use crate::sync::Arc;
 use crate::sync::atomic::AtomicU64;
 
 /// A way in which a connection ends.
@@ -57,7 +55,7 @@ impl End {
     fn by(cause: Cause) -> Self {
         match cause {
             Cause::Cut => Self::Cut,
-            Cause::FrameTime => Self::ReceiveTimeout,
+            Cause::FrameTime | Cause::Idle => Self::ReceiveTimeout,
             Cause::Handshake => Self::HandshakeTimeout,
             Cause::Keepalive => Self::Broken, // only clients ping
             Cause::MadeRoom => Self::MadeRoom,
@@ -91,36 +89,6 @@ impl End {
             Self::MadeRoom => &counts.made_room,
             Self::ShutDown => &counts.shut_down,
             Self::Cut => &counts.cut,
-        }
-    }
-}
-
-/// A connection that was accepted, and is not served yet. It is counted once, also if its task is dropped.
-pub(super) struct Unserved {
-    pub(super) control: Arc<Control>,
-    end: Option<End>,
-}
-
-impl Unserved {
-    pub(super) fn new(control: Arc<Control>) -> Self {
-        Self { control, end: Some(End::Cut) }
-    }
-
-    /// It has ended so.
-    pub(super) fn ends(mut self, end: End) {
-        self.end = Some(end);
-    }
-
-    /// It is served from here on. Somebody else counts its end.
-    pub(super) fn is_served(mut self) {
-        self.end = None;
-    }
-}
-
-impl Drop for Unserved {
-    fn drop(&mut self) {
-        if let Some(end) = self.end {
-            end.count(&self.control.counts);
         }
     }
 }

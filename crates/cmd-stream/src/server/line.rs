@@ -14,6 +14,7 @@ use super::ending::Ending;
 use super::extensions::Extensions;
 use super::gate::{Gate, Turn};
 use super::limits::Limits;
+use super::notices::Notice;
 use super::polling::{is_late, wake};
 use super::unstarted::Unstarted;
 use crate::connection::outbox::Scratch;
@@ -297,8 +298,8 @@ impl Line {
         last_is_sent.swap(true, Relaxed)
     }
 
-    /// Counts and logs a failure that is answered, or ends the connection.
-    pub(super) fn report_failed(&self, arrival: &Arrival, failed: &Failed) {
+    /// Counts and logs a failure that is answered, or ends the connection: then it is told at most once a second that it does.
+    pub(super) fn report_failed(&self, arrival: &Arrival, failed: &Failed, ends: bool) {
         one(&self.counts().failed);
         if failed.reason() == FailedReason::NoLastReply {
             one(&self.counts().no_last_reply);
@@ -308,9 +309,13 @@ impl Line {
         // What the error says is the user's code. What becomes of the connection must not depend on whether somebody
         // reads the log.
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            let (name, failed) = (entry.name, format_args!("{failed:#}"));
+            let (name, reason, failed) = (entry.name, failed.reason(), format_args!("{failed:#}"));
             if is_panic {
                 tracing::error!(name, %seq, %peer, failed, "command panicked");
+            } else if reason == FailedReason::NoLastReply {
+                tracing::warn!(name, %seq, %peer, failed, "command ended without a last reply");
+            } else if ends && self.control.notices.failed(name, *seq, peer, failed) {
+                // It is told.
             } else if arrival.is_one_way {
                 tracing::warn!(name, %seq, %peer, failed, "one-way command failed");
             } else {
@@ -328,6 +333,25 @@ impl Line {
             let (name, failed) = (entry.name, format_args!("{failed:#}"));
             tracing::warn!(name, %seq, %peer, failed, "command failed after its last reply");
         }));
+    }
+
+    /// Logs a Command that is answered without having been started.
+    #[cold]
+    pub(super) fn report_refused(&self, arrival: &Arrival, reason: &str) {
+        let (Arrival { seq, entry, .. }, peer) = (arrival, self.connection.peer());
+        tracing::debug!(name = entry.name, %seq, %peer, reason, "command refused");
+    }
+
+    /// Books that it is not read for a time.
+    pub(super) fn report_paused(&self, kind: Notice) {
+        let counts = self.counts();
+        one(match kind {
+            Notice::InFlightPause => &counts.in_flight_pauses,
+            Notice::RatePause => &counts.rate_pauses,
+            Notice::ShedPause => &counts.shed_pauses,
+            _ => &counts.output_pauses,
+        });
+        self.control.notices.paused(&self.control.address, kind, self.connection.peer());
     }
 
     fn count_panic(&self, failed: &Failed) -> bool {

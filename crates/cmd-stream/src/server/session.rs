@@ -99,7 +99,7 @@ impl<S: Service> Session<S> {
         if self.line.is_ending() && !is_panic {
             return Outcome::Lost; // most likely because of that, and there is nobody to tell
         }
-        self.line.report_failed(arrival, &failed);
+        self.line.report_failed(arrival, &failed, S::Protocol::FAILURE.is_none());
         self.answer_when_room(arrival, Some(told), failed, how);
         if is_panic { Outcome::Panicked } else { Outcome::Failed }
     }
@@ -151,6 +151,7 @@ impl<S: Service> Session<S> {
     /// Answers a Command that is not started, because the server is overloaded, with the Protocol's failure.
     pub(super) fn shed(&self, arrival: &Arrival, how: How) {
         one(&self.line.counts().shed);
+        self.line.report_refused(arrival, "the server is overloaded");
         let failed = Failed::overloaded("the server is overloaded, and did not start the command");
         self.answer_when_room(arrival, None, failed, how);
     }
@@ -159,6 +160,7 @@ impl<S: Service> Session<S> {
     /// server may take it. Without a failure to answer with, the client sees its connection end.
     pub(super) fn refuse(&self, arrival: &Arrival, how: How) {
         one(&self.line.counts().refused_in_drain);
+        self.line.report_refused(arrival, "the server is shutting down");
         if S::Protocol::FAILURE.is_none() {
             return;
         }

@@ -43,10 +43,6 @@ impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
         C: CommandOf<S::Protocol> + Execute<S::Receiver>,
     {
         let Head { seq, len, .. } = self.head;
-        // Without Commands in flight no seq is in use, and the lock need not be taken again.
-        if self.has_in_flight || seq.get() < 0 {
-            self.session.line.admit(seq)?;
-        }
         let arrival = Arrival {
             seq,
             entry: &S::Protocol::COMMANDS[C::INDEX],
@@ -54,6 +50,14 @@ impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
             received_at: self.received_at,
             size: len + body_len,
         };
+        // Without Commands in flight no seq is in use, and the lock need not be taken again.
+        if (self.has_in_flight || seq.get() < 0)
+            && let Err(refused) = self.session.line.admit(seq)
+        {
+            let (line, peer) = (&self.session.line, self.session.line.connection.peer());
+            line.control.notices.seq_refused(arrival.entry.name, seq, peer, &refused);
+            return Err(refused);
+        }
         match self.fate {
             Fate::IsRefused => {
                 drop(command);
