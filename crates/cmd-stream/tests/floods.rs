@@ -238,7 +238,7 @@ async fn a_client_tells_failing_attempts_and_losses_with_their_number() {
     let quick = Backoff::default().first(Duration::from_millis(10)).longest(Duration::from_millis(10));
     for (connects, text, every) in [(false, "attempt to connect failed", 10), (true, "connection lost", 1)] {
         let (log, _guard) = Log::start(Level::WARN);
-        let builder = Client::builder(Plain, Json).backoff(quick.clone()).keepalive(Keepalive::OFF);
+        let builder = Client::builder(Plain, Json).backoff(quick).keepalive(Keepalive::OFF);
         let client = builder.connect_lazy_by(Flaky { connects });
         let counted = |client: &Client<Plain, Json>| {
             let counters = client.counters();

@@ -185,10 +185,12 @@ where
         let (callbacks, info) = (Arc::clone(&self.callbacks), self.info.clone());
         let established = Box::pin(establish(incoming, id, entry, unserved));
         async move {
-            let Some(established) = established.await else {
+            // Taken apart at once: a variable for the whole would keep its room as long as the connection lasts.
+            let Some(Established { mut io, peer, place: _place, handshake_ends, unserved }) =
+                established.await
+            else {
                 return;
             };
-            let Established { mut io, peer, place: _place, handshake_ends, unserved } = established;
             let open = Gauge::adopt(&control.counts.open);
             tracing::debug!("connection opened");
 
@@ -196,7 +198,7 @@ where
             // Called before `end` exists: the lost-connection callback is called for exactly those that this one has seen.
             callbacks.connected(&session.line.connection);
             let end = Lost { session: Some(Arc::clone(&session)), callbacks };
-            unserved.is_served();
+            unserved.served();
             let weak: Weak<dyn EndSession> = Arc::downgrade(&(Arc::clone(&session) as Arc<dyn EndSession>));
             let _registered = control.register(id, weak);
             let (reason, writer) = match Box::pin(greet(&mut io, info, handshake_ends, &control)).await {

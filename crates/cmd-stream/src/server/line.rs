@@ -27,6 +27,7 @@ use crate::protocol::{Entry, Failed, FailedReason};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+mod reports;
 pub(super) mod task;
 
 #[cfg(all(test, cmd_stream_model))]
@@ -333,25 +334,6 @@ impl Line {
             let (name, failed) = (entry.name, format_args!("{failed:#}"));
             tracing::warn!(name, %seq, %peer, failed, "command failed after its last reply");
         }));
-    }
-
-    /// Logs a Command that is answered without having been started.
-    #[cold]
-    pub(super) fn report_refused(&self, arrival: &Arrival, reason: &str) {
-        let (Arrival { seq, entry, .. }, peer) = (arrival, self.connection.peer());
-        tracing::debug!(name = entry.name, %seq, %peer, reason, "command refused");
-    }
-
-    /// Books that it is not read for a time.
-    pub(super) fn report_paused(&self, kind: Notice) {
-        let counts = self.counts();
-        one(match kind {
-            Notice::InFlightPause => &counts.in_flight_pauses,
-            Notice::RatePause => &counts.rate_pauses,
-            Notice::ShedPause => &counts.shed_pauses,
-            _ => &counts.output_pauses,
-        });
-        self.control.notices.paused(&self.control.address, kind, self.connection.peer());
     }
 
     fn count_panic(&self, failed: &Failed) -> bool {

@@ -55,7 +55,7 @@ impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
             && let Err(refused) = self.session.line.admit(seq)
         {
             let (line, peer) = (&self.session.line, self.session.line.connection.peer());
-            line.control.notices.seq_refused(arrival.entry.name, seq, peer, &refused);
+            line.control.notices.seq_refused(arrival.entry.name, seq, peer, refused);
             return Err(refused);
         }
         match self.fate {

@@ -25,7 +25,7 @@ impl Unserved {
     }
 
     /// It is served from here on. Somebody else counts its end.
-    pub(super) fn is_served(mut self) {
+    pub(super) fn served(mut self) {
         self.end = None;
     }
 }
