@@ -112,38 +112,38 @@ impl Counters {
             accepted,
             open,
             waiting,
-            refused,
-            made_room,
-            over_connection_rate,
-            over_address_rate,
             untracked_addresses,
             accept_errors,
-            left_waiting,
-            handshakes_failed,
-            handshake_timeouts,
             shed,
             pings,
             failed: _, // by Command
             panicked: _,
             no_last_reply,
             failed_after_last_reply,
-            left,
-            broken,
-            ended_by_commands,
-            ended_by_panics,
-            shut_down,
-            invalid,
-            over_frame_limit,
-            receive_timeouts,
-            output_stalls,
-            pause_timeouts,
             in_flight_pauses,
             output_pauses,
             rate_pauses,
             shed_pauses,
             refused_in_drain,
-            cut,
             commands: _, // by Command
+            refused: _,  // this and the following: in `record_ends`
+            over_connection_rate: _,
+            over_address_rate: _,
+            left_waiting: _,
+            handshakes_failed: _,
+            handshake_timeouts: _,
+            left: _,
+            broken: _,
+            invalid: _,
+            over_frame_limit: _,
+            receive_timeouts: _,
+            output_stalls: _,
+            pause_timeouts: _,
+            ended_by_commands: _,
+            ended_by_panics: _,
+            made_room: _,
+            shut_down: _,
+            cut: _,
             replies,
             bytes_received,
             bytes_sent,
@@ -156,30 +156,7 @@ impl Counters {
                 mirror.with(label, value).counter(name, *number);
             }
         };
-        let refused = [
-            ("no_place", refused),
-            ("connection_rate", over_connection_rate),
-            ("address_rate", over_address_rate),
-            ("left_waiting", left_waiting),
-            ("handshake_failed", handshakes_failed),
-            ("handshake_timeout", handshake_timeouts),
-        ];
-        by("cmd_stream_server_connections_refused_total", "reason", &refused);
-        let closed = [
-            ("left", left),
-            ("broken", broken),
-            ("invalid", invalid),
-            ("frame_limit", over_frame_limit),
-            ("receive_timeout", receive_timeouts),
-            ("output_stall", output_stalls),
-            ("paused", pause_timeouts),
-            ("command_failed", ended_by_commands),
-            ("panic", ended_by_panics),
-            ("made_room", made_room),
-            ("shut_down", shut_down),
-            ("cut", cut),
-        ];
-        by("cmd_stream_server_connections_closed_total", "reason", &closed);
+        self.record_ends(mirror);
         mirror.counter("cmd_stream_server_untracked_addresses_total", untracked_addresses);
         mirror.counter("cmd_stream_server_accept_errors_total", accept_errors);
         let refused = [("shed", shed), ("drain", refused_in_drain)];
@@ -197,6 +174,38 @@ impl Counters {
         by("cmd_stream_server_read_pauses_total", "limit", &pauses);
         mirror.counter("cmd_stream_server_received_bytes_total", bytes_received);
         mirror.counter("cmd_stream_server_sent_bytes_total", bytes_sent);
+    }
+
+    /// The ways in which connections end.
+    fn record_ends(&self, mirror: &Mirror) {
+        let refused = [
+            ("no_place", self.refused),
+            ("connection_rate", self.over_connection_rate),
+            ("address_rate", self.over_address_rate),
+            ("left_waiting", self.left_waiting),
+            ("handshake_failed", self.handshakes_failed),
+            ("handshake_timeout", self.handshake_timeouts),
+        ];
+        for (reason, number) in refused {
+            mirror.with("reason", reason).counter("cmd_stream_server_connections_refused_total", number);
+        }
+        let closed = [
+            ("left", self.left),
+            ("broken", self.broken),
+            ("invalid", self.invalid),
+            ("frame_limit", self.over_frame_limit),
+            ("receive_timeout", self.receive_timeouts),
+            ("output_stall", self.output_stalls),
+            ("paused", self.pause_timeouts),
+            ("command_failed", self.ended_by_commands),
+            ("panic", self.ended_by_panics),
+            ("made_room", self.made_room),
+            ("shut_down", self.shut_down),
+            ("cut", self.cut),
+        ];
+        for (reason, number) in closed {
+            mirror.with("reason", reason).counter("cmd_stream_server_connections_closed_total", number);
+        }
     }
 }
 
