@@ -71,9 +71,6 @@ fn tell_request(bytes: &[u8]) -> Told {
 const LONGEST_METHOD: usize = 20;
 const SHORTEST_METHOD: usize = 3;
 
-/// As many bytes tell it, if it can be told.
-pub(crate) const ENOUGH: usize = 32;
-
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -87,7 +84,7 @@ impl fmt::Display for Foreign {
 
 #[cfg(test)]
 mod tests {
-    use super::{ENOUGH, Foreign, Told, tell};
+    use super::{Foreign, Told, tell};
 
     const KNOWN: [(&[u8], Foreign); 15] = [
         (b"GET / HTTP/1.1\r\nHost: a\r\n", Foreign::Http),
@@ -111,7 +108,7 @@ mod tests {
     fn protocols_are_told_by_their_first_bytes() {
         for (bytes, foreign) in KNOWN {
             assert_eq!(tell(bytes), Told::Is(foreign), "{}", bytes.escape_ascii());
-            assert_eq!(tell(&bytes[..bytes.len().min(ENOUGH)]), Told::Is(foreign));
+            assert_eq!(tell(&bytes[..bytes.len().min(24)]), Told::Is(foreign));
         }
     }
 

@@ -9,7 +9,7 @@ use tokio_rustls::TlsStream;
 
 use super::ahead::Ahead;
 use super::reason::{NotTls, Side, explain};
-use crate::proto::foreign::{self, ENOUGH, Told};
+use crate::proto::foreign::{self, Told};
 use crate::transport::{Io, Progress};
 
 /// An established TLS connection over another stream.
@@ -88,6 +88,9 @@ pub(super) struct Watched<IO> {
     /// The first bytes that have arrived, until it is known that they are TLS.
     first: Option<Vec<u8>>,
 }
+
+/// As many of the first bytes tell a protocol, if it can be told.
+const ENOUGH: usize = 32;
 
 impl<IO> Watched<IO> {
     pub(super) fn new(io: IO, progress: Progress) -> Self {
