@@ -51,7 +51,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
-use crate::error::Error;
+use crate::error::{Error, discard};
 use crate::transport::Io;
 
 pub(crate) mod bell;
@@ -83,7 +83,9 @@ pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
             waker.wake();
         }
     };
-    while catch_unwind(AssertUnwindSafe(&mut wake)).is_err() {}
+    while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut wake)) {
+        discard(payload);
+    }
 }
 
 /// Writes all of `bytes`.

@@ -5,6 +5,8 @@ use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::proto::decode::{DecodeError, Fault};
@@ -66,7 +68,7 @@ struct Inner {
     kind: ErrorKind,
     origin: Origin,
     message: String,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<UserError>,
     /// In which way it has ended a connection, where the kind does not tell it.
     cause: Option<Cause>,
 }
@@ -155,7 +157,7 @@ impl Error {
         message: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        let source = Some(source.into());
+        let source = Some(UserError::new(source.into()));
         let inner = Inner { kind, origin, message: message.into(), source, cause: None };
         Self { inner: Arc::new(inner), was_sent: false }
     }
@@ -168,8 +170,8 @@ impl Error {
         Self::with_source(kind, origin, doing, error)
     }
 
-    pub(crate) fn panic(doing: &str, payload: &(dyn Any + Send)) -> Self {
-        Self::new(ErrorKind::Panic, Origin::Local, format!("panic in {doing}: {}", panic_message(payload)))
+    pub(crate) fn panic(doing: &str, payload: Box<dyn Any + Send>) -> Self {
+        Self::new(ErrorKind::Panic, Origin::Local, format!("panic in {doing}: {}", take_message(payload)))
     }
 
     /// Notes what has ended the connection. Only the one who makes the error can: for a clone it has no effect.
@@ -230,9 +232,9 @@ impl Error {
         }
         let was_sent = self.was_sent;
         let mut inner = Arc::try_unwrap(self.inner).map_err(|inner| Self { inner, was_sent })?;
-        match inner.source.map(<dyn StdError + Send + Sync>::downcast) {
+        match inner.source.map(|source| source.into_inner().downcast()) {
             Some(Ok(failure)) => return Ok(*failure),
-            Some(Err(source)) => inner.source = Some(source),
+            Some(Err(source)) => inner.source = Some(UserError::new(source)),
             None => inner.source = None,
         }
         Err(Self { inner: Arc::new(inner), was_sent })
@@ -373,6 +375,61 @@ impl StdError for Error {
             None => self.inner.source.as_deref().map(|source| source as _),
         }
     }
+}
+
+/// An error that may be the user's. Whoever drops the last one of it may be a connection's task, which a destructor that
+/// panics must not harm.
+pub(crate) struct UserError(Option<Box<dyn StdError + Send + Sync>>);
+
+impl UserError {
+    pub(crate) fn new(error: Box<dyn StdError + Send + Sync>) -> Self {
+        Self(Some(error))
+    }
+
+    pub(crate) fn into_inner(mut self) -> Box<dyn StdError + Send + Sync> {
+        self.0.take().expect(THERE)
+    }
+}
+
+impl Deref for UserError {
+    type Target = dyn StdError + Send + Sync;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_deref().expect(THERE)
+    }
+}
+
+impl Drop for UserError {
+    fn drop(&mut self) {
+        if let Some(error) = self.0.take() {
+            drop_contained(error);
+        }
+    }
+}
+
+const THERE: &str = "it is only taken out at the end";
+
+/// Drops a value of the user's. If its destructor panics, that is logged, and harms nobody else.
+pub(crate) fn drop_contained<T>(value: T) {
+    if std::mem::needs_drop::<T>()
+        && let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value)))
+    {
+        tracing::error!(panic = take_message(payload), "the destructor of a value panicked");
+    }
+}
+
+/// Drops what a panic has left, whose destructor may panic again.
+pub(crate) fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again); // and so on
+    }
+}
+
+/// Returns the message of a panic, and drops the rest of it.
+pub(crate) fn take_message(payload: Box<dyn Any + Send>) -> String {
+    let message = panic_message(&*payload).to_owned();
+    discard(payload);
+    message
 }
 
 /// Returns the message of a panic.

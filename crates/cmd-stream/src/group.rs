@@ -345,7 +345,7 @@ impl<P: Protocol, F> Group<P, F> {
         // It may be the user's, and may panic.
         let strategy = self.inner.strategy.as_deref().unwrap_or(&PowerOfTwoChoices);
         let picked = catch_unwind(AssertUnwindSafe(|| strategy.pick(members)))
-            .map_err(|payload| Error::panic("the strategy of the group", &*payload))?;
+            .map_err(|payload| Error::panic("the strategy of the group", payload))?;
         Ok(match picked {
             Some(member) if members.is_available(member) => Some(member),
             _ => members.available_from(0).next(),

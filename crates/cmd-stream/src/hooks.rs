@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::{Error, ErrorKind, Origin, panic_message};
+use crate::error::{Error, ErrorKind, Origin, take_message};
 use crate::protocol::{CommandOf, Entry, Protocol};
 use crate::transport::Peer;
 
@@ -343,8 +343,7 @@ fn each(tellings: [&mut dyn FnMut(); 2]) {
 /// Runs a hook that cannot refuse. A panic in it is logged.
 pub(crate) fn contained(hook: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(hook)) {
-        tracing::error!(panic = panic_message(&*payload), "a hook panicked");
-        std::mem::forget(payload); // its destructor may panic again
+        tracing::error!(panic = take_message(payload), "a hook panicked");
     }
 }
 
@@ -364,7 +363,7 @@ pub(crate) fn ask<P: Protocol, H: Hooks<P>, C: CommandOf<P>>(
     }
     match catch_unwind(AssertUnwindSafe(|| hooks.before_send(command, entry))) {
         Ok(asked) => asked.map_err(Refused::into_error),
-        Err(payload) => Err(Error::panic("a hook", &*payload)),
+        Err(payload) => Err(Error::panic("a hook", payload)),
     }
 }
 

@@ -50,8 +50,8 @@ mod session;
 mod shedding;
 mod start;
 mod stats;
-mod unstarted;
 mod unserved;
+mod unstarted;
 
 pub use crate::proto::rate::Rate;
 pub use connection::Connection;

@@ -192,7 +192,7 @@ where
         }
         Ok(())
     });
-    catch_unwind(write).unwrap_or_else(|payload| Err(Error::panic("the script", &*payload)))
+    catch_unwind(write).unwrap_or_else(|payload| Err(Error::panic("the script", payload)))
 }
 
 impl<P: Protocol, F: Format, A> std::fmt::Debug for Script<P, F, A> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{Error, ErrorKind, Origin, discard};
 use crate::proto::circuit::{Rules, State};
 use crate::proto::never::FOR_EVER;
 use crate::sync::Arc;
@@ -191,8 +191,7 @@ pub fn counts_by_default(error: &Error) -> bool {
 
 /// Runs a function of the application. Returns `None` if it panics.
 fn contain<R>(function: impl FnOnce() -> R) -> Option<R> {
-    // The payload is not dropped: its destructor may panic again.
-    catch_unwind(AssertUnwindSafe(function)).map_err(std::mem::forget).ok()
+    catch_unwind(AssertUnwindSafe(function)).map_err(discard).ok()
 }
 
 impl fmt::Debug for Settings {

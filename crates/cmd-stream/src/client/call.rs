@@ -95,7 +95,7 @@ where
         Ok(Err(error)) => {
             Err(Error::with_source(ErrorKind::Encode, Origin::Local, "the command cannot be encoded", error))
         }
-        Err(payload) => Err(Error::panic("encoding a command", &*payload)),
+        Err(payload) => Err(Error::panic("encoding a command", payload)),
     }
 }
 
@@ -128,8 +128,10 @@ where
         Stage::Unsent(command) => {
             // By reference: moving a Command costs as much as encoding a small one.
             let encoded = encode::<P, F, C>(&shared.format, command);
-            *stage = Stage::Done; // drops the Command here, as its destructor must not run under the lock
+            // Drops the Command here, as its destructor must not run under the lock. It is the caller's, and may panic.
+            let dropped = catch_unwind(AssertUnwindSafe(|| *stage = Stage::Done));
             let (mut bytes, mut turn) = (encoded?, None);
+            dropped.map_err(|payload| Error::panic("dropping a command", payload))?;
             let sent = shared.table.poll_send(&mut bytes, &mut turn, expects, deadline, cx);
             if let Poll::Ready(Ok(seq)) = sent {
                 stage.advance(Stage::Sent(seq));

@@ -68,7 +68,7 @@ pub(super) async fn establish<V: Establish>(
     let began = Instant::now();
     // The transport may be the user's, and may panic.
     let progress = catch_unwind(AssertUnwindSafe(|| outgoing.progress()))
-        .map_err(|payload| Error::panic("the transport", &*payload))?;
+        .map_err(|payload| Error::panic("the transport", payload))?;
     let (mut io, peer) = match contained(limits.handshake, || outgoing.establish()).await? {
         Some(established) => {
             established.map_err(|error| Error::io(format!("the handshake with {address} failed"), error))?
@@ -141,7 +141,7 @@ async fn contained<V: Future>(time: Duration, make: impl FnOnce() -> V) -> Resul
     let mut step = pin!(async { make().await });
     let contained = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
-        Err(payload) => Poll::Ready(Err(Error::panic("the transport", &*payload))),
+        Err(payload) => Poll::Ready(Err(Error::panic("the transport", payload))),
     });
     timeout(time, contained).await.ok().transpose()
 }

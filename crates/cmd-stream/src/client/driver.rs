@@ -20,7 +20,7 @@ use crate::connection::{
     Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Slice, Timers, Writer, let_others_run, wake_all,
 };
 use crate::error::cause::Cause;
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{Error, ErrorKind, Origin, discard};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
 use crate::proto::frame::{Frame, FrameReader, Seq};
@@ -126,7 +126,7 @@ where
     /// The stream may be the user's, and may panic.
     fn poll_contained(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         catch_unwind(AssertUnwindSafe(|| self.poll(cx)))
-            .unwrap_or_else(|payload| Err(Error::panic("the transport", &*payload)))
+            .unwrap_or_else(|payload| Err(Error::panic("the transport", payload)))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
@@ -192,7 +192,7 @@ where
     fn decode(&mut self) -> Result<(), Error> {
         let decoded = match catch_unwind(AssertUnwindSafe(|| self.decode_frames())) {
             Ok(decoded) => decoded,
-            Err(payload) => Err(Error::panic("decoding a reply", &*payload)),
+            Err(payload) => Err(Error::panic("decoding a reply", payload)),
         };
         if !self.arrived.is_empty() {
             self.shared.table.reads_at(Instant::now());
@@ -214,7 +214,8 @@ where
                 Some(on_unexpected) => on_unexpected(seq, reply),
                 None => drop(reply),
             });
-            if catch_unwind(call).is_err() {
+            if let Err(payload) = catch_unwind(call) {
+                discard(payload);
                 tracing::error!(%seq, "the unexpected-reply callback panicked");
             }
         }

@@ -15,7 +15,7 @@ use super::driver::Driver;
 use super::race::{Race, Won};
 use super::route::{Route, Target, address_of};
 use crate::connection::{Deadlines, Timers, Writer, say_goodbye};
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{Error, ErrorKind, Origin, discard};
 use crate::format::Format;
 use crate::proto::backoff::Attempts;
 use crate::protocol::{ClientProtocol, Protocol};
@@ -258,7 +258,7 @@ struct Contained<'a>(&'a Error);
 
 impl fmt::Display for Contained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let written = catch_unwind(AssertUnwindSafe(|| format!("{:#}", self.0)));
+        let written = catch_unwind(AssertUnwindSafe(|| format!("{:#}", self.0))).map_err(discard);
         f.write_str(written.as_deref().unwrap_or("(the message of the error panicked)"))
     }
 }

@@ -3,6 +3,7 @@
 use std::future::{Future, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::error::discard;
 use crate::sync::Arc;
 use crate::transport::Connect;
 
@@ -86,7 +87,7 @@ impl<T: Connect> Route for Alone<T> {
 /// Tells the transport, which may be the user's, and may panic.
 pub(crate) fn tell_failed(transport: &impl Connect) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| transport.failed())) {
-        std::mem::forget(payload); // its destructor may panic again
+        discard(payload);
         tracing::error!("`Connect::failed` of the transport panicked");
     }
 }
@@ -94,7 +95,7 @@ pub(crate) fn tell_failed(transport: &impl Connect) {
 /// Asks for an address. The answer may be the user's, and may panic.
 pub(super) fn address_of(ask: impl FnOnce() -> String) -> String {
     catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|payload| {
-        std::mem::forget(payload);
+        discard(payload);
         "an unknown address".into()
     })
 }

@@ -31,7 +31,7 @@ use super::link::{Link, LinkCell};
 use super::notices::Notices;
 use crate::connection::outbox::Scratch;
 use crate::connection::{Outbox, Writer, wake_all};
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{Error, ErrorKind, Origin, drop_contained};
 use crate::proto::frame::Seq;
 use crate::proto::minima::Minima;
 use crate::proto::pending::Pending;
@@ -339,8 +339,8 @@ impl<R> Table<R> {
         let mut wakers = Vec::new();
         let waiter = state.abandon(seq, &mut wakers);
         drop(state);
-        drop(waiter);
         wake_all(wakers);
+        drop_contained(waiter); // the Replies in it are the user's, and so is the waker
         first.ok_or_else(forgotten)
     }
 
@@ -433,7 +433,7 @@ impl<R> Table<R> {
             waiter
         };
         wake_all(wakers);
-        drop(waiter); // Replies in it are the user's, so their destructors run without the lock
+        drop_contained(waiter); // Replies in it are the user's, so their destructors run without the lock
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) async fn opening<T>(doing: &str, socket: impl Future<Output = T>) -> 
     let mut socket = pin!(socket);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| socket.as_mut().poll(cx))) {
         Ok(polled) => polled.map(Ok),
-        Err(payload) => Poll::Ready(Err(Error::panic(doing, &*payload))),
+        Err(payload) => Poll::Ready(Err(Error::panic(doing, payload))),
     })
     .await
 }

@@ -111,7 +111,7 @@ pub(crate) async fn first_set(
         let mut next = pin!(async { source.next_or_error().await });
         let set = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| next.as_mut().poll(cx))) {
             Ok(set) => set.map(Ok),
-            Err(payload) => Poll::Ready(Err(Error::panic("the source of endpoints", &*payload))),
+            Err(payload) => Poll::Ready(Err(Error::panic("the source of endpoints", payload))),
         });
         match set.await? {
             Ok(Some(set)) if set.is_empty() => {}

@@ -15,7 +15,7 @@ use super::dial::Places;
 use super::endpoints::Endpoints;
 use crate::client::health::Told;
 use crate::client::{Client, Link, Links};
-use crate::error::panic_message;
+use crate::error::take_message;
 use crate::protocol::Protocol;
 use crate::sync::{Arc, Weak};
 use crate::transport::Address;
@@ -208,8 +208,7 @@ fn contained<T>(what: &str, run: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            let panic = panic_message(&*payload).to_owned();
-            std::mem::forget(payload); // its destructor may panic again
+            let panic = take_message(payload);
             tracing::error!(panic, "{what} panicked: the endpoints of the group do not change any more");
             None
         }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::error::{CallError, Chain, Error, panic_message};
+use crate::error::{CallError, Chain, Error, UserError, take_message};
 
 /// Why a Command failed.
 ///
@@ -26,7 +26,7 @@ use crate::error::{CallError, Chain, Error, panic_message};
 /// ```
 pub struct Failed {
     pub(super) reason: FailedReason,
-    pub(super) error: Box<dyn StdError + Send + Sync>,
+    pub(super) error: UserError,
 }
 
 /// How a Command failed.
@@ -46,7 +46,7 @@ pub enum FailedReason {
 impl Failed {
     /// Creates a failure from a message or any error.
     pub fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { reason: FailedReason::Error, error: error.into() }
+        Self { reason: FailedReason::Error, error: UserError::new(error.into()) }
     }
 
     /// Creates the failure of a server that sheds load, from a message or any error.
@@ -65,15 +65,16 @@ impl Failed {
     /// # assert_eq!(admit(1001).unwrap_err().reason(), FailedReason::Overloaded);
     /// ```
     pub fn overloaded(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { reason: FailedReason::Overloaded, error: error.into() }
+        Self { reason: FailedReason::Overloaded, error: UserError::new(error.into()) }
     }
 
-    pub(crate) fn panic(payload: &(dyn Any + Send)) -> Self {
-        Self { reason: FailedReason::Panic, error: format!("panic: {}", panic_message(payload)).into() }
+    pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Self {
+        let message = format!("panic: {}", take_message(payload));
+        Self { reason: FailedReason::Panic, ..Self::new(message) }
     }
 
     pub(crate) fn no_last_reply() -> Self {
-        Self { reason: FailedReason::NoLastReply, error: "the command ended without a last reply".into() }
+        Self { reason: FailedReason::NoLastReply, ..Self::new("the command ended without a last reply") }
     }
 
     /// Returns how the Command failed.
@@ -98,7 +99,7 @@ impl Failed {
     }
 
     pub(crate) fn into_error(self) -> Box<dyn StdError + Send + Sync> {
-        self.error
+        self.error.into_inner()
     }
 }
 
@@ -111,12 +112,12 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Failed {
 /// Writes the message of the error. With `{:#}`, those of its sources follow, each after a colon.
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() { Chain(&*self.error).fmt(f) } else { self.error.fmt(f) }
+        if f.alternate() { Chain(&*self.error).fmt(f) } else { fmt::Display::fmt(&*self.error, f) }
     }
 }
 
 impl fmt::Debug for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failed").field("reason", &self.reason).field("error", &self.error).finish()
+        f.debug_struct("Failed").field("reason", &self.reason).field("error", &&*self.error).finish()
     }
 }

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use super::failed::Failed;
-use crate::error::{CallError, Error};
+use crate::error::{CallError, Error, UserError};
 
 /// A Reply that reports a failure.
 ///
@@ -62,7 +62,8 @@ impl Failed {
     #[doc(hidden)]
     pub fn into_failure<T: Failure>(self) -> T {
         let Self { reason, error } = self;
-        forwarded(error).unwrap_or_else(|error| T::from_failed(&Self { reason, error }))
+        forwarded(error.into_inner())
+            .unwrap_or_else(|error| T::from_failed(&Self { reason, error: UserError::new(error) }))
     }
 }
 

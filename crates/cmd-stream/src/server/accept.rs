@@ -34,7 +34,7 @@ use super::{Callbacks, LostConnection, Server};
 use crate::connection::goodbye::read_out;
 use crate::connection::{Writer, say_goodbye, write_all};
 use crate::error::cause::Cause;
-use crate::error::{Chain, Error, ErrorKind, Origin, panic_message};
+use crate::error::{Chain, Error, ErrorKind, Origin, discard, take_message};
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
 use crate::proto::never::after;
@@ -303,7 +303,7 @@ async fn establish<V: Establish>(
             (End::HandshakeFailed, Chain(&error).to_string())
         }
         First::Right(Ok(Err(payload))) => {
-            let panic = panic_message(&*payload);
+            let panic = take_message(payload);
             tracing::error!(panic, "connection not established: the transport panicked");
             (End::HandshakeFailed, "the transport panicked".to_owned())
         }
@@ -353,14 +353,16 @@ async fn greet<IO: Io>(
 impl Callbacks {
     fn connected(&self, connection: &Connection) {
         let Some(call) = &self.connected else { return };
-        if catch_unwind(AssertUnwindSafe(|| call(connection))).is_err() {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| call(connection))) {
+            discard(payload);
             tracing::error!("the callback for a new connection panicked");
         }
     }
 
     fn lost(&self, lost: &LostConnection<'_>) {
         let Some(call) = &self.lost else { return };
-        if catch_unwind(AssertUnwindSafe(|| call(lost))).is_err() {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| call(lost))) {
+            discard(payload);
             tracing::error!("the lost-connection callback panicked");
         }
     }
@@ -449,7 +451,7 @@ impl<S: Service> Lost<S> {
         let report = || {
             tracing::debug!(reason = format_args!("{reason:#}"), commands_left, "connection ended");
         };
-        let _ = catch_unwind(AssertUnwindSafe(report));
+        let _ = catch_unwind(AssertUnwindSafe(report)).map_err(discard);
         let (connection, reason) = (&session.line.connection, reason.clone());
         self.callbacks.lost(&LostConnection { connection, reason, commands_left });
         // After the callback, which may still ask for them.

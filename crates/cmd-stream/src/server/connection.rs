@@ -2,9 +2,9 @@
 
 use std::any::{Any, TypeId};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::connection::bell::Bell;
+use crate::error::drop_contained;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::transport::Peer;
@@ -126,11 +126,7 @@ impl Connection {
         // Taken out first: a destructor may ask this connection for another value.
         let values = self.values().take();
         for value in values.into_iter().flatten() {
-            // A destructor of the user's must not harm the one who drops the connection.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-                std::mem::forget(payload);
-                tracing::error!(id = self.id, peer = %self.peer, "the destructor of a value of a connection panicked");
-            }
+            drop_contained(value);
         }
     }
 

@@ -18,7 +18,7 @@ use super::stats::Stats;
 use crate::connection::GOODBYE;
 use crate::connection::bell::Bell;
 use crate::error::cause::Cause;
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{Error, ErrorKind, Origin, discard};
 use crate::stats::Tally;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -360,7 +360,7 @@ impl Control {
     pub(crate) fn command_ends(&self) {
         if self.commands.fetch_sub(1, Ordering::AcqRel) == 1 {
             // Only `serve` waits for it. Its waker is that of whatever polls it; if that panics, it is not this Command's fault.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.no_commands.notify_waiters()));
+            let _ = catch_unwind(AssertUnwindSafe(|| self.no_commands.notify_waiters())).map_err(discard);
         }
     }
 

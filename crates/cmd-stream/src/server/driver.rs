@@ -269,7 +269,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         match loop_ended {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.end_input(error),
-            Err(payload) => self.end_input(Error::panic("decoding a command", &*payload)),
+            Err(payload) => self.end_input(Error::panic("decoding a command", payload)),
         }
         if self.paused {
             self.still_since = now;

@@ -41,7 +41,8 @@ pub trait Answer<R>: Command {
     /// Does the work, and returns the Reply.
     ///
     /// It runs concurrently with the other Commands of its connection. It continues when the connection is gone;
-    /// [`Context::closed`] tells it. A panic is contained.
+    /// [`Context::closed`] tells it. A panic is contained, also one of a destructor. (In Rust a destructor that panics while
+    /// another panic unwinds aborts the process.)
     ///
     /// # Errors
     ///
@@ -90,7 +91,12 @@ pub trait Execute<R>: Command {
     /// Does the work, and sends the Replies through `proxy`.
     ///
     /// It runs concurrently with the other Commands of its connection. It continues when the connection is gone;
-    /// [`Proxy::closed`] tells it. A panic is contained.
+    /// [`Proxy::closed`] tells it. A panic is contained, also one of a destructor; see [`Answer::answer`].
+    ///
+    /// Code that blocks belongs into [`spawn_blocking`](tokio::task::spawn_blocking), with an
+    /// [owned Proxy](Proxy::into_owned), or into [`block_in_place`](tokio::task::block_in_place), where `Handle::block_on` may
+    /// wait for [`Proxy::send`]. Replies that are sent there arrive while the Command goes on, unless the runtime has no thread
+    /// left to write them.
     ///
     /// # Errors
     ///

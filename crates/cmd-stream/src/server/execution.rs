@@ -21,6 +21,7 @@ use super::service::Service;
 use super::session::{Booked, Session};
 use super::shedding::Waiting;
 use super::unstarted::Spent;
+use crate::error::drop_contained;
 use crate::protocol::{CommandOf, Failed};
 use crate::stats::Outcome;
 use crate::sync::Arc;
@@ -83,16 +84,24 @@ where
             session.service.parts().invoker.invoke(arrived).await
         });
         poll_fn(|cx| {
-            // `run` contains the panics of the Command. Without an Invoker of the user's there is nothing else to contain.
+            // `run` contains the panics of the Command, and those of its destructors. Without an Invoker of the user's there
+            // is nothing else to contain.
             if S::Invoker::IS_DIRECT {
                 return run.as_mut().poll(cx);
             }
             match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
                 Ok(poll) => poll,
-                Err(payload) => Poll::Ready(Err(Failed::panic(&*payload))),
+                Err(payload) => Poll::Ready(Err(Failed::panic(payload))),
             }
         })
         .await
+    };
+    // The extensions are the Invoker's, and so are their destructors.
+    let result = if extensions.is_empty() {
+        result
+    } else {
+        let dropped = extensions.drop_values().map_err(Failed::panic);
+        result.and_then(|ended| dropped.map(|()| ended))
     };
     // The Invoker's future is gone here, and with it the Command. The failure is sent after that.
     match result {
@@ -151,7 +160,8 @@ fn go_on_alone<S, C>(
         if let Was::Timed(waits) = was {
             let (arrival, waiting) = *waits;
             if !booked.session.starts(&arrival, &waiting) {
-                drop(future);
+                // It has not been polled, and holds the Command.
+                drop_contained(future);
                 // As with any failure, after the Command is gone.
                 booked.session.shed(&arrival, How::running());
                 return;

@@ -2,6 +2,9 @@
 
 use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{discard, take_message};
 
 /// Values by type, at most one of each type.
 ///
@@ -42,8 +45,36 @@ impl Extensions {
         self.values.iter().find_map(|kept| kept.downcast_ref())
     }
 
+    /// Drops all values. Their destructors are the user's code.
+    ///
+    /// # Errors
+    ///
+    /// What the first of those has panicked with that did.
+    pub(super) fn drop_values(&mut self) -> std::thread::Result<()> {
+        let mut result = Ok(());
+        for value in std::mem::take(&mut self.values) {
+            match (catch_unwind(AssertUnwindSafe(|| drop(value))), &result) {
+                (Err(payload), Ok(())) => result = Err(payload),
+                (Err(payload), Err(_)) => discard(payload),
+                (Ok(()), _) => {}
+            }
+        }
+        result
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+}
+
+impl Drop for Extensions {
+    /// They may outlive their Command, and whoever drops the last Proxy drops them.
+    fn drop(&mut self) {
+        if !self.values.is_empty()
+            && let Err(payload) = self.drop_values()
+        {
+            tracing::error!(panic = take_message(payload), "the destructor of an extension panicked");
+        }
     }
 }
 

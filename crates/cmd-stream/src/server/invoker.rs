@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::extensions::Extensions;
 use super::replied::Replied;
-use crate::error::panic_message;
+use crate::error::{discard, take_message};
 use crate::proto::frame::Seq;
 use crate::protocol::{Entry, Failed, Metadata, Protocol};
 use crate::transport::Peer;
@@ -172,8 +172,7 @@ impl<P: Protocol, A: Invoker<P>, B: Invoker<P>> Invoker<P> for Stack<A, B> {
 /// Tells an Invoker about a Reply. A panic in it is logged.
 pub(super) fn tell<P: Protocol, I: Invoker<P>>(invoker: &I, reply: &Replied<'_>) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| invoker.on_reply(reply))) {
-        tracing::error!(panic = panic_message(&*payload), "an Invoker panicked that was told about a reply");
-        std::mem::forget(payload); // its destructor may panic again
+        tracing::error!(panic = take_message(payload), "an Invoker panicked that was told about a reply");
     }
 }
 
@@ -245,7 +244,7 @@ where
     // A future of our own and not an `async` block, which would hold the other future twice while it is moved in.
     match future {
         Ok(future) => Contained::Runs { future, then },
-        Err(payload) => Contained::Panicked { failed: Some(Failed::panic(&*payload)) },
+        Err(payload) => Contained::Panicked { failed: Some(Failed::panic(payload)) },
     }
 }
 
@@ -257,6 +256,7 @@ pin_project! {
             future: Fut,
             then: Then,
         },
+        /// Or it is done, and there is nothing left.
         Panicked { failed: Option<Failed> },
     }
 }
@@ -269,17 +269,26 @@ where
     type Output = Result<Ended, Failed>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (future, then) = match self.project() {
-            ContainedProjection::Runs { future, then } => (future, then),
-            ContainedProjection::Panicked { failed } => {
-                return Poll::Ready(Err(failed.take().expect("it was not polled to its end before")));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let poll = AssertUnwindSafe(|| match self.as_mut().project() {
+            ContainedProjection::Runs { future, then } => {
+                let result = ready!(future.poll(cx)).and_then(then);
+                // Here, as the destructors of what it holds are the user's code, too.
+                self.set(Self::Panicked { failed: None });
+                Poll::Ready(result)
             }
-        };
-        match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(result)) => Poll::Ready(result.and_then(then)),
-            Err(payload) => Poll::Ready(Err(Failed::panic(&*payload))),
+            ContainedProjection::Panicked { failed } => {
+                Poll::Ready(Err(failed.take().expect("it was not polled to its end before")))
+            }
+        });
+        match catch_unwind(poll) {
+            Ok(poll) => poll,
+            Err(payload) => {
+                // The future is still there, if it was its poll that has panicked.
+                let done = AssertUnwindSafe(|| self.set(Self::Panicked { failed: None }));
+                let _ = catch_unwind(done).map_err(discard);
+                Poll::Ready(Err(Failed::panic(payload)))
+            }
         }
     }
 }

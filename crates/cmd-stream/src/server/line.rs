@@ -20,7 +20,7 @@ use super::unstarted::Unstarted;
 use crate::connection::outbox::Scratch;
 use crate::connection::{Outbox, wake_all};
 use crate::error::cause::Cause;
-use crate::error::{Error, ErrorKind, Origin, panic_message};
+use crate::error::{Error, ErrorKind, Origin, discard, drop_contained};
 use crate::proto::frame::Seq;
 use crate::proto::in_flight::{InFlight, SeqRefused};
 use crate::protocol::{Entry, Failed, FailedReason};
@@ -169,13 +169,12 @@ impl Line {
 
     /// Lets the connection end. What was asked for before stays if it is as urgent.
     pub(super) fn end(&self, ending: Ending) {
-        let task = {
+        let (task, _before) = {
             let mut state = self.lock();
-            if ending.replaces(state.ending.as_ref()) {
-                state.ending = Some(ending);
-            }
+            let replaces = ending.replaces(state.ending.as_ref());
+            let before = if replaces { state.ending.replace(ending) } else { Some(ending) };
             // Woken in any case: the task looks at the ending before it sleeps again.
-            state.task.take()
+            (state.task.take(), before)
         };
         wake(task);
     }
@@ -322,7 +321,8 @@ impl Line {
             } else {
                 tracing::debug!(name, %seq, %peer, failed, "command failed");
             }
-        }));
+        }))
+        .map_err(discard);
     }
 
     /// Counts and logs a failure that the client cannot be told, as it has the last Reply.
@@ -333,7 +333,8 @@ impl Line {
         let _ = catch_unwind(AssertUnwindSafe(|| {
             let (name, failed) = (entry.name, format_args!("{failed:#}"));
             tracing::warn!(name, %seq, %peer, failed, "command failed after its last reply");
-        }));
+        }))
+        .map_err(discard);
     }
 
     fn count_panic(&self, failed: &Failed) -> bool {
@@ -564,17 +565,6 @@ impl State {
 pub(super) fn made_room() -> Error {
     let message = "it was idle, and made room for a new connection (`Limits::make_room`)";
     Error::new(ErrorKind::Limit, Origin::Local, message).caused_by(Cause::MadeRoom)
-}
-
-/// Drops what belongs to a Command. That is the user's code, and its panic is none of this connection's.
-pub(super) fn drop_contained<T>(value: T) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        tracing::error!(
-            panic = panic_message(&*payload),
-            "a value of a failed command panicked when it was dropped"
-        );
-        std::mem::forget(payload); // its destructor may panic again
-    }
 }
 
 /// Whether a Command may send something more; else why not. Asked under the lock, where it is told, too.

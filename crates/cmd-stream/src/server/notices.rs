@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::ends::End;
 use crate::connection::seldom::Seldom;
+use crate::error::discard;
 use crate::proto::frame::Seq;
 use crate::transport::Peer;
 
@@ -202,7 +203,7 @@ fn tell_more(server: &Peer, kind: Notice, count: u64) {
 /// A subscriber is the user's code, and so is what it formats. Neither decides what becomes of a connection.
 fn contained(log: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(log)) {
-        std::mem::forget(payload); // its destructor may panic again
+        discard(payload);
     }
 }
 

@@ -9,12 +9,12 @@ use super::control::{Control, EndSession, Idle};
 use super::counters::one;
 use super::ending::Ending;
 use super::invoker::{Invoker, tell};
-use super::line::{Arrival, How, Line, Owed, drop_contained};
+use super::line::{Arrival, How, Line, Owed};
 use super::replied::{Replied, Told};
 use super::service::Service;
 use super::shedding::Waiting;
 use crate::connection::outbox::Scratch;
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{Error, ErrorKind, Origin, drop_contained};
 use crate::proto::frame::Seq;
 use crate::protocol::{Failed, FailedReason, Protocol, ServedIn};
 use crate::stats::Outcome;
@@ -80,7 +80,7 @@ impl<S: Service> Session<S> {
                 let message = "the reply cannot be encoded";
                 return Err(Error::with_source(ErrorKind::Encode, Origin::Local, message, error));
             }
-            Err(payload) => return Err(Error::panic("encoding a reply", &*payload)),
+            Err(payload) => return Err(Error::panic("encoding a reply", payload)),
         };
         // The whole frame counts, as it does for the one who reads it.
         let (len, limit) = (bytes.len(), self.line.limits().frame);
@@ -187,14 +187,17 @@ impl<S: Service> Session<S> {
                 Error::with_source(ErrorKind::Execution, Origin::Local, message, failed.into_error())
             })
         }));
-        let reply = reply.map_err(|payload| Error::panic("making the failure of a command", &*payload))??;
+        let reply = reply.map_err(|payload| Error::panic("making the failure of a command", payload))??;
         if self.line.is_ending() {
+            drop_contained(reply);
             return Ok(()); // what ended it meanwhile is the reason that counts
         }
-        match told {
+        let sent = match told {
             Some(told) if S::Invoker::SEES_REPLIES => self.send_and_tell(told, &reply, None, how),
             _ => self.send(seq, &reply, None, how),
-        }
+        };
+        drop_contained(reply);
+        sent
     }
 }
 

@@ -8,6 +8,7 @@ use super::execution;
 use super::line::{Arrival, How};
 use super::service::Service;
 use super::session::Session;
+use crate::error::drop_contained;
 use crate::proto::frame::Head;
 use crate::proto::in_flight::SeqRefused;
 use crate::protocol::kind::Kind;
@@ -56,17 +57,18 @@ impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
         {
             let (line, peer) = (&self.session.line, self.session.line.connection.peer());
             line.control.notices.seq_refused(arrival.entry.name, seq, peer, refused);
+            drop_contained(command);
             return Err(refused);
         }
         match self.fate {
             Fate::IsRefused => {
-                drop(command);
+                drop_contained(command);
                 self.session.refuse(&arrival, How::refusing());
                 Ok(false)
             }
             // Nobody could be told that a one-way Command was not started.
             Fate::IsShed if !C::Kind::ONE_WAY => {
-                drop(command);
+                drop_contained(command);
                 self.session.shed(&arrival, How::refusing());
                 Ok(false)
             }

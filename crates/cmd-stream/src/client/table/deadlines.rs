@@ -8,6 +8,7 @@ use super::{
     Error, ErrorKind, MutexGuard, Origin, QueueState, Seq, State, Table, Waiter, add, wake, wake_all,
 };
 use crate::client::link::Link;
+use crate::error::drop_contained;
 
 /// What a call waited for when its deadline was over.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,7 @@ impl<R> Table<R> {
         drop(state);
         wake_all(wakers);
         let is_written = matches!(waiter, Some(Waiter::Posted { .. }));
+        drop_contained(waiter);
         Poll::Ready(self.timed_out(match (was_sent, is_written) {
             (true, false) => Waited::ForReply,
             (true, true) => Waited::ForRest,

@@ -4,6 +4,7 @@ use super::{
     AssertUnwindSafe, Context, Error, ErrorKind, Instant, Link, Origin, Peer, QueueState, Retiring, State,
     Table, Waiter, Waker, add, catch_unwind, count_lost, wake_all,
 };
+use crate::error::discard;
 
 /// Which callers fail.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -170,7 +171,7 @@ impl<R> Table<R> {
         wake_all(wakers);
         // Without the lock: what an error of a Format says is the user's code.
         let report = || tracing::debug!(reason = format_args!("{reason:#}"), failed, "client ended");
-        let _ = catch_unwind(AssertUnwindSafe(report));
+        let _ = catch_unwind(AssertUnwindSafe(report)).map_err(discard);
     }
 
     /// Why the client has ended, if it has. If not, the task is woken when it does, and when a caller has a deadline

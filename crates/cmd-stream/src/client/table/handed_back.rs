@@ -5,6 +5,7 @@ use std::task::Waker;
 
 use super::{Error, QueueState, Seq, State, Table, Waiter};
 use crate::connection::outbox::Scratch;
+use crate::error::drop_contained;
 
 /// A Command that was not sent, and why.
 pub(super) struct HandedBack {
@@ -24,7 +25,7 @@ impl<R> Table<R> {
         };
         let waiter = state.pending.remove(seq);
         drop(state);
-        drop(waiter); // without the lock: the error may be the user's
+        drop_contained(waiter); // without the lock: the error may be the user's
         Some(Scratch::of(frame))
     }
 }

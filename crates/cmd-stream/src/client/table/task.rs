@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     Error, ErrorKind, Origin, Queue, QueueState, Scratch, Seq, State, Table, Waiter, Writer, add, wake_all,
 };
+use crate::error::drop_contained;
 
 /// A Reply that has been decoded.
 pub(in crate::client) struct Arrived<R> {
@@ -40,9 +41,9 @@ impl<R> Table<R> {
         wakers: &mut Vec<Waker>,
         unexpected: &mut Vec<(Seq, R)>,
     ) -> Result<bool, Error> {
-        // Both are declared before the guard, so that they are dropped after it: the destructor of a Reply is the user's.
+        // Declared before the guard, so that what is left is dropped after it: the destructor of a Reply is the user's.
         let mut arrived = arrived.drain(..);
-        let _refused;
+        let mut refused = None;
         let mut guard = self.lock();
         let state = &mut *guard;
         for Arrived { seq, reply, size, is_last } in arrived.by_ref() {
@@ -73,10 +74,8 @@ impl<R> Table<R> {
                 }
             };
             if !accepts(&reply) {
-                let message =
-                    format!("the reply to command {seq} is of a type that the command does not declare");
-                _refused = reply;
-                return Err(Error::new(ErrorKind::Protocol, Origin::Remote, message));
+                refused = Some((seq, reply));
+                break;
             }
             if let Waiter::Stream(queue) = waiter {
                 let was_in_flight = queue.is_in_flight();
@@ -99,6 +98,14 @@ impl<R> Table<R> {
                 state.room.release(len as usize);
                 wakers.push(waker);
             }
+        }
+        if let Some((seq, reply)) = refused {
+            drop(guard);
+            drop_contained(reply);
+            arrived.for_each(|arrived| drop_contained(arrived.reply));
+            let message =
+                format!("the reply to command {seq} is of a type that the command does not declare");
+            return Err(Error::new(ErrorKind::Protocol, Origin::Remote, message));
         }
         state.room.wake(state.outbox.len(), wakers);
         self.health.set_in_flight(state.room.calls);
