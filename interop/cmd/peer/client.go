@@ -40,6 +40,7 @@ type clientOptions struct {
 	interval time.Duration
 	seconds  int
 	first    int
+	longest  int
 	out      io.Writer
 	errs     io.Writer
 }
@@ -62,6 +63,7 @@ func runClient(args []string, stdout, stderr io.Writer) error {
 	milliseconds := flags.Int("interval-ms", 50, "silence before each ping of the scenario keepalive")
 	flags.IntVar(&o.seconds, "seconds", 10, "how long the service reconnect is sent messages")
 	flags.IntVar(&o.first, "first", 1, "number of the first message of the scenario traffic")
+	flags.IntVar(&o.longest, "longest", 5000, "`bytes` that a message of the scenario traffic may have, at least 1")
 	if err := parse(flags, args); err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func sendTraffic(c *lastingClient) error {
 			defer wg.Done()
 			for ctx.Err() == nil {
 				number := next.Add(1) - 1
-				err := c.say(trafficText(number))
+				err := c.say(trafficText(number, int64(c.longest)))
 				switch {
 				case err == nil:
 					out.Printf("answered %d", number)
@@ -125,10 +125,10 @@ func sendTraffic(c *lastingClient) error {
 	return errors.Join(errs...)
 }
 
-// trafficText begins with the number. Its length is up to 5000 bytes, so that now
-// and then a connection is lost inside a frame.
-func trafficText(number int64) string {
-	return fmt.Sprintf("%d %s", number, strings.Repeat("x", int(number*7919%5000)))
+// trafficText begins with the number. Its length is up to about longest bytes, so
+// that now and then a connection is lost inside a frame.
+func trafficText(number, longest int64) string {
+	return fmt.Sprintf("%d %s", number, strings.Repeat("x", int(number*7919%longest)))
 }
 
 // wrongReply is the worst that can happen.

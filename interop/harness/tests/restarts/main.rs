@@ -4,6 +4,7 @@
 //!
 //! The Go client does not say whether a Command that failed may have run.
 
+mod closes;
 mod group;
 
 use std::collections::BTreeMap;
