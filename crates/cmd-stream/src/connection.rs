@@ -25,7 +25,9 @@
 //! own deadline (`client/table/deadlines.rs`).
 //!
 //! **No wake-up is lost**, because to look for something and to leave a waker for it happens under one lock, and whoever
-//! provides it holds the same lock. Wakers are woken when the lock has been released, because a waker may run any code.
+//! provides it holds the same lock. A waker may run any code, and may own the task that it wakes: it is cloned before the lock
+//! is taken, and woken or dropped when it has been released. `Waker::will_wake` may be asked under it: it compares two
+//! pointers.
 //!
 //! **Who yields, and why.** The task wakes itself and returns, so that others run before it goes on:
 //!

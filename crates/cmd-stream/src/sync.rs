@@ -8,6 +8,8 @@
 //! RUSTFLAGS="--cfg cmd_stream_model" cargo test -p cmd-stream --lib models
 //! ```
 //!
+//! In the other unit tests they are those of `std`, and count how many of them a thread holds (`held.rs`).
+//!
 //! What loom does not have stays that of `std`:
 //!
 //! - `Arc` and `Weak`: loom has no `Weak`, and its `Arc` holds no `dyn` type and makes no `Waker`. So a model does not
@@ -21,12 +23,18 @@
     reason = "what code between threads needs is here, whether something uses it yet or not"
 )]
 
-pub(crate) use std::sync::{Arc, OnceLock, PoisonError, Weak};
 #[cfg(not(all(test, cmd_stream_model)))]
-pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
+pub(crate) use std::sync::atomic;
+pub(crate) use std::sync::{Arc, OnceLock, PoisonError, Weak};
+#[cfg(not(test))]
+pub(crate) use std::sync::{Mutex, MutexGuard};
 
+#[cfg(all(test, not(cmd_stream_model)))]
+pub(crate) use held::{Mutex, MutexGuard, held};
 #[cfg(all(test, cmd_stream_model))]
 pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
 
+#[cfg(all(test, not(cmd_stream_model)))]
+mod held;
 #[cfg(all(test, cmd_stream_model))]
 pub(crate) mod models;

@@ -50,6 +50,8 @@ mod queue;
 mod retire;
 mod room;
 mod task;
+#[cfg(all(test, not(cmd_stream_model)))]
+mod wakers;
 
 pub(crate) use deadlines::Waited;
 use handed_back::HandedBack;
@@ -197,8 +199,9 @@ impl<R> Table<R> {
     }
 
     /// The lock is held for a few instructions, and for longer only when a connection is lost, or abandoned Commands are taken
-    /// out of the output. The code of a Protocol or of a Format never runs under it. Wakers are
-    /// cloned under it, and one that a caller brought may panic; nothing has been changed at those points.
+    /// out of the output. No code of the user's runs under it: not that of a Protocol or a Format, no destructor, and none of
+    /// a waker, which may own a task that owns a call of this very client. A waker is cloned before, and dropped or woken
+    /// after. `Waker::will_wake` only compares two pointers, and `Waker::noop` has no code.
     fn lock(&self) -> MutexGuard<'_, State<R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -227,6 +230,7 @@ impl<R> Table<R> {
         deadline: Option<Instant>,
         cx: &Context<'_>,
     ) -> Poll<Result<Seq, Error>> {
+        let mut waker = Some(cx.waker().clone());
         let mut guard = self.lock();
         let state = &mut *guard;
         if let Some(error) = state.refuses.clone() {
@@ -249,7 +253,7 @@ impl<R> Table<R> {
         }
         let takes = Takes { bytes: len, is_call: !matches!(expects, Expects::Nothing) };
         let has_waited = turn.is_some();
-        if !state.room.admits(takes, state.outbox.len(), turn, deadline, cx) {
+        if !state.room.admits(takes, state.outbox.len(), turn, deadline, &mut waker) {
             let task = state.alarm_for(deadline);
             drop(guard);
             wake(task);
@@ -262,16 +266,16 @@ impl<R> Table<R> {
         // The entry and the frame come under one lock, so that no Reply can arrive before its caller is in the table, and
         // so that frames stand in the output in the order of their seqs: `written_before` relies on it.
         let len = len as u32; // `Limits::frame` is at most `u32::MAX`
+        let waker = waker.expect("only a caller that waits for room leaves it there");
         let waiter = match expects {
-            Expects::Reply(accepts) => Waiter::Reply { accepts, waker: cx.waker().clone(), len, deadline },
+            Expects::Reply(accepts) => Waiter::Reply { accepts, waker, len, deadline },
             Expects::Stream(accepts) => {
                 let mut queue = Queue::new(accepts, len, deadline);
-                queue.waker = Some(cx.waker().clone());
+                queue.waker = Some(waker);
                 Waiter::Stream(Box::new(queue))
             }
-            Expects::Nothing => Waiter::Posted { waker: cx.waker().clone(), len, deadline },
+            Expects::Nothing => Waiter::Posted { waker, len, deadline },
         };
-        // From here on nothing panics. Cloning a waker may, as it is the caller's: then nothing was changed.
         if let Waiter::Posted { .. } = waiter {
             state.posted.push(seq);
         }
@@ -309,16 +313,22 @@ impl<R> Table<R> {
         deadline: Option<Instant>,
         cx: &Context<'_>,
     ) -> Poll<Result<(R, u32), Error>> {
-        let mut state = self.lock();
-        match state.pending.get_mut(seq) {
-            Some(Waiter::Reply { waker, deadline: noted, .. }) => {
-                waker.clone_from(cx.waker());
-                *noted = deadline;
-                return self.time_out_or_wait(state, seq, deadline).map(Err);
+        let mut renewed = Renewed::default();
+        let mut state = loop {
+            let mut state = self.lock();
+            match state.pending.get_mut(seq) {
+                Some(Waiter::Reply { waker, deadline: noted, .. }) => {
+                    if renewed.takes_place_of(waker, cx) {
+                        *noted = deadline;
+                        return self.time_out_or_wait(state, seq, deadline).map(Err);
+                    }
+                }
+                Some(Waiter::Stream(_)) => return Poll::Ready(self.take_first(state, seq)),
+                _ => break state,
             }
-            Some(Waiter::Stream(_)) => return Poll::Ready(self.take_first(state, seq)),
-            _ => {}
-        }
+            drop(state);
+            renewed.clone_of(cx);
+        };
         if let Some(Waiter::HandedBack(back)) = state.pending.get_mut(seq) {
             return Poll::Ready(Err(back.error.clone()));
         }
@@ -352,12 +362,19 @@ impl<R> Table<R> {
         deadline: Option<Instant>,
         cx: &Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        let mut state = self.lock();
-        if let Some(Waiter::Posted { waker, deadline: noted, .. }) = state.pending.get_mut(seq) {
-            waker.clone_from(cx.waker());
-            *noted = deadline;
-            return self.time_out_or_wait(state, seq, deadline).map(Err);
-        }
+        let mut renewed = Renewed::default();
+        let mut state = loop {
+            let mut state = self.lock();
+            let Some(Waiter::Posted { waker, deadline: noted, .. }) = state.pending.get_mut(seq) else {
+                break state;
+            };
+            if renewed.takes_place_of(waker, cx) {
+                *noted = deadline;
+                return self.time_out_or_wait(state, seq, deadline).map(Err);
+            }
+            drop(state);
+            renewed.clone_of(cx);
+        };
         if let Some(Waiter::HandedBack(back)) = state.pending.get_mut(seq) {
             return Poll::Ready(Err(back.error.clone()));
         }
@@ -374,6 +391,16 @@ impl<R> Table<R> {
         &self,
         seq: Seq,
         deadline: Option<Instant>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Result<(R, u32), Error>>> {
+        self.poll_next_by(seq, deadline, Renewed::default(), cx)
+    }
+
+    fn poll_next_by(
+        &self,
+        seq: Seq,
+        deadline: Option<Instant>,
+        mut renewed: Renewed,
         cx: &Context<'_>,
     ) -> Poll<Option<Result<(R, u32), Error>>> {
         let mut guard = self.lock();
@@ -407,7 +434,12 @@ impl<R> Table<R> {
             QueueState::Failed(error) => Poll::Ready(Some(Err(error.clone()))),
             QueueState::Open | QueueState::Pausing => {
                 // Under the lock of the look: a Reply that lands from here on finds this waker.
-                queue.waker = Some(cx.waker().clone());
+                let waker = queue.waker.get_or_insert_with(|| Waker::noop().clone());
+                if !renewed.takes_place_of(waker, cx) {
+                    drop(guard);
+                    renewed.clone_of(cx);
+                    return self.poll_next_by(seq, deadline, renewed, cx);
+                }
                 queue.deadline = deadline;
                 self.time_out_or_wait(guard, seq, deadline).map(|error| Some(Err(error)))
             }
@@ -434,6 +466,28 @@ impl<R> Table<R> {
         };
         wake_all(wakers);
         drop_contained(waiter); // Replies in it are the user's, so their destructors run without the lock
+    }
+}
+
+/// The waker of a caller that is polled again: cloned if it is another one than before, and not under the lock.
+#[derive(Default)]
+struct Renewed(Option<Waker>);
+
+impl Renewed {
+    /// Makes the waker that the caller has left wake it. Returns false if that takes a [clone](Self::clone_of).
+    #[inline]
+    fn takes_place_of(&mut self, left: &mut Waker, cx: &Context<'_>) -> bool {
+        if left.will_wake(cx.waker()) {
+            return true;
+        }
+        let Some(renewed) = &mut self.0 else { return false };
+        std::mem::swap(left, renewed); // what was left is dropped without the lock
+        true
+    }
+
+    #[cold]
+    fn clone_of(&mut self, cx: &Context<'_>) {
+        self.0 = Some(cx.waker().clone());
     }
 }
 

@@ -202,16 +202,16 @@ impl Line {
 
     /// Lets nothing be sent any more. Returns how many Commands are left running.
     pub(super) fn close(&self, reason: &Error) -> usize {
-        let (waiting, owed, left) = {
+        let (waiting, owed, left, _ended) = {
             let mut state = self.lock();
-            state.ending = Some(Ending::Now(reason.clone()));
-            state.task = None; // a long Command that continues need not keep the task's memory
+            let ending = state.ending.replace(Ending::Now(reason.clone()));
+            let task = state.task.take(); // a long Command that continues need not keep the task's memory
             self.control.tally.replied(std::mem::take(&mut state.replies));
             state.outbox.clear();
             self.is_full.store(false, Relaxed);
             let owed = std::mem::take(&mut state.owed);
             let left = state.in_flight.len() - owed.len();
-            (state.gate.open().collect::<Vec<_>>(), owed, left)
+            (state.gate.open().collect::<Vec<_>>(), owed, left, (ending, task))
         };
         for owed in owed {
             let seq = owed.arrival.seq;

@@ -36,7 +36,7 @@ impl<R> State<R> {
             self.abandoned_bytes += len as usize;
             // Not for each of them, which would take too long, but before they take most of the room.
             if self.abandoned_bytes * 2 >= self.outbox.queued() {
-                self.drop_frames(None);
+                self.drop_frames(None, wakers);
                 self.room.wake(self.outbox.len(), wakers);
             }
         }
@@ -44,9 +44,10 @@ impl<R> State<R> {
     }
 
     /// Takes Commands out of the outbox for which nobody waits any more: those that are abandoned, and those that are
-    /// `overdue` at that instant, whose callers fail with that error. Returns how many these are.
+    /// `overdue` at that instant, whose callers fail with that error, and are
+    /// woken. Returns how many these are.
     #[cold]
-    pub(super) fn drop_frames(&mut self, overdue: Option<(Instant, &Error)>) -> u64 {
+    pub(super) fn drop_frames(&mut self, overdue: Option<(Instant, &Error)>, wakers: &mut Vec<Waker>) -> u64 {
         let unwritten = self.written_before.get()..self.pending.next_seq().get();
         let (mut frames, mut timed_out) = (Vec::new(), 0);
         for (seq, waiter) in self.pending.range_mut(unwritten) {
@@ -64,6 +65,7 @@ impl<R> State<R> {
             let overdue =
                 overdue.filter(|(now, _)| waiter.deadline().is_some_and(|deadline| deadline <= *now));
             if let Some((_, error)) = overdue {
+                wakers.extend(waiter.take_waker());
                 waiter.fail(error.clone());
                 timed_out += 1;
             }

@@ -135,7 +135,7 @@ impl<R> State<R> {
         if !any_unwritten {
             return 0;
         }
-        let timed_out = self.drop_frames(Some((now, unwritten)));
+        let timed_out = self.drop_frames(Some((now, unwritten)), wakers);
         self.room.wake(self.outbox.len(), wakers);
         timed_out
     }
@@ -151,7 +151,7 @@ impl<R> Waiter<R> {
     }
 
     /// Taken, not cloned: a clone may panic.
-    fn take_waker(&mut self) -> Option<Waker> {
+    pub(super) fn take_waker(&mut self) -> Option<Waker> {
         match self {
             Self::Reply { waker, .. } | Self::Posted { waker, .. } => {
                 Some(std::mem::replace(waker, Waker::noop().clone()))
@@ -161,7 +161,7 @@ impl<R> Waiter<R> {
         }
     }
 
-    /// The caller finds this error when it comes.
+    /// The caller finds this error when it comes. Its waker is not here any more.
     pub(super) fn fail(&mut self, error: Error) {
         match self {
             Self::Stream(queue) => queue.state = QueueState::Failed(error),

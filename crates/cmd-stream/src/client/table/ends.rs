@@ -177,10 +177,11 @@ impl<R> Table<R> {
     /// Why the client has ended, if it has. If not, the task is woken when it does, and when a caller has a deadline
     /// before the returned instant.
     pub(in crate::client) fn poll_alarm(&self, cx: &Context<'_>) -> Result<Option<Instant>, Error> {
+        let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
         match &state.closed {
             Some(reason) => Err(reason.clone()),
-            None => Ok(state.sleep(cx)),
+            None => Ok(state.sleep(&mut waker)),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! and as many are woken as there is room for.
 
 use std::collections::BTreeMap;
-use std::task::{Context, Waker};
+use std::task::Waker;
 
 use tokio::time::Instant;
 
@@ -30,7 +30,8 @@ pub(super) struct Room {
 #[derive(Debug)]
 struct Waiting {
     takes: Takes,
-    waker: Waker,
+    /// Until it is woken.
+    waker: Option<Waker>,
     deadline: Option<Instant>,
 }
 
@@ -85,7 +86,7 @@ impl Room {
     }
 
     /// Whether a Command may go now. If not, its caller waits: `turn` is its number, and starts as `None`. `output` is how
-    /// many bytes are not yet written.
+    /// many bytes are not yet written. One that waits leaves its waker, and gets back what it has left before.
     #[inline]
     pub(super) fn admits(
         &mut self,
@@ -93,12 +94,12 @@ impl Room {
         output: usize,
         turn: &mut Option<u64>,
         deadline: Option<Instant>,
-        cx: &Context<'_>,
+        waker: &mut Option<Waker>,
     ) -> bool {
         if self.waiting.is_empty() && self.fits(takes, output) {
             return true;
         }
-        self.admits_in_turn(takes, output, turn, deadline, cx)
+        self.admits_in_turn(takes, output, turn, deadline, waker)
     }
 
     #[cold]
@@ -108,10 +109,8 @@ impl Room {
         output: usize,
         turn: &mut Option<u64>,
         deadline: Option<Instant>,
-        cx: &Context<'_>,
+        waker: &mut Option<Waker>,
     ) -> bool {
-        // Cloned before anything is changed: the waker is the caller's, and may panic.
-        let waker = cx.waker().clone();
         // It may have been taken out, because the connection was lost.
         let number = turn.filter(|number| self.waiting.contains_key(number));
         match number {
@@ -119,6 +118,7 @@ impl Room {
             Some(number) if number < self.woken_before => {
                 if let Some(waiting) = self.waiting.remove(&number) {
                     self.booked.remove(waiting.takes);
+                    debug_assert!(waiting.waker.is_none(), "it was woken");
                 }
                 return true;
             }
@@ -138,7 +138,8 @@ impl Room {
             let first = self.waiting.first_key_value().map_or(number, |(first, _)| *first);
             self.deadlines.leave_behind(first, false);
         }
-        self.waiting.insert(number, Waiting { takes, waker, deadline });
+        let waiting = Waiting { takes, waker: waker.take(), deadline };
+        *waker = self.waiting.insert(number, waiting).and_then(|before| before.waker);
         *turn = Some(number);
         false
     }
@@ -187,8 +188,7 @@ impl Room {
             self.booked.add(takes);
             self.woken_before = number + 1;
             if let Some(waiting) = self.waiting.get_mut(&number) {
-                // Taken, not cloned: a clone may panic.
-                wakers.push(std::mem::replace(&mut waiting.waker, Waker::noop().clone()));
+                wakers.extend(waiting.waker.take());
             }
         }
     }
@@ -199,7 +199,7 @@ impl Room {
             if turn < self.woken_before {
                 self.booked.remove(waiting.takes);
             }
-            wakers.push(waiting.waker); // to be dropped without the lock
+            wakers.extend(waiting.waker); // to be dropped without the lock
             self.wake(output, wakers);
         }
     }
@@ -207,7 +207,7 @@ impl Room {
     /// All who wait are to look again.
     pub(super) fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
         let waiting = std::mem::take(&mut self.waiting);
-        wakers.extend(waiting.into_values().map(|waiting| waiting.waker));
+        wakers.extend(waiting.into_values().filter_map(|waiting| waiting.waker));
         (self.booked, self.deadlines) = (Booked::default(), Minima::default());
     }
 
@@ -222,7 +222,7 @@ impl Room {
             for (number, waiting) in self.waiting.range_mut(range) {
                 match waiting.deadline {
                     Some(deadline) if deadline <= now => {
-                        wakers.push(std::mem::replace(&mut waiting.waker, Waker::noop().clone()));
+                        wakers.extend(waiting.waker.take());
                     }
                     Some(deadline) => _ = self.deadlines.note(*number, deadline),
                     None => {}

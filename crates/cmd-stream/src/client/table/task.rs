@@ -1,5 +1,6 @@
 //! What the client's task does with the table: it hands Replies on, and takes what is to be written.
 
+use std::mem::swap;
 use std::task::{Context, Waker};
 
 use tokio::time::Instant;
@@ -114,9 +115,10 @@ impl<R> Table<R> {
 
     /// Whether no full stream keeps the connection from being read. If one does, the task is woken when none does.
     pub(in crate::client) fn may_read(&self, cx: &Context<'_>) -> bool {
+        let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
         if state.full_streams > 0 {
-            state.task = Some(cx.waker().clone());
+            swap(&mut state.task, &mut waker);
         }
         state.full_streams == 0
     }
@@ -135,6 +137,7 @@ impl<R> Table<R> {
         alarm: &mut Option<Instant>,
         cx: &Context<'_>,
     ) -> Result<Batch, Error> {
+        let mut waker = Some(cx.waker().clone());
         let mut guard = self.lock();
         // What is overdue must not be written. A clock is looked at only if somebody has a deadline.
         if let Some(earliest) = guard.deadlines.earliest()
@@ -165,7 +168,7 @@ impl<R> Table<R> {
             stops_writing = state.retiring.stops_writing();
         }
         let batch = if (state.outbox.is_empty() || stops_writing) && !state.ping {
-            *alarm = state.sleep(cx);
+            *alarm = state.sleep(&mut waker);
             Batch::Nothing
         } else if stops_writing {
             // What is in the output waits for the next connection.
@@ -177,7 +180,7 @@ impl<R> Table<R> {
         } else if *yielded || state.pending.len() <= 1 {
             // With one call in flight there is nobody else who could add to the output.
             if state.abandoned_bytes > 0 {
-                state.drop_frames(None);
+                state.drop_frames(None, &mut wakers);
             }
             if std::mem::take(&mut state.ping) {
                 state.outbox.append(|out| Seq::PING.encode(out), &mut Scratch::default());
@@ -211,7 +214,7 @@ impl<R> Table<R> {
         bytes: usize,
         cx: &Context<'_>,
     ) -> Result<Option<Instant>, Error> {
-        let mut wakers = Vec::new();
+        let (mut wakers, mut waker) = (Vec::new(), Some(cx.waker().clone()));
         let alarm = {
             let mut guard = self.lock();
             let state = &mut *guard;
@@ -224,7 +227,7 @@ impl<R> Table<R> {
             state.outbox.book(bytes);
             state.room.wake(state.outbox.len(), &mut wakers);
             // A blocked write ends when the client does, so the task must hear of that.
-            state.sleep(cx)
+            state.sleep(&mut waker)
         };
         wake_all(wakers);
         Ok(alarm)
@@ -254,9 +257,10 @@ impl<R> Waiter<R> {
 }
 
 impl<R> State<R> {
-    /// The task is about to sleep. Returns when the first caller has waited long enough.
-    pub(super) fn sleep(&mut self, cx: &Context<'_>) -> Option<Instant> {
-        self.task = Some(cx.waker().clone());
+    /// The task is about to sleep, and leaves its waker. What was there is to be dropped without the lock. Returns when the
+    /// first caller has waited long enough.
+    pub(super) fn sleep(&mut self, waker: &mut Option<Waker>) -> Option<Instant> {
+        swap(&mut self.task, waker);
         self.alarm = self.earliest();
         self.alarm
     }

@@ -1,6 +1,7 @@
 //! What the task of a connection asks of its [`Line`]: what to write next, whom to wake for what has been written, and
 //! whether the connection ends.
 
+use std::mem::swap;
 use std::task::Context;
 
 use super::{Cause, Ending, Error, ErrorKind, Line, Origin, Owed, wake_all};
@@ -32,10 +33,12 @@ impl Line {
     /// The task is awake, and looks at everything before it sleeps again. Returns whether nothing more can be sent, and
     /// whether no further Command may be read now.
     pub(in crate::server) fn wake_up(&self) -> (bool, bool) {
-        let mut state = self.lock();
-        state.task = None;
-        state.rounds += 1;
-        (state.is_ending(), state.is_paused())
+        let (awake, _waker) = {
+            let mut state = self.lock();
+            state.rounds += 1;
+            ((state.is_ending(), state.is_paused()), state.task.take())
+        };
+        awake
     }
 
     /// Takes what is to be written next, when all that was taken before has been written. `yielded` says whether the task has let
@@ -48,6 +51,7 @@ impl Line {
         cx: &Context<'_>,
     ) -> Result<Next, Error> {
         let mut wakers = Vec::new();
+        let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
         // Checked before anything is taken out of the state: those who wait for room are then woken by `Line::close`.
         match &state.ending {
@@ -73,13 +77,11 @@ impl Line {
         let is_batch = !yields && !state.outbox.is_empty();
         let replies = state.take_replies(is_batch);
         let next = if state.outbox.is_empty() {
-            state.task = Some(cx.waker().clone());
+            swap(&mut state.task, &mut waker);
             *yielded = false;
             Next::Nothing
         } else if yields {
-            // More Replies are about to come. Their Commands run first, and all go out in one write.
             *yielded = true;
-            cx.waker().wake_by_ref();
             Next::Nothing
         } else {
             (*yielded, state.has_late_output) = (false, false);
@@ -89,12 +91,17 @@ impl Line {
         drop(state);
         self.control.tally.replied(replies);
         wake_all(wakers);
+        if yields {
+            // More Replies are about to come. Their Commands run first, and all go out in one write.
+            cx.waker().wake_by_ref();
+        }
         Ok(next)
     }
 
     /// Books a write that the peer did not take completely. An error is what the connection ends with.
     pub(in crate::server) fn book_write(&self, left: usize, cx: &Context<'_>) -> Result<(), Error> {
         let mut wakers = Vec::new();
+        let mut waker = Some(cx.waker().clone());
         {
             let mut state = self.lock();
             if let Some(Ending::Now(reason)) = &state.ending {
@@ -102,7 +109,7 @@ impl Line {
             }
             // The socket wakes this task when it takes more. The waker is for an end of the connection, and for output:
             // a Command must be able to wake it while the rest of the batch is blocked.
-            state.task = Some(cx.waker().clone());
+            swap(&mut state.task, &mut waker);
             self.settle(&mut state, left, &mut wakers);
         }
         wake_all(wakers);
