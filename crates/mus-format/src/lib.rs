@@ -16,6 +16,7 @@ pub mod derive;
 mod describe;
 mod encode;
 mod error;
+mod expansion;
 mod limits;
 mod output;
 mod progress;
@@ -27,6 +28,7 @@ pub use self::decode::{Decode, DecodeOwned, Decoded, decode, decode_with, from_s
 pub use self::describe::{Describe, Description, Part, description};
 pub use self::encode::{Encode, append, append_with, encode, size, to_vec};
 pub use self::error::{EncodeError, Error, Fault, Refusal};
+pub use self::expansion::Expansion;
 pub use self::limits::Limits;
 pub use self::output::Output;
 pub use self::progress::Progress;

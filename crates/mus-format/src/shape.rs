@@ -65,6 +65,8 @@ pub(crate) enum Kind {
         length: LengthRule,
         /// What an element costs of the budget if it has no bytes.
         cost: usize,
+        /// The memory that an element takes.
+        room: usize,
         row: fn() -> Row,
     },
     /// A flag, then the row if there is a value.
@@ -72,6 +74,8 @@ pub(crate) enum Kind {
     /// A flag, an id, then the row if the id is new.
     Mapped {
         nullable: bool,
+        /// The size of the value in memory.
+        size: usize,
         row: fn() -> Row,
     },
     /// The row, one level deeper.
@@ -166,8 +170,20 @@ impl Shape {
     }
 
     const fn elements(length: LengthRule, size: usize, row: fn() -> Row) -> Self {
-        let kind = Kind::Sequence { length, cost: empty_cost(size), row };
+        let kind = Kind::Sequence { length, cost: empty_cost(size), room: size, row };
         Self { kind, min_size: length.encoding.min_size() }
+    }
+
+    /// The same sequence, collected in a table or a tree, which has room for more elements than are in it.
+    pub(crate) const fn in_table(self) -> Self {
+        match self.kind {
+            // A hash table has up to 16/7 slots per element, and a byte more per slot. A tree has less.
+            Kind::Sequence { length, cost, room, row } => {
+                let kind = Kind::Sequence { length, cost, room: 3 * (room + 1), row };
+                Self { kind, ..self }
+            }
+            _ => self,
+        }
     }
 
     /// An `Option`: a flag, then the row if there is a value, one level deeper.
@@ -178,7 +194,15 @@ impl Shape {
     /// A mapped pointer: a flag, an id, then the row if the id is new, one level deeper. If `nullable`, the flag may
     /// say that there is no pointer.
     pub const fn mapped(nullable: bool, row: fn() -> &'static [Self]) -> Self {
-        Self { kind: Kind::Mapped { nullable, row }, min_size: if nullable { 1 } else { 2 } }
+        Self { kind: Kind::Mapped { nullable, size: 0, row }, min_size: if nullable { 1 } else { 2 } }
+    }
+
+    /// The same mapped pointer, to a value of this size in memory.
+    pub(crate) const fn to_size(self, size: usize) -> Self {
+        match self.kind {
+            Kind::Mapped { nullable, row, .. } => Self { kind: Kind::Mapped { nullable, size, row }, ..self },
+            _ => self,
+        }
     }
 
     /// A `Box`: the row, one level deeper. `min_size` is the least that the row takes on the wire, `size` its size in

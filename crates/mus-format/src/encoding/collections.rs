@@ -33,7 +33,7 @@ macro_rules! sets {
         impl<'de, T: $($element +)+, $($other: $($bound +)+,)* L: Length, const MAX: usize, E: DecodeAs<'de, T>, K: Unsaid>
             DecodeAs<'de, $type<T, $($other)*>> for Of<L, MAX, E, K>
         {
-            const SHAPE: Shape = Shape::sequence::<L>(MAX, size_of::<T>(), || const { &[E::SHAPE] });
+            const SHAPE: Shape = Shape::sequence::<L>(MAX, size_of::<T>(), || const { &[E::SHAPE] }).in_table();
 
             #[inline]
             fn decode_as(reader: &mut Reader<'de>) -> Result<$type<T, $($other)*>, Stopped> {
@@ -105,7 +105,7 @@ macro_rules! maps {
             K: DecodeAs<'de, T>,
         {
             const SHAPE: Shape =
-                Shape::sequence::<L>(MAX, size_of::<(T, V)>(), || const { &[K::SHAPE, E::SHAPE] });
+                Shape::sequence::<L>(MAX, size_of::<(T, V)>(), || const { &[K::SHAPE, E::SHAPE] }).in_table();
 
             #[inline]
             fn decode_as(reader: &mut Reader<'de>) -> Result<$type<T, V, $($other)*>, Stopped> {

@@ -25,7 +25,7 @@ macro_rules! mapped {
         }
 
         impl<'de, T: 'static, E: DecodeAs<'de, T>> DecodeAs<'de, $type<T>> for Mapped<E> {
-            const SHAPE: Shape = Shape::mapped(false, || const { &[E::SHAPE] });
+            const SHAPE: Shape = Shape::mapped(false, || const { &[E::SHAPE] }).to_size(size_of::<T>());
 
             #[inline]
             fn decode_as(reader: &mut Reader<'de>) -> Result<$type<T>, Stopped> {
@@ -45,7 +45,7 @@ macro_rules! mapped {
         }
 
         impl<'de, T: 'static, E: DecodeAs<'de, T>> DecodeAs<'de, Option<$type<T>>> for Mapped<E> {
-            const SHAPE: Shape = Shape::mapped(true, || const { &[E::SHAPE] });
+            const SHAPE: Shape = Shape::mapped(true, || const { &[E::SHAPE] }).to_size(size_of::<T>());
 
             #[inline]
             fn decode_as(reader: &mut Reader<'de>) -> Result<Option<$type<T>>, Stopped> {
@@ -65,3 +65,5 @@ mapped!(Arc);
 pub(crate) const NONE: u8 = 1;
 /// The flag before an id.
 pub(crate) const ID: u8 = 2;
+/// What the reader keeps for each mapped pointer, at most.
+pub(crate) const ENTRY: usize = 128;

@@ -129,7 +129,7 @@ impl Scanner {
     fn item(&mut self, item: &Shape, cursor: &mut Cursor<'_>) -> Result<Option<Frame>, Stopped> {
         match item.kind() {
             Kind::Fields(row) => Ok(Some(Frame::new(row, 0, false))),
-            Kind::Sequence { length, cost, row } => self.sequence(length, *cost, *row, cursor),
+            Kind::Sequence { length, cost, row, .. } => self.sequence(length, *cost, *row, cursor),
             Kind::Optional(row) => {
                 self.enter(cursor)?;
                 cursor.at += 1;
@@ -142,7 +142,7 @@ impl Scanner {
                 }
                 Ok(Some(Frame::new(row(), 0, true)))
             }
-            Kind::Mapped { nullable, row } => self.mapped(*nullable, *row, cursor),
+            Kind::Mapped { nullable, row, .. } => self.mapped(*nullable, *row, cursor),
             Kind::Tagged(tag, row) => match cursor.varint(64)?.cast_signed() {
                 found if found == *tag => Ok(Some(Frame::new(row, 0, false))),
                 _ => Err(cursor.fault()),
