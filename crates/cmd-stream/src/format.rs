@@ -155,6 +155,53 @@ pub trait Decode<T>: Format {
     /// The final value or fault, and the position of the fault, must not depend on where the bytes are cut. A fault may
     /// be reported later because of a cut, since decoding is not tried again before the bytes asked for have arrived.
     fn decode(&self, bytes: &[u8], progress: &mut Self::Progress) -> Decoded<T>;
+
+    /// Returns how much memory a decoded value takes at most. A server asks once for each of its Commands, and reckons with it
+    /// in [`Limits::memory`](crate::server::Limits::memory).
+    fn expansion(&self) -> Expansion {
+        Expansion::DEFAULT
+    }
+
+    /// Returns how many bytes the body at the start of `bytes` takes, if all of it is there, without decoding it. A server
+    /// asks when its memory is scarce. It may be more than that: by default it is all of the bytes.
+    fn measure(&self, bytes: &[u8], progress: &mut Self::Progress) -> Option<usize> {
+        let _ = progress;
+        Some(bytes.len())
+    }
+}
+
+/// How much memory a decoded value takes at most, beyond the size of its type; from [`Decode::expansion`].
+///
+/// ```
+/// use cmd_stream::format::Expansion;
+///
+/// let of_a_text = Expansion::of(1).fixed(32); // its bytes, and what the allocator needs for them
+/// # let _ = of_a_text;
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Expansion {
+    pub(crate) per_byte: usize,
+    pub(crate) fixed: usize,
+}
+
+impl Expansion {
+    /// What a Format says that does not know: 128 bytes for each byte of the body.
+    ///
+    /// JSON and Protobuf say so. A `{"":0}` in a list of maps takes 97 bytes for each of its own. A type can take more, if
+    /// it has large parts that take few bytes on the wire, such as an `Option` of an array.
+    pub const DEFAULT: Self = Self::of(128);
+
+    /// So many bytes of memory for each byte of the body, at least 1.
+    #[must_use]
+    pub const fn of(per_byte: usize) -> Self {
+        Self { per_byte: if per_byte == 0 { 1 } else { per_byte }, fixed: 0 }
+    }
+
+    /// So many bytes of memory for each value on top of that.
+    #[must_use]
+    pub const fn fixed(self, bytes: usize) -> Self {
+        Self { fixed: bytes, ..self }
+    }
 }
 
 /// A Format that can describe how it writes values of type `T`, for [`ServerInfo::of`](crate::ServerInfo::of).

@@ -194,4 +194,5 @@ pub mod __private {
         Idempotent, IsAlwaysLast, IsCommand, IsIdempotent, Last, Listed, Says, SaysWhichIsLast, assert_kind,
         assert_tags, is_one_of, tag_of,
     };
+    pub use crate::server::expansion;
 }

@@ -58,6 +58,8 @@ pub use connection::Connection;
 pub use context::Context;
 pub use control::{Cut, Handle, Served};
 pub use counters::Counters;
+#[doc(hidden)]
+pub use execute::expansion;
 pub use execute::{Answer, CommandVisitor, Execute, Scheduling, ServerProtocol};
 pub use extensions::Extensions;
 pub use invoker::{Direct, Ended, Invocation, Invoker, Stack};

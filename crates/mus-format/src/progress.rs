@@ -58,11 +58,26 @@ impl Progress {
         self.scan(bytes, limits)
     }
 
+    /// Returns how many bytes the value takes, if all of it is there, without decoding it. If it is certain by now that it
+    /// cannot be decoded, that is all of the bytes.
+    ///
+    /// A call of [`decode`](Self::decode) may follow, with the same bytes.
+    #[must_use]
+    pub fn measure<'de, T: Decode<'de>>(&mut self, bytes: &'de [u8], limits: &Limits) -> Option<usize> {
+        let scanner = self.scanner.get_or_insert_with(|| begun::<T>(limits));
+        let end = match scanner.scan(bytes) {
+            Scan::Incomplete(_) => return None,
+            Scan::End => scanner.end(),
+            Scan::Fault => bytes.len(),
+        };
+        self.scanner = None;
+        Some(end)
+    }
+
     /// Resumes with a value that was incomplete at the first attempt.
     #[inline(never)]
     fn scan<'de, T: Decode<'de>>(&mut self, bytes: &'de [u8], limits: &Limits) -> Decoded<T> {
-        let begun = || Box::new(Scanner::new(const { &[T::SHAPE] }, limits));
-        match self.scanner.get_or_insert_with(begun).scan(bytes) {
+        match self.scanner.get_or_insert_with(|| begun::<T>(limits)).scan(bytes) {
             Scan::Incomplete(missing) => Decoded::Incomplete(missing),
             Scan::End | Scan::Fault => {
                 self.scanner = None;
@@ -70,6 +85,10 @@ impl Progress {
             }
         }
     }
+}
+
+fn begun<'de, T: Decode<'de>>(limits: &Limits) -> Box<Scanner> {
+    Box::new(Scanner::new(const { &[T::SHAPE] }, limits))
 }
 
 #[cfg(test)]

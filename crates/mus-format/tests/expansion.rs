@@ -9,7 +9,7 @@ use std::any::type_name;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use mus_format::{DecodeOwned, Encode, Expansion, Limits, Mus, from_slice, to_vec};
+use mus_format::{DecodeOwned, Decoded, Encode, Expansion, Limits, Mus, Progress, from_slice, to_vec};
 
 #[global_allocator]
 static COUNTING: memory::Counting = memory::Counting;
@@ -107,4 +107,26 @@ fn what_a_type_takes_once_does_not_count_for_each_byte() {
     // Each has a bound of its own.
     assert_eq!(of(<Vec<()>>::SHAPE), Expansion { per_byte: 1, fixed: 32 });
     assert!(of(<Vec<Box<()>>>::SHAPE).fixed > Limits::EMPTY_ELEMENTS);
+}
+
+#[test]
+fn a_value_is_measured_before_it_is_decoded() {
+    let (value, limits) = (vec![vec!["one".to_owned()], vec![], vec!["two".to_owned()]], Limits::new());
+    let len = to_vec(&value).expect("it is small").len();
+    let bytes = [to_vec(&value).expect("it is small"), vec![7; 100]].concat();
+    let mut progress = Progress::default();
+    for there in 0..len {
+        assert_eq!(progress.measure::<Vec<Vec<String>>>(&bytes[..there], &limits), None);
+        let answer = progress.decode::<Vec<Vec<String>>>(&bytes[..there], &limits);
+        assert!(matches!(answer, Decoded::Incomplete(_)), "{there}: {answer:?}");
+    }
+    for _ in 0..2 {
+        assert_eq!(progress.measure::<Vec<Vec<String>>>(&bytes, &limits), Some(len));
+    }
+    let answer = progress.decode::<Vec<Vec<String>>>(&bytes, &limits);
+    assert!(matches!(answer, Decoded::Value(decoded, taken) if decoded == value && taken == len));
+    // Whoever asks reckons with all that is there.
+    let nothing = [0xff; 30];
+    assert_eq!(progress.measure::<Vec<Vec<String>>>(&nothing, &limits), Some(30));
+    assert!(matches!(progress.decode::<Vec<Vec<String>>>(&nothing, &limits), Decoded::Invalid(_)));
 }

@@ -122,6 +122,10 @@ impl<T: DeserializeOwned> Decode<T> for Json {
     fn decode(&self, bytes: &[u8], length: &mut Length) -> Decoded<T> {
         prefixed::decode(self.max_len, bytes, length, read_body)
     }
+
+    fn measure(&self, bytes: &[u8], length: &mut Length) -> Option<usize> {
+        prefixed::measure(self.max_len, bytes, length)
+    }
 }
 
 fn read_body<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {

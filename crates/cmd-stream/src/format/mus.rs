@@ -55,7 +55,7 @@
 
 use mus_format::{Decoded as Found, Limits, Progress};
 
-use super::{Decode, Describe, Encode, EncodeError, Format};
+use super::{Decode, Describe, Encode, EncodeError, Expansion, Format};
 use crate::proto::decode::{DecodeError, Decoded, Fault};
 
 /// The MUS Format.
@@ -126,6 +126,17 @@ impl<T: mus_format::DecodeOwned> Decode<T> for Mus {
             Found::Incomplete(missing) => Decoded::Incomplete(missing),
             Found::Invalid(error) => Decoded::Invalid(refused(error)),
         }
+    }
+
+    /// What the shape of the type says.
+    fn expansion(&self) -> Expansion {
+        let shape = const { <T as mus_format::Decode<'static>>::SHAPE };
+        let mus_format::Expansion { per_byte, fixed } = shape.expansion(&self.limits);
+        Expansion::of(per_byte).fixed(fixed)
+    }
+
+    fn measure(&self, bytes: &[u8], progress: &mut Progress) -> Option<usize> {
+        progress.measure::<T>(bytes, &self.limits)
     }
 }
 

@@ -43,6 +43,17 @@ pub(super) fn decode<T, E: Into<EncodeError>>(
     }
 }
 
+/// Returns how many bytes the body takes with its length, if all of it is there. If its length cannot be read, that is all of
+/// the bytes.
+pub(super) fn measure(max_len: usize, bytes: &[u8], length: &Length) -> Option<usize> {
+    let end = match (length.0, read_length(max_len, bytes)) {
+        (Some((_, end)), _) | (None, Decoded::Value((_, end), _)) => end,
+        (None, Decoded::Incomplete(_)) => return None,
+        (None, Decoded::Invalid(_)) => bytes.len(),
+    };
+    (end <= bytes.len()).then_some(end)
+}
+
 /// Reads the length, and returns where the body begins and ends.
 fn read_length(max_len: usize, bytes: &[u8]) -> Decoded<(usize, usize)> {
     match varint::decode_length(bytes) {

@@ -209,6 +209,10 @@ impl<T: Message + Default> Decode<T> for Protobuf {
     fn decode(&self, bytes: &[u8], length: &mut Length) -> Decoded<T> {
         prefixed::decode(self.max_len, bytes, length, |body| T::decode(body))
     }
+
+    fn measure(&self, bytes: &[u8], length: &mut Length) -> Option<usize> {
+        prefixed::measure(self.max_len, bytes, length)
+    }
 }
 
 /// Empty, because the numbers of the fields are on the wire.

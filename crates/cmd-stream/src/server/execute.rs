@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::proxy::Proxy;
-use crate::format::Format;
+use crate::format::{Decode, Expansion, Format};
 use crate::proto::Tag;
 use crate::proto::decode::Decoded;
 use crate::protocol::kind::Plain;
@@ -37,6 +37,13 @@ use crate::protocol::{Command, CommandOf, Failed, Protocol, ServedIn};
 pub trait Answer<R>: Command {
     /// Where its future is polled; see [`Scheduling`].
     const SCHEDULING: Scheduling = Scheduling::Adaptive;
+
+    /// How much memory the decoded Command takes for each of its bytes, instead of what the Format says.
+    ///
+    /// JSON and Protobuf reckon with 128. If a Command can take more, say so, or a peer can make the server exceed
+    /// [`Limits::memory`](crate::server::Limits::memory). If it takes much less, as one large text does, more of them may be
+    /// read at the same time. MUS knows it.
+    const EXPANSION: Option<Expansion> = None;
 
     /// Does the work, and returns the Reply.
     ///
@@ -88,6 +95,10 @@ pub trait Execute<R>: Command {
     /// Where its future is polled; see [`Scheduling`].
     const SCHEDULING: Scheduling = Scheduling::Adaptive;
 
+    /// How much memory the decoded Command takes for each of its bytes, instead of what the Format says; see
+    /// [`Answer::EXPANSION`].
+    const EXPANSION: Option<Expansion> = None;
+
     /// Does the work, and sends the Replies through `proxy`.
     ///
     /// It runs concurrently with the other Commands of its connection. It continues when the connection is gone;
@@ -117,6 +128,7 @@ where
     C: Answer<R> + Command<Kind = Plain<S>>,
 {
     const SCHEDULING: Scheduling = <C as Answer<R>>::SCHEDULING;
+    const EXPANSION: Option<Expansion> = <C as Answer<R>>::EXPANSION;
 
     async fn execute(self, receiver: &R, proxy: Proxy<'_, C::Reply>) -> Result<(), Failed> {
         let context = proxy.context();
@@ -154,6 +166,19 @@ pub trait ServerProtocol<F: Format, R>: ServedIn<F> {
         progress: &mut F::Progress,
         visitor: V,
     ) -> Decoded<V::Output>;
+
+    /// Returns how many bytes the body of the Command with this tag takes, if all of it is there; see
+    /// [`Decode::measure`](crate::format::Decode::measure).
+    fn measure_command(format: &F, tag: Tag, body: &[u8], progress: &mut F::Progress) -> Option<usize>;
+
+    /// Returns how much memory each Command takes, in the order of [`COMMANDS`](crate::protocol::Protocol::COMMANDS).
+    fn expansions(format: &F) -> Vec<Expansion>;
+}
+
+/// Returns how much memory a Command takes: what it says itself, or what the Format says.
+#[doc(hidden)]
+pub fn expansion<C: Execute<R>, F: Decode<C>, R>(format: &F) -> Expansion {
+    C::EXPANSION.unwrap_or_else(|| format.expansion())
 }
 
 /// What to do with a Command once its type is known.

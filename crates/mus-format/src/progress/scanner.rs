@@ -80,6 +80,11 @@ impl Scanner {
         }
     }
 
+    /// Where the value ends, if a scan has found its end.
+    pub(super) fn end(&self) -> usize {
+        self.at
+    }
+
     /// Resumes over `bytes`: those of the last scan, and perhaps more after them.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
         let Some(mut cursor) = Cursor::new(bytes, self.at) else { return Scan::Fault };
@@ -92,7 +97,10 @@ impl Scanner {
                     continue;
                 }
                 self.depth += usize::from(frame.deeper);
-                let Some(outer) = self.frames.pop() else { return Scan::End };
+                let Some(outer) = self.frames.pop() else {
+                    self.at = cursor.at;
+                    return Scan::End;
+                };
                 frame = outer;
                 continue;
             };

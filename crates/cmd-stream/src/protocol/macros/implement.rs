@@ -315,6 +315,28 @@ macro_rules! __protocol_implement {
                         _ => $crate::proto::Decoded::invalid($crate::proto::Fault::UnknownTag(__cmd_stream_tag), 0),
                     }
                 }
+
+                fn measure_command(
+                    __cmd_stream_format: &__CmdStreamF,
+                    __cmd_stream_tag: $crate::proto::Tag,
+                    __cmd_stream_body: &[::core::primitive::u8],
+                    __cmd_stream_progress: &mut __CmdStreamF::Progress,
+                ) -> ::core::option::Option<::core::primitive::usize> {
+                    match __cmd_stream_tag.get() {
+                        $( $command_tag => <__CmdStreamF as $crate::format::Decode<$command>>::measure(
+                            __cmd_stream_format,
+                            __cmd_stream_body,
+                            __cmd_stream_progress,
+                        ), )+
+                        _ => ::core::option::Option::None,
+                    }
+                }
+
+                fn expansions(__cmd_stream_format: &__CmdStreamF) -> ::std::vec::Vec<$crate::format::Expansion> {
+                    ::std::vec![ $(
+                        $crate::__private::expansion::<$command, __CmdStreamF, __CmdStreamR>(__cmd_stream_format),
+                    )+ ]
+                }
             }
 
             impl<__CmdStreamF> $crate::protocol::DescribedBy<__CmdStreamF> for $name
