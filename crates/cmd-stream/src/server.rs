@@ -37,6 +37,7 @@ pub(crate) mod layered;
 mod limits;
 mod line;
 mod link;
+mod memory;
 mod notices;
 mod pace;
 mod places;

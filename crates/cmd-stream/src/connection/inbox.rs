@@ -28,6 +28,12 @@ impl Inbox {
         self.start == self.buffer.len()
     }
 
+    /// How much memory it takes while something is in it.
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        if self.is_empty() { 0 } else { self.buffer.capacity() }
+    }
+
     /// Drops bytes that have been decoded.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.start += bytes;

@@ -32,6 +32,19 @@ impl Chunks {
         self.len == 0
     }
 
+    /// How much memory they take. Only the last one may have room for more.
+    pub(crate) fn capacity(&self) -> usize {
+        match self.chunks.back() {
+            Some(last) => self.len + self.written + (last.capacity() - last.len()),
+            None => 0,
+        }
+    }
+
+    /// Gives back the room for more bytes.
+    pub(crate) fn shrink(&mut self) {
+        self.chunks.iter_mut().for_each(Vec::shrink_to_fit);
+    }
+
     /// Fills `pieces` with the bytes to be written next. Returns how many it has filled.
     pub(crate) fn front<'a>(&'a self, pieces: &mut [IoSlice<'a>]) -> usize {
         let mut skip = self.written;
@@ -104,6 +117,16 @@ impl Outbox {
 
     pub(crate) fn is_full(&self) -> bool {
         self.room() == 0
+    }
+
+    /// How much memory takes what is queued.
+    pub(crate) fn capacity(&self) -> usize {
+        self.queued.capacity()
+    }
+
+    /// Changes at how many bytes it is full.
+    pub(crate) fn set_high_water(&mut self, bytes: usize) {
+        self.high_water = bytes;
     }
 
     /// How many bytes there is room for.

@@ -31,6 +31,16 @@ impl Writer {
         self.chunks.len()
     }
 
+    /// How much memory takes what is not yet written.
+    pub(crate) fn capacity(&self) -> usize {
+        self.chunks.capacity()
+    }
+
+    /// Gives back the room for more bytes.
+    pub(crate) fn shrink(&mut self) {
+        self.chunks.shrink();
+    }
+
     /// Since when the peer has not read any of the output.
     pub(crate) fn stalled_since(&self) -> Option<Instant> {
         self.stalled

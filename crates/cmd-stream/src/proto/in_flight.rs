@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
+use std::task::Waker;
 
 use super::frame::Seq;
 
@@ -12,6 +13,7 @@ use super::frame::Seq;
 pub struct InFlight {
     commands: HashMap<Seq, Running>,
     bytes: usize,
+    charge: usize,
     max_commands: usize,
     max_bytes: usize,
 }
@@ -19,6 +21,12 @@ pub struct InFlight {
 #[derive(Debug)]
 struct Running {
     size: usize,
+    /// What it takes in memory.
+    charge: usize,
+    /// Wakes the task that runs it, once that has waited for something.
+    task: Option<Waker>,
+    /// It was told to go, as its connection has ended.
+    is_dropped: bool,
     /// How many hold it: the task that runs it, and whoever it was handed over to.
     holders: u32,
 }
@@ -26,7 +34,7 @@ struct Running {
 impl InFlight {
     /// Creates a table that is full at `max_commands` Commands, or at `max_bytes` of their size on the wire.
     pub fn new(max_commands: usize, max_bytes: usize) -> Self {
-        Self { commands: HashMap::new(), bytes: 0, max_commands, max_bytes }
+        Self { commands: HashMap::new(), bytes: 0, charge: 0, max_commands, max_bytes }
     }
 
     /// Whether a Command with this seq may begin.
@@ -46,14 +54,16 @@ impl InFlight {
         Ok(())
     }
 
-    /// Books a Command that goes on running, or another holder of it. It was [checked](Self::check) when it arrived.
-    /// Returns whether it is new here.
-    pub fn insert(&mut self, seq: Seq, size: usize) -> bool {
-        let running = self.commands.entry(seq).or_insert(Running { size, holders: 0 });
+    /// Books a Command that goes on running, or another holder of it, with its size on the wire and in memory. It was
+    /// [checked](Self::check) when it arrived. Returns whether it is new here.
+    pub fn insert(&mut self, seq: Seq, size: usize, charge: usize) -> bool {
+        let new = Running { size, charge, task: None, is_dropped: false, holders: 0 };
+        let running = self.commands.entry(seq).or_insert(new);
         running.holders += 1;
         let is_new = running.holders == 1;
         if is_new {
             self.bytes += size;
+            self.charge += charge;
         }
         is_new
     }
@@ -63,24 +73,70 @@ impl InFlight {
         // Asked before: only whoever makes the first room need wake the one that reads.
         let was_full = self.is_full();
         let Some(running) = self.commands.get_mut(&seq) else {
-            return Removed { has_ended: false, was_full };
+            return Removed { has_ended: false, was_full, charge: 0, was_dropped: false };
         };
         running.holders -= 1;
         let has_ended = running.holders == 0;
+        let (mut charge, was_dropped) = (0, has_ended && running.is_dropped);
         if has_ended {
+            charge = running.charge;
             self.bytes -= running.size;
+            self.charge -= charge;
             self.commands.remove(&seq);
+        } else {
+            running.task = None; // the task that has ended would not be freed
         }
         if self.commands.is_empty() && self.commands.capacity() > 64 {
             self.commands = HashMap::new(); // an idle connection keeps no memory
         }
-        Removed { has_ended, was_full }
+        Removed { has_ended, was_full, charge, was_dropped }
     }
 
     /// Whether no further Command may be read.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.commands.len() >= self.max_commands || self.bytes >= self.max_bytes
+    }
+
+    /// What they take in memory.
+    #[inline]
+    pub fn charge(&self) -> usize {
+        self.charge
+    }
+
+    /// Keeps what wakes the task of a Command.
+    pub fn set_task(&mut self, seq: Seq, task: Waker) {
+        if let Some(running) = self.commands.get_mut(&seq) {
+            running.task = Some(task);
+        }
+    }
+
+    /// Whether a Command was told to go.
+    pub fn is_dropped(&self, seq: Seq) -> bool {
+        self.commands.get(&seq).is_some_and(|running| running.is_dropped)
+    }
+
+    /// Tells those to go that came first, until they have at least so much memory, and are so many. Only those that have
+    /// tasks are told. Returns what wakes them, how much memory they have, and whether others are left.
+    pub fn drop_first(&mut self, charge: usize, commands: usize) -> (Vec<Waker>, usize, bool) {
+        let with_task = self.commands.iter().filter(|(_, running)| running.task.is_some());
+        let mut seqs: Vec<_> = with_task.map(|(seq, _)| *seq).collect();
+        seqs.sort_unstable();
+        let (mut tasks, mut dropped) = (Vec::new(), 0);
+        for seq in seqs {
+            if dropped >= charge && tasks.len() >= commands {
+                break;
+            }
+            if let Some(running) = self.commands.get_mut(&seq)
+                && let Some(task) = running.task.take()
+            {
+                running.is_dropped = true;
+                dropped += running.charge;
+                tasks.push(task);
+            }
+        }
+        let has_more = self.commands.values().any(|running| !running.is_dropped);
+        (tasks, dropped, has_more)
     }
 
     /// How many Commands run.
@@ -101,6 +157,10 @@ pub struct Removed {
     pub has_ended: bool,
     /// The table was full before, so reading may resume now.
     pub was_full: bool,
+    /// What it took in memory, if it has ended.
+    pub charge: usize,
+    /// It has ended, and was told to.
+    pub was_dropped: bool,
 }
 
 /// A seq that is not accepted.
@@ -130,7 +190,7 @@ mod tests {
     #[test]
     fn a_seq_in_flight_is_refused_until_its_command_ends() {
         let mut in_flight = InFlight::new(10, 1000);
-        in_flight.insert(Seq::new(7), 100);
+        in_flight.insert(Seq::new(7), 100, 0);
         assert_eq!(in_flight.check(Seq::new(7)), Err(SeqRefused::InUse(Seq::new(7))));
         in_flight.remove(Seq::new(7));
         assert_eq!(in_flight.check(Seq::new(7)), Ok(()));
@@ -140,25 +200,47 @@ mod tests {
     #[test]
     fn it_is_full_at_its_limit_of_commands_and_at_its_limit_of_bytes() {
         let mut commands = InFlight::new(2, usize::MAX);
-        commands.insert(Seq::new(1), 1);
+        commands.insert(Seq::new(1), 1, 0);
         assert!(!commands.is_full());
-        commands.insert(Seq::new(2), 1);
+        commands.insert(Seq::new(2), 1, 0);
         assert!(commands.is_full());
         assert!(commands.remove(Seq::new(1)).was_full, "there was no place before");
         assert!(!commands.remove(Seq::new(2)).was_full, "there was a place already");
 
         let mut bytes = InFlight::new(usize::MAX, 100);
-        bytes.insert(Seq::new(1), 99);
+        bytes.insert(Seq::new(1), 99, 0);
         assert!(!bytes.is_full());
-        bytes.insert(Seq::new(2), 1);
+        bytes.insert(Seq::new(2), 1, 0);
         assert!(bytes.is_full());
+    }
+
+    #[test]
+    fn those_that_came_first_go_first_if_they_have_tasks() {
+        let mut in_flight = InFlight::new(10, 1000);
+        for n in [5, 3, 1, 4, 2] {
+            in_flight.insert(Seq::new(n), 1, 10);
+            if n != 2 {
+                in_flight.set_task(Seq::new(n), Waker::noop().clone());
+            }
+        }
+        assert_eq!(in_flight.charge(), 50);
+        let (tasks, dropped, has_more) = in_flight.drop_first(11, 1);
+        assert_eq!((tasks.len(), dropped, has_more), (2, 20, true));
+        let told =
+            |in_flight: &InFlight| (1..=5).filter(|n| in_flight.is_dropped(Seq::new(*n))).collect::<Vec<_>>();
+        assert_eq!(told(&in_flight), [1, 3]);
+        let removed = in_flight.remove(Seq::new(1));
+        assert_eq!((removed.charge, removed.was_dropped, in_flight.charge()), (10, true, 40));
+        let (tasks, dropped, has_more) = in_flight.drop_first(0, 9);
+        assert_eq!((tasks.len(), dropped, has_more), (2, 20, true), "each is told once");
+        assert_eq!(told(&in_flight), [3, 4, 5]);
     }
 
     #[test]
     fn a_command_with_two_holders_counts_once_until_both_are_done() {
         let mut in_flight = InFlight::new(10, 100);
-        assert!(in_flight.insert(Seq::new(1), 60));
-        assert!(!in_flight.insert(Seq::new(1), 60));
+        assert!(in_flight.insert(Seq::new(1), 60, 0));
+        assert!(!in_flight.insert(Seq::new(1), 60, 0));
         assert!(!in_flight.is_full(), "its bytes count once");
         assert!(!in_flight.remove(Seq::new(1)).has_ended);
         assert_eq!((in_flight.len(), in_flight.check(Seq::new(1))), (1, Err(SeqRefused::InUse(Seq::new(1)))));

@@ -25,6 +25,7 @@ use super::ends::End;
 use super::execute::ServerProtocol;
 use super::handshaking::Handshaking;
 use super::invoker::Invoker;
+use super::memory::Orphaned;
 use super::places::{Entry, NoPlace, Place, Places};
 use super::rates::{Admission, Rates};
 use super::service::Service;
@@ -446,6 +447,10 @@ impl<S: Service> Lost<S> {
         // One that has been idle for as long as it may be is closed all the time.
         if reason.cause() != Some(Cause::Idle) {
             session.line.control.note_end(end, session.line.connection.peer(), format_args!("{reason:#}"));
+        }
+        if commands_left > 0 {
+            let weak: Weak<dyn Orphaned> = Arc::downgrade(&(Arc::clone(&session) as Arc<dyn Orphaned>));
+            session.line.control.add_orphans(weak);
         }
         // What an error of a Format says is the user's code.
         let report = || {

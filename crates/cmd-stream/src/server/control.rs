@@ -8,10 +8,11 @@ use std::pin::pin;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use super::counters::{Counters, Counts};
+use super::counters::{Counters, Counts, add};
 use super::ending::Ending;
 use super::ends::End;
 use super::limits::Limits;
+use super::memory::{Memory, Orphaned};
 use super::notices::Notices;
 use super::shedding::Shedder;
 use super::stats::Stats;
@@ -98,6 +99,7 @@ pub(crate) struct Control {
     pub(crate) counts: Counts,
     pub(super) notices: Notices,
     pub(super) tally: Tally,
+    pub(super) memory: Memory,
     /// If it is to shed load.
     pub(super) shedder: Option<Shedder>,
     life: Mutex<Life>,
@@ -225,6 +227,7 @@ impl Control {
         Self {
             address,
             shedder: limits.shed_after.map(Shedder::new),
+            memory: Memory::new(limits.memory, limits.commands),
             limits,
             counts: Counts::default(),
             notices: Notices::new(),
@@ -351,6 +354,22 @@ impl Control {
     /// Tells the log that a connection has ended.
     pub(super) fn note_end(&self, end: End, peer: &Peer, reason: impl fmt::Display) {
         self.notices.ended(&self.address, end, peer, reason);
+    }
+
+    /// How many connections are open.
+    pub(super) fn open(&self) -> u64 {
+        self.counts.open.load(Ordering::Relaxed)
+    }
+
+    /// A connection has ended before its Commands.
+    pub(super) fn add_orphans(&self, session: Weak<dyn Orphaned>) {
+        self.memory.add_orphans(session);
+        self.drop_orphans();
+    }
+
+    /// Lets the oldest orphans go, if too much is taken.
+    pub(super) fn drop_orphans(&self) {
+        add(&self.counts.orphans_dropped, self.memory.drop_orphans(self.commands()) as u64);
     }
 
     pub(crate) fn command_begins(&self) {

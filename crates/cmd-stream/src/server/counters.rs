@@ -85,6 +85,11 @@ counters! {
         /// How often a connection was not read because the server was overloaded
         /// ([`Limits::shed_after`](super::Limits::shed_after)), with `failure close_connection`.
         shed_pauses,
+        /// How often a connection was not read because its share of the server's memory, or of its Commands, was used up
+        /// ([`Limits::memory`](super::Limits::memory), [`Limits::commands`](super::Limits::commands)).
+        memory_pauses,
+        /// Commands that were dropped because their connection had ended, and too much was taken.
+        orphans_dropped,
         /// Commands that came in the second half of a drain, and were not started.
         refused_in_drain,
         /// Connections cut by a close, because the time to drain was over, or because `serve` was dropped.
@@ -105,6 +110,11 @@ counters! {
 /// Counts one.
 pub(crate) fn one(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
+}
+
+/// Counts so many.
+pub(crate) fn add(counter: &AtomicU64, number: u64) {
+    counter.fetch_add(number, Relaxed);
 }
 
 /// Counts something for as long as it is held.

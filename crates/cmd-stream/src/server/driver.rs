@@ -31,6 +31,10 @@ use crate::sync::Arc;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::transport::{Io, Presence, presence};
 
+mod weighing;
+
+use weighing::Weighing;
+
 /// Moves the bytes of one connection.
 pub(crate) struct Driver<'io, IO, S: Service> {
     session: Arc<Session<S>>,
@@ -45,6 +49,8 @@ pub(crate) struct Driver<'io, IO, S: Service> {
     paused_until: Option<Instant>,
     /// What is left of the rate of Commands, if there is one.
     rate: Bucket<Instant>,
+    /// What it takes of the server's memory.
+    weighing: Weighing,
     /// Since when nothing has moved while reading was stopped.
     still_since: Instant,
     /// When it was last looked whether the client is still there. None if that cannot be seen.
@@ -84,6 +90,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             paused: false,
             paused_until: None,
             rate: Bucket::full(),
+            weighing: Weighing::default(),
             still_since: now,
             half_closed: None,
             input_ended: false,
@@ -196,12 +203,16 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     /// Starts the Commands that have arrived; those that were left when reading was paused come first. Returns whether
     /// there may be more.
     fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
-        let (is_ending, is_paused) = self.session.line.wake_up();
+        let (is_ending, is_paused, may_look) = self.session.line.wake_up();
         self.input_ended |= is_ending;
         if self.input_ended {
             return false;
         }
         if self.paused {
+            if may_look && self.weighing.waits.is_some() {
+                // One of its Commands has ended, and has given back what it took.
+                (self.paused_until, self.still_since) = (None, Instant::now());
+            }
             if is_paused || self.paused_until.is_some() {
                 return false;
             }
@@ -224,7 +235,10 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             }
         }
         match self.inbox.poll_read(self.io, cx) {
-            Poll::Pending => return false,
+            Poll::Pending => {
+                self.book_rest();
+                return false;
+            }
             Poll::Ready(Ok(0)) => self.half_close(),
             Poll::Ready(Ok(bytes)) => {
                 self.session.line.control.tally.received(bytes);
@@ -271,9 +285,9 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             Ok(Err(error)) => self.end_input(error),
             Err(payload) => self.end_input(Error::panic("decoding a command", payload)),
         }
-        if self.paused {
-            self.still_since = now;
-            self.looked = self.looked.map(|_| now);
+        self.book_input(now);
+        if self.paused && self.weighing.waits.is_none() {
+            self.note_pause(now);
         }
         self.frame_began = match (self.inbox.is_empty() || self.has_stopped(), self.frame_began) {
             // While this side does not read, a frame cannot go on, and its time does not count.
@@ -282,12 +296,19 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         };
     }
 
+    /// Reading stops now.
+    fn note_pause(&mut self, now: Instant) {
+        self.still_since = now;
+        self.looked = self.looked.map(|_| now);
+    }
+
     fn start_commands_in(&mut self, boxes: &mut Boxes, now: Instant, started: &mut u64) -> Result<(), Error> {
         let control = &self.session.line.control;
         // Asked once: most servers have neither.
         let has_pressure = control.limits.command_rate.is_some() || control.shedder.is_some();
         // With a shedder it is the time that Commands wait which says whether there are too many of them.
         let is_shared = control.shedder.is_none();
+        let weighs = Weighing::is_needed(&self.session, self.inbox.bytes().len());
         loop {
             if self.inbox.is_empty() {
                 return Ok(());
@@ -307,17 +328,29 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 }
             }
             let (session, format) = (&self.session, &self.session.service.parts().format);
+            let weighing = &mut self.weighing;
             let frame = self.reader.read(
                 self.inbox.bytes(),
                 |bytes| format.decode_tag(bytes),
                 |head, body, progress| {
+                    if weighs && !weighing.admits(session, head.tag, body, progress) {
+                        return Decoded::Value(Ok(Taken::NotNow), 0);
+                    }
                     let start =
                         Start { session, boxes, head, has_in_flight, fate, received_at: self.read_at };
                     S::Protocol::decode_command(format, head.tag, body, progress, start)
+                        .map(|taken| taken.map(Taken::Now))
                 },
             );
+            if weighs {
+                weighing.settle(session);
+            }
             match frame {
-                Decoded::Value(Frame::Body(_, Ok(is_started)), taken) => {
+                Decoded::Value(Frame::Body(_, Ok(Taken::NotNow)), _) => {
+                    self.pause_for_memory(now, true);
+                    return Ok(());
+                }
+                Decoded::Value(Frame::Body(_, Ok(Taken::Now(is_started))), taken) => {
                     *started += u64::from(is_started);
                     self.had_command = true;
                     if has_pressure && let Some(rate) = self.session.line.limits().command_rate {
@@ -364,7 +397,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             drop(state);
             let kind = if is_full { Notice::InFlightPause } else { Notice::OutputPause };
             self.session.line.report_paused(kind);
-            self.paused = true;
+            (self.paused, self.weighing.waits) = (true, None);
             return None;
         }
         Some((!state.in_flight.is_empty(), fate))
@@ -467,9 +500,15 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             self.session.line.control.tally.sent(sent);
             if self.paused && sent > 0 {
                 self.still_since = Instant::now();
+                if self.weighing.waits.is_some() {
+                    self.paused_until = None; // it takes less now
+                }
             }
             if written?.is_pending() {
-                self.session.line.book_write(self.writer.left(), cx)?;
+                if self.session.line.control.memory.is_scarce() {
+                    self.writer.shrink();
+                }
+                self.session.line.book_write(self.writer.left(), self.writer.capacity(), cx)?;
                 return Ok(Written::Blocked);
             }
         }
@@ -521,6 +560,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 ),
                 Timer::Shrink => {
                     self.inbox.shrink();
+                    self.book_rest();
                     continue;
                 }
             };
@@ -553,7 +593,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         deadlines.set(Timer::HalfClosed, half_closed, limits.half_closed);
         let paused = self.paused && !self.input_ended;
         let still = self.still_since;
-        deadlines.set(Timer::Paused, (paused && self.paused_until.is_none()).then_some(still), limits.paused);
+        let is_timed = self.paused_until.is_some() && self.weighing.waits.is_none();
+        deadlines.set(Timer::Paused, (paused && !is_timed).then_some(still), limits.paused);
         deadlines.set(Timer::Look, self.looked.filter(|_| paused || half_closed.is_some()), LOOK_AFTER);
         deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
         deadlines
@@ -599,6 +640,14 @@ const IN_DOUBT: Duration = Duration::from_secs(1);
 
 /// Among so many Commands of one read the clock is looked at, if the server sheds load.
 const LOOK_EVERY: u64 = 16;
+
+/// What becomes of a Command whose first byte has arrived.
+enum Taken {
+    /// It was decoded. Whether it has started.
+    Now(bool),
+    /// There is no memory for it.
+    NotNow,
+}
 
 enum Written {
     All,

@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::task::{Poll, ready};
+use std::task::Poll;
 
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -144,7 +144,7 @@ fn go_on_alone<S, C>(
     C: CommandOf<S::Protocol> + Execute<S::Receiver>,
 {
     // Booked before the task is spawned: the next frame of this read may use its seq.
-    let booked = Booked::new(session, &arrival);
+    let booked = Booked::new(session, &arrival, C::INDEX, size_of_val(&*future));
     if !matches!(was, Was::Polled) {
         session.line.unstarted.add();
     }
@@ -174,10 +174,17 @@ fn go_on_alone<S, C>(
         let mut first = true;
         let mut turn = Turn::default();
         let mut spent = Spent::default();
+        let mut is_kept = false;
         poll_fn(|cx| {
+            // Its connection has ended, and the server needs what it takes. It is booked as lost.
+            if booked.is_dropped() {
+                return Poll::Ready(());
+            }
             if !has_started {
-                ready!(booked.session.line.poll_start(&mut turn, cx));
-                has_started = true;
+                has_started = booked.session.line.poll_start(&mut turn, cx).is_ready();
+            }
+            if !has_started {
+                return booked.keep(&mut is_kept, Poll::Pending, cx);
             }
             let is_adaptive = C::SCHEDULING == Scheduling::Adaptive;
             let started = (is_adaptive || spent.is_counted()).then(Instant::now);
@@ -199,7 +206,7 @@ fn go_on_alone<S, C>(
             }
             first &= current.yields();
             drop(current);
-            poll.map(drop)
+            booked.keep(&mut is_kept, poll.map(drop), cx)
         })
         .await;
         // The Command is in flight until its values are gone.

@@ -25,6 +25,8 @@ pub struct Limits {
     pub(crate) in_flight_bytes: usize,
     pub(crate) output: usize,
     pub(crate) output_stall: Duration,
+    pub(crate) memory: usize,
+    pub(crate) commands: usize,
     pub(crate) connections: usize,
     pub(crate) waiting: usize,
     pub(crate) waiting_time: Duration,
@@ -51,6 +53,8 @@ impl Default for Limits {
             in_flight_bytes: 64 << 20,
             output: 1 << 20,
             output_stall: Duration::from_secs(30),
+            memory: 1 << 30,
+            commands: 1 << 20,
             connections: 10_000,
             waiting: 128,
             waiting_time: Duration::from_secs(5),
@@ -115,6 +119,34 @@ impl Limits {
     #[must_use]
     pub fn output_stall(self, time: Duration) -> Self {
         Self { output_stall: time, ..self }
+    }
+
+    /// What all connections together may take of memory: their buffers, and their Commands, also those that outlive their
+    /// connection. In bytes; 1 GiB by default, at least 64 KiB.
+    ///
+    /// A Command counts as its bytes on the wire times the most that its type can take when it is decoded (see
+    /// [`Answer::EXPANSION`](crate::Answer::EXPANSION)), and as the size of its future. A buffer counts as its capacity. What
+    /// Commands allocate themselves is not known, and does not count.
+    ///
+    /// While less than half is taken, nobody is held up. Then each connection has a share: what the others leave, divided by
+    /// the number of open connections. Over its share a connection is not read, and is counted
+    /// ([`Counters::memory_pauses`](super::Counters::memory_pauses)); its [`output`](Self::output) is limited to its share as
+    /// well. A Command larger than the share waits until less than three quarters are taken with it. One such Command is
+    /// admitted in any case. Commands whose connection has ended are dropped where they wait, oldest first, when more than
+    /// half is taken ([`Counters::orphans_dropped`](super::Counters::orphans_dropped)). `docs/PRESSURE.md` has the formula of
+    /// what a server takes at most.
+    #[must_use]
+    pub fn memory(self, bytes: usize) -> Self {
+        Self { memory: bytes.max(64 << 10), ..self }
+    }
+
+    /// The number of Commands of all connections together, also of those that outlive their connection. 1,048,576 by
+    /// default, at least 64. Commands that end where they are decoded do not count.
+    ///
+    /// It is divided among the connections as [`memory`](Self::memory) is. One Command per connection is always read.
+    #[must_use]
+    pub fn commands(self, commands: usize) -> Self {
+        Self { commands: commands.max(64), ..self }
     }
 
     /// The number of connections that are served at the same time. 10,000 by default, at least 1.
@@ -335,6 +367,8 @@ getters! {
     get_in_flight_bytes = in_flight_bytes: usize, in_flight_bytes;
     get_output = output: usize, output;
     get_output_stall = output_stall: Duration, output_stall;
+    get_memory = memory: usize, memory;
+    get_commands = commands: usize, commands;
     get_connections = connections: usize, connections;
     get_waiting = waiting: usize, waiting;
     get_waiting_time = waiting_time: Duration, waiting;

@@ -27,6 +27,7 @@ use crate::protocol::{Entry, Failed, FailedReason};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+mod memory;
 mod reports;
 pub(super) mod task;
 
@@ -46,6 +47,8 @@ pub(super) struct Line {
     pub(super) unstarted: Unstarted,
     /// Whether the task starts Commands, and with that runs code of the user's.
     pub(super) is_in_command: AtomicBool,
+    /// Whether the connection has ended. Its Commands may go on.
+    is_over: AtomicBool,
 }
 
 /// What is known of a Command when it has arrived.
@@ -67,6 +70,7 @@ pub(super) struct State {
     /// Failures that are to be answered once there is room.
     owed: VecDeque<Owed>,
     pub(super) in_flight: InFlight,
+    held: memory::Held,
     /// The connection's task, if it sleeps; whoever has something for it takes this and wakes it.
     pub(super) task: Option<Waker>,
     /// The output has late Replies (see [`How`]); more of them may be about to come.
@@ -141,6 +145,7 @@ impl Line {
             gate: Gate::default(),
             owed: VecDeque::new(),
             in_flight: InFlight::new(limits.in_flight, limits.in_flight_bytes),
+            held: memory::Held::default(),
             task: None,
             has_late_output: false,
             ending: None,
@@ -151,8 +156,8 @@ impl Line {
             replies: 0,
             rounds: 0,
         });
-        let (is_full, is_in_command) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { connection, control, state, is_full, unstarted: Unstarted::new(), is_in_command }
+        let [is_full, is_in_command, is_over] = [(); 3].map(|()| AtomicBool::new(false));
+        Self { connection, control, state, is_full, unstarted: Unstarted::new(), is_in_command, is_over }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -211,6 +216,7 @@ impl Line {
             self.is_full.store(false, Relaxed);
             let owed = std::mem::take(&mut state.owed);
             let left = state.in_flight.len() - owed.len();
+            self.end_held(&mut state);
             (state.gate.open().collect::<Vec<_>>(), owed, left, (ending, task))
         };
         for owed in owed {
@@ -261,11 +267,11 @@ impl Line {
         self.lock().in_flight.check(seq)
     }
 
-    /// Books a Command that goes on, or one more holder of it.
-    pub(super) fn hold(&self, seq: Seq, size: usize) {
+    /// Books a Command that goes on, or one more holder of it; with its size on the wire and in memory.
+    pub(super) fn hold(&self, seq: Seq, size: usize, charge: usize) {
         // Counted before it is booked, so that a drain never sees too few.
         self.control.command_begins();
-        let is_new = self.lock().in_flight.insert(seq, size);
+        let is_new = self.lock().in_flight.insert(seq, size, charge);
         if !is_new {
             self.control.command_ends();
         }
@@ -280,9 +286,13 @@ impl Line {
             if state.in_flight.is_empty() {
                 state.active = Instant::now();
             }
+            let is_awaited = self.give_back(&mut state, removed.charge);
             // Only then is there something to do: to read on, or to end.
-            (removed, if removed.was_full || drained { state.task.take() } else { None })
+            (removed, if removed.was_full || drained || is_awaited { state.task.take() } else { None })
         };
+        if removed.was_dropped {
+            self.control.memory.note_gone(removed.charge);
+        }
         wake(task);
         // Booked out of the connection first: when a drain sees no Command, the connection has none either.
         if removed.has_ended {
@@ -448,7 +458,7 @@ impl Line {
     /// then. Returns it if there is room now.
     pub(super) fn owe(&self, owed: Owed) -> Option<Failed> {
         let Arrival { seq, size, .. } = owed.arrival;
-        self.hold(seq, size);
+        self.hold(seq, size, size + OWED);
         let mut state = self.lock();
         if state.outbox.is_full() && !state.is_ending() {
             state.owed.push_back(owed);
@@ -560,6 +570,9 @@ impl State {
         replies
     }
 }
+
+/// What a failure takes until it is answered, beside what the Command has been sent with.
+const OWED: usize = 512;
 
 /// Why a connection ends that makes room.
 pub(super) fn made_room() -> Error {

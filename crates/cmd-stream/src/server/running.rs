@@ -164,7 +164,8 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> RunningLink<Reply> for Running<'_,
         // Once for all copies of the Proxy: there is one answer to whether the last Reply was sent.
         let handed = self.handed.get_or_init(|| {
             let last_is_sent = self.last_is_sent.load(Relaxed);
-            let (booked, kept) = (Booked::new(self.session, &self.arrival), self.kept.get().cloned());
+            let (booked, kept) =
+                (Booked::new(self.session, &self.arrival, self.index, 0), self.kept.get().cloned());
             Arc::new(Handed::new(booked, self.arrival, kept, self.index, last_is_sent))
         });
         Arc::clone(handed) as Arc<dyn HandedLink<Reply>>

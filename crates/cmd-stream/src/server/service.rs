@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::execute::ServerProtocol;
 use super::invoker::Invoker;
 use super::pace::Pace;
-use crate::format::Format;
+use crate::format::{Expansion, Format};
 
 /// The types of a server, gathered: what is generic over a `Service` need not repeat four parameters and their bounds.
 pub(super) trait Service: Send + Sync + 'static {
@@ -27,6 +27,10 @@ pub(super) struct Parts<P, F, R, I> {
     pub(super) invoker: I,
     /// One for each Command of the Protocol.
     pub(super) paces: Box<[Pace]>,
+    /// How much memory each Command takes.
+    pub(super) expansions: Box<[Expansion]>,
+    /// How much any of them takes at most.
+    pub(super) greatest: Expansion,
     /// The number of the server in this process.
     pub(super) id: u64,
 }
@@ -38,8 +42,20 @@ where
 {
     pub(super) fn new(format: F, receiver: R, invoker: I) -> Self {
         let paces = P::COMMANDS.iter().map(|_| Pace::default()).collect();
+        let expansions: Box<[_]> = P::expansions(&format).into();
+        let greatest = |of: fn(&Expansion) -> usize| expansions.iter().map(of).max().unwrap_or(1);
+        let greatest = Expansion::of(greatest(|one| one.per_byte)).fixed(greatest(|one| one.fixed));
         let id = SERVERS.fetch_add(1, Relaxed) + 1;
-        Self { protocol: PhantomData, format, receiver, invoker, paces, id }
+        Self { protocol: PhantomData, format, receiver, invoker, paces, expansions, greatest, id }
+    }
+}
+
+impl<P, F, R, I> Parts<P, F, R, I> {
+    /// What a Command of so many bytes takes in memory, without its future.
+    #[inline]
+    pub(super) fn weight(&self, index: usize, size: usize) -> usize {
+        let Expansion { per_byte, fixed } = self.expansions[index];
+        size.saturating_mul(per_byte).saturating_add(fixed)
     }
 }
 

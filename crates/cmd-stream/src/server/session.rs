@@ -1,6 +1,7 @@
 //! The typed part of a connection of a server: how a Reply, or a failure, becomes bytes on its [`Line`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
@@ -10,6 +11,7 @@ use super::counters::one;
 use super::ending::Ending;
 use super::invoker::{Invoker, tell};
 use super::line::{Arrival, How, Line, Owed};
+use super::memory::{Load, Orphaned, TASK};
 use super::replied::{Replied, Told};
 use super::service::Service;
 use super::shedding::Waiting;
@@ -204,6 +206,12 @@ impl<S: Service> Session<S> {
 /// What the log says of a Command that took longer than it should.
 pub(super) const SLOW: &str = "slow command";
 
+impl<S: Service> Orphaned for Session<S> {
+    fn drop_orphans(&self, excess: Load) -> (Load, bool) {
+        self.line.drop_orphans(excess)
+    }
+}
+
 impl<S: Service> EndSession for Session<S> {
     fn end_session(&self, ending: Ending) {
         self.line.end(ending);
@@ -229,9 +237,30 @@ pub(super) struct Booked<S: Service> {
 }
 
 impl<S: Service> Booked<S> {
-    pub(super) fn new(session: &Arc<Session<S>>, arrival: &Arrival) -> Self {
-        session.line.hold(arrival.seq, arrival.size);
+    /// `future` is the size of what it needs to go on.
+    pub(super) fn new(session: &Arc<Session<S>>, arrival: &Arrival, index: usize, future: usize) -> Self {
+        let charge = session.service.parts().weight(index, arrival.size) + future + TASK;
+        session.line.control.memory.note_future(future);
+        session.line.hold(arrival.seq, arrival.size, charge);
         Self { session: Arc::clone(session), seq: arrival.seq }
+    }
+}
+
+/// Of a Command with a task of its own.
+impl<S: Service> Booked<S> {
+    /// Whether it is to go, because its connection has ended and memory is scarce.
+    #[inline]
+    pub(super) fn is_dropped(&self) -> bool {
+        self.session.line.is_dropped(self.seq)
+    }
+
+    /// Once it waits, keeps what wakes its task: whoever lets it go has to.
+    #[inline]
+    pub(super) fn keep(&self, is_kept: &mut bool, poll: Poll<()>, cx: &Context<'_>) -> Poll<()> {
+        if poll.is_pending() && !std::mem::replace(is_kept, true) {
+            self.session.line.keep_task(self.seq, cx.waker());
+        }
+        poll
     }
 }
 

@@ -120,10 +120,12 @@ impl Counters {
             panicked: _,
             no_last_reply,
             failed_after_last_reply,
-            in_flight_pauses,
-            output_pauses,
-            rate_pauses,
-            shed_pauses,
+            in_flight_pauses: _, // below
+            output_pauses: _,
+            rate_pauses: _,
+            shed_pauses: _,
+            memory_pauses: _,
+            orphans_dropped,
             refused_in_drain,
             commands: _, // by Command
             refused: _,  // this and the following: in `record_ends`
@@ -163,15 +165,10 @@ impl Counters {
         by("cmd_stream_server_commands_refused_total", "reason", &refused);
         mirror.counter("cmd_stream_server_commands_without_last_reply_total", no_last_reply);
         mirror.counter("cmd_stream_server_commands_failed_after_last_reply_total", failed_after_last_reply);
+        mirror.counter("cmd_stream_server_orphans_dropped_total", orphans_dropped);
         mirror.counter("cmd_stream_server_replies_total", replies);
         mirror.counter("cmd_stream_server_pings_total", pings);
-        let pauses = [
-            ("in_flight", in_flight_pauses),
-            ("output", output_pauses),
-            ("command_rate", rate_pauses),
-            ("shed_after", shed_pauses),
-        ];
-        by("cmd_stream_server_read_pauses_total", "limit", &pauses);
+        by("cmd_stream_server_read_pauses_total", "limit", &self.pauses());
         mirror.counter("cmd_stream_server_received_bytes_total", bytes_received);
         mirror.counter("cmd_stream_server_sent_bytes_total", bytes_sent);
     }
@@ -206,6 +203,17 @@ impl Counters {
         for (reason, number) in closed {
             mirror.with("reason", reason).counter("cmd_stream_server_connections_closed_total", number);
         }
+    }
+
+    /// How often connections were not read, by the limit.
+    fn pauses(&self) -> [(&'static str, u64); 5] {
+        [
+            ("in_flight", self.in_flight_pauses),
+            ("output", self.output_pauses),
+            ("command_rate", self.rate_pauses),
+            ("shed_after", self.shed_pauses),
+            ("memory", self.memory_pauses),
+        ]
     }
 }
 

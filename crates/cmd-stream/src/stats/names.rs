@@ -54,6 +54,10 @@ pub(crate) const SERVER: &[Name] = &[
     ),
     gauge("cmd_stream_server_command_duration_seconds_sum", "How long Commands took, added up."),
     counter("cmd_stream_server_command_duration_seconds_count", "Commands that were measured."),
+    counter(
+        "cmd_stream_server_orphans_dropped_total",
+        "Commands dropped because their connection had ended, and memory was needed.",
+    ),
     counter("cmd_stream_server_replies_total", "Replies accepted for output."),
     counter("cmd_stream_server_pings_total", "Pings answered."),
     counter(

@@ -11,7 +11,7 @@ fn defaults_are_those_of_the_documentation() {
     let server = format!("{:?}", Limits::default());
     let client = format!("{:?}", client::Limits::default());
     let expected = "Limits { frame: 4194304, in_flight: 65536, in_flight_bytes: 67108864, output: 1048576, \
-                    output_stall: 30s, connections: 10000, waiting: 128, waiting_time: 5s, make_room: Some(1s), handshake: 10s, \
+                    output_stall: 30s, memory: 1073741824, commands: 1048576, connections: 10000, waiting: 128, waiting_time: 5s, make_room: Some(1s), handshake: 10s, \
                     frame_time: 30s, idle: None, first_frame: None, \
                     tcp_keepalive: TcpKeepalive { idle: 60s, interval: 15s, probes: 4 }, half_closed: 5s, paused: 300s, drain: 30s, connection_rate: None, address_rate: None, \
                     command_rate: None, shed_after: None }";
@@ -32,6 +32,8 @@ fn getters_give_what_was_set() {
         .in_flight_bytes(103)
         .output(104)
         .output_stall(time(105))
+        .memory(1 << 21)
+        .commands(122)
         .connections(106)
         .waiting(107, time(108))
         .handshake(time(109))
@@ -50,6 +52,7 @@ fn getters_give_what_was_set() {
     let sizes =
         (server.get_frame(), server.get_in_flight(), server.get_in_flight_bytes(), server.get_output());
     assert_eq!(sizes, (101, 102, 103, 104));
+    assert_eq!((server.get_memory(), server.get_commands()), (1 << 21, 122));
     assert_eq!((server.get_connections(), server.get_waiting()), (106, 107));
     assert_eq!((server.get_output_stall(), server.get_waiting_time()), (time(105), time(108)));
     assert_eq!((server.get_handshake(), server.get_frame_time()), (time(109), time(110)));

@@ -30,13 +30,13 @@ pub(in crate::server) enum Input {
 }
 
 impl Line {
-    /// The task is awake, and looks at everything before it sleeps again. Returns whether nothing more can be sent, and
-    /// whether no further Command may be read now.
-    pub(in crate::server) fn wake_up(&self) -> (bool, bool) {
+    /// The task is awake, and looks at everything before it sleeps again. Returns whether nothing more can be sent, whether
+    /// no further Command may be read now, and whether it may look again if it waits for memory.
+    pub(in crate::server) fn wake_up(&self) -> (bool, bool, bool) {
         let (awake, _waker) = {
             let mut state = self.lock();
             state.rounds += 1;
-            ((state.is_ending(), state.is_paused()), state.task.take())
+            ((state.is_ending(), state.is_paused(), !state.held.waits()), state.task.take())
         };
         awake
     }
@@ -79,6 +79,7 @@ impl Line {
         let next = if state.outbox.is_empty() {
             swap(&mut state.task, &mut waker);
             *yielded = false;
+            self.book_writing(&mut state, 0);
             Next::Nothing
         } else if yields {
             *yielded = true;
@@ -98,8 +99,13 @@ impl Line {
         Ok(next)
     }
 
-    /// Books a write that the peer did not take completely. An error is what the connection ends with.
-    pub(in crate::server) fn book_write(&self, left: usize, cx: &Context<'_>) -> Result<(), Error> {
+    /// Books a write that the peer did not take completely, and what is left of it in memory. An error is what the connection ends with.
+    pub(in crate::server) fn book_write(
+        &self,
+        left: usize,
+        capacity: usize,
+        cx: &Context<'_>,
+    ) -> Result<(), Error> {
         let mut wakers = Vec::new();
         let mut waker = Some(cx.waker().clone());
         {
@@ -110,6 +116,7 @@ impl Line {
             // The socket wakes this task when it takes more. The waker is for an end of the connection, and for output:
             // a Command must be able to wake it while the rest of the batch is blocked.
             swap(&mut state.task, &mut waker);
+            self.book_writing(&mut state, capacity);
             self.settle(&mut state, left, &mut wakers);
         }
         wake_all(wakers);

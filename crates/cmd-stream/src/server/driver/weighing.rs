@@ -1,0 +1,176 @@
+//! Whether there is memory for what has arrived: Commands are weighed before they are decoded, if that matters. What waits
+//! for memory is looked at again after a time, and when a Command of its connection has ended.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Driver;
+use crate::format::{Expansion, Format};
+use crate::proto::Tag;
+use crate::protocol::Protocol;
+use crate::server::control::Control;
+use crate::server::counters::one;
+use crate::server::execute::ServerProtocol;
+use crate::server::memory::{LEAST, Load, TASK, Verdict};
+use crate::server::service::Service;
+use crate::server::session::Session;
+use crate::sync::Arc;
+use crate::transport::Io;
+
+/// What the task of a connection knows of the memory that it takes.
+#[derive(Default)]
+pub(super) struct Weighing {
+    /// What is booked for the read buffer.
+    input: usize,
+    /// What is booked for the Command that is being decoded.
+    reserved: usize,
+    /// How long reading has stopped for want of memory, this time.
+    pub(super) waits: Option<Duration>,
+    extra: Option<Extra>,
+}
+
+/// This connection has the one Command that is admitted in any case.
+struct Extra(Arc<Control>);
+
+impl Drop for Extra {
+    fn drop(&mut self) {
+        self.0.memory.give_extra_back();
+    }
+}
+
+impl Weighing {
+    /// Whether Commands are to be weighed, if so many bytes have arrived.
+    #[inline]
+    pub(super) fn is_needed<S: Service>(session: &Session<S>, bytes: usize) -> bool {
+        let (control, Expansion { per_byte, fixed }) =
+            (&session.line.control, session.service.parts().greatest);
+        let each = control.memory.largest_future() + TASK + fixed;
+        // The shortest Command has two bytes.
+        let most = bytes.saturating_mul(per_byte + each / 2);
+        control.memory.weighs(Load { bytes: most, commands: bytes / 2 }, control.commands())
+    }
+
+    /// Whether the Command whose body this is may be decoded, and begin; else it waits. What it takes is booked until
+    /// [`settle`](Self::settle).
+    #[cold]
+    pub(super) fn admits<S: Service>(
+        &mut self,
+        session: &Session<S>,
+        tag: Tag,
+        body: &[u8],
+        progress: &mut <S::Format as Format>::Progress,
+    ) -> bool {
+        let (line, parts) = (&session.line, session.service.parts());
+        let index = S::Protocol::COMMANDS.iter().position(|entry| entry.tag == tag);
+        let Some(index) = index else { return true }; // it is refused, and nothing is decoded
+        let Some(size) = S::Protocol::measure_command(&parts.format, tag, body, progress) else {
+            return true; // it is not complete: nothing is decoded either
+        };
+        let memory = &line.control.memory;
+        let weight = parts.weight(index, size) + memory.largest_future() + TASK;
+        let (own, buffers) = line.settle_memory();
+        match memory.weigh(weight, own, buffers, line.control.commands(), line.control.open()) {
+            Verdict::Admitted => {}
+            Verdict::AdmittedAsExtra => self.extra = Some(Extra(Arc::clone(&line.control))),
+            Verdict::Waits => return false,
+        }
+        memory.settle(0, weight);
+        self.reserved = weight;
+        true
+    }
+
+    /// The Command was decoded, and has ended or goes on: then it is booked by itself.
+    #[cold]
+    pub(super) fn settle<S: Service>(&mut self, session: &Session<S>) {
+        let reserved = std::mem::take(&mut self.reserved);
+        if reserved > 0 {
+            session.line.control.memory.settle(reserved, 0);
+            session.line.settle_memory();
+            self.waits = None;
+        }
+    }
+}
+
+impl<IO: Io, S: Service> Driver<'_, IO, S> {
+    /// Books what the read buffer takes, after the Commands in it were started. Stops reading if there is no memory for the
+    /// rest of a Command.
+    pub(super) fn book_input(&mut self, now: Instant) {
+        if self.weighing.reserved > 0 {
+            self.weighing.settle(&self.session); // decoding has panicked
+        }
+        let capacity = self.inbox.capacity();
+        if capacity != self.weighing.input {
+            self.weighing.input = capacity;
+            self.session.line.book_input(capacity);
+        }
+        if (capacity > 0 && !self.paused && !self.input_ended) || self.weighing.extra.is_some() {
+            self.weigh_input(now);
+        }
+        if !self.paused {
+            self.weighing.waits = None;
+        }
+    }
+
+    /// Nothing more has come. The rest of a Command may have moved to a larger buffer.
+    #[inline]
+    pub(super) fn book_rest(&mut self) {
+        if self.inbox.capacity() != self.weighing.input {
+            self.book_input(Instant::now());
+        }
+    }
+
+    #[cold]
+    fn weigh_input(&mut self, now: Instant) {
+        let session = Arc::clone(&self.session);
+        let (line, control) = (&session.line, &session.line.control);
+        let (own, buffers) = line.settle_memory();
+        let share = control.memory.share(own.bytes, control.open());
+        let fits = own.bytes <= share || !control.memory.is_scarce();
+        if fits {
+            self.weighing.extra = None;
+        }
+        if self.inbox.is_empty() || self.paused || self.input_ended {
+            return;
+        }
+        if fits || self.weighing.extra.is_some() || buffers <= LEAST {
+            return;
+        }
+        if self.inbox.is_roomy() {
+            // The next bytes are read into a buffer of the thread.
+            self.inbox.shrink();
+            return self.book_input(now);
+        }
+        // Its own Commands take too much, or the part that is there does.
+        if own.bytes - buffers <= share {
+            match control.memory.weigh_large(control.memory.taken()) {
+                Verdict::Admitted => return,
+                Verdict::AdmittedAsExtra => {
+                    self.weighing.extra = Some(Extra(Arc::clone(control)));
+                    return;
+                }
+                Verdict::Waits => {}
+            }
+        }
+        self.pause_for_memory(now, false);
+    }
+
+    /// Stops reading until it is looked again whether there is memory. `is_held_up`: a Command has arrived.
+    #[cold]
+    pub(super) fn pause_for_memory(&mut self, now: Instant, is_held_up: bool) {
+        let control = &self.session.line.control;
+        control.drop_orphans();
+        if self.weighing.waits.is_none() {
+            one(&control.counts.memory_pauses);
+            self.note_pause(now);
+        }
+        let wait = self.weighing.waits.map_or(FIRST_LOOK, |wait| (wait * 2).min(LAST_LOOK));
+        self.weighing.waits = Some(wait);
+        (self.paused, self.paused_until) = (true, Some(Instant::now() + wait));
+        self.session.line.wait_for_memory(is_held_up);
+    }
+}
+
+/// When it is looked again whether there is memory. The time doubles up to the last one, as many connections may wait.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LAST_LOOK: Duration = Duration::from_millis(400);
