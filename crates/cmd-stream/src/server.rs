@@ -296,8 +296,8 @@ where
 
     /// Sets a callback for every connection that has ended, whatever the reason.
     ///
-    /// It is called once for each call of [`on_connected`](Self::on_connected). It should be quick, as it runs on the
-    /// runtime. A panic in it is contained.
+    /// It is called once for each call of [`on_connected`](Self::on_connected), for a connection whose thread is blocked also after
+    /// `serve` has returned. It should be quick, as it runs on the runtime. A panic in it is contained.
     #[must_use]
     pub fn on_connection_lost(self, callback: impl Fn(&LostConnection<'_>) + Send + Sync + 'static) -> Self {
         Self { callbacks: Callbacks { lost: Some(Box::new(callback)), ..self.callbacks }, ..self }

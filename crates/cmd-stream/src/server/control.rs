@@ -63,7 +63,7 @@ pub enum Served {
 /// let server = Server::bind("127.0.0.1:0", Calculator, Json, Calc).await?;
 /// # server.handle().close();
 /// match server.serve().await {
-///     Served::Shutdown(cut) if cut == Cut::default() => println!("all was answered"),
+///     Served::Shutdown(cut) | Served::Closed(cut) if cut == Cut::default() => println!("nothing was cut"),
 ///     Served::Shutdown(cut) | Served::Closed(cut) => {
 ///         println!("{} connections were cut, {} commands were left", cut.connections, cut.commands);
 ///         tokio::time::sleep(Duration::from_secs(1)).await; // for Replies that are being written to slow clients
