@@ -308,7 +308,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         let has_pressure = control.limits.command_rate.is_some() || control.shedder.is_some();
         // With a shedder it is the time that Commands wait which says whether there are too many of them.
         let is_shared = control.shedder.is_none();
-        let weighs = Weighing::is_needed(&self.session, self.inbox.bytes().len());
+        let weighs = self.weighing.begin(&self.session, self.inbox.bytes().len());
         loop {
             if self.inbox.is_empty() {
                 return Ok(());

@@ -6,7 +6,8 @@
 //! could weigh much, Commands are weighed one by one, before they are decoded ([`Memory::weighs`]):
 //!
 //! - While less than half of all is taken, each of them is admitted.
-//! - The other half is divided. What the other connections leave, divided by all that are open, is the share of a connection.
+//! - The other half is divided. What the other connections leave, divided by all that are open and one more, is the share of
+//!   a connection.
 //!   So it grows smaller with each connection that takes its share, but it is never nothing.
 //! - A Command that is larger than the share is admitted while less than three quarters are taken with it. One more such
 //!   Command is admitted in any case, one at a time.
@@ -249,11 +250,11 @@ impl Memory {
     }
 }
 
-/// What the others leave, divided by all.
+/// What the others leave, divided by all that are open, and one that may come.
 fn share(limit: usize, taken: usize, own: usize, open: u64) -> usize {
     let by_others = taken.saturating_sub(own);
-    let open = usize::try_from(open).unwrap_or(usize::MAX).max(1);
-    limit.saturating_sub(by_others) / open
+    let all = usize::try_from(open).unwrap_or(usize::MAX).saturating_add(1);
+    limit.saturating_sub(by_others) / all
 }
 
 /// The share of a connection, at least: room for a small Command, or for a Reply, however little is left.
@@ -277,10 +278,10 @@ mod tests {
     #[test]
     fn a_share_is_what_the_others_leave_and_never_nothing() {
         let memory = Memory::new(64 * MIB, 1000);
-        assert_eq!(memory.share(0, 4), 16 * MIB);
+        assert_eq!(memory.share(0, 3), 16 * MIB);
         memory.settle(0, 40 * MIB);
-        assert_eq!(memory.share(0, 4), 6 * MIB);
-        assert_eq!(memory.share(40 * MIB, 4), 16 * MIB, "what it takes itself is not taken by others");
+        assert_eq!(memory.share(0, 3), 6 * MIB);
+        assert_eq!(memory.share(40 * MIB, 3), 16 * MIB, "what it takes itself is not taken by others");
         assert_eq!(memory.share(0, 1 << 40), LEAST);
     }
 
@@ -298,7 +299,7 @@ mod tests {
                 assert!(own.commands > 0, "{open}");
             }
             assert!(memory.taken() <= 64 * MIB, "{open}: {}", memory.taken());
-            assert!(open == 1 || memory.share(0, open) >= 64 * MIB / 8 / open as usize, "{open}");
+            assert!(memory.share(0, open) >= 64 * MIB / 8 / open as usize, "{open}");
         }
     }
 
@@ -324,6 +325,6 @@ mod tests {
         assert_eq!(weigh(own(499), 499), Verdict::Admitted);
         assert_eq!(weigh(own(500), 500), Verdict::Waits);
         assert_eq!(weigh(own(0), 1_000_000), Verdict::Admitted, "one is always admitted");
-        assert_eq!((weigh(own(9), 909), weigh(own(10), 910)), (Verdict::Admitted, Verdict::Waits));
+        assert_eq!((weigh(own(9), 899), weigh(own(10), 900)), (Verdict::Admitted, Verdict::Waits));
     }
 }

@@ -7,6 +7,7 @@ mod in_flight;
 #[path = "../common/lab.rs"]
 mod lab;
 mod leaving;
+mod memory;
 mod never;
 mod output;
 #[path = "../common/pipes.rs"]

@@ -42,13 +42,26 @@ impl Drop for Extra {
 impl Weighing {
     /// Whether Commands are to be weighed, if so many bytes have arrived.
     #[inline]
-    pub(super) fn is_needed<S: Service>(session: &Session<S>, bytes: usize) -> bool {
+    pub(super) fn begin<S: Service>(&mut self, session: &Session<S>, bytes: usize) -> bool {
+        if self.extra.is_some() {
+            self.look_at_extra(session);
+        }
         let (control, Expansion { per_byte, fixed }) =
             (&session.line.control, session.service.parts().greatest);
         let each = control.memory.largest_future() + TASK + fixed;
         // The shortest Command has two bytes.
         let most = bytes.saturating_mul(per_byte + each / 2);
         control.memory.weighs(Load { bytes: most, commands: bytes / 2 }, control.commands())
+    }
+
+    /// Gives the place of the one Command back that was admitted in any case, if it has ended.
+    #[cold]
+    fn look_at_extra<S: Service>(&mut self, session: &Session<S>) {
+        let control = &session.line.control;
+        let (own, _) = session.line.settle_memory();
+        if own.bytes <= control.memory.share(own.bytes, control.open()) || !control.memory.is_scarce() {
+            self.extra = None;
+        }
     }
 
     /// Whether the Command whose body this is may be decoded, and begin; else it waits. What it takes is booked until
@@ -72,7 +85,10 @@ impl Weighing {
         let (own, buffers) = line.settle_memory();
         match memory.weigh(weight, own, buffers, line.control.commands(), line.control.open()) {
             Verdict::Admitted => {}
-            Verdict::AdmittedAsExtra => self.extra = Some(Extra(Arc::clone(&line.control))),
+            Verdict::AdmittedAsExtra => {
+                self.extra = Some(Extra(Arc::clone(&line.control)));
+                line.wake_at_end();
+            }
             Verdict::Waits => return false,
         }
         memory.settle(0, weight);
@@ -115,7 +131,7 @@ impl<IO: Io, S: Service> Driver<'_, IO, S> {
     /// Nothing more has come. The rest of a Command may have moved to a larger buffer.
     #[inline]
     pub(super) fn book_rest(&mut self) {
-        if self.inbox.capacity() != self.weighing.input {
+        if self.inbox.capacity() != self.weighing.input || self.weighing.extra.is_some() {
             self.book_input(Instant::now());
         }
     }
@@ -129,6 +145,8 @@ impl<IO: Io, S: Service> Driver<'_, IO, S> {
         let fits = own.bytes <= share || !control.memory.is_scarce();
         if fits {
             self.weighing.extra = None;
+        } else if self.weighing.extra.is_some() {
+            line.wake_at_end();
         }
         if self.inbox.is_empty() || self.paused || self.input_ended {
             return;

@@ -45,6 +45,11 @@ impl Line {
         (Load { bytes: state.held.settled, commands }, state.held.settled - state.in_flight.charge())
     }
 
+    /// The connection's task is woken when a Command has ended.
+    pub(in crate::server) fn wake_at_end(&self) {
+        self.lock().held.waits = true;
+    }
+
     /// The connection's task waits until less is taken: it looks again when a Command has ended. `is_held_up`: a Command has
     /// arrived.
     pub(in crate::server) fn wait_for_memory(&self, is_held_up: bool) {

@@ -1,0 +1,163 @@
+//! What all connections of a server may take together. `tests/whole_server.rs` measures it.
+
+use std::time::Duration;
+
+use crate::lab::quiet;
+use crate::wire::{echo_frame, hold_frame, text_frame};
+use crate::{TIME, WIDE, greeted, served};
+use cmd_stream::format::Expansion;
+use cmd_stream::server::{Limits, ServerProtocol};
+use cmd_stream::{Answer, Context, Failed, Json, protocol};
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+const MIB: usize = 1 << 20;
+
+/// As long as a connection waits, at most, until it looks again.
+const LOOK: Duration = Duration::from_millis(400);
+
+fn holds(count: i64) -> Vec<u8> {
+    (1..=count).flat_map(|seq| hold_frame(seq, "a")).collect()
+}
+
+/// What a Hold with a text of so many bytes weighs at least: JSON takes 128 bytes for each.
+fn weight(text: usize) -> usize {
+    hold_frame(1, &"a".repeat(text)).len() * 128
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_over_its_share_is_not_read_and_others_are() {
+    let (world, dialer) = served(Limits::default().memory(MIB));
+    let mut greedy = greeted(&dialer, WIDE).await;
+    greedy.send(&holds(1000)).await;
+    quiet().await;
+    let running = world.lab.seen().running;
+    assert!((MIB / 2 / weight(1) / 4..=MIB / weight(1)).contains(&running), "{running}");
+    assert_eq!(world.counters().memory_pauses, 1);
+
+    let mut honest = greeted(&dialer, WIDE).await;
+    honest.send(&[hold_frame(1, "b"), echo_frame(2, "c")].concat()).await;
+    honest.expect(&text_frame(2, "c")).await;
+    assert_eq!(world.lab.seen().running, running + 1);
+    // It looks from time to time, and that is one pause.
+    sleep(TIME).await;
+    assert_eq!((world.counters().memory_pauses, world.lab.seen().started), (1, running + 1));
+
+    // All that was sent is executed in the end.
+    world.lab.open_gate(1001);
+    world.lab.until(|seen| seen.ended == 1001).await;
+    honest.expect(&text_frame(1, "b")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_larger_than_all_memory_runs_and_another_one_waits_for_it() {
+    let (world, dialer) = served(Limits::default().memory(MIB));
+    let text = "a".repeat(20_000);
+    assert!(weight(text.len()) > 2 * MIB);
+    let mut peers = Vec::new();
+    for n in 1..=2 {
+        let mut peer = greeted(&dialer, WIDE).await;
+        peer.send(&hold_frame(n, &text)).await;
+        quiet().await;
+        peers.push(peer);
+    }
+    assert_eq!((world.lab.seen().running, world.counters().memory_pauses), (1, 1));
+    // Small ones are not held up by it.
+    let mut honest = greeted(&dialer, WIDE).await;
+    honest.send(&echo_frame(1, "b")).await;
+    honest.expect(&text_frame(1, "b")).await;
+
+    world.lab.open_gate(1);
+    peers[0].expect(&text_frame(1, &text)).await;
+    sleep(LOOK).await;
+    quiet().await;
+    assert_eq!((world.lab.seen().running, world.lab.seen().started), (1, 2));
+    world.lab.open_gate(1);
+    peers[1].expect(&text_frame(2, &text)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_was_admitted_in_any_case_leaves_its_place_with_its_connection() {
+    let (world, dialer) = served(Limits::default().memory(MIB));
+    let text = "a".repeat(20_000);
+    let mut first = greeted(&dialer, WIDE).await;
+    // Half of it: the memory is for what is not there yet.
+    let frame = hold_frame(1, &text);
+    first.send(&frame[..10_000]).await;
+    quiet().await;
+    let mut second = greeted(&dialer, WIDE).await;
+    second.send(&frame).await;
+    world.lab.until(|seen| seen.running == 1).await;
+    drop((first, second));
+    world.lab.open_gate(1);
+    world.lab.until(|seen| seen.ended == 1).await;
+    let mut third = greeted(&dialer, WIDE).await;
+    third.send(&frame).await;
+    world.lab.open_gate(1);
+    third.expect(&text_frame(1, &text)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_of_all_connections_up_to_the_limit_run_and_each_connection_has_one() {
+    let (world, dialer) = served(Limits::default().commands(64));
+    let mut peers = Vec::new();
+    for _ in 0..70 {
+        let mut peer = greeted(&dialer, WIDE).await;
+        peer.send(&holds(100)).await;
+        quiet().await;
+        peers.push(peer);
+    }
+    let seen = world.lab.seen();
+    assert!((64..=64 + 70).contains(&seen.running), "{}", seen.running);
+    assert_eq!(world.counters().memory_pauses, 70);
+    world.lab.open_gate(7000);
+    world.lab.until(|seen| seen.ended == 7000).await;
+    assert!(world.lab.seen().most_running <= 64 + 70);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_waits_for_memory_while_nothing_moves_is_closed_in_time() {
+    let (world, dialer) = served(Limits::default().commands(64).paused(TIME));
+    let mut peer = greeted(&dialer, WIDE).await;
+    peer.send(&holds(100)).await;
+    quiet().await;
+    assert_eq!(world.counters().memory_pauses, 1);
+    sleep(TIME + LOOK).await;
+    assert_eq!((world.counters().pause_timeouts, world.counters().open), (1, 0));
+}
+
+#[derive(Serialize, Deserialize)]
+struct Blob(String);
+#[derive(Serialize, Deserialize)]
+struct Other(u8);
+#[derive(Serialize, Deserialize)]
+struct Done;
+struct Store;
+
+impl Answer<Store> for Blob {
+    const EXPANSION: Option<Expansion> = Some(Expansion::of(2));
+
+    async fn answer(self, _: &Store, _: &Context<'_>) -> Result<Done, Failed> {
+        Ok(Done)
+    }
+}
+
+impl Answer<Store> for Other {
+    async fn answer(self, _: &Store, _: &Context<'_>) -> Result<Done, Failed> {
+        Ok(Done)
+    }
+}
+
+protocol! {
+    struct Storing {
+        commands { 1 => Blob -> Done, 2 => Other -> Done }
+        replies { 1 => Done }
+        failure close_connection
+    }
+}
+
+#[test]
+fn a_command_says_what_it_takes_or_its_format_does() {
+    let of_json = <Storing as ServerProtocol<Json, Store>>::expansions(&Json);
+    assert_eq!(of_json, [Expansion::of(2), Expansion::DEFAULT]);
+}
