@@ -47,9 +47,9 @@ pub trait Answer<R>: Command {
 
     /// Does the work, and returns the Reply.
     ///
-    /// It runs concurrently with the other Commands of its connection. It continues when the connection is gone;
-    /// [`Context::closed`] tells it. A panic is contained, also one of a destructor. (In Rust a destructor that panics while
-    /// another panic unwinds aborts the process.)
+    /// It runs concurrently with the other Commands of its connection. It continues when the connection is gone, unless its
+    /// [memory](crate::server::Limits::memory) is needed; [`Context::closed`] tells it. A panic is contained, also one of a
+    /// destructor. (In Rust a destructor that panics while another panic unwinds aborts the process.)
     ///
     /// # Errors
     ///
@@ -101,8 +101,9 @@ pub trait Execute<R>: Command {
 
     /// Does the work, and sends the Replies through `proxy`.
     ///
-    /// It runs concurrently with the other Commands of its connection. It continues when the connection is gone;
-    /// [`Proxy::closed`] tells it. A panic is contained, also one of a destructor; see [`Answer::answer`].
+    /// It runs concurrently with the other Commands of its connection. It continues when the connection is gone, unless its
+    /// [memory](crate::server::Limits::memory) is needed; [`Proxy::closed`] tells it. A panic is contained, also one of a
+    /// destructor; see [`Answer::answer`].
     ///
     /// Code that blocks belongs into [`spawn_blocking`](tokio::task::spawn_blocking), with an
     /// [owned Proxy](Proxy::into_owned), or into [`block_in_place`](tokio::task::block_in_place), where `Handle::block_on` may
