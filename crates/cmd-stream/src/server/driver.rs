@@ -4,9 +4,8 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::boxes::{Booking, Boxes};
 use super::ending::Ending;
@@ -16,21 +15,19 @@ use super::notices::Notice;
 use super::service::Service;
 use super::session::Session;
 use super::start::{Fate, Start};
-use crate::connection::{
-    Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Slice, Timers, Writer, let_others_run,
-};
-use crate::error::cause::Cause;
+use crate::connection::{Inbox, ROUNDS, Slice, Timers, Writer, let_others_run};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
-use crate::proto::foreign::{self, Foreign, Told};
 use crate::proto::frame::{Frame, FrameReader};
 use crate::proto::rate::Bucket;
 use crate::protocol::Protocol;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::transport::{Io, Presence, presence};
+use crate::transport::{Io, presence};
 
+mod naming;
+mod timing;
 mod weighing;
 
 use weighing::Weighing;
@@ -184,20 +181,6 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     /// Why the connection ends of a client that sends nothing more.
     fn left(&self) -> Error {
         self.half_closed.as_ref().map_or_else(has_closed, |known| known.1.clone())
-    }
-
-    /// Looks whether the client is still there, although nothing is read.
-    fn look(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
-        self.looked = Some(now);
-        match presence(self.io) {
-            Some(Presence::HalfClosed) if self.half_closed.is_none() => {
-                self.half_closed = Some(Box::new((now, has_closed())));
-            }
-            Some(Presence::Gone(error)) => return Err(Error::io("the connection broke", error)),
-            _ => {}
-        }
-        Ok(())
     }
 
     /// Starts the Commands that have arrived; those that were left when reading was paused come first. Returns whether
@@ -445,38 +428,6 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         self.session.line.lock().is_held_up = until.is_some();
     }
 
-    /// Whether the first bytes of the client are the reason: no frame has come, and what has come is none, or no whole one.
-    fn is_first_frame_wrong(&self, reason: &Error) -> bool {
-        use ErrorKind::{Decode, Limit, Protocol, Timeout, UnexpectedEof, UnknownTag};
-        let is_wrong =
-            matches!(reason.kind(), Decode | Limit | Protocol | Timeout | UnexpectedEof | UnknownTag);
-        is_wrong && reason.origin() == Origin::Remote && !self.had_frame && !self.inbox.is_empty()
-    }
-
-    /// Names the protocol of a client that speaks another one. Its first bytes may come one by one, and the second one may
-    /// be wrong already. So a little more is read, unless the client has had its time.
-    async fn naming_foreign(&mut self, reason: Error) -> Error {
-        let waits = !matches!(reason.kind(), ErrorKind::Timeout | ErrorKind::UnexpectedEof);
-        let until = Instant::now() + IN_DOUBT;
-        loop {
-            let message = match foreign::tell(self.inbox.bytes()) {
-                Told::Is(Foreign::Tls) => "the client uses TLS, and this server does not".to_owned(),
-                Told::Is(foreign) => format!("the client speaks {foreign}, and this server does not"),
-                Told::MayBe if waits => {
-                    let read = poll_fn(|cx| self.inbox.poll_read(self.io, cx));
-                    match timeout_at(until, read).await {
-                        Ok(Ok(bytes)) if bytes > 0 => self.session.line.control.tally.received(bytes),
-                        _ => return reason,
-                    }
-                    continue;
-                }
-                _ => return reason,
-            };
-            let (kind, origin, cause) = (reason.kind(), reason.origin(), reason.cause());
-            return Error::with_source(kind, origin, message, reason).caused_by(cause);
-        }
-    }
-
     /// Writes the output, and ends the connection if it is to end then. `took` says whether there may be more to read.
     fn give_out(&mut self, took: bool, cx: &mut Context<'_>) -> Result<Written, Error> {
         loop {
@@ -524,81 +475,6 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             Input::Quiet
         }
     }
-
-    /// Nothing can be done now: waits for the timers.
-    fn wait(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        loop {
-            let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), cx) else { return Ok(()) };
-            let (cause, message) = match timer {
-                Timer::Resume => {
-                    self.pause_until(None);
-                    cx.waker().wake_by_ref();
-                    continue;
-                }
-                Timer::Stall => (Cause::OutputStall, "the client takes no output (`Limits::output_stall`)"),
-                Timer::Frame => {
-                    (Cause::FrameTime, "a command did not arrive whole in time (`Limits::frame_time`)")
-                }
-                Timer::Idle => {
-                    if let Some(later) = self.idle_since() {
-                        self.last_frame = later;
-                        continue;
-                    }
-                    (Cause::Idle, "no command arrived in time (`Limits::idle`)")
-                }
-                Timer::First => {
-                    (Cause::FrameTime, "the first command did not arrive in time (`Limits::first_frame`)")
-                }
-                Timer::Look => {
-                    self.look()?;
-                    continue;
-                }
-                Timer::HalfClosed => return Err(self.left()),
-                Timer::Paused => (
-                    Cause::Paused,
-                    "nothing has moved while a limit kept the connection from being read (`Limits::paused`)",
-                ),
-                Timer::Shrink => {
-                    self.inbox.shrink();
-                    self.book_rest();
-                    continue;
-                }
-            };
-            return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message).caused_by(cause));
-        }
-    }
-
-    /// Since when it has been idle, if Commands have run, or still run, since the last frame came.
-    fn idle_since(&self) -> Option<Instant> {
-        let state = self.session.line.lock();
-        let since = if state.in_flight.is_empty() { state.active } else { Instant::now() };
-        (since > self.last_frame).then_some(since)
-    }
-
-    fn deadlines(&self) -> Deadlines<Timer> {
-        let limits = self.session.line.limits();
-        let reading = !self.paused && !self.input_ended;
-        let mut deadlines = Deadlines::new();
-        deadlines.set(Timer::Stall, self.writer.stalled_since(), limits.output_stall);
-        deadlines.set_at(Timer::Resume, self.paused_until.filter(|_| !self.input_ended));
-        deadlines.set(Timer::Frame, self.frame_began.filter(|_| reading), limits.frame_time);
-        if let Some(idle) = limits.idle {
-            deadlines.set(Timer::Idle, reading.then_some(self.last_frame), idle);
-        }
-        if let Some(first_frame) = limits.first_frame {
-            let since = self.session.line.silent_since().filter(|_| reading);
-            deadlines.set(Timer::First, since, first_frame);
-        }
-        let half_closed = self.half_closed.as_ref().map(|known| known.0);
-        deadlines.set(Timer::HalfClosed, half_closed, limits.half_closed);
-        let paused = self.paused && !self.input_ended;
-        let still = self.still_since;
-        let is_timed = self.paused_until.is_some() && self.weighing.waits.is_none();
-        deadlines.set(Timer::Paused, (paused && !is_timed).then_some(still), limits.paused);
-        deadlines.set(Timer::Look, self.looked.filter(|_| paused || half_closed.is_some()), LOOK_AFTER);
-        deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
-        deadlines
-    }
 }
 
 /// Why frames that may be whole were left in the inbox.
@@ -611,32 +487,6 @@ enum Rest {
     /// Enough Commands wait for the first poll of their tasks.
     Crowded,
 }
-
-/// What a connection can wait for.
-#[derive(Clone, Copy)]
-enum Timer {
-    /// The client must read some of the output.
-    Stall,
-    /// Reading may go on.
-    Resume,
-    /// The Command that has begun must be whole.
-    Frame,
-    /// Another Command must be whole.
-    Idle,
-    /// The first Command must be whole.
-    First,
-    /// The client has closed its direction, and its Commands must be answered.
-    HalfClosed,
-    /// Something must move while a limit keeps the connection from being read.
-    Paused,
-    /// Whether the client is still there.
-    Look,
-    /// The room in the read buffer is given back.
-    Shrink,
-}
-
-/// For how long a client is read whose first bytes are no Command, and may be those of another protocol.
-const IN_DOUBT: Duration = Duration::from_secs(1);
 
 /// Among so many Commands of one read the clock is looked at, if the server sheds load.
 const LOOK_EVERY: u64 = 16;

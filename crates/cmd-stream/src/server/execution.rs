@@ -14,7 +14,7 @@ use super::execute::{Execute, Scheduling};
 use super::extensions::Extensions;
 use super::gate::Turn;
 use super::invoker::{Ended, Invoker};
-use super::line::{Arrival, How};
+use super::line::{Arrival, How, Line};
 use super::polling::{Current, Polling};
 use super::running::{Arrived, Held, Inline, Running};
 use super::service::Service;
@@ -133,6 +133,18 @@ enum Was {
     Timed(Box<(Arrival, Waiting)>),
 }
 
+impl Was {
+    /// Books a Command that gets a task.
+    fn book(&self, line: &Line, index: usize) {
+        if !matches!(self, Self::Polled) {
+            line.unstarted.add();
+        }
+        if !matches!(self, Self::Timed(_)) {
+            line.control.tally.started(index, 1);
+        }
+    }
+}
+
 /// Gives a Command a task of its own.
 fn go_on_alone<S, C>(
     session: &Arc<Session<S>>,
@@ -145,12 +157,7 @@ fn go_on_alone<S, C>(
 {
     // Booked before the task is spawned: the next frame of this read may use its seq.
     let booked = Booked::new(session, &arrival, C::INDEX, size_of_val(&*future));
-    if !matches!(was, Was::Polled) {
-        session.line.unstarted.add();
-    }
-    if !matches!(was, Was::Timed(_)) {
-        session.line.control.tally.started(C::INDEX, 1);
-    }
+    was.book(&session.line, C::INDEX);
     let received_at = arrival.received_at;
     let task = async move {
         let mut has_started = matches!(was, Was::Polled);
