@@ -61,7 +61,7 @@ where
     let reason = driver.run().await;
     let writer = driver.into_writer();
     shared.table.lose_for_good(reason);
-    leave(dialed.io, writer, Arc::clone(shared)).await;
+    Box::pin(leave(dialed.io, writer, Arc::clone(shared))).await;
 }
 
 /// Runs a client until it is closed. Without a connection it begins with an attempt to connect.
@@ -92,7 +92,7 @@ pub(super) async fn run<R, P, F>(
         let reason = driver.run().await;
         let writer = driver.into_writer();
         if table.is_closed() {
-            leave(io, writer, Arc::clone(&fails.0)).await;
+            Box::pin(leave(io, writer, Arc::clone(&fails.0))).await;
             return;
         }
         redial.attempts.connected_for(began.elapsed());

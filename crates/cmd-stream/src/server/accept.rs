@@ -209,10 +209,11 @@ where
                 }
                 Err(reason) => (reason, Writer::default()),
             };
-            // After the report nothing of the session is needed, and lingering need not keep its memory.
+            // After the report nothing of the session is needed, and lingering need not keep its memory. It is boxed, or the
+            // future of every connection would keep room for it.
             drop(session);
             end.report(&reason);
-            linger(io, writer, &reason, &control).await;
+            Box::pin(linger(io, writer, &reason, &control)).await;
             drop(open);
         }
     }
