@@ -10,7 +10,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use cmd_stream::protocol::CommandOf;
-use cmd_stream::protocol::kind::Plain;
+use cmd_stream::protocol::kind;
 use cmd_stream::server::{Handle, Limits, Scheduling};
 use cmd_stream::{Client, Command, Execute, Failed, Json, Proxy, Reply, Server, protocol};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ use tokio::task::{LocalSet, block_in_place, spawn_blocking};
 /// How a Command sends and blocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Way {
+    /// It does not block.
+    Plain,
     /// tokio's documented way.
     InPlaceByHandle,
     InPlaceByOther,
@@ -74,7 +76,7 @@ impl Reply for Row {
 
 impl<const HOW: u8> Command for Rows<HOW> {
     type Reply = Row;
-    type Kind = Plain;
+    type Kind = kind::Plain;
 }
 
 /// The Receiver. A Command waits until its client has each row, if the client says so.
@@ -124,6 +126,12 @@ impl<const HOW: u8> Execute<&'static Table> for Rows<HOW> {
                 }
                 Ok(())
             }),
+            Plain => {
+                for row in self.all() {
+                    proxy.send(row).await?;
+                }
+                Ok(())
+            }
             InPlaceWaits | Selects | Joins => {
                 for row in self.all() {
                     let number = (row.number, row.is_last);
@@ -242,7 +250,7 @@ async fn read<const HOW: u8>(
     seen: &Sender<u32>,
 ) -> u32
 where
-    Rows<HOW>: CommandOf<Tables> + Command<Reply = Row, Kind = Plain>,
+    Rows<HOW>: CommandOf<Tables> + Command<Reply = Row, Kind = kind::Plain>,
 {
     let mut stream = within(client.stream(Rows::<HOW> { way, rows, bytes })).await.expect("it is sent");
     let mut count = 0;
@@ -271,6 +279,18 @@ async fn what_a_command_sends_from_blocking_code_arrives_while_it_goes_on() {
             assert_eq!(read::<0>(&client, way, 3, 0, &seen).await, 3, "{way:?}, {threads} threads");
         }
     }
+}
+
+#[tokio::test]
+async fn a_type_that_blocks_is_not_taken_for_a_quick_one() {
+    let (server, seen) = serve(4, true, Limits::default());
+    let client = connect(&server).await;
+    read::<0>(&client, Other, 1, 0, &seen).await;
+    // Enough for a type that was not seen to block.
+    for _ in 0..2000 {
+        read::<0>(&client, Plain, 1, 0, &seen).await;
+    }
+    assert_eq!(read::<0>(&client, InPlaceByHandle, 3, 0, &seen).await, 3);
 }
 
 #[tokio::test]

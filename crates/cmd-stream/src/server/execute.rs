@@ -107,8 +107,10 @@ pub trait Execute<R>: Command {
     ///
     /// Code that blocks belongs into [`spawn_blocking`](tokio::task::spawn_blocking), with an
     /// [owned Proxy](Proxy::into_owned), or into [`block_in_place`](tokio::task::block_in_place), where `Handle::block_on` may
-    /// wait for [`Proxy::send`]. Replies that are sent there arrive while the Command goes on, unless the runtime has no thread
-    /// left to write them.
+    /// wait for [`Proxy::send`]. Replies that are sent there arrive while the Command goes on, if the runtime has another thread
+    /// to write them. A Command that is polled in place ([`Scheduling::InPlace`]) blocks the task of its own connection, and its
+    /// Replies arrive when it lets go of the thread: say [`Scheduling::Spawned`] for what blocks. A type for which nothing is
+    /// said is not polled in place once one of its Commands was seen to send from another executor.
     ///
     /// # Errors
     ///

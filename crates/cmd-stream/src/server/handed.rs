@@ -101,6 +101,10 @@ impl<S: Service> Link for Handed<S> {
     fn must_yield(&self) -> bool {
         true
     }
+
+    fn may_block(&self) {
+        self.session().service.parts().paces[self.index].may_block();
+    }
 }
 
 impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Handed<S> {

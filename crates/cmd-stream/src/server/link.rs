@@ -15,6 +15,8 @@ pub(super) trait Link: Send + Sync {
     fn poll_ready(&self, turn: &mut Turn, cx: &mut Context<'_>) -> Poll<Result<(), Failed>>;
     /// Whether whoever has just sent something must let others run before it goes on.
     fn must_yield(&self) -> bool;
+    /// The Command may block its thread: it has polled this with an executor of its own.
+    fn may_block(&self);
 }
 
 /// The same, for Replies of type `R`.

@@ -38,15 +38,31 @@ impl Pace {
         self.debt.load(Relaxed) == 0
     }
 
+    /// Books that a Command has polled something with an executor of its own. It may block its thread there, which in place
+    /// is that of its connection: so this type is never polled in place again.
+    #[cold]
+    pub(crate) fn may_block(&self) {
+        self.debt.store(NEVER, Relaxed);
+    }
+
+    /// Sets the debt, unless it is never paid off.
+    fn owe(&self, debt: impl FnOnce(u32) -> u32) {
+        let before = self.debt.load(Relaxed);
+        if before != NEVER {
+            // Not a read-modify-write: that costs more, and a unit that is lost in a race does not matter. Nor does a race
+            // with `may_block`, which is called for each Reply.
+            self.debt.store(debt(before), Relaxed);
+        }
+    }
+
     /// Books a poll in a task of its own.
     pub(crate) fn polled_alone(&self, time: Duration, ended_at_first: bool) {
         if time > SHORT {
             self.was_long(time);
         } else if ended_at_first {
-            // Not a read-modify-write: that costs more, and a unit that is lost in a race does not matter.
             let debt = self.debt.load(Relaxed);
             if debt > 0 {
-                self.debt.store(debt - 1, Relaxed);
+                self.owe(|debt| debt.saturating_sub(1));
             }
         }
     }
@@ -54,15 +70,14 @@ impl Pace {
     /// Books that a poll, or the group that it was in, was long.
     pub(crate) fn was_long(&self, time: Duration) {
         let more = u32::try_from(time.as_micros() / DEBT_UNIT.as_micros()).unwrap_or(DEBT_MOST);
-        let debt = self.debt.load(Relaxed).saturating_add(more);
-        self.debt.store(debt.min(DEBT_MOST), Relaxed);
+        self.owe(|debt| debt.saturating_add(more).min(DEBT_MOST));
     }
 
     /// Books polls in place, and how many of them stayed pending.
     pub(crate) fn polled_in_place(&self, polls: u32, pending: u32) {
         // In place it was polled for nothing, and then again by its task.
         if pending * PENDING_SHARE > polls {
-            self.debt.store(DEBT_FIRST, Relaxed);
+            self.owe(|_| DEBT_FIRST);
         }
     }
 }
@@ -77,6 +92,8 @@ pub(crate) const GROUP: u32 = 16;
 const DEBT_FIRST: u32 = 64;
 /// The largest debt, so that a type that has become quick can return.
 const DEBT_MOST: u32 = 65_536;
+/// The debt of a type that is never polled in place.
+const NEVER: u32 = u32::MAX;
 /// Something long costs one quick Command for each of these. So if one Command in a hundred takes 5 ms or more, the type
 /// is not polled in place, while a thread that loses its processor for a moment costs little.
 const DEBT_UNIT: Duration = Duration::from_micros(50);
@@ -160,6 +177,19 @@ mod tests {
     fn a_thread_that_loses_its_processor_now_and_then_costs_little() {
         let in_place = in_place(1_000_000, 3000, Duration::from_millis(4));
         assert!(in_place > 800_000, "{in_place} of a million");
+    }
+
+    #[test]
+    fn a_type_that_may_block_is_never_polled_in_place_again() {
+        let pace = Pace::default();
+        pay_off(&pace);
+        pace.may_block();
+        pace.was_long(Duration::from_secs(1));
+        pace.polled_in_place(1, 1);
+        for _ in 0..2 * DEBT_MOST {
+            pace.polled_alone(QUICK, true);
+        }
+        assert!(!pace.is_quick());
     }
 
     #[test]

@@ -218,6 +218,7 @@ async fn send<R>(link: &(impl ReplyLink<R> + ?Sized), reply: R) -> Result<(), Fa
     poll_fn(|cx| {
         if is_elsewhere(cx.waker()) {
             leave_slot();
+            link.may_block();
         }
         if !std::mem::take(&mut yields) {
             return task::Poll::Ready(());

@@ -123,6 +123,10 @@ impl<S: Service> Link for Running<'_, S> {
         set_yields(yields);
         yields
     }
+
+    fn may_block(&self) {
+        self.pace.may_block();
+    }
 }
 
 impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<'_, S> {

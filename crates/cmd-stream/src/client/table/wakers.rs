@@ -2,7 +2,10 @@
 
 use std::task::Wake;
 
-use super::*;
+use super::{
+    Arc, Arrived, Context, Duration, Error, ErrorKind, Expects, Instant, Limits, Link, Origin, Peer, Poll,
+    Scratch, Seq, Table, Waker, Writer, wake_all,
+};
 use crate::client::Overflow;
 use crate::sync::held;
 
