@@ -16,7 +16,7 @@ use super::link::{HandedLink, Link, ReplyLink, RunningLink};
 use super::polling::{is_elsewhere, is_in_place, leave_slot, poll_number};
 use crate::proto::frame::Seq;
 use crate::protocol::Failed;
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex, PoisonError};
 
 /// Sends the Replies of a Command, of type `R`, and tells it about itself, its connection and its server.
 pub struct Proxy<'a, R> {
@@ -265,6 +265,8 @@ async fn ready(link: &(impl Link + ?Sized)) -> Result<(), Failed> {
 struct Blocked {
     /// Since when, in which poll of a Command, and how often the connection's task had been awake.
     since: Option<(Instant, u64, Option<u64>)>,
+    /// The waker, for as long as it waits: a thread looks here when the time is over.
+    waker: Option<Arc<Mutex<Option<task::Waker>>>>,
 }
 
 impl Blocked {
@@ -275,6 +277,10 @@ impl Blocked {
             return false;
         }
         leave_slot();
+        let mut waker = Some(cx.waker().clone());
+        let slot = Arc::clone(self.waker.get_or_insert_default());
+        std::mem::swap(&mut *slot.lock().unwrap_or_else(PoisonError::into_inner), &mut waker);
+        drop(waker); // the one before, without the lock
         let (poll, rounds) = (poll_number(), line.rounds());
         if let Some((since, before, seen)) = self.since
             && before == poll
@@ -290,12 +296,21 @@ impl Blocked {
         }
         self.since = Some((Instant::now(), poll, rounds));
         // By a thread, as the timers of the runtime may be blocked, too. Without one it waits as everybody does.
-        let waker = cx.waker().clone();
         let _ = thread::Builder::new().name("cmd-stream-wait".into()).spawn(move || {
             thread::sleep(BLOCKED_AFTER);
-            waker.wake();
+            let waker = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            waker.into_iter().for_each(task::Waker::wake);
         });
         false
+    }
+}
+
+impl Drop for Blocked {
+    /// It waits no longer, and leaves nothing behind.
+    fn drop(&mut self) {
+        let slot = self.waker.take();
+        let waker = slot.and_then(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(waker); // without the lock
     }
 }
 
