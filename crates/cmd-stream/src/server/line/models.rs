@@ -71,7 +71,7 @@ impl Writing {
             Next::Batch => {
                 self.written += writer.left();
                 // The socket takes all but one byte first, and wakes the task for that at once.
-                line.book_write(1, &cx)?;
+                line.book_write(1, 1, &cx)?;
             }
             Next::Nothing => self.task.sleep(),
             Next::Owed(owed) => {
@@ -309,7 +309,7 @@ impl EndSession for Session {
 fn accepted_while(ends: impl Fn(&Handle) + Clone + Send + Sync + 'static, reason: &'static str) {
     model(move || {
         let line = line();
-        line.hold(Seq::new(1), 1);
+        line.hold(Seq::new(1), 1, 0);
         let ending = thread::spawn({
             let (ends, handle) = (ends.clone(), Handle::new(Arc::clone(&line.control)));
             move || ends(&handle)
@@ -353,11 +353,11 @@ fn a_drain_that_sees_no_command_has_missed_none() {
     model(|| {
         let line = line();
         let released = Arc::new(AtomicUsize::new(0));
-        line.hold(Seq::new(1), 1);
+        line.hold(Seq::new(1), 1, 0);
         let running = thread::spawn({
             let (line, released) = (Arc::clone(&line), Arc::clone(&released));
             move || {
-                line.hold(Seq::new(1), 1); // it is handed over
+                line.hold(Seq::new(1), 1, 0); // it is handed over
                 for _ in 0..2 {
                     released.fetch_add(1, Relaxed);
                     line.release(Seq::new(1));
