@@ -45,6 +45,7 @@ const PUT_TOGETHER: [(&str, &str, &str, &[&str]); 5] = [
             "connection not read: its output is full (`Limits::output`)",
             "connection not read: too many Commands per second (`Limits::command_rate`)",
             "connection not read: the server is overloaded (`Limits::shed_after`)",
+            "connection not read: the server has no memory left for it (`Limits::memory`, `commands`)",
         ],
     ),
 ];

@@ -37,11 +37,12 @@ pub(super) enum Notice {
     OutputPause,
     RatePause,
     ShedPause,
+    MemoryPause,
 }
 
 const KINDS: usize = ALL.len();
 
-const ALL: [Notice; 18] = [
+const ALL: [Notice; 19] = [
     Notice::NoPlace,
     Notice::ConnectionRate,
     Notice::AddressRate,
@@ -60,6 +61,7 @@ const ALL: [Notice; 18] = [
     Notice::OutputPause,
     Notice::RatePause,
     Notice::ShedPause,
+    Notice::MemoryPause,
 ];
 
 impl Notice {
@@ -109,12 +111,18 @@ impl Notice {
             Self::OutputPause => "connection not read: its output is full (`Limits::output`)",
             Self::RatePause => "connection not read: too many Commands per second (`Limits::command_rate`)",
             Self::ShedPause => "connection not read: the server is overloaded (`Limits::shed_after`)",
+            Self::MemoryPause => {
+                "connection not read: the server has no memory left for it (`Limits::memory`, `commands`)"
+            }
         }
     }
 
     /// A limit that only lets clients wait does its work.
     fn is_pause(self) -> bool {
-        matches!(self, Self::InFlightPause | Self::OutputPause | Self::RatePause | Self::ShedPause)
+        matches!(
+            self,
+            Self::InFlightPause | Self::OutputPause | Self::RatePause | Self::ShedPause | Self::MemoryPause
+        )
     }
 }
 

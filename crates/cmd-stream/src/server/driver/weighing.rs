@@ -10,9 +10,9 @@ use crate::format::{Expansion, Format};
 use crate::proto::Tag;
 use crate::protocol::Protocol;
 use crate::server::control::Control;
-use crate::server::counters::one;
 use crate::server::execute::ServerProtocol;
 use crate::server::memory::{LEAST, Load, TASK, Verdict};
+use crate::server::notices::Notice;
 use crate::server::service::Service;
 use crate::server::session::Session;
 use crate::sync::Arc;
@@ -179,7 +179,7 @@ impl<IO: Io, S: Service> Driver<'_, IO, S> {
         let control = &self.session.line.control;
         control.drop_orphans();
         if self.weighing.waits.is_none() {
-            one(&control.counts.memory_pauses);
+            self.session.line.report_paused(Notice::MemoryPause);
             self.note_pause(now);
         }
         let wait = self.weighing.waits.map_or(FIRST_LOOK, |wait| (wait * 2).min(LAST_LOOK));

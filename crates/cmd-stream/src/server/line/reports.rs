@@ -17,6 +17,7 @@ impl Line {
             Notice::InFlightPause => &counts.in_flight_pauses,
             Notice::RatePause => &counts.rate_pauses,
             Notice::ShedPause => &counts.shed_pauses,
+            Notice::MemoryPause => &counts.memory_pauses,
             _ => &counts.output_pauses,
         });
         self.control.notices.paused(&self.control.address, kind, self.connection.peer());
