@@ -199,6 +199,9 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             if is_paused || self.paused_until.is_some() {
                 return false;
             }
+            if self.weighing.waits.is_some() {
+                self.session.line.lock().is_held_up = false;
+            }
             // The client is not to blame for the pause, so its idle time starts anew.
             let now = Instant::now();
             (self.paused, self.last_frame, self.read_at) = (false, now, now);

@@ -27,7 +27,7 @@ fn weight(text: usize) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_over_its_share_is_not_read_and_others_are() {
-    let (world, dialer) = served(Limits::default().memory(MIB));
+    let (world, dialer) = served(Limits::default().memory(MIB).connections(2));
     let mut greedy = greeted(&dialer, WIDE).await;
     greedy.send(&holds(1000)).await;
     quiet().await;
@@ -47,6 +47,11 @@ async fn a_connection_over_its_share_is_not_read_and_others_are() {
     world.lab.open_gate(1001);
     world.lab.until(|seen| seen.ended == 1001).await;
     honest.expect(&text_frame(1, "b")).await;
+    // Then both are idle like any other, and make room.
+    greedy.receive((1..=1000).map(|seq| text_frame(seq, "a").len()).sum()).await;
+    sleep(TIME).await;
+    let _others = [greeted(&dialer, WIDE).await, greeted(&dialer, WIDE).await];
+    assert_eq!(world.counters().made_room, 2);
 }
 
 #[tokio::test(start_paused = true)]
