@@ -22,6 +22,8 @@ pub(in crate::server) struct Held {
     is_lowered: bool,
     /// Whether the connection's task waits until less is taken.
     waits: bool,
+    /// Whether the connection has ended. Its Commands may go on.
+    is_over: bool,
 }
 
 impl Held {
@@ -67,7 +69,8 @@ impl Line {
             self.control.memory.settle(state.held.settled, taken);
             state.held.settled = taken;
         }
-        if state.held.is_lowered || !state.outbox.is_written() {
+        // So much is always allowed.
+        if state.held.is_lowered || state.outbox.len() > LEAST {
             self.limit_output(state);
         }
     }
@@ -96,11 +99,10 @@ impl Line {
     /// Books that a Command has ended which took so much. Returns whether the connection's task waits for that.
     #[inline]
     pub(super) fn give_back(&self, state: &mut State, charge: usize) -> bool {
-        let is_over = self.is_over.load(Relaxed);
         let held = &mut state.held;
         held.surplus += charge;
         // The connection's task settles all. But it may sleep for long.
-        let at_once = is_over || held.waits || held.surplus >= MOST_SURPLUS;
+        let at_once = held.is_over || held.waits || held.surplus >= MOST_SURPLUS;
         if at_once || (state.in_flight.is_empty() && state.outbox.is_written()) {
             let there = state.in_flight.charge() + held.input + held.writing;
             let back = std::mem::take(&mut held.surplus).min(held.settled.saturating_sub(there));
@@ -113,6 +115,7 @@ impl Line {
     /// Books that the connection has ended, and has no buffers any more.
     pub(super) fn end_held(&self, state: &mut State) {
         self.is_over.store(true, Relaxed);
+        state.held.is_over = true;
         (state.held.input, state.held.writing) = (0, 0);
         self.settle_held(state);
     }
