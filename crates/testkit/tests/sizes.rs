@@ -76,7 +76,7 @@ fn over(limit: usize, measure: impl Fn(&str) -> Vec<(usize, usize)>) -> Vec<Stri
 }
 
 /// The folders with sources, at any depth.
-const FOLDERS: [&str; 6] = ["bench", "crates", "docs", "examples", "fuzz", "interop"];
+const FOLDERS: [&str; 7] = ["attacks", "bench", "crates", "docs", "examples", "fuzz", "interop"];
 
 /// Folders in which sources are tests or made by tools, not ours to split.
 const PASSED_OVER: [&str; 2] = ["target", "tests"];

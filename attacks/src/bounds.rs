@@ -1,0 +1,70 @@
+//! How much memory attacks may take from a server, by its limits. The figures are the sums that `server::Limits` and
+//! `client::Limits` promise, and what the allocator keeps beside them.
+
+pub(crate) const MIB: u64 = 1 << 20;
+
+/// The default of `server::Limits::frame`.
+pub(crate) const FRAME: u64 = 4 * MIB;
+/// The default of `server::Limits::output`.
+pub(crate) const OUTPUT: u64 = MIB;
+
+/// What the process may hold in any case: its threads' buffers, and what the allocator keeps.
+const BASE: u64 = 8 * MIB;
+
+/// A Command that has not arrived whole: its read buffer, which grows by doubling.
+pub(crate) const fn half_frame() -> u64 {
+    2 * FRAME
+}
+
+/// A Command of the largest size, decoded: its read buffer and its value.
+pub(crate) const fn one_frame() -> u64 {
+    BASE + 2 * half_frame()
+}
+
+/// A connection whose Replies nobody reads: its output, and for each worker a frame that is encoded, with its value. All
+/// of these scenarios have Replies of 1 MB.
+pub(crate) const fn unread() -> u64 {
+    BASE + OUTPUT + crate::served::WORKERS as u64 * 2 * MIB
+}
+
+/// Commands that wait or run: each with its entry, its future and its task.
+pub(crate) const fn queue(commands: u64) -> u64 {
+    BASE + commands * COMMAND
+}
+
+/// What a small Command takes while it runs. In bytes.
+pub(crate) const COMMAND: u64 = 1280;
+
+/// Calls that were given up leave nothing behind, however many they were. What waits is 8 Commands of 2 MiB, and what is
+/// queued of them.
+pub(crate) const fn given_up() -> u64 {
+    BASE + 8 * 2 * 2 * MIB
+}
+
+/// A stream holds 8 MiB, the default of `client::Limits::stream_bytes`, and the Replies of one read. Beside it are the
+/// read buffer, and a Reply that is decoded.
+pub(crate) const fn unread_stream() -> u64 {
+    BASE + 8 * MIB + 2 * FRAME + 2 * MIB
+}
+
+/// What a server is under, and its limits.
+pub(crate) struct Load {
+    pub(crate) connections: u64,
+    /// `server::Limits` of each connection.
+    pub(crate) frame: u64,
+    pub(crate) output: u64,
+    pub(crate) in_flight: u64,
+    /// The size of a Reply.
+    pub(crate) reply: u64,
+    /// Commands that outlive their connections.
+    pub(crate) orphans: u64,
+}
+
+/// What the whole server may hold. Its limits are per connection, so this is their sum.
+pub(crate) const fn whole_server(load: &Load) -> u64 {
+    let read = 2 * load.frame;
+    let written = load.output + load.reply;
+    let commands = load.in_flight * COMMAND;
+    let encoded = crate::served::WORKERS as u64 * 2 * load.reply;
+    BASE + encoded + load.connections * (read + written + commands) + load.orphans * COMMAND
+}
