@@ -11,6 +11,13 @@ pub(crate) const OUTPUT: u64 = MIB;
 /// What the process may hold in any case: its threads' buffers, and what the allocator keeps.
 const BASE: u64 = 8 * MIB;
 
+/// A connection that has sent nothing.
+pub(crate) const SILENT: u64 = 4 << 10;
+/// One that has sent less than a kilobyte of a Command.
+pub(crate) const BEGUN: u64 = 12 << 10;
+/// One that is not read, with four small Commands.
+pub(crate) const PAUSED: u64 = 16 << 10;
+
 /// A Command that has not arrived whole: its read buffer, which grows by doubling.
 pub(crate) const fn half_frame() -> u64 {
     2 * FRAME

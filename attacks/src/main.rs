@@ -32,13 +32,15 @@ attacks: what one peer can do to a server or a client of this library, and what 
     attacks --list           the names, and what they are
     attacks --help           this
 
-Each attack has a server process of its own, with two workers. An honest client makes one call after the other, first
-without the attack, then beside it. The columns:
+Each attack has a server process of its own, with two workers. An honest client makes one call after the other, with a
+pause of a millisecond, first without the attack, then beside it. The columns:
 
     lasted, sent, conns      what the attacker has sent in this time, and how often it has connected
     memory                   the most resident memory of the attacked process, less what it has when it is idle
     tasks, Commands, fds     the most of each that it had at a time
     p99 without, p99 beside  99 of 100 calls of the honest client took no longer
+    stretch                  how many times longer the attacked process took because it waited for a processor; the bounds
+                             of the p99 and the longest call are multiplied by it
     idle after               how long the server took to give everything back
 
 Exits with 1 if a bound is broken: of memory, of the p99 and the longest call, or if the server does not serve on, or is

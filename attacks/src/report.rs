@@ -17,6 +17,7 @@ pub(crate) fn header() -> String {
         "fds",
         "p99 without",
         "p99 beside",
+        "stretch",
         "idle after",
     ];
     let widths: Vec<_> = WIDTHS.iter().map(|width| "-".repeat(*width)).collect();
@@ -36,11 +37,12 @@ pub(crate) fn row(name: &str, seen: &Seen) -> String {
         seen.descriptors.to_string(),
         time(seen.without),
         time(seen.beside),
+        format!("{:.1}", seen.stretch),
         time(seen.recovery),
     ])
 }
 
-const WIDTHS: [usize; 11] = [16, 6, 9, 6, 9, 6, 8, 5, 11, 10, 10];
+const WIDTHS: [usize; 12] = [16, 6, 9, 6, 9, 6, 8, 5, 11, 10, 7, 10];
 
 fn line(cells: &[String]) -> String {
     let cells: Vec<_> = cells.iter().zip(WIDTHS).map(|(cell, width)| format!("{cell:<width$}")).collect();

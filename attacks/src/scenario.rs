@@ -46,8 +46,9 @@ impl Bounds {
         }
     }
 
-    const fn p99(self, milliseconds: u64) -> Self {
-        Self { p99: Duration::from_millis(milliseconds), ..self }
+    /// Beside so many connections that all have work for longer than their turn.
+    const fn beside(self, connections: u64) -> Self {
+        Self { p99: Duration::from_millis(20 + 2 * connections), ..self }
     }
 
     const fn recovery(self, seconds: u64) -> Self {
@@ -77,11 +78,11 @@ fn defaults(_: Size) -> Vec<Setting> {
 /// Every attack, in the order in which they run.
 pub(crate) const ALL: &[Scenario] = scenarios! {
     "slowloris", "Commands that arrive byte by byte", Mus, bytes::slow_settings, bytes::slowloris,
-        |size| Bounds::new(MIB + bytes::SLOW.of(size) * 4096);
+        |size| Bounds::new(MIB + bytes::SLOW.of(size) * bounds::BEGUN);
     "half-frames", "Commands of 4 MiB without their last byte", Mus, defaults, bytes::half_frames,
         |size| Bounds::new(MIB + bytes::HALVES.of(size) * bounds::half_frame());
     "garbage", "bytes that are no Commands, on ever new connections", Mus, defaults, bytes::garbage,
-        |_| Bounds::new(8 * MIB);
+        |_| Bounds::new(8 * MIB).recovery(40);
     "lengths-mus", "lengths of 2^62, and no bytes after them", Mus, defaults, bytes::lengths,
         |_| Bounds::new(8 * MIB);
     "lengths-json", "lengths of 2^62, and no bytes after them", Json, defaults, bytes::lengths,
@@ -89,7 +90,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "lengths-protobuf", "lengths of 2^62, and no bytes after them", Protobuf, defaults, bytes::lengths,
         |_| Bounds::new(8 * MIB);
     "counts-mus", "lists of 2^62 elements, of which 1,000 arrive", Mus, defaults, bytes::counts,
-        |_| Bounds::new(8 * MIB);
+        |size| Bounds::new(MIB + bytes::COUNTS.of(size) * bounds::BEGUN);
     "seq-reuse", "Commands with the seq of one that runs", Mus, defaults, bytes::seq_reuse,
         |_| Bounds::new(8 * MIB);
     "nesting-mus", "a value inside of itself, a million times", Mus, defaults, bytes::nesting_mus,
@@ -101,26 +102,28 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "unread-replies", "500 Replies of 1 MB, of which none is read", Mus, defaults, replies::large,
         |size| Bounds::new(replies::CONNECTIONS.of(size) * bounds::unread());
     "unread-small", "60,000 small Replies, of which none is read", Mus, defaults, replies::small,
-        |size| Bounds::new(replies::CONNECTIONS.of(size) * bounds::unread());
+        |size| Bounds::new(replies::CONNECTIONS.of(size) * bounds::unread()).beside(replies::CONNECTIONS.of(size));
     "unread-failures", "500 failures of 1 MB, of which none is read", Mus, defaults, replies::failures,
         |size| Bounds::new(replies::CONNECTIONS.of(size) * bounds::unread());
     "resets", "connects, and resets each connection", Mus, defaults, connections::resets,
         |_| Bounds::new(8 * MIB);
     "silent", "takes all places, and says nothing", Mus, connections::silent_settings, connections::silent,
-        |size| Bounds::new(MIB + connections::PLACES.of(size) * 4096);
+        |size| Bounds::new(MIB + connections::PLACES.of(size) * bounds::SILENT);
     "leave-by-reset", "leaves by a reset while it is not read", Mus, connections::paused_settings,
-        connections::leave_by_reset, |size| Bounds::new(MIB + connections::PAUSED.of(size) * 16384);
+        connections::leave_by_reset, |size| Bounds::new(MIB + connections::PAUSED.of(size) * bounds::PAUSED);
     "leave-by-fin", "leaves by a FIN while it is not read", Mus, connections::paused_settings,
-        connections::leave_by_fin, |size| Bounds::new(MIB + connections::PAUSED.of(size) * 16384);
+        connections::leave_by_fin, |size| Bounds::new(MIB + connections::PAUSED.of(size) * bounds::PAUSED);
     "queue", "60,000 Commands that compute for 100 µs each", Mus, defaults, queues::long,
         |_| Bounds::new(bounds::queue(queues::COMMANDS));
     "pings", "two connections that send nothing but pings", Mus, defaults, queues::pings,
         |_| Bounds::new(8 * MIB);
     "outliving", "Commands that outlive their connections", Mus, defaults, commands::outliving,
-        |size| Bounds::new(bounds::queue(commands::OUTLIVING.of(size))).p99(100).recovery(40);
+        |size| Bounds::new(bounds::queue(commands::OUTLIVING.of(size))).recovery(40);
     "everything", "unread Replies, Commands that do not end, and half frames, from ever new connections", Mus,
         commands::everything_settings, commands::everything,
-        |size| Bounds::new(bounds::whole_server(&commands::everything_load(size))).p99(100).recovery(40);
+        |size| Bounds::new(bounds::whole_server(&commands::everything_load(size)))
+            .beside(commands::everything_load(size).connections)
+            .recovery(40);
     "given-up", "a server that does not read; the client gives its calls up", Mus, defaults, clients::given_up,
         |_| Bounds::new(bounds::given_up());
     "unread-stream", "a server that floods a stream which is never read", Mus, defaults, clients::unread_stream,

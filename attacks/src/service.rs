@@ -166,15 +166,15 @@ impl Answer<Desk> for Stay {
 
 impl Answer<Desk> for Linger {
     async fn answer(self, _: &Desk, _: &Context<'_>) -> Result<Done, Failed> {
-        sleep(Duration::from_millis(self.milliseconds)).await;
+        sleep(Duration::from_millis(self.milliseconds).min(LONGEST_LINGER)).await;
         Ok(Done {})
     }
 }
 
 impl Answer<Desk> for Compute {
     async fn answer(self, _: &Desk, _: &Context<'_>) -> Result<Done, Failed> {
-        let started = Instant::now();
-        while started.elapsed() < Duration::from_micros(self.microseconds) {
+        let (started, time) = (Instant::now(), Duration::from_micros(self.microseconds).min(LONGEST_COMPUTE));
+        while started.elapsed() < time {
             spin_loop();
         }
         Ok(Done {})
@@ -193,5 +193,7 @@ impl Answer<Desk> for Nest {
     }
 }
 
-/// What a client may ask for at once. A service has such limits.
+// What a client may ask for at once. A service has such limits: random bytes may be a Command, too.
 const MOST_BYTES: usize = 1 << 20;
+const LONGEST_LINGER: Duration = Duration::from_secs(30);
+const LONGEST_COMPUTE: Duration = Duration::from_millis(1);

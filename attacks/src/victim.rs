@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use std::{env, fs};
 
 use crate::setting::{Format, Setting};
@@ -33,6 +34,23 @@ pub(crate) struct Resources {
     /// The most that it ever was.
     pub(crate) peak: u64,
     pub(crate) descriptors: u64,
+}
+
+/// What a process has had of the machine's processors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Processor {
+    ran: Duration,
+    waited: Duration,
+}
+
+impl Processor {
+    /// How many times longer than it ran it was on its way, from one moment to the next: 1 if it never waited for others,
+    /// the attackers among them.
+    pub(crate) fn stretch(before: Self, after: Self) -> f64 {
+        let ran = after.ran.saturating_sub(before.ran).as_secs_f64();
+        let waited = after.waited.saturating_sub(before.waited).as_secs_f64();
+        if ran > 0.0 { 1.0 + waited / ran } else { 1.0 }
+    }
 }
 
 impl Victim {
@@ -89,6 +107,21 @@ impl Victim {
         Ok(Resources { memory: bytes("VmRSS:")?, peak: bytes("VmHWM:")?, descriptors })
     }
 
+    /// How long its threads have run, and how long they have waited for a processor, as far as the system tells.
+    pub(crate) fn processor(&self) -> Processor {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id)).into_iter().flatten().flatten();
+        let each = threads.filter_map(|thread| {
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            let mut nanoseconds = text.split_whitespace().map(|word| word.parse::<u64>().ok());
+            let mut next = || Some(Duration::from_nanos(nanoseconds.next()??));
+            Some(Processor { ran: next()?, waited: next()? })
+        });
+        each.fold(Processor::default(), |sum, one| Processor {
+            ran: sum.ran + one.ran,
+            waited: sum.waited + one.waited,
+        })
+    }
+
     /// Ends it at once.
     pub(crate) fn kill(&self) {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,5 +158,14 @@ mod tests {
         let status = "VmPeak:\t  216204 kB\nVmHWM:\t    1732 kB\nVmRSS:\t    1700 kB\n";
         assert_eq!(bytes_of(status, "VmHWM:"), Some(1732 * 1024));
         assert_eq!(bytes_of(status, "VmSwap:"), None);
+    }
+
+    #[test]
+    fn a_process_that_waits_as_long_as_it_runs_is_stretched_twofold() {
+        let [zero, one, two] = [0, 1, 2].map(Duration::from_secs);
+        let at = |ran, waited| Processor { ran, waited };
+        assert_eq!(Processor::stretch(at(one, two), at(one, two)), 1.0);
+        assert_eq!(Processor::stretch(at(zero, zero), at(two, zero)), 1.0);
+        assert_eq!(Processor::stretch(at(one, one), at(two, two)), 2.0);
     }
 }

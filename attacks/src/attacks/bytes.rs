@@ -47,20 +47,20 @@ pub(crate) async fn half_frames(scene: &Scene<'_>) -> Result<(), String> {
     scene.hold().await
 }
 
-/// Pseudo-random bytes. Some begin as a Command does; in the end none is one. The connections leave at once.
+/// Pseudo-random bytes, of which some begin as a Command does, and what other protocols begin with.
 pub(crate) async fn garbage(scene: &Scene<'_>) -> Result<(), String> {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let flood = async {
         for n in 0..scene.pick(500, 20_000) {
             let mut bytes = match n % 4 {
-                // Of the others, any bytes are a Command that may run for long.
                 0 => head(1, tag::STAY),
                 1 => head(random.next(), random.next() | 8),
-                _ => vec![0xFF; 2],
+                2 => b"GET / HTTP/1.1\r\nHost: ".to_vec(),
+                _ => Vec::new(),
             };
-            bytes.extend((0..64).flat_map(|_| random.next().to_le_bytes()));
-            // No tag is so large.
-            bytes.extend(head(1, u64::MAX / 2));
+            let of_random = (0..64).flat_map(|_| random.next().to_le_bytes());
+            // Any bytes may be a Command. Without its tag, none of them is one that the server has to wait for.
+            bytes.extend(of_random.filter(|byte| u64::from(*byte) != tag::LINGER));
             let mut attacker = scene.connect().await?;
             attacker.send(&bytes).await;
             attacker.finish().await;
@@ -94,9 +94,11 @@ pub(crate) async fn lengths(scene: &Scene<'_>) -> Result<(), String> {
     flooded.and(held)
 }
 
+pub(crate) const COUNTS: Scaled = Scaled { quick: 20, full: 1000 };
+
 /// Lists of 2^62 elements, of which some arrive. What is held is what those take.
 pub(crate) async fn counts(scene: &Scene<'_>) -> Result<(), String> {
-    let mut attackers = scene.connect_many(scene.pick(20, 1000)).await?;
+    let mut attackers = scene.connect_many(COUNTS.of(scene.size) as usize).await?;
     let frame = [head(1, tag::NEST), number(1 << 62), vec![0; 1000]].concat();
     for attacker in &mut attackers {
         attacker.send(&frame).await;
