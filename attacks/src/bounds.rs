@@ -18,20 +18,20 @@ pub(crate) const BEGUN: u64 = 12 << 10;
 /// One that is not read, with four small Commands.
 pub(crate) const PAUSED: u64 = 16 << 10;
 
-/// A Command that has not arrived whole: its read buffer, which grows by doubling.
-pub(crate) const fn half_frame() -> u64 {
-    2 * FRAME
+/// A Command that has not arrived whole: its bytes, and what of its read buffer was touched beyond them.
+pub(crate) const fn half_frame(frame: u64) -> u64 {
+    frame + frame / 4
 }
 
 /// A Command of the largest size, decoded: its read buffer and its value.
 pub(crate) const fn one_frame() -> u64 {
-    BASE + 2 * half_frame()
+    BASE + 2 * half_frame(FRAME)
 }
 
-/// A connection whose Replies nobody reads: its output, and for each worker a frame that is encoded, with its value. All
-/// of these scenarios have Replies of 1 MB.
-pub(crate) const fn unread() -> u64 {
-    BASE + OUTPUT + crate::served::WORKERS as u64 * 2 * MIB
+/// Connections whose Replies nobody reads: the output of each, with the Reply that was over it, and one more whose value
+/// was made; and for each worker one that is encoded. All of these scenarios have Replies of 1 MB at most.
+pub(crate) const fn unread(connections: u64) -> u64 {
+    BASE + crate::served::WORKERS as u64 * 2 * MIB + connections * (OUTPUT + 2 * MIB)
 }
 
 /// Commands that wait or run: each with its entry, its future and its task.
@@ -69,7 +69,7 @@ pub(crate) struct Load {
 
 /// What the whole server may hold. Its limits are per connection, so this is their sum.
 pub(crate) const fn whole_server(load: &Load) -> u64 {
-    let read = 2 * load.frame;
+    let read = half_frame(load.frame);
     let written = load.output + load.reply;
     let commands = load.in_flight * COMMAND;
     let encoded = crate::served::WORKERS as u64 * 2 * load.reply;

@@ -80,7 +80,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "slowloris", "Commands that arrive byte by byte", Mus, bytes::slow_settings, bytes::slowloris,
         |size| Bounds::new(MIB + bytes::SLOW.of(size) * bounds::BEGUN);
     "half-frames", "Commands of 4 MiB without their last byte", Mus, defaults, bytes::half_frames,
-        |size| Bounds::new(MIB + bytes::HALVES.of(size) * bounds::half_frame());
+        |size| Bounds::new(8 * MIB + bytes::HALVES.of(size) * bounds::half_frame(bounds::FRAME));
     "garbage", "bytes that are no Commands, on ever new connections", Mus, defaults, bytes::garbage,
         |_| Bounds::new(8 * MIB).recovery(40);
     "lengths-mus", "lengths of 2^62, and no bytes after them", Mus, defaults, bytes::lengths,
@@ -95,16 +95,16 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         |_| Bounds::new(8 * MIB);
     "nesting-mus", "a value inside of itself, a million times", Mus, defaults, bytes::nesting_mus,
         |_| Bounds::new(bounds::one_frame());
-    "nesting-json", "a value inside of itself, 400,000 times", Json, defaults, bytes::nesting_json,
+    "nesting-json", "a value inside of itself, 300,000 times", Json, defaults, bytes::nesting_json,
         |_| Bounds::new(bounds::one_frame());
     "nesting-protobuf", "a value inside of itself, 400,000 times", Protobuf, defaults, bytes::nesting_protobuf,
         |_| Bounds::new(bounds::one_frame());
     "unread-replies", "500 Replies of 1 MB, of which none is read", Mus, defaults, replies::large,
-        |size| Bounds::new(replies::CONNECTIONS.of(size) * bounds::unread());
-    "unread-small", "60,000 small Replies, of which none is read", Mus, defaults, replies::small,
-        |size| Bounds::new(replies::CONNECTIONS.of(size) * bounds::unread()).beside(replies::CONNECTIONS.of(size));
+        |size| Bounds::new(bounds::unread(replies::CONNECTIONS.of(size)));
+    "unread-small", "endless small Commands, whose Replies are not read", Mus, defaults, replies::small,
+        |size| Bounds::new(bounds::unread(replies::CONNECTIONS.of(size))).beside(replies::CONNECTIONS.of(size));
     "unread-failures", "500 failures of 1 MB, of which none is read", Mus, defaults, replies::failures,
-        |size| Bounds::new(replies::CONNECTIONS.of(size) * bounds::unread());
+        |size| Bounds::new(bounds::unread(replies::CONNECTIONS.of(size)));
     "resets", "connects, and resets each connection", Mus, defaults, connections::resets,
         |_| Bounds::new(8 * MIB);
     "silent", "takes all places, and says nothing", Mus, connections::silent_settings, connections::silent,
@@ -119,7 +119,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         |_| Bounds::new(8 * MIB);
     "outliving", "Commands that outlive their connections", Mus, defaults, commands::outliving,
         |size| Bounds::new(bounds::queue(commands::OUTLIVING.of(size))).recovery(40);
-    "everything", "unread Replies, Commands that do not end, and half frames, from ever new connections", Mus,
+    "everything", "unread Replies, Commands that do not end, and half frames, again and again", Mus,
         commands::everything_settings, commands::everything,
         |size| Bounds::new(bounds::whole_server(&commands::everything_load(size)))
             .beside(commands::everything_load(size).connections)
