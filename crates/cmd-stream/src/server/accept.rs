@@ -213,8 +213,11 @@ where
             // future of every connection would keep room for it.
             drop(session);
             end.report(&reason);
-            Box::pin(linger(io, writer, &reason, &control)).await;
+            // Its end is counted. It keeps its place until it is gone.
             drop(open);
+            let leaving = Gauge::new(&control.counts.leaving);
+            Box::pin(linger(io, writer, &reason, &control)).await;
+            drop(leaving);
         }
     }
 }

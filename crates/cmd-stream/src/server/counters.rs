@@ -4,7 +4,8 @@ use crate::counters::counters;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 counters! {
-    /// What a server has counted since it was created. All numbers only grow, except `open` and `waiting`.
+    /// What a server has counted since it was created. All numbers only grow, except `open`, `waiting` and
+    /// `leaving`.
     ///
     /// Each connection ends in one way. So while none comes or ends, `accepted` is the sum of `open`, `waiting`, and of all
     /// ways to end: `over_connection_rate`, `over_address_rate`, `refused`, `left_waiting`, `handshakes_failed`,
@@ -17,6 +18,8 @@ counters! {
         open,
         /// Connections that wait for a place now.
         waiting,
+        /// Connections that have ended, are counted below, and keep their place while their last output is written, up to 2 s.
+        leaving,
         /// Connections closed because there was no place for them in time.
         refused,
         /// Connections closed because they were idle, and others waited for a place

@@ -112,6 +112,7 @@ impl Counters {
             accepted,
             open,
             waiting,
+            leaving,
             untracked_addresses,
             accept_errors,
             shed,
@@ -152,6 +153,7 @@ impl Counters {
         } = *self;
         mirror.gauge("cmd_stream_server_connections_open", open as f64);
         mirror.gauge("cmd_stream_server_connections_waiting", waiting as f64);
+        mirror.gauge("cmd_stream_server_connections_leaving", leaving as f64);
         mirror.counter("cmd_stream_server_connections_accepted_total", accepted);
         let by = |name, label, numbers: &[(&str, u64)]| {
             for (value, number) in numbers {

@@ -25,6 +25,10 @@ const fn gauge(name: &'static str, help: &'static str) -> Name {
 pub(crate) const SERVER: &[Name] = &[
     gauge("cmd_stream_server_connections_open", "Connections that are being served."),
     gauge("cmd_stream_server_connections_waiting", "Connections that wait for a place."),
+    gauge(
+        "cmd_stream_server_connections_leaving",
+        "Connections that have ended and keep their place for a moment.",
+    ),
     counter("cmd_stream_server_connections_accepted_total", "Connections accepted by the listener."),
     counter("cmd_stream_server_connections_refused_total", "Connections that were not served, by reason."),
     counter(

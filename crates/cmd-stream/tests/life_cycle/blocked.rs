@@ -7,7 +7,7 @@ use crate::call;
 use cmd_stream::server::{Cut, Handle, Limits, Scheduling, Served};
 use cmd_stream::{Answer, Client, Context, Failed, Json, Server, protocol};
 use serde::{Deserialize, Serialize};
-use testkit::wait::within;
+use testkit::wait::{until, within};
 use tokio::sync::Semaphore;
 
 /// Where threads are blocked until the test ends.
@@ -174,7 +174,7 @@ async fn a_destructor_of_a_reply_that_blocks_does_not_hold_up_the_end_of_a_serve
 async fn a_callback_for_new_connections_that_blocks_does_not_hold_up_the_end_of_a_server() {
     for end in ENDS {
         let block = Block::new();
-        let _opens = Opens(block.clone());
+        let opens = Opens(block.clone());
         let (limits, blocks) = (Limits::default().drain(Duration::from_millis(50)), block.clone());
         let server = Server::builder(Blocking, Json, block.clone())
             .limits(limits)
@@ -191,7 +191,9 @@ async fn a_callback_for_new_connections_that_blocks_does_not_hold_up_the_end_of_
         end(&handle);
         let cut = cut_by(within(serving).await.expect("no panic"));
         assert_eq!((cut.connections, cut.commands), (1, 0));
-        assert_eq!(handle.counters().cut, 1);
+        assert_eq!((handle.counters().cut, handle.counters().open), (0, 1), "it has not ended yet");
+        drop(opens);
+        until(|| handle.counters().cut == 1).await;
         drop(connecting);
     }
 }
