@@ -337,6 +337,9 @@ where
     /// Creates the server on the given listener: a [`TcpListener`] with settings of its own, a Unix socket, or anything
     /// else that implements [`Accept`].
     ///
+    /// The listener keeps its queue of connections that are not accepted yet. That of [`TcpListener::bind`] has room for
+    /// 128, which is few when all clients come back at once; that of [`bind`](Self::bind) has room for 4096.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the address of the listener cannot be determined, or if this is called in a
@@ -357,10 +360,18 @@ where
 async fn listen_on(address: Address) -> Result<TcpListener, Error> {
     runtime::has_timers()?;
     let listening = async { TcpListener::bind(&*address.resolve().await?).await };
-    runtime::opening("listening", listening)
+    let listener = runtime::opening("listening", listening)
         .await?
-        .map_err(|error| Error::io(format!("cannot listen on {address}"), error))
+        .map_err(|error| Error::io(format!("cannot listen on {address}"), error))?;
+    // Listening again changes only the queue. A system that does not do so keeps the one it has.
+    let _ = socket2::SockRef::from(&listener).listen(QUEUE);
+    Ok(listener)
 }
+
+/// How many connections the system keeps until they are accepted, if its own limit is not lower, as on Linux
+/// `net.core.somaxconn`, which is 4096. Without this it is 128: of 300 clients that come back at once, some find themselves
+/// connected while the system has dropped them. They wait for a greeting until their time for the handshake is over.
+const QUEUE: i32 = 4096;
 
 impl<P, F, R, I> fmt::Debug for Builder<P, F, R, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

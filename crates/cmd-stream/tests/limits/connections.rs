@@ -1,9 +1,11 @@
 //! How many connections a server has, and how many may wait for a place.
 
-use crate::lab::quiet;
+use crate::lab::{Lab, Plain, quiet};
 use crate::wire::{echo_frame, text_frame};
 use crate::{TICK, TIME, WIDE, assert_took, greeted, served};
 use cmd_stream::server::Limits;
+use cmd_stream::{Json, Server};
+use testkit::ends::serve;
 use testkit::peer::{BytePeer, GREETING};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, sleep, timeout};
@@ -64,4 +66,20 @@ async fn none_waits_where_none_may() {
     drop(first);
     quiet().await;
     greeted(&dialer, WIDE).await;
+}
+
+/// As many as one server may have, when another one has ended. The system keeps them until they are accepted.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_that_come_all_at_once_are_all_greeted() {
+    let handle = serve(Server::builder(Plain, Json, Lab::new())).await;
+    let address = handle.local_addr().to_string().parse().expect("an address");
+    // This blocks the thread of the server, so it accepts none of them meanwhile.
+    let connect = |_| std::net::TcpStream::connect_timeout(&address, TIME).expect("it is in the queue");
+    let clients: Vec<_> = (0..300).map(connect).collect();
+    for client in clients {
+        client.set_nonblocking(true).expect("a socket");
+        let client = tokio::net::TcpStream::from_std(client).expect("a socket");
+        BytePeer::over(client).expect(GREETING).await;
+    }
 }
