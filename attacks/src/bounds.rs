@@ -39,6 +39,12 @@ pub(crate) const fn queue(commands: u64) -> u64 {
     BASE + commands * COMMAND
 }
 
+/// Commands with so many bytes on the wire, of lists whose elements take 32 times theirs. A list grows by doubling, and the
+/// old one and the new one are there together for a moment. The last Command may be over the limit.
+pub(crate) const fn hoard(in_flight_bytes: u64) -> u64 {
+    BASE + 32 * (in_flight_bytes + in_flight_bytes / 2 + 2 * MIB)
+}
+
 /// What a small Command takes while it runs. In bytes.
 pub(crate) const COMMAND: u64 = 1280;
 

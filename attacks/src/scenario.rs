@@ -117,6 +117,8 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         |_| Bounds::new(bounds::queue(queues::COMMANDS));
     "pings", "two connections that send nothing but pings", Mus, defaults, queues::pings,
         |_| Bounds::new(8 * MIB);
+    "hoard", "Commands whose values take 32 times their bytes", Protobuf, commands::hoard_settings, commands::hoard,
+        |size| Bounds::new(bounds::hoard(commands::HOARDED.of(size)));
     "outliving", "Commands that outlive their connections", Mus, defaults, commands::outliving,
         |size| Bounds::new(bounds::queue(commands::OUTLIVING.of(size))).recovery(40);
     "everything", "unread Replies, Commands that do not end, and half frames, again and again", Mus,

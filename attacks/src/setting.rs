@@ -57,6 +57,7 @@ pub(crate) enum Setting {
     InFlight(usize),
     InFlightBytes(usize),
     Output(usize),
+    Paused(Duration),
 }
 
 impl Setting {
@@ -69,6 +70,7 @@ impl Setting {
             Self::InFlight(commands) => limits.in_flight(commands),
             Self::InFlightBytes(bytes) => limits.in_flight_bytes(bytes),
             Self::Output(bytes) => limits.output(bytes),
+            Self::Paused(time) => limits.paused(time),
         }
     }
 }
@@ -83,6 +85,7 @@ impl fmt::Display for Setting {
             Self::InFlight(commands) => write!(f, "in_flight={commands}"),
             Self::InFlightBytes(bytes) => write!(f, "in_flight_bytes={bytes}"),
             Self::Output(bytes) => write!(f, "output={bytes}"),
+            Self::Paused(time) => write!(f, "paused={}", time.as_millis()),
         }
     }
 }
@@ -103,6 +106,7 @@ impl FromStr for Setting {
             "in_flight" => Self::InFlight(value),
             "in_flight_bytes" => Self::InFlightBytes(value),
             "output" => Self::Output(value),
+            "paused" => Self::Paused(time()),
             _ => return Err(unknown()),
         })
     }
@@ -122,6 +126,7 @@ mod tests {
             Setting::InFlight(5),
             Setting::InFlightBytes(6),
             Setting::Output(7),
+            Setting::Paused(Duration::from_millis(8)),
         ] {
             assert_eq!(setting.to_string().parse(), Ok(setting));
         }

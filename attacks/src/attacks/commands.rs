@@ -1,7 +1,8 @@
 //! Commands that do not end, on connections that do.
 
-use crate::attacker::Attacker;
-use crate::attacker::{Cost, many, mus};
+use std::time::Duration;
+
+use crate::attacker::{Attacker, Cost, many, mus, prefixed};
 use crate::bounds::{Load, MIB};
 use crate::scenario::Scaled;
 use crate::scene::{Scene, Size};
@@ -31,6 +32,30 @@ pub(crate) async fn outliving(scene: &Scene<'_>) -> Result<(), String> {
     let (flooded, held) = tokio::join!(flood, scene.hold());
     flooded.and(held)
 }
+
+/// On the wire.
+pub(crate) const HOARDED: Scaled = Scaled { quick: MIB, full: 16 * MIB };
+
+pub(crate) fn hoard_settings(size: Size) -> Vec<Setting> {
+    // It leaves behind a full receive window, where the server does not see it: then this time ends the connection.
+    vec![Setting::InFlightBytes(HOARDED.of(size) as usize), Setting::Paused(Duration::from_secs(5))]
+}
+
+/// Commands whose values take 32 times their bytes, as many as the server lets be in flight.
+pub(crate) async fn hoard(scene: &Scene<'_>) -> Result<(), String> {
+    let mut attacker = scene.connect().await?;
+    let row = [1 << 3 | 2, 0];
+    for seq in 1..1000 {
+        let frame = prefixed(seq, tag::HOARD, &row.repeat(HOARD_BYTES / row.len()));
+        if attacker.send_what_is_taken(&frame).await < frame.len() {
+            break;
+        }
+    }
+    scene.hold().await
+}
+
+/// The size of each of these Commands.
+const HOARD_BYTES: usize = 256 << 10;
 
 const CONNECTIONS: Scaled = Scaled { quick: 40, full: 300 };
 /// How often each connection comes back.
@@ -98,11 +123,11 @@ async fn come_again(address: &str, cost: &Cost, bytes: &[u8], times: u64) -> Res
     for _ in 0..times {
         let mut attacker = Attacker::connect(address, cost).await?;
         attacker.send_what_is_taken(bytes).await;
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         attacker.reset();
     }
     Ok(())
 }
 
 /// How long the server may take to begin what it was sent.
-const SOON: std::time::Duration = std::time::Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(20);

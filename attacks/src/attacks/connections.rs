@@ -83,7 +83,7 @@ async fn paused(scene: &Scene<'_>) -> Result<Vec<Attacker>, String> {
 /// Only the honest client is left.
 async fn all_have_left(scene: &Scene<'_>, patience: Duration) -> Result<(), String> {
     // What the machine may take for it beside all else.
-    let patience = patience + Duration::from_millis(500);
+    let patience = patience + Duration::from_secs(1);
     scene.until(patience, "the places are free", |look| look.get("open") <= 1).await
 }
 
