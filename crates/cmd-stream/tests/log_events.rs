@@ -32,6 +32,7 @@ const PUT_TOGETHER: [(&str, &str, &str, &[&str]); 5] = [
             "connection closed: it took no output (`Limits::output_stall`)",
             "connection closed: nothing moved while it was not read (`Limits::paused`)",
             "connection closed: it was idle, and others waited (`Limits::make_room`)",
+            "commands dropped: their connections had ended, and much was taken (`Limits::memory`, `commands`)",
             "command failed, and ended its connection",
             "command refused, and ended its connection",
         ],
@@ -45,7 +46,7 @@ const PUT_TOGETHER: [(&str, &str, &str, &[&str]); 5] = [
             "connection not read: its output is full (`Limits::output`)",
             "connection not read: too many Commands per second (`Limits::command_rate`)",
             "connection not read: the server is overloaded (`Limits::shed_after`)",
-            "connection not read: the server has no memory left for it (`Limits::memory`, `commands`)",
+            "connection not read: it has its share of memory (`Limits::memory`, `commands`)",
         ],
     ),
 ];

@@ -38,14 +38,23 @@ impl<const KINDS: usize> Seldom<KINDS> {
         self.happens_within(kind, EVERY)
     }
 
+    /// The same for several at once.
+    pub(crate) fn happen(&self, kind: usize, number: u64) -> Option<u64> {
+        self.count(kind, number, EVERY)
+    }
+
     /// The same for one that is logged at most once in this time.
     pub(crate) fn happens_within(&self, kind: usize, every: Duration) -> Option<u64> {
+        self.count(kind, 1, every)
+    }
+
+    fn count(&self, kind: usize, number: u64, every: Duration) -> Option<u64> {
         let of_kind = &self.kinds[kind];
         // If another thread logs one at the same time, this one is left out.
         if of_kind.begins(self.now(), every) {
             return Some(of_kind.left_out.swap(0, Relaxed));
         }
-        if of_kind.left_out.fetch_add(1, Relaxed) == 0 {
+        if of_kind.left_out.fetch_add(number, Relaxed) == 0 {
             self.left_out.notify_one();
         }
         None

@@ -369,7 +369,11 @@ impl Control {
 
     /// Lets the oldest orphans go, if too much is taken.
     pub(super) fn drop_orphans(&self) {
-        add(&self.counts.orphans_dropped, self.memory.drop_orphans(self.commands()) as u64);
+        let dropped = self.memory.drop_orphans(self.commands()) as u64;
+        if dropped > 0 {
+            add(&self.counts.orphans_dropped, dropped);
+            self.notices.dropped(&self.address, dropped);
+        }
     }
 
     pub(crate) fn command_begins(&self) {

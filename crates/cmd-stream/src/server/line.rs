@@ -326,7 +326,7 @@ impl Line {
                 tracing::warn!(name, %seq, %peer, failed, "command ended without a last reply");
             } else if ends && self.control.notices.failed(name, *seq, peer, failed) {
                 // It is told.
-            } else if arrival.is_one_way {
+            } else if arrival.is_one_way && !ends {
                 tracing::warn!(name, %seq, %peer, failed, "one-way command failed");
             } else {
                 tracing::debug!(name, %seq, %peer, failed, "command failed");

@@ -38,11 +38,13 @@ pub(super) enum Notice {
     RatePause,
     ShedPause,
     MemoryPause,
+    /// Commands without a connection were dropped.
+    OrphansDropped,
 }
 
 const KINDS: usize = ALL.len();
 
-const ALL: [Notice; 19] = [
+const ALL: [Notice; 20] = [
     Notice::NoPlace,
     Notice::ConnectionRate,
     Notice::AddressRate,
@@ -62,6 +64,7 @@ const ALL: [Notice; 19] = [
     Notice::RatePause,
     Notice::ShedPause,
     Notice::MemoryPause,
+    Notice::OrphansDropped,
 ];
 
 impl Notice {
@@ -112,17 +115,18 @@ impl Notice {
             Self::RatePause => "connection not read: too many Commands per second (`Limits::command_rate`)",
             Self::ShedPause => "connection not read: the server is overloaded (`Limits::shed_after`)",
             Self::MemoryPause => {
-                "connection not read: the server has no memory left for it (`Limits::memory`, `commands`)"
+                "connection not read: it has its share of memory (`Limits::memory`, `commands`)"
+            }
+            Self::OrphansDropped => {
+                "commands dropped: their connections had ended, and much was taken (`Limits::memory`, `commands`)"
             }
         }
     }
 
     /// A limit that only lets clients wait does its work.
     fn is_pause(self) -> bool {
-        matches!(
-            self,
-            Self::InFlightPause | Self::OutputPause | Self::RatePause | Self::ShedPause | Self::MemoryPause
-        )
+        use Notice::{InFlightPause, MemoryPause, OutputPause, RatePause, ShedPause};
+        matches!(self, InFlightPause | OutputPause | RatePause | ShedPause | MemoryPause)
     }
 }
 
@@ -155,6 +159,15 @@ impl Notices {
         if let Some(left_out) = self.0.happens(kind as usize) {
             let (count, what) = (left_out + 1, kind.text());
             contained(|| tracing::debug!(%server, %peer, count, "{what}"));
+        }
+    }
+
+    /// So many Commands were dropped whose connection had ended.
+    #[cold]
+    pub(super) fn dropped(&self, server: &Peer, number: u64) {
+        let kind = Notice::OrphansDropped;
+        if let Some(left_out) = self.0.happen(kind as usize, number) {
+            tell_more(server, kind, left_out + number);
         }
     }
 
