@@ -16,6 +16,7 @@ use crate::sync::Arc;
 use crate::transport::{Accept, Address};
 
 pub(crate) mod accept;
+mod alarm;
 mod boxes;
 mod connection;
 mod context;

@@ -8,6 +8,7 @@ use std::pin::pin;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
+use super::alarm::Alarm;
 use super::counters::{Counters, Counts, add};
 use super::ending::Ending;
 use super::ends::End;
@@ -100,6 +101,7 @@ pub(crate) struct Control {
     pub(super) notices: Notices,
     pub(super) tally: Tally,
     pub(super) memory: Memory,
+    pub(super) alarm: Arc<Alarm>,
     /// If it is to shed load.
     pub(super) shedder: Option<Shedder>,
     life: Mutex<Life>,
@@ -228,6 +230,7 @@ impl Control {
             address,
             shedder: limits.shed_after.map(Shedder::new),
             memory: Memory::new(limits.memory, limits.commands),
+            alarm: Arc::default(),
             limits,
             counts: Counts::default(),
             notices: Notices::new(),

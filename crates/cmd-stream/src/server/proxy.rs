@@ -3,11 +3,12 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::time::{Duration, Instant};
-use std::{task, thread};
+use std::task;
+use std::time::Instant;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::alarm::{AFTER, Sleeper};
 use super::connection::Connection;
 use super::context::Context;
 use super::extensions::Extensions;
@@ -16,7 +17,7 @@ use super::link::{HandedLink, Link, ReplyLink, RunningLink};
 use super::polling::{is_elsewhere, is_in_place, leave_slot, poll_number};
 use crate::proto::frame::Seq;
 use crate::protocol::Failed;
-use crate::sync::{Arc, Mutex, PoisonError};
+use crate::sync::Arc;
 
 /// Sends the Replies of a Command, of type `R`, and tells it about itself, its connection and its server.
 pub struct Proxy<'a, R> {
@@ -265,28 +266,25 @@ async fn ready(link: &(impl Link + ?Sized)) -> Result<(), Failed> {
 struct Blocked {
     /// Since when, in which poll of a Command, and how often the connection's task had been awake.
     since: Option<(Instant, u64, Option<u64>)>,
-    /// The waker, for as long as it waits: a thread looks here when the time is over.
-    waker: Option<Arc<Mutex<Option<task::Waker>>>>,
+    /// Wakes it when the time is over, for as long as it waits.
+    sleeper: Option<Arc<Sleeper>>,
 }
 
 impl Blocked {
-    /// Looks whether nothing can make room while this thread waits: for [`BLOCKED_AFTER`] it has done nothing else, and
+    /// Looks whether nothing can make room while this thread waits: for [`AFTER`] it has done nothing else, and
     /// either it is the only one of its runtime, or the connection's task was woken and has not come.
     fn look(&mut self, line: &Line, cx: &task::Context<'_>) -> bool {
         if !is_elsewhere(cx.waker()) {
             return false;
         }
         leave_slot();
-        let mut waker = Some(cx.waker().clone());
-        let slot = Arc::clone(self.waker.get_or_insert_default());
-        std::mem::swap(&mut *slot.lock().unwrap_or_else(PoisonError::into_inner), &mut waker);
-        drop(waker); // the one before, without the lock
         let (poll, rounds) = (poll_number(), line.rounds());
         if let Some((since, before, seen)) = self.since
             && before == poll
         {
-            if since.elapsed() < BLOCKED_AFTER {
-                return false; // it is polled again
+            if since.elapsed() < AFTER {
+                self.sleep(line, cx);
+                return false;
             }
             let is_alone = Handle::try_current()
                 .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread);
@@ -295,28 +293,24 @@ impl Blocked {
             }
         }
         self.since = Some((Instant::now(), poll, rounds));
-        // By a thread, as the timers of the runtime may be blocked, too. Without one it waits as everybody does.
-        let _ = thread::Builder::new().name("cmd-stream-wait".into()).spawn(move || {
-            thread::sleep(BLOCKED_AFTER);
-            let waker = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            waker.into_iter().for_each(task::Waker::wake);
-        });
+        self.sleep(line, cx);
         false
+    }
+
+    /// It is polled again when the time is over. If there is no thread for that, it waits as everybody does.
+    fn sleep(&mut self, line: &Line, cx: &task::Context<'_>) {
+        let sleeper = self.sleeper.get_or_insert_default();
+        line.control.alarm.wake_later(sleeper, cx.waker().clone());
     }
 }
 
 impl Drop for Blocked {
     /// It waits no longer, and leaves nothing behind.
     fn drop(&mut self) {
-        let slot = self.waker.take();
-        let waker = slot.and_then(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let waker = self.sleeper.take().and_then(|sleeper| sleeper.leave());
         drop(waker); // without the lock
     }
 }
-
-/// How long the thread of a connection may be blocked by somebody who waits for room in its output. Then what he sends
-/// exceeds the limit, as he would wait for ever.
-const BLOCKED_AFTER: Duration = Duration::from_millis(100);
 
 /// Blocks this thread until a future is ready.
 fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -11,6 +11,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use cmd_stream::protocol::kind::Plain;
 use cmd_stream::server::{Handle, Limits, Scheduling, Server};
 use cmd_stream::{Command, Execute, Failed, Failure, Json, Proxy, Reply, protocol};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize, Serializer};
 use testkit::peer::{BytePeer, GREETING};
 use tokio::io::DuplexStream;
@@ -58,6 +60,9 @@ struct GivesUp(usize);
 /// Blocks its thread on its Replies.
 #[derive(Serialize, Deserialize)]
 struct Blocks(usize);
+/// Sends in a combinator that has a waker of its own.
+#[derive(Serialize, Deserialize)]
+struct Combines(usize);
 
 /// How many Replies of this many bytes were encoded: those of one test.
 static ENCODED: AtomicUsize = AtomicUsize::new(0);
@@ -113,7 +118,7 @@ impl Failure for Trouble {
 macro_rules! commands {
     ($($command:ident),*) => { $(impl Command for $command { type Reply = Part; type Kind = Plain; })* };
 }
-commands!(Now, Later, Fails, GivesUp, Blocks);
+commands!(Now, Later, Fails, GivesUp, Blocks, Combines);
 
 impl Execute<Desk> for Now {
     const SCHEDULING: Scheduling = Scheduling::Spawned;
@@ -195,9 +200,19 @@ impl Execute<Desk> for Blocks {
     }
 }
 
+impl Execute<Desk> for Combines {
+    /// Polled with a waker of the combinator's own, as by an executor that may block the thread.
+    async fn execute(self, desk: &Desk, proxy: Proxy<'_, Part>) -> Result<(), Failed> {
+        desk.0.started.fetch_add(1, Relaxed);
+        desk.0.gate.acquire().await.map_err(Failed::new)?.forget();
+        let mut sends = FuturesUnordered::from_iter([proxy.send(Part::of(self.0))]);
+        sends.next().await.unwrap_or(Ok(()))
+    }
+}
+
 protocol! {
     struct Rooms {
-        commands { 0 => Now, 1 => Later, 2 => Fails, 3 => GivesUp, 4 => Blocks }
+        commands { 0 => Now, 1 => Later, 2 => Fails, 3 => GivesUp, 4 => Blocks, 5 => Combines }
         replies { 0 => Part, 1 => Trouble }
         failure Trouble
     }
@@ -322,4 +337,34 @@ async fn a_command_that_blocks_on_its_replies_lets_them_be_written() {
     peer.send(&wire::frame(1, 4, "50")).await;
     let len = |last: bool| wire::frame(1, 0, format!(r#"["{}",{last}]"#, "x".repeat(1000))).len();
     peer.receive(49 * len(false) + len(true)).await;
+}
+
+/// Threads that only wait are of this name.
+#[cfg(target_os = "linux")]
+fn waiting_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "cmd-stream-wait").count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn commands_that_wait_for_room_in_combinators_do_not_take_a_thread_each() {
+    let (desk, handle, mut peer) = served().await;
+    send(&handle, &mut peer, 5, 1000, 300).await;
+    testkit::wait::until(|| desk.0.started.load(Relaxed) == 300).await;
+    desk.0.gate.add_permits(300);
+    let mut most = 0;
+    testkit::wait::until(|| {
+        most = most.max(waiting_threads());
+        handle.counters().replies as usize >= FIT - 3
+    })
+    .await;
+    lab::quiet().await;
+    most = most.max(waiting_threads());
+    // Other tests of this program have servers of their own.
+    assert!(most <= 8, "{most} threads");
+    for seq in 1..=300 {
+        receive(&mut peer, part_len(seq, 1000)).await;
+    }
 }
