@@ -188,13 +188,17 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
         let (is_ending, is_paused, may_look) = self.session.line.wake_up();
         self.input_ended |= is_ending;
+        if may_look {
+            self.weighing.command_has_ended(&self.session);
+        }
         if self.input_ended {
             return false;
         }
         if self.paused {
             if may_look && self.weighing.waits.is_some() {
                 // One of its Commands has ended, and has given back what it took.
-                (self.paused_until, self.still_since) = (None, Instant::now());
+                self.pause_until(None);
+                self.still_since = Instant::now();
             }
             if is_paused || self.paused_until.is_some() {
                 return false;
@@ -428,6 +432,9 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     /// Stops reading until then, though something has arrived; or lets it go on.
     fn pause_until(&mut self, until: Option<Instant>) {
         (self.paused, self.paused_until) = (true, until);
+        if until.is_some() {
+            self.weighing.waits = None; // that is over, and this is another limit
+        }
         self.session.line.lock().is_held_up = until.is_some();
     }
 
@@ -455,7 +462,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             if self.paused && sent > 0 {
                 self.still_since = Instant::now();
                 if self.weighing.waits.is_some() {
-                    self.paused_until = None; // it takes less now
+                    self.pause_until(None); // it takes less now
                 }
             }
             if written?.is_pending() {
@@ -472,7 +479,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     fn input(&self, took: bool) -> Input {
         if self.input_ended {
             Input::Ended
-        } else if took || (self.paused && !self.inbox.is_empty()) {
+        } else if took || (self.paused && !self.inbox.is_empty() && !self.weighing.awaits_rest()) {
             Input::Pending // if it is not paused, what is in the inbox is a part of a frame
         } else {
             Input::Quiet

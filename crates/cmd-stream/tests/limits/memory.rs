@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use crate::lab::quiet;
+use crate::lab::{World, quiet};
+use crate::pipes::Dialer;
 use crate::wire::{echo_frame, hold_frame, text_frame};
 use crate::{TIME, WIDE, greeted, served};
 use cmd_stream::format::Expansion;
 use cmd_stream::server::{Limits, ServerProtocol};
 use cmd_stream::{Answer, Context, Failed, Json, protocol};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
+use testkit::peer::{BytePeer, GREETING};
+use testkit::wait::within;
+use tokio::io::DuplexStream;
+use tokio::time::{Instant, sleep};
 
 const MIB: usize = 1 << 20;
 
@@ -129,6 +133,84 @@ async fn a_connection_that_waits_for_memory_while_nothing_moves_is_closed_in_tim
     assert_eq!(world.counters().memory_pauses, 1);
     sleep(TIME + LOOK).await;
     assert_eq!((world.counters().pause_timeouts, world.counters().open), (1, 0));
+}
+
+/// Connections with so many Commands that more than three quarters of a MiB are taken. The first one has a hundred, and could
+/// have had more.
+async fn scarce(dialer: &Dialer) -> Vec<BytePeer<DuplexStream>> {
+    let mut peers = Vec::new();
+    for count in [100, 1000, 1000, 1000, 1000] {
+        let mut peer = greeted(dialer, WIDE).await;
+        peer.send(&holds(count)).await;
+        quiet().await;
+        peers.push(peer);
+    }
+    peers
+}
+
+/// Waits until so many Commands run.
+async fn until_running(world: &World, running: usize) {
+    world.lab.until(|seen| seen.running == running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_runs_whose_first_half_was_admitted_in_any_case() {
+    let (world, dialer) = served(Limits::default().memory(MIB));
+    let _peers = scarce(&dialer).await;
+    let running = world.lab.seen().running;
+    let frame = hold_frame(1, &"a".repeat(20_000));
+    let mut peer = greeted(&dialer, WIDE).await;
+    peer.send(&frame[..10_000]).await;
+    quiet().await;
+    peer.send(&frame[10_000..]).await;
+    sleep(LOOK).await;
+    quiet().await;
+    assert_eq!(world.lab.seen().running, running + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_place_of_a_command_that_was_admitted_in_any_case_is_free_when_it_has_ended() {
+    let (_world, dialer) = served(Limits::default().memory(MIB));
+    let mut peers = scarce(&dialer).await;
+    let text = "a".repeat(20_000);
+    // This one takes more than its share with its other Commands.
+    peers[0].send(&echo_frame(1000, &text)).await;
+    peers[0].expect(&text_frame(1000, &text)).await;
+    let mut honest = greeted(&dialer, WIDE).await;
+    honest.send(&echo_frame(1, &text)).await;
+    within(honest.expect(&text_frame(1, &text))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_half_a_command_that_waits_for_memory() {
+    let (world, dialer) = served(Limits::default().memory(MIB));
+    let frame = hold_frame(1, &"a".repeat(20_000));
+    let mut first = greeted(&dialer, WIDE).await;
+    first.send(&frame).await;
+    until_running(&world, 1).await;
+    let mut half = greeted(&dialer, WIDE).await;
+    half.send(&frame[..10_000]).await;
+    quiet().await;
+    assert_eq!(world.counters().memory_pauses, 1);
+    let since = Instant::now();
+    world.handle.shutdown();
+    half.expect_end().await;
+    assert!(since.elapsed() <= LOOK, "{:?}", since.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_waited_for_memory_makes_room_when_it_is_idle() {
+    let (world, dialer) = served(Limits::default().memory(MIB).connections(1).waiting(1, 10 * TIME));
+    let mut peer = greeted(&dialer, WIDE).await;
+    peer.send(&holds(300)).await;
+    quiet().await;
+    assert_eq!(world.counters().memory_pauses, 1);
+    world.lab.open_gate(300);
+    world.lab.until(|seen| seen.ended == 300).await;
+    quiet().await;
+    let mut next = BytePeer::over(dialer.dial(WIDE));
+    within(next.expect(GREETING)).await;
+    assert_eq!(world.counters().made_room, 1);
 }
 
 #[derive(Serialize, Deserialize)]

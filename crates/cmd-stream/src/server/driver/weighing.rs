@@ -27,15 +27,30 @@ pub(super) struct Weighing {
     reserved: usize,
     /// How long reading has stopped for want of memory, this time.
     pub(super) waits: Option<Duration>,
+    /// Whether it has stopped in the middle of a Command, and nothing whole is there.
+    awaits_rest: bool,
     extra: Option<Extra>,
 }
 
 /// This connection has the one Command that is admitted in any case.
-struct Extra(Arc<Control>);
+struct Extra {
+    control: Arc<Control>,
+    /// What the other Commands of the connection took when it began. None as long as it has arrived in part.
+    others: Option<usize>,
+}
+
+impl Extra {
+    /// Whether it is still there, and needs more than the share of its connection.
+    fn is_needed(&self, own: usize, buffers: usize) -> bool {
+        let memory = &self.control.memory;
+        let is_over = memory.is_scarce() && own > memory.share(own, self.control.open());
+        is_over && self.others.is_none_or(|others| own - buffers > others)
+    }
+}
 
 impl Drop for Extra {
     fn drop(&mut self) {
-        self.0.memory.give_extra_back();
+        self.control.memory.give_extra_back();
     }
 }
 
@@ -54,14 +69,29 @@ impl Weighing {
         control.memory.weighs(Load { bytes: most, commands: bytes / 2 }, control.commands())
     }
 
-    /// Gives the place of the one Command back that was admitted in any case, if it has ended.
+    /// Gives the place of the one Command back that was admitted in any case, if it has ended. Else the connection's task is
+    /// woken when a Command has ended.
     #[cold]
     fn look_at_extra<S: Service>(&mut self, session: &Session<S>) {
-        let control = &session.line.control;
-        let (own, _) = session.line.settle_memory();
-        if own.bytes <= control.memory.share(own.bytes, control.open()) || !control.memory.is_scarce() {
+        let (own, buffers) = session.line.settle_memory();
+        if self.extra.as_ref().is_some_and(|extra| extra.is_needed(own.bytes, buffers)) {
+            session.line.wake_at_end();
+        } else {
             self.extra = None;
         }
+    }
+
+    /// A Command has ended, and it may be that one.
+    #[inline]
+    pub(super) fn command_has_ended<S: Service>(&mut self, session: &Session<S>) {
+        if self.extra.is_some() {
+            self.look_at_extra(session);
+        }
+    }
+
+    /// Whether nothing has arrived but a part of a Command, which waits for memory.
+    pub(super) fn awaits_rest(&self) -> bool {
+        self.awaits_rest && self.waits.is_some()
     }
 
     /// Whether the Command whose body this is may be decoded, and begin; else it waits. What it takes is booked until
@@ -84,12 +114,21 @@ impl Weighing {
         let weight = parts.weight(index, size) + memory.largest_future() + TASK;
         let (own, buffers) = line.settle_memory();
         match memory.weigh(weight, own, buffers, line.control.commands(), line.control.open()) {
-            Verdict::Admitted => {}
+            // Its first part may have had the place, which it does not need.
+            Verdict::Admitted => drop(self.extra.take_if(|extra| extra.others.is_none())),
             Verdict::AdmittedAsExtra => {
-                self.extra = Some(Extra(Arc::clone(&line.control)));
+                let control = Arc::clone(&line.control);
+                self.extra = Some(Extra { control, others: Some(own.bytes - buffers) });
                 line.wake_at_end();
             }
-            Verdict::Waits => return false,
+            // Its first part has the place, which is now that of the whole.
+            Verdict::Waits => match &mut self.extra {
+                Some(extra) if extra.others.is_none() => {
+                    extra.others = Some(own.bytes - buffers);
+                    line.wake_at_end();
+                }
+                _ => return false,
+            },
         }
         memory.settle(0, weight);
         self.reserved = weight;
@@ -143,15 +182,13 @@ impl<IO: Io, S: Service> Driver<'_, IO, S> {
         let (own, buffers) = line.settle_memory();
         let share = control.memory.share(own.bytes, control.open());
         let fits = own.bytes <= share || !control.memory.is_scarce();
-        if fits {
-            self.weighing.extra = None;
-        } else if self.weighing.extra.is_some() {
-            line.wake_at_end();
-        }
-        if self.inbox.is_empty() || self.paused || self.input_ended {
+        self.weighing.command_has_ended(&session);
+        let has_place = self.weighing.extra.as_ref().is_some_and(|extra| extra.others.is_none());
+        // Whole Commands that wait for their turn are weighed when that has come, and nothing is read before.
+        if self.inbox.is_empty() || self.has_stopped() {
             return;
         }
-        if fits || self.weighing.extra.is_some() || buffers <= LEAST {
+        if fits || has_place || buffers <= LEAST {
             return;
         }
         if self.inbox.is_roomy() {
@@ -164,7 +201,7 @@ impl<IO: Io, S: Service> Driver<'_, IO, S> {
             match control.memory.weigh_large(control.memory.taken()) {
                 Verdict::Admitted => return,
                 Verdict::AdmittedAsExtra => {
-                    self.weighing.extra = Some(Extra(Arc::clone(control)));
+                    self.weighing.extra = Some(Extra { control: Arc::clone(control), others: None });
                     return;
                 }
                 Verdict::Waits => {}
@@ -183,7 +220,7 @@ impl<IO: Io, S: Service> Driver<'_, IO, S> {
             self.note_pause(now);
         }
         let wait = self.weighing.waits.map_or(FIRST_LOOK, |wait| (wait * 2).min(LAST_LOOK));
-        self.weighing.waits = Some(wait);
+        (self.weighing.waits, self.weighing.awaits_rest) = (Some(wait), !is_held_up);
         (self.paused, self.paused_until) = (true, Some(Instant::now() + wait));
         self.session.line.wait_for_memory(is_held_up);
     }
