@@ -117,9 +117,10 @@ impl InFlight {
     }
 
     /// Tells those to go that came first, until they have at least so much memory, and are so many. Only those that have
-    /// tasks are told. Returns what wakes them, how much memory they have, and whether others are left.
+    /// tasks are told, and only if nobody else holds them. Returns what wakes them, how much memory they have, and whether others are left.
     pub fn drop_first(&mut self, charge: usize, commands: usize) -> (Vec<Waker>, usize, bool) {
-        let with_task = self.commands.iter().filter(|(_, running)| running.task.is_some());
+        let with_task =
+            self.commands.iter().filter(|(_, running)| running.task.is_some() && running.holders == 1);
         let mut seqs: Vec<_> = with_task.map(|(seq, _)| *seq).collect();
         seqs.sort_unstable();
         let (mut tasks, mut dropped) = (Vec::new(), 0);
@@ -234,6 +235,17 @@ mod tests {
         let (tasks, dropped, has_more) = in_flight.drop_first(0, 9);
         assert_eq!((tasks.len(), dropped, has_more), (2, 20, true), "each is told once");
         assert_eq!(told(&in_flight), [3, 4, 5]);
+    }
+
+    #[test]
+    fn one_that_was_handed_over_does_not_go() {
+        let mut in_flight = InFlight::new(10, 1000);
+        in_flight.insert(Seq::new(1), 1, 10);
+        in_flight.set_task(Seq::new(1), Waker::noop().clone());
+        in_flight.insert(Seq::new(1), 1, 10);
+        let (tasks, dropped, has_more) = in_flight.drop_first(1, 1);
+        assert_eq!((tasks.len(), dropped, has_more), (0, 0, true));
+        assert!(!in_flight.is_dropped(Seq::new(1)));
     }
 
     #[test]
