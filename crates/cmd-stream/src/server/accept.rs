@@ -399,9 +399,11 @@ async fn linger<IO: Io>(mut io: IO, writer: Writer, reason: &Error, control: &Co
         (ErrorKind::Limit, Origin::Local) if nothing_left => return,
         _ => {}
     }
+    let taken = control.memory.take(writer.capacity());
     if !say_goodbye(&mut io, writer, |bytes| control.tally.sent(bytes)).await {
         return;
     }
+    drop(taken);
     if reason.kind() == ErrorKind::Closed && reason.origin() == Origin::Remote {
         return; // the client left first
     }

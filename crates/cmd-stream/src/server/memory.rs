@@ -91,6 +91,12 @@ impl Memory {
         }
     }
 
+    /// Books so much for as long as what is returned is held.
+    pub(super) fn take(&self, bytes: usize) -> Taken<'_> {
+        self.settle(0, bytes);
+        Taken { memory: self, bytes }
+    }
+
     #[inline]
     pub(super) fn taken(&self) -> usize {
         self.taken.load(Relaxed)
@@ -171,6 +177,18 @@ impl Memory {
     /// The Command that was admitted in any case is no longer there.
     pub(super) fn give_extra_back(&self) {
         self.extra.store(false, Relaxed);
+    }
+}
+
+/// What no connection books: its last output, when it has ended.
+pub(super) struct Taken<'a> {
+    memory: &'a Memory,
+    bytes: usize,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.memory.settle(self.bytes, 0);
     }
 }
 
@@ -315,6 +333,15 @@ mod tests {
         memory.give_extra_back();
         assert_eq!((weigh(), weigh()), (Verdict::AdmittedAsExtra, Verdict::Waits));
         assert_eq!(memory.weigh(100 << 10, Load::default(), 0, 0, 100), Verdict::Admitted);
+    }
+
+    #[test]
+    fn what_is_taken_is_given_back() {
+        let memory = Memory::new(64 * MIB, 1000);
+        let taken = memory.take(5);
+        assert_eq!(memory.taken(), 5);
+        drop(taken);
+        assert_eq!(memory.taken(), 0);
     }
 
     #[test]
