@@ -105,8 +105,8 @@ pub trait Execute<R>: Command {
     /// [memory](crate::server::Limits::memory) is needed; [`Proxy::closed`] tells it. A panic is contained, also one of a
     /// destructor; see [`Answer::answer`].
     ///
-    /// Code that blocks belongs into [`spawn_blocking`](tokio::task::spawn_blocking), with an
-    /// [owned Proxy](Proxy::into_owned), or into [`block_in_place`](tokio::task::block_in_place), where `Handle::block_on` may
+    /// Code that blocks belongs in [`spawn_blocking`](tokio::task::spawn_blocking), with an
+    /// [owned Proxy](Proxy::into_owned), or in [`block_in_place`](tokio::task::block_in_place), where `Handle::block_on` may
     /// wait for [`Proxy::send`]. Replies that are sent there arrive while the Command goes on, if the runtime has another thread
     /// to write them. A Command that is polled in place ([`Scheduling::InPlace`]) blocks the task of its own connection, and its
     /// Replies arrive when it lets go of the thread: say [`Scheduling::Spawned`] for what blocks. A type for which nothing is

@@ -8,7 +8,7 @@ use testkit::wait::{until, within};
 use tokio::io::duplex;
 use tokio::time::sleep;
 
-use crate::lab::{Plain, World, quiet};
+use crate::lab::{Plain, World};
 use crate::wire::{echo_frame, frame, head, hold_frame, tag, text_frame};
 use crate::{NARROW, TICK, TIME, WIDE, connected, greeted, pipes, served};
 
@@ -124,7 +124,8 @@ async fn a_server_counts_each_end_of_a_connection_once() {
     world.lost().await;
     until(|| world.counters().cut == 1).await;
     expected.extend([("shut_down", 1), ("cut", 1)]);
-    quiet().await;
+    // It is open until the client has had time to take its last output.
+    until(|| world.counters().open == 0).await;
     assert_eq!(ended(&world.handle), expected);
     world.lab.open_gate(100);
     let handle = world.handle.clone();
