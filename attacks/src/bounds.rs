@@ -63,21 +63,21 @@ pub(crate) const fn unread_stream() -> u64 {
 /// What a server is under, and its limits.
 pub(crate) struct Load {
     pub(crate) connections: u64,
-    /// `server::Limits` of each connection.
+    /// `server::Limits::memory`.
+    pub(crate) memory: u64,
+    /// `server::Limits::frame`.
     pub(crate) frame: u64,
-    pub(crate) output: u64,
-    pub(crate) in_flight: u64,
-    /// The size of a Reply.
+    /// The size of the largest Reply.
     pub(crate) reply: u64,
-    /// Commands that outlive their connections.
-    pub(crate) orphans: u64,
 }
 
-/// What the whole server may hold. Its limits are per connection, so this is their sum.
+/// What the whole server may hold by the formula of `docs/PRESSURE.md`, and a quarter of it. The process is not in it, as what
+/// it has when it is idle is not counted.
 pub(crate) const fn whole_server(load: &Load) -> u64 {
-    let read = half_frame(load.frame);
-    let written = load.output + load.reply;
-    let commands = load.in_flight * COMMAND;
-    let encoded = crate::served::WORKERS as u64 * 2 * load.reply;
-    BASE + encoded + load.connections * (read + written + commands) + load.orphans * COMMAND
+    let connection = (5 << 9) + (4 << 10) + load.reply;
+    let most = BASE + load.connections * connection + load.memory + load.frame * EXPANSION;
+    most + most / 4
 }
+
+/// How much memory a byte of the attacked service's Commands takes at most, in MUS: an empty list takes one on the wire.
+const EXPANSION: u64 = 64;

@@ -50,12 +50,14 @@ impl FromStr for Format {
 /// One limit of a server that is not the default.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Setting {
+    Commands(usize),
     Connections(usize),
     Frame(usize),
     FrameTime(Duration),
     HalfClosed(Duration),
     InFlight(usize),
     InFlightBytes(usize),
+    Memory(usize),
     Output(usize),
     Paused(Duration),
 }
@@ -63,12 +65,14 @@ pub(crate) enum Setting {
 impl Setting {
     pub(crate) fn apply(self, limits: Limits) -> Limits {
         match self {
+            Self::Commands(commands) => limits.commands(commands),
             Self::Connections(connections) => limits.connections(connections),
             Self::Frame(bytes) => limits.frame(bytes),
             Self::FrameTime(time) => limits.frame_time(time),
             Self::HalfClosed(time) => limits.half_closed(time),
             Self::InFlight(commands) => limits.in_flight(commands),
             Self::InFlightBytes(bytes) => limits.in_flight_bytes(bytes),
+            Self::Memory(bytes) => limits.memory(bytes),
             Self::Output(bytes) => limits.output(bytes),
             Self::Paused(time) => limits.paused(time),
         }
@@ -78,12 +82,14 @@ impl Setting {
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Commands(commands) => write!(f, "commands={commands}"),
             Self::Connections(connections) => write!(f, "connections={connections}"),
             Self::Frame(bytes) => write!(f, "frame={bytes}"),
             Self::FrameTime(time) => write!(f, "frame_time={}", time.as_millis()),
             Self::HalfClosed(time) => write!(f, "half_closed={}", time.as_millis()),
             Self::InFlight(commands) => write!(f, "in_flight={commands}"),
             Self::InFlightBytes(bytes) => write!(f, "in_flight_bytes={bytes}"),
+            Self::Memory(bytes) => write!(f, "memory={bytes}"),
             Self::Output(bytes) => write!(f, "output={bytes}"),
             Self::Paused(time) => write!(f, "paused={}", time.as_millis()),
         }
@@ -99,12 +105,14 @@ impl FromStr for Setting {
         let value: usize = value.parse().map_err(|_| unknown())?;
         let time = || Duration::from_millis(value as u64);
         Ok(match name {
+            "commands" => Self::Commands(value),
             "connections" => Self::Connections(value),
             "frame" => Self::Frame(value),
             "frame_time" => Self::FrameTime(time()),
             "half_closed" => Self::HalfClosed(time()),
             "in_flight" => Self::InFlight(value),
             "in_flight_bytes" => Self::InFlightBytes(value),
+            "memory" => Self::Memory(value),
             "output" => Self::Output(value),
             "paused" => Self::Paused(time()),
             _ => return Err(unknown()),
@@ -127,6 +135,8 @@ mod tests {
             Setting::InFlightBytes(6),
             Setting::Output(7),
             Setting::Paused(Duration::from_millis(8)),
+            Setting::Memory(9),
+            Setting::Commands(10),
         ] {
             assert_eq!(setting.to_string().parse(), Ok(setting));
         }

@@ -60,31 +60,23 @@ const HOARD_BYTES: usize = 256 << 10;
 const CONNECTIONS: Scaled = Scaled { quick: 40, full: 300 };
 /// How often each connection comes back.
 const AGAIN: Scaled = Scaled { quick: 2, full: 6 };
-const FRAME: u64 = MIB;
-const OUTPUT: u64 = MIB / 4;
+const FRAME: u64 = MIB / 4;
 const REPLY: u64 = MIB / 4;
-const IN_FLIGHT: u64 = 500;
+const MEMORY: u64 = 64 * MIB;
+/// Fewer than the attackers send.
+const COMMANDS: Scaled = Scaled { quick: 5000, full: 20_000 };
 
-pub(crate) fn everything_settings(_: Size) -> Vec<Setting> {
+pub(crate) fn everything_settings(size: Size) -> Vec<Setting> {
     vec![
         Setting::Frame(FRAME as usize),
-        Setting::Output(OUTPUT as usize),
-        Setting::InFlight(IN_FLIGHT as usize),
-        Setting::InFlightBytes(MIB as usize),
+        Setting::Memory(MEMORY as usize),
+        Setting::Commands(COMMANDS.of(size) as usize),
     ]
 }
 
 /// What the server is under, for the bound.
 pub(crate) fn everything_load(size: Size) -> Load {
-    let connections = CONNECTIONS.of(size);
-    Load {
-        connections,
-        frame: FRAME,
-        output: OUTPUT,
-        in_flight: IN_FLIGHT,
-        reply: REPLY,
-        orphans: connections * AGAIN.of(size) * SMALL,
-    }
+    Load { connections: CONNECTIONS.of(size), memory: MEMORY, frame: FRAME, reply: REPLY }
 }
 
 /// The small Commands of a connection, within its limit.
