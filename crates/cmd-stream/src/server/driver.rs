@@ -197,8 +197,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         if self.paused {
             if may_look && self.weighing.waits.is_some() {
                 // One of its Commands has ended, and has given back what it took.
-                self.pause_until(None);
-                self.still_since = Instant::now();
+                (self.paused_until, self.still_since) = (None, Instant::now());
             }
             if is_paused || self.paused_until.is_some() {
                 return false;
@@ -462,7 +461,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             if self.paused && sent > 0 {
                 self.still_since = Instant::now();
                 if self.weighing.waits.is_some() {
-                    self.pause_until(None); // it takes less now
+                    self.paused_until = None; // it takes less now
                 }
             }
             if written?.is_pending() {
