@@ -5,10 +5,12 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use crate::connection::seldom::Seldom;
+use crate::sync::OnceLock;
 
-/// When each kind was last told.
-#[derive(Debug)]
-pub(super) struct Notices(Seldom<KINDS>);
+/// When each kind was last told. It is made when there is something to tell: most clients have nothing, and many of them are
+/// idle.
+#[derive(Debug, Default)]
+pub(super) struct Notices(OnceLock<Box<Seldom<KINDS>>>);
 
 const KINDS: usize = 6;
 const LOST: usize = 0;
@@ -19,13 +21,13 @@ const OVERFLOW: usize = 4;
 const PAUSE: usize = 5;
 
 impl Notices {
-    pub(super) fn new() -> Self {
-        Self(Seldom::new())
+    fn kinds(&self) -> &Seldom<KINDS> {
+        self.0.get_or_init(|| Box::new(Seldom::new()))
     }
 
     /// The connection was lost.
     pub(super) fn lost(&self, reason: impl Display, failed_calls: usize, next_attempt_in: Duration) {
-        if let Some(left_out) = self.0.happens(LOST) {
+        if let Some(left_out) = self.kinds().happens(LOST) {
             let count = left_out + 1;
             tracing::warn!(%reason, failed_calls, ?next_attempt_in, count, "connection lost");
         } else {
@@ -35,7 +37,7 @@ impl Notices {
 
     /// An attempt to connect has failed. A server may be away for long, so it is told less often than the rest.
     pub(super) fn attempt_failed(&self, reason: impl Display, next_attempt_in: Duration) {
-        if let Some(left_out) = self.0.happens_within(FAILED, ATTEMPTS_EVERY) {
+        if let Some(left_out) = self.kinds().happens_within(FAILED, ATTEMPTS_EVERY) {
             let count = left_out + 1;
             tracing::warn!(%reason, ?next_attempt_in, count, "attempt to connect failed");
         } else {
@@ -46,7 +48,7 @@ impl Notices {
     /// A call waits for room.
     #[cold]
     pub(super) fn waits_for_room(&self) {
-        if let Some(left_out) = self.0.happens(ROOM) {
+        if let Some(left_out) = self.kinds().happens(ROOM) {
             let count = left_out + 1;
             tracing::debug!(
                 count,
@@ -58,7 +60,7 @@ impl Notices {
     /// A Command was not sent because of its size.
     #[cold]
     pub(super) fn over_frame_limit(&self, len: usize) {
-        if let Some(left_out) = self.0.happens(FRAME) {
+        if let Some(left_out) = self.kinds().happens(FRAME) {
             let count = left_out + 1;
             tracing::debug!(len, count, "command not sent: it is too large (`Limits::frame`)");
         }
@@ -67,7 +69,7 @@ impl Notices {
     /// Streams have failed because their callers were too slow.
     #[cold]
     pub(super) fn overflowed(&self) {
-        if let Some(left_out) = self.0.happens(OVERFLOW) {
+        if let Some(left_out) = self.kinds().happens(OVERFLOW) {
             let count = left_out + 1;
             tracing::debug!(count, "stream failed: too many Replies waited in it (`Limits::stream_replies`)");
         }
@@ -76,7 +78,7 @@ impl Notices {
     /// The connection is not read because the caller of a stream is slow.
     #[cold]
     pub(super) fn paused(&self) {
-        if let Some(left_out) = self.0.happens(PAUSE) {
+        if let Some(left_out) = self.kinds().happens(PAUSE) {
             let count = left_out + 1;
             tracing::debug!(
                 count,

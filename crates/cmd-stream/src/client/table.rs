@@ -170,7 +170,7 @@ impl<R> Table<R> {
             deadlines: Minima::default(),
             alarm: None,
         });
-        let (counts, notices) = (Counts::default(), Notices::new());
+        let (counts, notices) = (Counts::default(), Notices::default());
         let (health, hands_back) = member.unwrap_or_default();
         if let Link::Up(_) = link {
             add(&counts.connected, 1);
