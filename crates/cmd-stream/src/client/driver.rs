@@ -51,8 +51,6 @@ pub(super) struct Driver<'a, IO, P: Protocol, F: Format> {
     sent: bool,
     /// Where the last ping is.
     ping: Ping,
-    /// How long this poll of the task may go on. A read is decoded whole; the next one may wait.
-    slice: Slice,
     /// How many rounds there were since the timers were last looked at.
     rounds: usize,
     /// When the first caller has waited long enough.
@@ -92,7 +90,6 @@ where
             heard: false,
             sent: false,
             ping: Ping::Written,
-            slice: Slice::default(),
             rounds: 0,
             alarm: None,
             retires_at,
@@ -130,7 +127,8 @@ where
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        self.slice.begin();
+        // A read is decoded whole. The next one may wait.
+        let mut slice = Slice::default();
         for _ in 0..ROUNDS {
             // A connection that is always busy does not wait. Its timers are looked at all the same.
             self.rounds += 1;
@@ -145,7 +143,7 @@ where
             if !self.take_in(cx)? && !self.wait(cx)? {
                 return Ok(());
             }
-            if self.slice.is_over() {
+            if slice.look(Instant::now()) {
                 break;
             }
         }
@@ -165,11 +163,7 @@ where
             self.frame_began = self.frame_began.map(|_| Instant::now());
             self.heard = true;
         }
-        let read = self.inbox.poll_read(self.io, cx);
-        if read.is_ready() {
-            self.slice.look(Instant::now());
-        }
-        match read {
+        match self.inbox.poll_read(self.io, cx) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) if self.inbox.is_empty() => {
                 Err(Error::new(ErrorKind::Closed, Origin::Remote, "the server closed the connection"))

@@ -88,9 +88,12 @@ pub(super) async fn run<R, P, F>(
         };
         let began = Instant::now();
         let retires_at = redial.attempts.about(shared.max_age).and_then(|age| began.checked_add(age));
-        let mut driver = Driver::new(shared, &mut io, inbox, retires_at);
-        let reason = driver.run().await;
-        let writer = driver.into_writer();
+        // The driver is gone before the next thing is awaited, which else had no room of its own to share with it.
+        let (reason, writer) = {
+            let mut driver = Driver::new(shared, &mut io, inbox, retires_at);
+            let reason = driver.run().await;
+            (reason, driver.into_writer())
+        };
         if table.is_closed() {
             Box::pin(leave(io, writer, Arc::clone(&fails.0))).await;
             return;
