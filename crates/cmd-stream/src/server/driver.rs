@@ -30,7 +30,7 @@ mod naming;
 mod timing;
 mod weighing;
 
-use weighing::Weighing;
+use weighing::{MOST_UNWEIGHED, Weighing};
 
 /// Moves the bytes of one connection.
 pub(crate) struct Driver<'io, IO, S: Service> {
@@ -298,10 +298,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         // With a shedder it is the time that Commands wait which says whether there are too many of them.
         let is_shared = control.shedder.is_none();
         let weighs = self.weighing.begin(&self.session, self.inbox.bytes().len());
-        loop {
-            if self.inbox.is_empty() {
-                return Ok(());
-            }
+        let mut commands = 0;
+        while !self.inbox.is_empty() {
             if is_shared && self.session.line.unstarted.is_over() {
                 self.rest = Rest::Crowded;
                 return Ok(());
@@ -341,6 +339,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 }
                 Decoded::Value(Frame::Body(_, Ok(Taken::Now(is_started))), taken) => {
                     *started += u64::from(is_started);
+                    commands += 1;
                     self.had_command = true;
                     if has_pressure && let Some(rate) = self.session.line.limits().command_rate {
                         self.rate.take(rate, now);
@@ -363,11 +362,13 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             }
             (self.last_frame, self.had_frame) = (now, true);
             self.frame_began = None;
-            if self.has_used_its_slice(boxes) && !self.inbox.is_empty() {
+            let is_enough = self.has_used_its_slice(boxes) || commands >= MOST_UNWEIGHED;
+            if is_enough && !self.inbox.is_empty() {
                 self.rest = Rest::OutOfTime;
                 return Ok(());
             }
         }
+        Ok(())
     }
 
     /// What becomes of the next frame if it is a Command, and whether others are in flight. None if no further one is started
@@ -491,7 +492,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
 enum Rest {
     /// There are none, or a limit is the reason.
     Nothing,
-    /// The slice of time was over.
+    /// The slice of time was over, or there were many Commands.
     OutOfTime,
     /// Enough Commands wait for the first poll of their tasks.
     Crowded,

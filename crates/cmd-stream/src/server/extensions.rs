@@ -49,7 +49,7 @@ impl Extensions {
     ///
     /// # Errors
     ///
-    /// What the first of those has panicked with that did.
+    /// If destructors panic, what the first of them has panicked with.
     pub(super) fn drop_values(&mut self) -> std::thread::Result<()> {
         let mut result = Ok(());
         for value in std::mem::take(&mut self.values) {

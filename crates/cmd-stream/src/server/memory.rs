@@ -60,6 +60,28 @@ struct Orphans {
     not_before: Option<Instant>,
 }
 
+/// The size of the largest future of each type of Commands that went on.
+pub(super) struct Futures(Box<[AtomicUsize]>);
+
+impl Futures {
+    pub(super) fn new(commands: usize) -> Self {
+        Self((0..commands).map(|_| AtomicUsize::new(SMALL_FUTURE)).collect())
+    }
+
+    pub(super) fn largest(&self, index: usize) -> usize {
+        self.0[index].load(Relaxed)
+    }
+
+    /// A Command goes on that has a future of this size.
+    #[inline]
+    pub(super) fn note(&self, index: usize, size: usize, memory: &Memory) {
+        if size > self.largest(index) {
+            self.0[index].fetch_max(size, Relaxed);
+            memory.largest_future.fetch_max(size, Relaxed);
+        }
+    }
+}
+
 /// What is to become of a Command that has been weighed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Verdict {
@@ -106,13 +128,6 @@ impl Memory {
     #[inline]
     pub(super) fn largest_future(&self) -> usize {
         self.largest_future.load(Relaxed)
-    }
-
-    /// A Command goes on that has a future of this size.
-    pub(super) fn note_future(&self, size: usize) {
-        if size > self.largest_future() {
-            self.largest_future.fetch_max(size, Relaxed);
-        }
     }
 
     /// Whether Commands are to be weighed that may take up to so much together. Else each thread may start as much without

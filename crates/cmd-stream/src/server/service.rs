@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::execute::ServerProtocol;
 use super::invoker::Invoker;
+use super::memory::Futures;
 use super::pace::Pace;
 use crate::format::{Expansion, Format};
 
@@ -31,6 +32,7 @@ pub(super) struct Parts<P, F, R, I> {
     pub(super) expansions: Box<[Expansion]>,
     /// How much any of them takes at most.
     pub(super) greatest: Expansion,
+    pub(super) futures: Futures,
     /// The number of the server in this process.
     pub(super) id: u64,
 }
@@ -45,8 +47,9 @@ where
         let expansions: Box<[_]> = P::expansions(&format).into();
         let greatest = |of: fn(&Expansion) -> usize| expansions.iter().map(of).max().unwrap_or(1);
         let greatest = Expansion::of(greatest(|one| one.per_byte)).fixed(greatest(|one| one.fixed));
+        let futures = Futures::new(P::COMMANDS.len());
         let id = SERVERS.fetch_add(1, Relaxed) + 1;
-        Self { protocol: PhantomData, format, receiver, invoker, paces, expansions, greatest, id }
+        Self { protocol: PhantomData, format, receiver, invoker, paces, expansions, greatest, futures, id }
     }
 }
 

@@ -239,8 +239,9 @@ pub(super) struct Booked<S: Service> {
 impl<S: Service> Booked<S> {
     /// `future` is the size of what it needs to go on.
     pub(super) fn new(session: &Arc<Session<S>>, arrival: &Arrival, index: usize, future: usize) -> Self {
-        let charge = session.service.parts().weight(index, arrival.size) + future + TASK;
-        session.line.control.memory.note_future(future);
+        let parts = session.service.parts();
+        let charge = parts.weight(index, arrival.size) + future + TASK;
+        parts.futures.note(index, future, &session.line.control.memory);
         session.line.hold(arrival.seq, arrival.size, charge);
         Self { session: Arc::clone(session), seq: arrival.seq }
     }

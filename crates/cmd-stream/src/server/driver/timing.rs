@@ -4,6 +4,7 @@ use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
+use super::weighing::PART_TIME;
 use super::{Driver, has_closed};
 use crate::connection::{Deadlines, LOOK_AFTER, SHRINK_AFTER};
 use crate::error::cause::Cause;
@@ -68,7 +69,9 @@ impl<IO: Io, S: Service> Driver<'_, IO, S> {
         let mut deadlines = Deadlines::new();
         deadlines.set(Timer::Stall, self.writer.stalled_since(), limits.output_stall);
         deadlines.set_at(Timer::Resume, self.paused_until.filter(|_| !self.input_ended));
-        deadlines.set(Timer::Frame, self.frame_began.filter(|_| reading), limits.frame_time);
+        let has_place = self.weighing.holds_a_place_for_a_part();
+        let frame_time = if has_place { limits.frame_time.min(PART_TIME) } else { limits.frame_time };
+        deadlines.set(Timer::Frame, self.frame_began.filter(|_| reading), frame_time);
         if let Some(idle) = limits.idle {
             deadlines.set(Timer::Idle, reading.then_some(self.last_frame), idle);
         }

@@ -65,8 +65,9 @@ impl Weighing {
             (&session.line.control, session.service.parts().greatest);
         let each = control.memory.largest_future() + TASK + fixed;
         // The shortest Command has two bytes.
-        let most = bytes.saturating_mul(per_byte + each / 2);
-        control.memory.weighs(Load { bytes: most, commands: bytes / 2 }, control.commands())
+        let commands = MOST_UNWEIGHED.min(bytes / 2);
+        let most = bytes.saturating_mul(per_byte).saturating_add(commands * each);
+        control.memory.weighs(Load { bytes: most, commands }, control.commands())
     }
 
     /// Gives the place of the one Command back that was admitted in any case, if it has ended. Else the connection's task is
@@ -111,7 +112,7 @@ impl Weighing {
             return true; // it is not complete: nothing is decoded either
         };
         let memory = &line.control.memory;
-        let weight = parts.weight(index, size) + memory.largest_future() + TASK;
+        let weight = parts.weight(index, size) + parts.futures.largest(index) + TASK;
         let (own, buffers) = line.settle_memory();
         match memory.weigh(weight, own, buffers, line.control.commands(), line.control.open()) {
             // Its first part may have had the place, which it does not need.
@@ -133,6 +134,11 @@ impl Weighing {
         memory.settle(0, weight);
         self.reserved = weight;
         true
+    }
+
+    /// Whether a part of a Command has the place that is given to one in any case.
+    pub(super) fn holds_a_place_for_a_part(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.others.is_none())
     }
 
     /// The Command was decoded, and has ended or goes on: then it is booked by itself.
@@ -225,6 +231,13 @@ impl<IO: Io, S: Service> Driver<'_, IO, S> {
         self.session.line.wait_for_memory(is_held_up);
     }
 }
+
+/// After so many Commands it is asked anew whether they are to be weighed. With large reads and small Commands it would
+/// otherwise be feared each time that all of them go on.
+pub(super) const MOST_UNWEIGHED: usize = 2048;
+
+/// Within this time a Command must be whole of which a part has the place that is given to one in any case: others wait for it.
+pub(super) const PART_TIME: Duration = Duration::from_secs(5);
 
 /// When it is looked again whether there is memory. The time doubles up to the last one, as many connections may wait.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
