@@ -221,11 +221,10 @@ fn a_server_drops_no_waker_under_the_lock_of_a_connection() {
             let kept = Kept::default();
             let server = Server::builder(Owning, Json, kept.clone()).limits(Limits::default().output(1));
             let (_server, mut peer) = within(server_and_bytes(server)).await;
-            // Two Commands that wait; then the output is full, as the client does not read.
-            peer.send(
-                &[json_frame(1, 0, "null"), json_frame(2, 0, "null"), json_frame(3, 2, "null")].concat(),
-            )
-            .await;
+            peer.send(&[json_frame(1, 0, "null"), json_frame(2, 0, "null")].concat()).await;
+            until(|| kept.len() == 2).await;
+            // The output is full then, as the client does not read. The two would not start any more.
+            peer.send(&json_frame(3, 2, "null")).await;
             until(|| kept.len() == 3).await;
             let filler = kept.take();
             let (waiter, owned) = (kept.take(), kept.take());
