@@ -1,17 +1,18 @@
 //! Connections take turns: one with a long queue of Commands, or that floods pings, does not delay the others by it.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cmd_stream::server::Scheduling;
+use cmd_stream::server::{Handle, Scheduling};
 use cmd_stream::{Answer, Client, Command, Context, Failed, Json, Reply, Server, client, protocol, server};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
+use testkit::wait::until;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
@@ -82,21 +83,19 @@ protocol! {
 
 /// A server with a runtime of its own, as nothing of the callers is to be in its queues.
 struct Served {
-    address: SocketAddr,
+    handle: Handle,
     _stop: oneshot::Sender<()>,
 }
 
 fn serve(mut runtime: Builder) -> Served {
-    let (address, listening) = std::sync::mpsc::channel();
+    let (bound, listening) = std::sync::mpsc::channel();
     let (stop, stopped) = oneshot::channel();
     let runtime = runtime.enable_all().build().expect("a runtime");
     thread::spawn(move || {
         runtime.block_on(async {
             let server = Server::builder(Shared, Json, ()).limits(many_at_once()).bind("127.0.0.1:0");
             let server = server.await.expect("a port");
-            address
-                .send(server.handle().local_addr().to_string().parse().expect("an address"))
-                .expect("a test");
+            bound.send(server.handle()).expect("a test");
             tokio::select! {
                 _ = server.serve() => {}
                 _ = stopped => {}
@@ -104,7 +103,7 @@ fn serve(mut runtime: Builder) -> Served {
         });
         runtime.shutdown_background();
     });
-    Served { address: listening.recv().expect("a server"), _stop: stop }
+    Served { handle: listening.recv().expect("a server"), _stop: stop }
 }
 
 fn many_at_once() -> server::Limits {
@@ -125,9 +124,13 @@ const COMMANDS: usize = 60_000;
 
 type Caller = Client<Shared, Json>;
 
-async fn connect(address: SocketAddr) -> Caller {
+async fn connect(server: &Handle) -> Caller {
     let limits = client::Limits::default().in_flight(COMMANDS);
-    Client::builder(Shared, Json).limits(limits).connect(address.to_string()).await.expect("a server")
+    Client::builder(Shared, Json)
+        .limits(limits)
+        .connect(server.local_addr().to_string())
+        .await
+        .expect("a server")
 }
 
 /// What the 99th of 100 calls of an honest caller takes, made one after the other for a while.
@@ -150,13 +153,13 @@ async fn warm_up(client: &Caller) {
 }
 
 /// An honest caller beside a connection with 60,000 Commands.
-async fn beside_commands<C>(address: SocketAddr, command: C) -> Duration
+async fn beside_commands<C>(server: Handle, command: C) -> Duration
 where
     C: cmd_stream::protocol::CommandOf<Shared, Reply = Done, Kind = cmd_stream::protocol::kind::Plain>
         + Clone,
     Json: cmd_stream::format::Encode<C>,
 {
-    let (honest_one, greedy) = (connect(address).await, connect(address).await);
+    let (honest_one, greedy) = (connect(&server).await, connect(&server).await);
     warm_up(&honest_one).await;
     let mut calls: FuturesUnordered<_> = (0..COMMANDS).map(|_| greedy.send(command.clone())).collect();
     let flood = async {
@@ -169,7 +172,8 @@ where
     tokio::select! {
         biased;
         p99 = async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            // All have been sent, and many of them are under way.
+            until(|| server.counters().commands >= 500).await;
             honest(&honest_one).await
         } => p99,
         () = flood => panic!("the flood was over before the honest caller was"),
@@ -177,11 +181,11 @@ where
 }
 
 /// An honest caller beside two connections that send nothing but pings.
-async fn beside_pings(address: SocketAddr) -> Duration {
-    let honest_one = connect(address).await;
+async fn beside_pings(server: Handle) -> Duration {
+    let honest_one = connect(&server).await;
     let over = Arc::new(AtomicBool::new(false));
     for _ in 0..2 {
-        let mut socket = TcpStream::connect(address).expect("a connection");
+        let mut socket = TcpStream::connect(server.local_addr().to_string()).expect("a connection");
         let mut reading = socket.try_clone().expect("a clone");
         thread::spawn(move || while reading.read(&mut [0; 1 << 16]).is_ok_and(|n| n > 0) {});
         let over = Arc::clone(&over);
@@ -190,7 +194,7 @@ async fn beside_pings(address: SocketAddr) -> Duration {
             let _ = socket.shutdown(std::net::Shutdown::Both);
         });
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    until(|| server.counters().pings >= 10_000).await;
     let p99 = honest(&honest_one).await;
     over.store(true, Ordering::Relaxed);
     p99
@@ -198,8 +202,8 @@ async fn beside_pings(address: SocketAddr) -> Duration {
 
 /// What the same caller takes while two threads of the machine compute, and the server does nothing else. That is the
 /// machine's doing, and hardly anything if it has more threads than that.
-async fn beside_threads(address: SocketAddr) -> Duration {
-    let client = connect(address).await;
+async fn beside_threads(server: Handle) -> Duration {
+    let client = connect(&server).await;
     let over = Arc::new(AtomicBool::new(false));
     for _ in 0..2 {
         let over = Arc::clone(&over);
@@ -214,7 +218,7 @@ async fn beside_threads(address: SocketAddr) -> Duration {
 fn assert_held<F: Future<Output = Duration>>(
     server: fn() -> Builder,
     limit: Duration,
-    measure: impl Fn(SocketAddr) -> F,
+    measure: impl Fn(Handle) -> F,
 ) {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -222,8 +226,11 @@ fn assert_held<F: Future<Output = Duration>>(
     let mut times = Vec::new();
     let mut machine = Vec::new();
     for _ in 0..3 {
-        machine.push(runtime.block_on(beside_threads(serve(server()).address)));
-        times.push(runtime.block_on(measure(serve(server()).address)));
+        // Each has a server of its own, which ends with its measurement.
+        let idle = serve(server());
+        machine.push(runtime.block_on(beside_threads(idle.handle.clone())));
+        let busy = serve(server());
+        times.push(runtime.block_on(measure(busy.handle.clone())));
     }
     times.sort_unstable();
     machine.sort_unstable();

@@ -356,9 +356,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                     return Err(Error::with_source(kind, origin, "invalid command", refused));
                 }
                 Decoded::Incomplete(_) => return Ok(()),
-                Decoded::Invalid(error) => {
-                    return Err(Error::decode("command", error));
-                }
+                Decoded::Invalid(error) => return Err(Error::decode("command", error)),
             }
             (self.last_frame, self.had_frame) = (now, true);
             self.frame_began = None;

@@ -131,7 +131,7 @@ impl Limits {
     /// While less than half is taken, nobody is held up. Then each connection has a share: what the others leave, divided by
     /// the number of open connections and one more. Over its share a connection is not read, and is counted
     /// ([`Counters::memory_pauses`](super::Counters::memory_pauses)); its [`output`](Self::output) is limited to its share as
-    /// well. A Command larger than the share waits until less than three quarters are taken with it. One such Command is
+    /// well. A Command larger than the share waits until at most three quarters are taken with it. One such Command is
     /// admitted in any case. Commands whose connection has ended are dropped where they wait, oldest first, when more than
     /// half is taken ([`Counters::orphans_dropped`](super::Counters::orphans_dropped)). `docs/PRESSURE.md` has the formula of
     /// what a server takes at most.

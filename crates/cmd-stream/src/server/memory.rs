@@ -7,10 +7,9 @@
 //!
 //! - While less than half of all is taken, each of them is admitted.
 //! - The other half is divided. What the other connections leave, divided by all that are open and one more, is the share of
-//!   a connection.
-//!   So it grows smaller with each connection that takes its share, but it is never nothing.
-//! - A Command that is larger than the share is admitted while less than three quarters are taken with it. One more such
-//!   Command is admitted in any case, one at a time.
+//!   a connection. So it grows smaller with each connection that takes its share, but it is never nothing.
+//! - A Command that is larger than the share is admitted if at most three quarters are taken with it. Beyond that one such
+//!   Command at a time is admitted in any case. In this code it is the *extra* one, and has the one *place* for that.
 //!
 //! Commands whose connection has ended live in the first half only. When more is taken, they are dropped, oldest first.
 
@@ -357,6 +356,16 @@ mod tests {
         assert_eq!(memory.taken(), 5);
         drop(taken);
         assert_eq!(memory.taken(), 0);
+    }
+
+    #[test]
+    fn the_future_of_a_type_says_nothing_of_another_type() {
+        let (memory, futures) = (Memory::new(64 * MIB, 1000), Futures::new(2));
+        futures.note(1, MIB, &memory);
+        assert_eq!(
+            (futures.largest(0), futures.largest(1), memory.largest_future()),
+            (SMALL_FUTURE, MIB, MIB)
+        );
     }
 
     #[test]

@@ -182,6 +182,24 @@ async fn the_place_of_a_command_that_was_admitted_in_any_case_is_free_when_it_ha
 }
 
 #[tokio::test(start_paused = true)]
+async fn half_a_command_that_is_never_completed_has_the_place_for_a_short_time() {
+    let (world, dialer) = served(Limits::default().memory(MIB));
+    let _peers = scarce(&dialer).await;
+    let text = "a".repeat(20_000);
+    let mut half = greeted(&dialer, WIDE).await;
+    half.send(&hold_frame(1, &text)[..10_000]).await;
+    quiet().await;
+    let since = Instant::now();
+    let mut honest = greeted(&dialer, WIDE).await;
+    honest.send(&echo_frame(1, &text)).await;
+    half.expect_end().await;
+    honest.expect(&text_frame(1, &text)).await;
+    let short = 5 * Duration::from_secs(1);
+    assert!((short..=short + LOOK).contains(&since.elapsed()), "{:?}", since.elapsed());
+    assert_eq!(world.counters().receive_timeouts, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shutdown_does_not_wait_for_half_a_command_that_waits_for_memory() {
     let (world, dialer) = served(Limits::default().memory(MIB));
     let frame = hold_frame(1, &"a".repeat(20_000));
