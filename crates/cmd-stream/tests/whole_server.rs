@@ -130,9 +130,9 @@ fn frame<T: mus_format::Encode>(seq: usize, tag: u8, command: &T) -> Vec<u8> {
 fn attack(kind: usize) -> Vec<u8> {
     let sparse = |nones| Sparse(vec![None; nones]);
     match kind {
-        0 => (1..=200).flat_map(|seq| frame(seq, 2, &Large(REPLY))).collect(),
-        1 => (1..=5000).flat_map(|seq| frame(seq, 3, &Stay(0))).collect(),
-        2 => (1..=40).flat_map(|seq| frame(seq, 4, &sparse(5000))).collect(),
+        0 => (1..=2000).flat_map(|seq| frame(seq, 2, &Large(REPLY))).collect(),
+        1 => (1..=60_000).flat_map(|seq| frame(seq, 3, &Stay(0))).collect(),
+        2 => (1..=200).flat_map(|seq| frame(seq, 4, &sparse(5000))).collect(),
         // Half of a Command.
         _ => frame(1, 4, &sparse(60_000))[..30_000].to_vec(),
     }
@@ -142,7 +142,7 @@ async fn attack_for(address: String, bytes: Arc<Vec<u8>>, connection: usize, unt
     while Instant::now() < until {
         let Ok(mut stream) = TcpStream::connect(&address).await else { continue };
         // Not all at the same time.
-        let stays = Duration::from_millis(1000 + (connection * 37 % 1000) as u64);
+        let stays = Duration::from_millis(300 + (connection * 37 % 400) as u64);
         let _ = timeout(stays, async {
             stream.write_all(&bytes).await?;
             pending::<std::io::Result<()>>().await
