@@ -7,10 +7,7 @@ mod pipes;
 #[path = "common/wire.rs"]
 mod wire;
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cmd_stream::client::{Backoff, Keepalive};
@@ -18,74 +15,28 @@ use cmd_stream::server::{Limits, Rate, Served};
 use cmd_stream::transport::{Connect, Peer};
 use cmd_stream::{Answer, Client, Context, Execute, Failed, Json, Problem, Proxy, Server, client, protocol};
 use serde::{Deserialize, Serialize};
+use testkit::log::{Event, Log};
 use testkit::peer::{BytePeer, GREETING};
 use testkit::wait::{until, within};
 use tokio::io::DuplexStream;
 use tokio::time::sleep;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::{DefaultGuard, set_default};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::Level;
 
 use crate::lab::{Plain, World, echo, quiet};
 use crate::pipes::Dialer;
 use crate::wire::{echo_frame, frame, head, hold_frame, tag};
 
-/// Events with their fields, `message` among them. It takes those of this level and above.
-#[derive(Clone)]
-struct Log(Arc<Mutex<Vec<BTreeMap<String, String>>>>, Level);
-
-struct Fields(BTreeMap<String, String>);
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let text = format!("{value:?}");
-        self.0.insert(field.name().to_owned(), text.trim_matches('"').to_owned());
-    }
+/// How often it has happened, as the events say.
+fn count(log: &Log, text: &str) -> u64 {
+    log.beginning(text).iter().map(|event| number(event, "count")).sum()
 }
 
-impl Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        !metadata.is_span() && metadata.target().starts_with("cmd_stream") && *metadata.level() <= self.1
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut fields = Fields(BTreeMap::new());
-        event.record(&mut fields);
-        fields.0.insert("level".into(), event.metadata().level().to_string());
-        self.0.lock().expect("no panic").push(fields.0);
-    }
+fn number(event: &Event, field: &str) -> u64 {
+    event[field].parse().expect("a number")
 }
 
-impl Log {
-    fn start(level: Level) -> (Self, DefaultGuard) {
-        let log = Self(Arc::default(), level);
-        (log.clone(), set_default(log))
-    }
-
-    /// The events whose text begins so.
-    fn events(&self, text: &str) -> Vec<BTreeMap<String, String>> {
-        let events = self.0.lock().expect("no panic");
-        events.iter().filter(|event| event["message"].starts_with(text)).cloned().collect()
-    }
-
-    fn lines(&self) -> usize {
-        self.0.lock().expect("no panic").len()
-    }
-
-    /// How often it has happened, as the events say.
-    fn count(&self, text: &str) -> u64 {
-        self.events(text).iter().map(|event| event["count"].parse::<u64>().expect("a number")).sum()
-    }
+fn lines(log: &Log) -> usize {
+    log.events().len()
 }
 
 const TIMES: u64 = 1000;
@@ -114,14 +65,14 @@ async fn a_thousand_connections_with_wrong_bytes_are_two_lines() {
     let (world, dialer) = world(Limits::default());
     attack(&world, &dialer, &[head(1, 60), vec![0; 4]].concat(), Duration::ZERO).await;
     let text = "connection closed: it sent what is no Command";
-    assert_eq!((log.lines(), log.count(text)), (1, 1), "the others are told later");
-    let first = &log.events(text)[0];
-    assert_eq!((&*first["level"], &*first["peer"]), ("WARN", "pipe"));
+    assert_eq!((lines(&log), count(&log, text)), (1, 1), "the others are told later");
+    let first = &log.beginning(text)[0];
+    assert_eq!((&first["level"], &first["peer"]), ("WARN", "pipe"));
     assert!(first["reason"].contains("unknown tag 60"), "{first:?}");
     sleep(Duration::from_millis(1010)).await;
-    assert_eq!((log.lines(), log.count(text)), (2, TIMES));
+    assert_eq!((lines(&log), count(&log, text)), (2, TIMES));
     sleep(Duration::from_secs(3600)).await;
-    assert_eq!(log.lines(), 2);
+    assert_eq!(lines(&log), 2);
     assert_eq!(world.counters().invalid, TIMES);
 }
 
@@ -133,8 +84,8 @@ async fn a_flood_that_lasts_is_a_line_per_second() {
     attack(&world, &dialer, &large, Duration::from_millis(10)).await;
     sleep(Duration::from_secs(2)).await;
     let text = "connection closed: a Command was too large (`Limits::frame`)";
-    assert_eq!(log.count(text), TIMES);
-    assert!((9..=12).contains(&log.lines()), "{}", log.lines());
+    assert_eq!(count(&log, text), TIMES);
+    assert!((9..=12).contains(&lines(&log)), "{}", lines(&log));
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,7 +104,7 @@ async fn refused_connections_are_told_with_their_number() {
             within(async { BytePeer::over(dialer.dial(64)).rest().await }).await;
         }
         sleep(Duration::from_millis(1010)).await;
-        assert_eq!((log.lines(), log.count(text)), (2, TIMES));
+        assert_eq!((lines(&log), count(&log, text)), (2, TIMES));
         drop(world);
     }
 }
@@ -169,15 +120,15 @@ async fn commands_that_cost_their_connection_are_told_with_name_peer_and_seq() {
         ("command failed, and ended its connection", "Fail", "7"),
         ("command refused, and ended its connection", "Hold", "9"),
     ] {
-        let events = log.events(text);
-        assert_eq!((events.len(), log.count(text)), (2, TIMES), "{text}");
+        let events = log.beginning(text);
+        assert_eq!((events.len(), count(&log, text)), (2, TIMES), "{text}");
         let event = &events[0];
         assert_eq!(
-            (&*event["level"], &*event["name"], &*event["seq"], &*event["peer"]),
+            (&event["level"], &event["name"], &event["seq"], &event["peer"]),
             ("WARN", name, seq, "pipe")
         );
     }
-    assert_eq!(log.lines(), 6, "and that what they sent was no Command");
+    assert_eq!(lines(&log), 6, "and that what they sent was no Command");
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,7 +138,7 @@ async fn a_server_that_ends_tells_what_it_has_left_out() {
     attack(&world, &dialer, &[head(1, 60), vec![0; 4]].concat(), Duration::ZERO).await;
     world.handle.shutdown();
     assert!(matches!(world.served().await, Served::Shutdown(_)));
-    assert_eq!((log.lines(), log.count("connection closed: it sent what is no Command")), (2, TIMES));
+    assert_eq!((lines(&log), count(&log, "connection closed: it sent what is no Command")), (2, TIMES));
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,7 +156,7 @@ async fn pauses_are_told_at_debug_once_a_second() {
     }
     sleep(Duration::from_millis(1010)).await;
     let text = "connection not read: it has too much in flight";
-    assert_eq!((log.events(text).len(), log.count(text)), (2, world.counters().in_flight_pauses));
+    assert_eq!((log.beginning(text).len(), count(&log, text)), (2, world.counters().in_flight_pauses));
     assert!(world.counters().in_flight_pauses >= 20);
 }
 
@@ -247,10 +198,10 @@ async fn a_client_tells_failing_attempts_and_losses_with_their_number() {
         sleep(Duration::from_secs(60)).await;
         let happened = counted(&client);
         assert!(happened >= TIMES, "{happened}");
-        let lines = log.lines() as u64;
+        let lines = lines(&log) as u64;
         assert!((60 / every..=60 / every + 2).contains(&lines), "{lines} lines for {happened}");
         client.close();
-        let told = log.count(text);
+        let told = count(&log, text);
         assert!((happened * 4 / 5..=happened).contains(&told), "{told} of {happened}");
     }
 }
@@ -267,8 +218,8 @@ async fn limits_of_a_client_are_told_at_debug() {
     }
     let calls: Vec<_> = (0..10).map(|_| call!(client.send(lab::hold("a")))).collect();
     quiet().await;
-    assert_eq!(log.count("command not sent: it is too large (`Limits::frame`)"), 1);
-    assert_eq!(log.count("call waits: a limit of the client is reached"), 1);
+    assert_eq!(count(&log, "command not sent: it is too large (`Limits::frame`)"), 1);
+    assert_eq!(count(&log, "call waits: a limit of the client is reached"), 1);
     world.lab.open_gate(10);
     for call in calls {
         within(call).await.unwrap().unwrap();
@@ -313,11 +264,11 @@ async fn a_command_without_a_last_reply_is_always_told() {
         assert!(within(client.send(Ask)).await.is_err());
     }
     let text = "command ended without a last reply";
-    until(|| log.events(text).len() == 5).await;
-    let event = &log.events(text)[0];
+    until(|| log.beginning(text).len() == 5).await;
+    let event = &log.beginning(text)[0];
     assert_eq!(
-        (&*event["level"], &*event["name"], &*event["seq"], &*event["peer"]),
+        (&event["level"], &event["name"], &event["seq"], &event["peer"]),
         ("WARN", "Forgets", "1", "memory")
     );
-    assert_eq!(log.lines() - log.events("connected").len(), 5, "what fails as it may is told at debug");
+    assert_eq!(lines(&log) - log.beginning("connected").len(), 5, "what fails as it may is told at debug");
 }

@@ -2,11 +2,8 @@
 
 #![cfg(all(target_os = "linux", feature = "mus"))]
 
-use std::env;
 use std::fs;
 use std::future::pending;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +12,7 @@ use cmd_stream::proto::varint;
 use cmd_stream::server::{Handle, Limits};
 use cmd_stream::{Answer, Context, Execute, Failed, Mus, Proxy, Server, protocol};
 use testkit::ends::serve;
+use testkit::process::{Process, is_started, says_where};
 use testkit::wait::{until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -83,33 +81,6 @@ fn limits() -> Limits {
     Limits::default().memory(MEMORY).commands(COMMANDS).frame(FRAME).connections(ATTACKERS + 20)
 }
 
-/// Set in the process of the server, which the test starts.
-const IS_SERVER: &str = "CMD_STREAM_TEST_IS_SERVER";
-
-/// A process that ends with the test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts this test in a process of its own. Returns its address.
-fn start() -> (Process, String) {
-    let mut command = Command::new(env::current_exe().expect("it runs"));
-    let name = "three_hundred_attackers_stay_within_the_formula_and_an_honest_client_is_served";
-    command.args(["--exact", name, "--nocapture"]).env(IS_SERVER, "").stdout(Stdio::piped());
-    let mut process = Process(command.spawn().expect("it is there"));
-    let output = process.0.stdout.take().expect("it is piped");
-    let address = BufReader::new(output).lines().find_map(|line| {
-        let line = line.expect("it is text");
-        line.split_once("it listens on ").map(|(_, address)| address.to_owned())
-    });
-    (process, address.expect("it tells its address"))
-}
-
 /// What a process had in memory at most, in bytes.
 fn peak_of(pid: u32) -> usize {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
@@ -170,15 +141,16 @@ async fn call_until(client: Client<Whole, Mus>, until: Instant) -> (usize, Durat
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_hundred_attackers_stay_within_the_formula_and_an_honest_client_is_served() {
-    if env::var_os(IS_SERVER).is_some() {
+    if is_started() {
         let handle = serve(Server::builder(Whole, Mus, Service).limits(limits())).await;
-        println!("\nit listens on {}", handle.local_addr());
+        println!("{}", says_where(handle.local_addr()));
         return pending().await;
     }
-    let (process, address) = start();
+    let name = "three_hundred_attackers_stay_within_the_formula_and_an_honest_client_is_served";
+    let (process, address) = Process::start_this_test(name, "").await;
     let client = within(Client::connect(&address, Whole, Mus)).await.expect("it listens");
     let (_, alone) = call_until(client.clone(), Instant::now() + Duration::from_millis(200)).await;
-    let pid = process.0.id();
+    let pid = process.id();
     let before = peak_of(pid);
 
     let attacks = [0, 1, 2, 3].map(|kind| Arc::new(attack(kind)));

@@ -1,13 +1,14 @@
 //! What the tests of the workspace share: a scripted byte peer ([`peer`]), a proxy that breaks connections ([`chaos`]),
 //! both ends of a connection in one process ([`ends`]), certificates (`certs`, a feature), the sample service of the golden vectors
 //! ([`sample`]) and the vectors themselves ([`vectors`]), child processes ([`process`]), programs that must not compile
-//! ([`compile_fail`]), and bounded waiting ([`wait`]).
+//! ([`compile_fail`]), what the library logs ([`log`]), and bounded waiting ([`wait`]).
 
 #[cfg(feature = "certs")]
 pub mod certs;
 pub mod chaos;
 pub mod compile_fail;
 pub mod ends;
+pub mod log;
 pub mod peer;
 pub mod process;
 pub mod sample;

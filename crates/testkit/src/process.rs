@@ -93,6 +93,27 @@ impl Process {
         within(started).await
     }
 
+    /// Starts this test again, as a server in a process of its own: there [`is_started`] holds, and it must print what
+    /// [`says_where`] returns. `first` is what the shell does before. Also returns the address.
+    pub async fn start_this_test(name: &str, first: &str) -> (Self, String) {
+        let this = std::env::current_exe().expect("it runs");
+        let script = format!(r#"{first} export {STARTED}=1; exec "$0" "$@""#);
+        let this = this.to_str().expect("it is text");
+        let mut server = Self::start("sh", &["-c", &script, this, "--exact", name, "--nocapture"]);
+        loop {
+            let line = server.line().await;
+            if let Some((_, address)) = line.split_once(LISTENS) {
+                let address = address.to_owned();
+                return (server, address);
+            }
+        }
+    }
+
+    /// Returns its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns the next line that it prints.
     pub async fn line(&mut self) -> String {
         match within(self.lines.recv()).await {
@@ -163,6 +184,19 @@ impl Drop for Process {
         let _ = self.child.wait();
     }
 }
+
+/// Whether this process is one that [`Process::start_this_test`] has started.
+pub fn is_started() -> bool {
+    std::env::var_os(STARTED).is_some()
+}
+
+/// Returns what such a process prints when it listens.
+pub fn says_where(address: impl fmt::Display) -> String {
+    format!("\n{LISTENS}{address}")
+}
+
+const STARTED: &str = "CMD_STREAM_TEST_IS_STARTED";
+const LISTENS: &str = "it listens on ";
 
 /// How long a program may run. Longer than any single step may take: it may make thousands of calls on a busy machine.
 const WHOLE_RUN: Duration = Duration::from_secs(60);

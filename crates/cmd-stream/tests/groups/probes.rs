@@ -1,6 +1,5 @@
 //! Members are asked whether their servers serve, and are passed over if not.
 
-use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,9 +11,10 @@ use cmd_stream::hooks::{Hooks, Refused};
 use cmd_stream::protocol::{CommandOf, Entry};
 use cmd_stream::sender::Retry;
 use cmd_stream::{Json, Sender};
+use testkit::log::{Event, Log};
 use testkit::wait::within;
 use tokio::time::{Instant, sleep};
-use tracing::field::{Field, Visit};
+use tracing::Level;
 
 use crate::lab::quiet;
 use crate::net::{First, Net, sets};
@@ -378,51 +378,15 @@ async fn probes_are_no_calls_that_allow_retries() {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_is_logged_once_with_the_member_and_why() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::start(Level::TRACE);
     let (_sender, sites) = two(builder()).await;
     sites[0].say(Says::NoDatabase);
     sleep(5 * SECOND).await;
     sites[0].say(Says::Serving);
     sleep(5 * SECOND).await;
-    let events = log.0.lock().unwrap().clone();
+    let events: Vec<_> = log.with("passed over").iter().map(Event::line).collect();
     let [gone, back] = &events[..] else { panic!("{events:?}") };
     assert!(gone.starts_with("INFO message=a member is passed over member=0 endpoint="), "{gone}");
-    assert!(gone.ends_with(" reason=its server says that it is not serving: no database"), "{gone}");
+    assert!(gone.ends_with(" reason=its server says that it is not serving: no database "), "{gone}");
     assert!(back.starts_with("INFO message=a member is not passed over any more"), "{back}");
-}
-
-/// Keeps the events about members that are passed over.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0 += &format!(" {}={value:?}", field.name());
-    }
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target().starts_with("cmd_stream")
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::Id {
-        tracing::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
-    fn enter(&self, _: &tracing::Id) {}
-    fn exit(&self, _: &tracing::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        if line.0.contains("passed over") {
-            self.0.lock().unwrap().push(line.0);
-        }
-    }
 }

@@ -8,17 +8,18 @@ use cmd_stream::transport::tls::{ClientTls, Connector, Identity, Listener, Serve
 use cmd_stream::transport::{Peer, memory};
 use cmd_stream::{Error, ErrorKind, Json, Origin};
 use testkit::certs::{Authority, Validity};
+use testkit::log::Log;
 use testkit::peer::BytePeer;
 use testkit::wait::{until, within};
 use tokio::net::TcpStream;
+use tracing::Level;
 
 use crate::lab::{Plain, World};
-use crate::log::Log;
 use crate::{NAMES, authorities, client, connect, identity, server, world, world_within};
 
 /// The client fails with one text, and the server logs another.
 async fn both_say(server: ServerTls, client: ClientTls, client_says: &str, server_says: &str) {
-    let (log, _guard) = Log::start();
+    let (log, _guard) = Log::start(Level::TRACE);
     let world = world(server).await;
     let error = connect(&world, client).await.unwrap_err();
     assert_eq!((error.kind(), error.origin()), (ErrorKind::Tls, Origin::Remote), "{error:#}");
@@ -156,7 +157,7 @@ async fn client_with_tls_at_a_plain_port() {
 
 #[tokio::test]
 async fn client_without_tls_at_a_tls_port() {
-    let (log, _guard) = Log::start();
+    let (log, _guard) = Log::start(Level::TRACE);
     let authority = Authority::new("ca");
     let limits = Limits::default().handshake(Duration::from_millis(100));
     let world = world_within(server(&authority).build().unwrap(), limits).await;
@@ -176,7 +177,7 @@ async fn client_without_tls_at_a_tls_port() {
 
 #[tokio::test]
 async fn client_that_begins_tls_and_stops_is_not_called_silent() {
-    let (log, _guard) = Log::start();
+    let (log, _guard) = Log::start(Level::TRACE);
     let limits = Limits::default().handshake(Duration::from_millis(50));
     let world = world_within(server(&Authority::new("ca")).build().unwrap(), limits).await;
     let mut peer = BytePeer::connect(world.address()).await;
@@ -187,7 +188,7 @@ async fn client_that_begins_tls_and_stops_is_not_called_silent() {
 
 #[tokio::test]
 async fn client_that_speaks_something_else_at_a_tls_port() {
-    let (log, _guard) = Log::start();
+    let (log, _guard) = Log::start(Level::TRACE);
     let world = world(server(&Authority::new("ca")).build().unwrap()).await;
     let mut peer = BytePeer::connect(world.address()).await;
     peer.send(b"GET / HTTP/1.1\r\n\r\n").await;
@@ -336,7 +337,7 @@ async fn a_client_fails_at_once_while_the_server_keeps_the_connection() {
 
 #[tokio::test]
 async fn a_failed_handshake_is_not_counted_as_slow_if_the_client_keeps_the_connection() {
-    let (log, _guard) = Log::start();
+    let (log, _guard) = Log::start(Level::TRACE);
     // Less time than is lingered for.
     let limits = Limits::default().handshake(Duration::from_millis(500));
     let world = world_within(server(&Authority::new("ca")).build().unwrap(), limits).await;

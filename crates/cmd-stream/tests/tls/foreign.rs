@@ -9,13 +9,14 @@ use cmd_stream::transport::tls::{self, Connector, Listener};
 use cmd_stream::transport::{Connect, Peer};
 use cmd_stream::{Error, ErrorKind, Json, Origin, Server, ServerInfo};
 use testkit::certs::Authority;
+use testkit::log::Log;
 use testkit::peer::BytePeer;
 use testkit::wait::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
+use tracing::Level;
 
 use crate::lab::{Lab, Plain, World};
-use crate::log::Log;
 use crate::pipes::{self, Dialer};
 use crate::{client, server, world};
 
@@ -218,7 +219,7 @@ async fn a_silent_server_is_called_so() {
 
 #[tokio::test]
 async fn a_server_with_tls_names_a_client_without() {
-    let (log, _guard) = Log::start();
+    let (log, _guard) = Log::start(Level::TRACE);
     let (dialer, listener) = pipes::pipes();
     let tls = server(&Authority::new("ca")).build().unwrap();
     let world = World::over(Listener::new(listener, tls), Limits::default());

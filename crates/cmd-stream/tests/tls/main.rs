@@ -5,7 +5,6 @@ mod errors;
 mod foreign;
 #[path = "../common/lab.rs"]
 mod lab;
-mod log;
 mod peers;
 #[path = "../common/pipes.rs"]
 mod pipes;

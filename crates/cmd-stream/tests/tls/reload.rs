@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use cmd_stream::transport::tls::{Authorities, ClientTls, ServerTls};
 use testkit::certs::Authority;
+use testkit::log::Log;
 use testkit::wait::{until, within};
+use tracing::Level;
 
 use crate::lab::{World, echo, text};
-use crate::log::Log;
 use crate::sources::Directory;
 use crate::{NAMES, connect, world};
 
@@ -99,7 +100,7 @@ async fn a_client_shows_its_new_certificate_and_trusts_the_new_authority() {
 
 #[tokio::test]
 async fn a_watch_notices_new_files_and_keeps_the_old_ones_while_the_new_ones_are_bad() {
-    let (log, _guard) = Log::start();
+    let (log, _guard) = Log::start(Level::TRACE);
     let directory = Directory::new("watch");
     let authority = Authority::new("ca");
     let (first, second) = (authority.server(NAMES), authority.server(NAMES));
@@ -122,11 +123,11 @@ async fn a_watch_notices_new_files_and_keeps_the_old_ones_while_the_new_ones_are
     for _ in 0..5 {
         assert_eq!(shown(&world, &trusting).await, second.der);
     }
-    assert_eq!(log.count("cannot be used"), 1, "a mistake is reported once");
+    assert_eq!(log.with("cannot be used").len(), 1, "a mistake is reported once");
     // Between its two files the watch may find a key of another certificate.
     first.write(&directory.0, "server").unwrap();
     within(async { while shown(&world, &trusting).await != first.der {} }).await;
-    assert_eq!(log.count("connection not established"), 0);
+    assert_eq!(log.with("connection not established").len(), 0);
 }
 
 #[tokio::test]

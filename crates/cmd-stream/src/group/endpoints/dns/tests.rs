@@ -6,10 +6,9 @@ use std::collections::VecDeque;
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
+use testkit::log::Log;
 use tokio::time::{advance, sleep};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::Level;
 
 /// What an attempt to resolve comes to. Times are in milliseconds.
 #[derive(Clone, Copy)]
@@ -236,8 +235,7 @@ async fn the_system_resolves_it_by_default() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_logged_when_its_reason_changes_and_when_it_is_over() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::start(Level::INFO);
     let plan = [
         Finds(&[1]),
         Fails("a"),
@@ -261,45 +259,7 @@ async fn a_failure_is_logged_when_its_reason_changes_and_when_it_is_over() {
         (Level::WARN, Some("b")),
         (Level::INFO, None),
     ];
-    let expected: Vec<_> = expected.iter().map(|(level, error)| (*level, error.map(str::to_owned))).collect();
-    assert_eq!(*log.0.lock().expect("no panic"), expected);
-}
-
-/// The level and the field `error` of each event of this module.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<Seen>>>);
-
-type Seen = (Level, Option<String>);
-
-struct ErrorField(Option<String>);
-
-impl Visit for ErrorField {
-    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "error" {
-            self.0 = Some(value.to_owned());
-        }
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "cmd_stream::group::endpoints::dns"
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let mut error = ErrorField(None);
-        event.record(&mut error);
-        self.0.lock().expect("no panic").push((*event.metadata().level(), error.0));
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
+    let events = log.events();
+    let seen: Vec<_> = events.iter().map(|event| (event.level, event.get("error"))).collect();
+    assert_eq!(seen, expected);
 }
