@@ -142,7 +142,8 @@ pub struct LostConnection<'a> {
     /// Why it ended. If the client just closed it, this is [`ErrorKind::Closed`](crate::ErrorKind::Closed) with
     /// [`Origin::Remote`](crate::Origin::Remote).
     pub reason: Error,
-    /// How many of its Commands were still running. They continue.
+    /// How many of its Commands were still running. They continue, unless their memory is needed
+    /// ([`Limits::memory`]).
     pub commands_left: usize,
 }
 

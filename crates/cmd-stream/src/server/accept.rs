@@ -88,13 +88,15 @@ where
             First::Right(Err(_)) => false,
         };
         // Counted before they are cut, which lets most of them end.
-        let mut cut = Cut { connections: connections.len(), commands: control.commands() };
+        let mut cut = Cut { connections: control.not_ended(connections.len()), commands: control.commands() };
         control.end();
         // Those that can end now. The others do so in the background: those whose clients take their last output slowly, and
         // those whose threads the user's code blocks.
         let _ = timeout(CUTTING, async { while connections.join_next().await.is_some() {} }).await;
         cut.commands += control.commands_in_place();
-        tracing::warn!(server = %control.address, ?cut, "server ends before its connections");
+        if cut != Cut::default() {
+            tracing::warn!(server = %control.address, ?cut, "server ends before its connections");
+        }
         if closed { Served::Closed(cut) } else { Served::Shutdown(cut) }
     }
 

@@ -76,7 +76,9 @@ pub enum Served {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Cut {
-    /// Connections that were still open, or were waiting for a place.
+    /// Connections that were still open, or were waiting for a place. Each is counted as
+    /// [`Counters::cut`](super::Counters::cut) when it ends: if code of yours blocks its thread, that is after `serve` has
+    /// returned.
     pub connections: usize,
     /// Commands that were still running. They continue, and can send nothing any more. Those that block the threads they
     /// run on are among them.
@@ -357,6 +359,11 @@ impl Control {
     /// Tells the log that a connection has ended.
     pub(super) fn note_end(&self, end: End, peer: &Peer, reason: impl fmt::Display) {
         self.notices.ended(&self.address, end, peer, reason);
+    }
+
+    /// How many of these connections have not ended. The others are only leaving.
+    pub(super) fn not_ended(&self, connections: usize) -> usize {
+        connections.saturating_sub(self.counts.leaving.load(Ordering::Relaxed) as usize)
     }
 
     /// How many connections are open.

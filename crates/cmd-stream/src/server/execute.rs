@@ -40,9 +40,29 @@ pub trait Answer<R>: Command {
 
     /// How much memory the decoded Command takes for each of its bytes, instead of what the Format says.
     ///
-    /// JSON and Protobuf reckon with 128. If a Command can take more, say so, or a peer can make the server exceed
-    /// [`Limits::memory`](crate::server::Limits::memory). If it takes much less, as one large text does, more of them may be
-    /// read at the same time. MUS knows it.
+    /// JSON and Protobuf reckon with 128, and MUS with what it knows of the type. If a Command can take more than 128 times its
+    /// bytes, say so, or a peer can make the server exceed [`Limits::memory`](crate::server::Limits::memory). If it takes much
+    /// less, as one large text does, more of them may be read at the same time.
+    ///
+    /// It replaces what every Format says, that of MUS as well. If a Protocol is served in several Formats, give the largest.
+    ///
+    /// ```
+    /// # use cmd_stream::{Command, Context, Failed, protocol::kind::Plain};
+    /// # struct Stored;
+    /// # impl cmd_stream::Reply for Stored {}
+    /// # struct Store { text: String }
+    /// # impl Command for Store { type Reply = Stored; type Kind = Plain; }
+    /// use cmd_stream::{Answer, format::Expansion};
+    ///
+    /// impl Answer<()> for Store {
+    ///     // A text takes its bytes, and twice that while its buffer grows. A `String` is 24 bytes in any case.
+    ///     const EXPANSION: Option<Expansion> = Some(Expansion::of(2).fixed(24));
+    ///
+    ///     async fn answer(self, _: &(), _: &Context<'_>) -> Result<Stored, Failed> {
+    ///         Ok(Stored)
+    ///     }
+    /// }
+    /// ```
     const EXPANSION: Option<Expansion> = None;
 
     /// Does the work, and returns the Reply.
@@ -110,7 +130,8 @@ pub trait Execute<R>: Command {
     /// wait for [`Proxy::send`]. Replies that are sent there arrive while the Command goes on, if the runtime has another thread
     /// to write them. A Command that is polled in place ([`Scheduling::InPlace`]) blocks the task of its own connection, and its
     /// Replies arrive when it lets go of the thread: say [`Scheduling::Spawned`] for what blocks. A type for which nothing is
-    /// said is not polled in place once one of its Commands was seen to send from another executor.
+    /// said is not polled in place once one of its Commands was seen to send from another executor. The first one after quick
+    /// ones may still deliver all its Replies at its end.
     ///
     /// # Errors
     ///
@@ -147,10 +168,13 @@ where
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Scheduling {
-    /// In a task of its own until this type of Command has proved to be quick; then in place until it is slow once.
+    /// In a task of its own until this type of Command has proved to be quick; then in place until it is slow once. Then the
+    /// next ones have tasks again: the longer the slow one has taken, the more of them must be quick before the type returns.
     #[default]
     Adaptive,
-    /// Always in place at first. For Commands that never compute for more than some ten microseconds at a time.
+    /// Always in place at first. For Commands that never compute for more than some ten microseconds at a time. One that
+    /// blocks keeps its connection; and while the other workers of the runtime sleep, tokio may not look at its sockets and
+    /// timers before that thread is free, so other connections may wait, too.
     InPlace,
     /// Always in a task of its own. For Commands that are known to compute for long.
     Spawned,

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::assert_error;
 use crate::lab::{Plain, World, echo, hold, quiet};
 use crate::pipes::{Dialer, peer, pipes};
-use crate::wire::{echo_frame, hold_frame, text_frame};
+use crate::wire::{echo_frame, frame, hold_frame, text_frame};
 use cmd_stream::client::{Client, Keepalive};
-use cmd_stream::server::{Limits, Served};
+use cmd_stream::server::{Cut, Limits, Served};
 use cmd_stream::{Error, ErrorKind, Json, Origin};
 use testkit::peer::{BytePeer, GREETING};
 use testkit::wait::{until, within};
@@ -147,6 +147,18 @@ async fn a_client_that_takes_nothing_keeps_its_place_for_a_second() {
     assert!((SECOND..SECOND + SECOND / 10).contains(&since.elapsed()), "{:?}", since.elapsed());
     let got = peer.rest().await;
     assert!(got.len() < rest.len() && rest.starts_with(&got), "{} bytes", got.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_only_leaving_is_not_cut() {
+    let (world, dialer) = world(Limits::default().drain(SECOND / 10));
+    let mut peer = BytePeer::over(dialer.dial(WIDTH));
+    peer.expect(GREETING).await;
+    peer.send(&frame(1, 60, "{}")).await;
+    assert_eq!(world.lost().await.reason.kind(), ErrorKind::UnknownTag);
+    assert_eq!(world.counters().leaving, 1);
+    world.handle.shutdown();
+    assert_eq!(world.served().await, Served::Shutdown(Cut::default()));
 }
 
 #[tokio::test(start_paused = true)]
