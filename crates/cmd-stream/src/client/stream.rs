@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Client;
 use super::call::{Bound, Stage, accepts, forget, poll_send, unwrap_reply};
-use super::table::Expects;
+use super::table::{Expects, Unread};
 use crate::error::{CallError, Error};
 use crate::format::{Encode, Format};
 use crate::proto::frame::Seq;
@@ -119,7 +119,15 @@ impl Bounds {
     }
 
     /// Until when the next Reply must be here, of which somebody begins to wait now.
+    #[inline]
     pub(crate) fn until_next(&mut self) -> Option<Instant> {
+        if self.next.is_none() && matches!(self.whole, Bound::Never) {
+            return None; // as most streams
+        }
+        self.until_next_of_some()
+    }
+
+    fn until_next_of_some(&mut self) -> Option<Instant> {
         let next = self.next.and_then(|time| Instant::now().checked_add(time));
         nearer(next, self.whole.deadline())
     }
@@ -165,6 +173,7 @@ where
             bounds,
             is_first: true,
             until,
+            unread: Unread::new(),
             command: PhantomData,
         }))
     }
@@ -190,6 +199,7 @@ pub struct ReplyStream<P: Protocol, F, C> {
     is_first: bool,
     /// Until when the next Reply must be here. After the first one it is set when somebody waits.
     until: Option<Instant>,
+    unread: Unread<P::Reply>,
     command: PhantomData<fn() -> C>,
 }
 
@@ -233,7 +243,7 @@ where
         if this.until.is_none() && !this.is_first {
             this.until = this.bounds.until_next();
         }
-        let next = ready!(table.poll_next(seq, this.until, cx));
+        let next = ready!(table.poll_some(seq, this.until, &mut this.unread, cx));
         (this.is_first, this.until) = (false, None);
         let item = next.map(|reply| match reply {
             Ok((reply, _)) => unwrap_reply::<P, C>(reply),

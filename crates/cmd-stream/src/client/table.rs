@@ -56,6 +56,7 @@ mod wakers;
 pub(crate) use deadlines::Waited;
 use handed_back::HandedBack;
 use peers::Peers;
+pub(crate) use queue::Unread;
 use queue::{Queue, QueueState};
 use retire::Retiring;
 use room::{Room, Takes};
@@ -393,20 +394,40 @@ impl<R> Table<R> {
         deadline: Option<Instant>,
         cx: &Context<'_>,
     ) -> Poll<Option<Result<(R, u32), Error>>> {
-        self.poll_next_by(seq, deadline, Renewed::default(), cx)
+        self.poll_next_by(seq, deadline, None, Renewed::default(), cx)
+    }
+
+    /// The same, but some of the Replies behind it come along, without another look at the table.
+    #[inline]
+    pub(crate) fn poll_some(
+        &self,
+        seq: Seq,
+        deadline: Option<Instant>,
+        unread: &mut Unread<R>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Result<(R, u32), Error>>> {
+        match unread.pop() {
+            Some(next) => Poll::Ready(Some(Ok(next))),
+            None => self.poll_next_by(seq, deadline, Some(unread), Renewed::default(), cx),
+        }
     }
 
     fn poll_next_by(
         &self,
         seq: Seq,
         deadline: Option<Instant>,
+        mut unread: Option<&mut Unread<R>>,
         mut renewed: Renewed,
         cx: &Context<'_>,
     ) -> Poll<Option<Result<(R, u32), Error>>> {
         let mut guard = self.lock();
         let state = &mut *guard;
         let Some(Waiter::Stream(queue)) = state.pending.get_mut(seq) else { return Poll::Ready(None) };
-        if let Some(reply) = queue.pop() {
+        let next = match &mut unread {
+            Some(unread) => queue.pop_some(unread, &self.limits),
+            None => queue.pop(),
+        };
+        if let Some(reply) = next {
             let task = if queue.has_room_again(&self.limits) {
                 queue.state = QueueState::Open;
                 state.resume()
@@ -438,7 +459,7 @@ impl<R> Table<R> {
                 if !renewed.takes_place_of(waker, cx) {
                     drop(guard);
                     renewed.clone_of(cx);
-                    return self.poll_next_by(seq, deadline, renewed, cx);
+                    return self.poll_next_by(seq, deadline, unread, renewed, cx);
                 }
                 queue.deadline = deadline;
                 self.time_out_or_wait(guard, seq, deadline).map(|error| Some(Err(error)))

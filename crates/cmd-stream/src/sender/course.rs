@@ -16,7 +16,7 @@ use super::core::{Core, Mark};
 use super::counters::one;
 use crate::circuit_breaker::Ticket;
 use crate::client::call::{accepts, encode, may_fail};
-use crate::client::table::{Expects, Table, Waited};
+use crate::client::table::{Expects, Table, Unread, Waited};
 use crate::connection::outbox::Scratch;
 use crate::error::Error;
 use crate::format::{Encode, Format};
@@ -210,6 +210,35 @@ impl<K: Send + 'static> Course<K> {
             return self.start(core, command, awaits, is_over, deadline, cx);
         }
         self.poll_slowly(core, command, awaits, is_over, deadline, cx)
+    }
+
+    /// As [`poll`](Self::poll), for the next Reply of a stream. Those behind it may come along.
+    pub(super) fn poll_next<P, F, H, C>(
+        &mut self,
+        core: &Core<P, F, H>,
+        command: &mut Option<C>,
+        unread: &mut Unread<P::Reply>,
+        (is_over, deadline): (bool, Option<Instant>),
+        cx: &mut Context<'_>,
+    ) -> Answer<P>
+    where
+        P: ClientProtocol<F>,
+        F: Format + Encode<C>,
+        H: Hooks<P, Call = K>,
+        C: CommandOf<P>,
+    {
+        if !self.is_sent() {
+            return self.poll(core, command, Awaits::Replies, (is_over, deadline), cx);
+        }
+        let (seq, awaits) = (self.seq, Awaits::Replies);
+        match ready!(core.table(self.member).poll_some(seq, deadline, unread, cx)).transpose() {
+            Ok(next) => {
+                let (reply, size) = next.map_or((None, 0), |(reply, size)| (Some(reply), size));
+                self.note_size::<P, H>(seq, size);
+                self.answered(core, command, awaits, reply, deadline, cx)
+            }
+            Err(error) => self.failed(core, awaits, seq, error, deadline, cx),
+        }
     }
 
     /// The first poll.

@@ -13,6 +13,7 @@ use super::core::Core;
 use super::course::{Awaits, Course};
 use crate::client::call::unwrap_reply;
 use crate::client::stream::Bounds;
+use crate::client::table::Unread;
 use crate::error::{CallError, Error};
 use crate::format::{Encode, Format};
 use crate::hooks::{Hooks, NoHooks};
@@ -98,6 +99,7 @@ where
             course: std::mem::replace(&mut this.course, Course::new()),
             is_first: true,
             until,
+            unread: Unread::new(),
             has_ended: false,
         }))
     }
@@ -127,6 +129,7 @@ pub struct ReplyStream<P: Protocol, F, C, H: Hooks<P> = NoHooks> {
     is_first: bool,
     /// Until when the next Reply must be here. After the first one it is set when somebody waits.
     until: Option<Instant>,
+    unread: Unread<P::Reply>,
     has_ended: bool,
 }
 
@@ -174,7 +177,7 @@ where
         }
         let is_over = !this.course.is_sent() && this.bounds.is_over();
         let until = (is_over, this.until);
-        let next = ready!(this.course.poll(&this.core, &mut this.command, Awaits::Replies, until, cx));
+        let next = ready!(this.course.poll_next(&this.core, &mut this.command, &mut this.unread, until, cx));
         (this.is_first, this.until) = (false, None);
         this.has_ended = this.course.has_ended();
         let item = match next {

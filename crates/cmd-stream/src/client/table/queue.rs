@@ -6,7 +6,7 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use crate::client::limits::{Limits, Overflow};
-use crate::error::Error;
+use crate::error::{Error, drop_contained};
 
 /// The Replies of a stream, and the caller who reads them.
 pub(super) struct Queue<R> {
@@ -23,6 +23,32 @@ pub(super) struct Queue<R> {
     pub(super) len: u32,
     /// Its Command, if that was not sent and somebody else may send it.
     pub(super) handed_back: Option<Vec<u8>>,
+}
+
+/// Replies that were taken out of the table together, for a caller who reads them one by one.
+pub(crate) struct Unread<R>(VecDeque<(R, u32)>);
+
+/// A stream lends one part in so many of what it may hold.
+const SHARE: usize = 64;
+/// And at most so many Replies.
+const MOST_UNREAD: usize = 256;
+
+impl<R> Unread<R> {
+    pub(crate) fn new() -> Self {
+        Self(VecDeque::new())
+    }
+
+    /// Takes the next one, with the size of its frame.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<(R, u32)> {
+        self.0.pop_front()
+    }
+}
+
+impl<R> Drop for Unread<R> {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(drop_contained);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +102,25 @@ impl<R> Queue<R> {
         Some((reply, size))
     }
 
+    /// Takes the next Reply as [`pop`](Self::pop) does, and lends some of those behind it.
+    pub(super) fn pop_some(&mut self, unread: &mut Unread<R>, limits: &Limits) -> Option<(R, u32)> {
+        let next = self.pop()?;
+        // They do not count any more, so the stream holds so much more than its limits say.
+        let most = limits.stream_replies.map_or(MOST_UNREAD, |most| (most / SHARE).min(MOST_UNREAD));
+        let most_bytes = limits.stream_bytes / SHARE;
+        let (mut replies, mut bytes) = (0, 0);
+        for (_, size) in self.replies.iter().take(most) {
+            let more = bytes + Self::counted(*size);
+            if more > most_bytes {
+                break;
+            }
+            (replies, bytes) = (replies + 1, more);
+        }
+        unread.0.extend(self.replies.drain(..replies));
+        self.bytes -= bytes;
+        Some(next)
+    }
+
     /// What a Reply counts whose frame has this size.
     fn counted(size: u32) -> usize {
         (size as usize).max(size_of::<R>())
@@ -99,7 +144,24 @@ impl<R> Queue<R> {
     }
 
     /// Adds a Reply with the size of its frame, or gives it back if the stream takes no more.
+    #[inline]
     pub(super) fn push(
+        &mut self,
+        (reply, size): (R, u32),
+        is_last: bool,
+        limits: &Limits,
+        full_streams: &mut usize,
+    ) -> Result<(), R> {
+        let bytes = Self::counted(size);
+        if is_last || !matches!(self.state, QueueState::Open) || self.fits(bytes, limits).is_err() {
+            return self.push_slowly((reply, size), is_last, limits, full_streams);
+        }
+        self.replies.push_back((reply, size));
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    fn push_slowly(
         &mut self,
         (reply, size): (R, u32),
         is_last: bool,
