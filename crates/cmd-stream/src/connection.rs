@@ -38,10 +38,10 @@
 //!   Replies of Commands that were polled in place are all there when the read has been handled. They are written at once.
 //! - After [`ROUNDS`] rounds in a row, or a [`Slice`] of time, so that a busy connection leaves its thread to others.
 //!
-//! A Command of the server that has a task of its own also yields when it has sent a Reply, unless its type is known to be
-//! quick. The connection's task, which it woke, may stand behind it in the queue of the same thread, where no other thread
-//! can take it. An owned Proxy always yields, as nothing is known of the task that uses it (`must_yield` in
-//! `server/running.rs` and `server/handed.rs`).
+//! A Command of the server that has a task of its own also yields when it has sent a Reply that woke the connection's task,
+//! once per batch: that task may stand behind it in the queue of the same thread, where no other thread can take it. And it
+//! yields when it has gone on for some time. A Command whose type is known to be quick does neither. An owned Proxy always
+//! does, as nothing is known of the task that uses it (`server/stint.rs`).
 //!
 //! **What is put off, and until when.** On the client, the wake-ups of callers: until all Replies of one read have been
 //! handed on, under one lock. On the server nothing: a Command may block its thread right after it has sent, and wait for

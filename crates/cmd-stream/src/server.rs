@@ -52,6 +52,7 @@ mod session;
 mod shedding;
 mod start;
 mod stats;
+mod stint;
 mod unserved;
 mod unstarted;
 

@@ -12,6 +12,7 @@ use super::link::{HandedLink, Link, ReplyLink};
 use super::replied::Told;
 use super::service::Service;
 use super::session::{Booked, Session};
+use super::stint::{Pause, Stint};
 use crate::protocol::{Failed, ReplyOf};
 use crate::stats::Outcome;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -30,6 +31,7 @@ pub(super) struct Handed<S: Service> {
     books: bool,
     /// Whether its last Reply was sent, or it failed. Decided under the lock of the line, as in `Running`.
     has_ended: AtomicBool,
+    stint: Stint,
 }
 
 impl<S: Service> Handed<S> {
@@ -48,6 +50,7 @@ impl<S: Service> Handed<S> {
             index,
             books: !last_is_sent,
             has_ended: AtomicBool::new(last_is_sent),
+            stint: Stint::new(),
         }
     }
 
@@ -98,8 +101,8 @@ impl<S: Service> Link for Handed<S> {
     }
 
     /// It is used by tasks of the user's own, which may send without end.
-    fn must_yield(&self) -> bool {
-        true
+    fn pause(&self, woke: bool) -> Pause {
+        self.stint.pause(woke, self.arrival.received_at)
     }
 
     fn may_block(&self) {
@@ -112,19 +115,24 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Handed<S> {
         if self.line().is_full() && !Reply::TAGS.is_empty() {
             return Ok(Sent::Full(Box::new(reply)));
         }
-        self.send_over(reply).map(|()| Sent::Done)
+        self.append(reply).map(|woke| Sent::Done { woke })
     }
 
     fn send_over(&self, reply: Reply) -> Result<(), Failed> {
-        if let Some(reply) = reply.into_reply() {
-            let last_is_sent = Some(&self.has_ended);
-            if S::Invoker::SEES_REPLIES {
-                self.session().send_and_tell(self.told(), &reply, last_is_sent, How::running())?;
-            } else {
-                self.session().send(self.arrival.seq, &reply, last_is_sent, How::running())?;
-            }
-        }
-        Ok(())
+        self.append(reply).map(drop)
+    }
+}
+
+impl<S: Service> Handed<S> {
+    fn append<Reply: ReplyOf<S::Protocol>>(&self, reply: Reply) -> Result<bool, Failed> {
+        let Some(reply) = reply.into_reply() else { return Ok(false) };
+        let last_is_sent = Some(&self.has_ended);
+        let sent = if S::Invoker::SEES_REPLIES {
+            self.session().send_and_tell(self.told(), &reply, last_is_sent, How::running())
+        } else {
+            self.session().send(self.arrival.seq, &reply, last_is_sent, How::running())
+        };
+        sent.map_err(Failed::from)
     }
 }
 

@@ -109,8 +109,8 @@ pub(super) struct Owed {
 
 /// What became of a Reply.
 pub(super) enum Sent<R> {
-    /// It is in the output. Or it is a `()`, of which nothing is sent.
-    Done,
+    /// It is in the output, and that has woken the connection's task or not. Or it is a `()`, of which nothing is sent.
+    Done { woke: bool },
     /// There is no room, so it has not been encoded. Boxed, as almost none is, and each would move the room for it.
     Full(Box<R>),
 }
@@ -364,7 +364,7 @@ impl Line {
         self.is_full.load(Relaxed)
     }
 
-    /// Appends the frame of a Reply. Whether there is room was asked before it was encoded, so the output can exceed its
+    /// Appends the frame of a Reply. Returns whether that has woken the connection's task. Whether there is room was asked before it was encoded, so the output can exceed its
     /// limit by one frame for each thread that encodes one.
     ///
     /// `last_is_sent` is asked, and told, under the lock: several threads may send for one Command, and nothing may follow
@@ -376,7 +376,7 @@ impl Line {
         is_last: bool,
         last_is_sent: Option<&AtomicBool>,
         how: How,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let task = {
             let mut state = self.lock();
             state.check_output()?;
@@ -392,8 +392,9 @@ impl Line {
             state.has_late_output |= how.late;
             state.task.take()
         };
+        let woke = task.is_some();
         wake(task);
-        Ok(())
+        Ok(woke)
     }
 
     /// Waits for room before a Command is polled for the first time. Ready also when nothing can be sent any more: the

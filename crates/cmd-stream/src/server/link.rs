@@ -4,6 +4,7 @@ use std::task::{Context, Poll};
 
 use super::gate::Turn;
 use super::line::{Arrival, Line, Sent};
+use super::stint::Pause;
 use crate::protocol::Failed;
 use crate::sync::Arc;
 
@@ -13,8 +14,8 @@ pub(super) trait Link: Send + Sync {
     fn line(&self) -> &Line;
     /// Waits for room in the output; see [`Line::poll_room`].
     fn poll_ready(&self, turn: &mut Turn, cx: &mut Context<'_>) -> Poll<Result<(), Failed>>;
-    /// Whether whoever has just sent something must let others run before it goes on.
-    fn must_yield(&self) -> bool;
+    /// What whoever has just sent something does before it goes on. `woke`: that has woken the connection's task.
+    fn pause(&self, woke: bool) -> Pause;
     /// The Command may block its thread: it has polled this with an executor of its own.
     fn may_block(&self);
 }

@@ -156,6 +156,11 @@ pub(super) fn is_elsewhere(waker: &Waker) -> bool {
         .unwrap_or(false)
 }
 
+/// Whether this thread polls a Command in a task of its own, and what is polled with this waker is polled by that task.
+pub(super) fn is_own_task(waker: &Waker) -> bool {
+    here(|here| here.polling.get() == Polling::Alone && here.waker.get() == identity(waker)).unwrap_or(false)
+}
+
 /// The number of the poll of a Command that this thread is in. If it is still the same later, the thread has done nothing
 /// else meanwhile.
 pub(super) fn poll_number() -> u64 {
@@ -163,8 +168,14 @@ pub(super) fn poll_number() -> u64 {
 }
 
 /// Wakes the connection's task. What that takes is not counted as time of the Command that is polled.
+#[inline]
 pub(super) fn wake(task: Option<Waker>) {
-    let Some(task) = task else { return };
+    if let Some(task) = task {
+        wake_some(task);
+    }
+}
+
+fn wake_some(task: Waker) {
     if here(|here| here.polling.get()) != Some(Polling::Alone) {
         return task.wake();
     }

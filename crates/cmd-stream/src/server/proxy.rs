@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task;
 use std::time::Instant;
 
@@ -14,7 +14,9 @@ use super::context::Context;
 use super::extensions::Extensions;
 use super::line::{Line, Place, Sent};
 use super::link::{HandedLink, Link, ReplyLink, RunningLink};
-use super::polling::{is_elsewhere, is_in_place, leave_slot, poll_number};
+use super::polling::{is_elsewhere, is_in_place, is_own_task, leave_slot, poll_number};
+use super::stint::Pause;
+use crate::connection::let_others_run;
 use crate::proto::frame::Seq;
 use crate::protocol::Failed;
 use crate::sync::Arc;
@@ -49,15 +51,22 @@ impl<'a, R> Proxy<'a, R> {
     ///
     /// If it is dropped before it returns, the Reply may or may not have been sent, but never a part of it.
     pub async fn send(&self, reply: impl IntoReply<R>) -> Result<(), Failed> {
-        send(self.link, reply.into()).await
+        let woke = match self.link.send(reply.into())? {
+            Sent::Done { woke } => woke,
+            // On the heap, so that the future of a Command keeps no room for it.
+            Sent::Full(reply) => Box::pin(send_when_room(self.link, reply)).await?,
+        };
+        // After the Reply is in the output: its wake-up is what others are let run for.
+        Pausing { link: self.link, pause: self.link.pause(woke) }.await;
+        Ok(())
     }
 
     /// Sends the only Reply of a Command that then ends. So it need not let others run. For `Answer` and `service!`.
     #[doc(hidden)]
     pub async fn send_and_end(&self, reply: R) -> Result<(), Failed> {
         match self.link.send(reply)? {
-            Sent::Done => Ok(()),
-            Sent::Full(reply) => Box::pin(send_when_room(self.link, reply)).await,
+            Sent::Done { .. } => Ok(()),
+            Sent::Full(reply) => Box::pin(send_when_room(self.link, reply)).await.map(drop),
         }
     }
 
@@ -168,8 +177,8 @@ impl<R> OwnedProxy<R> {
             return self.link.send_over(reply.into());
         }
         match self.link.send(reply.into())? {
-            Sent::Done => leave_slot(),
-            Sent::Full(reply) => block_on(send_when_room(&*self.link, reply))?,
+            Sent::Done { .. } => leave_slot(),
+            Sent::Full(reply) => _ = block_on(send_when_room(&*self.link, reply))?,
         }
         Ok(())
     }
@@ -210,28 +219,43 @@ impl<R> OwnedProxy<R> {
 }
 
 async fn send<R>(link: &(impl ReplyLink<R> + ?Sized), reply: R) -> Result<(), Failed> {
-    if let Sent::Full(reply) = link.send(reply)? {
+    let woke = match link.send(reply)? {
+        Sent::Done { woke } => woke,
         // On the heap, so that the future of a Command keeps no room for it.
-        Box::pin(send_when_room(link, reply)).await?;
-    }
+        Sent::Full(reply) => Box::pin(send_when_room(link, reply)).await?,
+    };
     // After the Reply is in the output: its wake-up is what others are let run for.
-    let mut yields = link.must_yield();
-    poll_fn(|cx| {
-        if is_elsewhere(cx.waker()) {
-            leave_slot();
-            link.may_block();
-        }
-        if !std::mem::take(&mut yields) {
-            return task::Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        task::Poll::Pending
-    })
-    .await;
+    Pausing { link, pause: link.pause(woke) }.await;
     Ok(())
 }
 
-async fn send_when_room<R>(link: &(impl ReplyLink<R> + ?Sized), mut reply: Box<R>) -> Result<(), Failed> {
+/// Lets others run, if it is time for that. Written by hand, and polled for each Reply of a stream.
+struct Pausing<'a, L: ?Sized> {
+    link: &'a L,
+    pause: Pause,
+}
+
+impl<L: Link + ?Sized> Future for Pausing<'_, L> {
+    type Output = ();
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> task::Poll<()> {
+        if is_elsewhere(cx.waker()) {
+            leave_slot();
+            self.link.may_block();
+        }
+        match std::mem::replace(&mut self.pause, Pause::Nothing) {
+            Pause::Nothing => return task::Poll::Ready(()),
+            Pause::ForAll if is_own_task(cx.waker()) => let_others_run(cx),
+            // The runtime would wake it when its thread is free, for which an executor that blocks the thread waits in vain.
+            Pause::ForAll | Pause::ForTask => cx.waker().wake_by_ref(),
+        }
+        task::Poll::Pending
+    }
+}
+
+/// Returns whether that has woken the connection's task, or may have.
+async fn send_when_room<R>(link: &(impl ReplyLink<R> + ?Sized), mut reply: Box<R>) -> Result<bool, Failed> {
     let mut place = Place::new(link.line());
     let mut blocked = Blocked::default();
     loop {
@@ -241,10 +265,10 @@ async fn send_when_room<R>(link: &(impl ReplyLink<R> + ?Sized), mut reply: Box<R
             task::Poll::Pending => task::Poll::Pending,
         });
         if is_blocked.await? {
-            return link.send_over(*reply);
+            return link.send_over(*reply).map(|()| true);
         }
         match link.send(*reply)? {
-            Sent::Done => return Ok(()),
+            Sent::Done { woke } => return Ok(woke),
             Sent::Full(again) => reply = again, // others were faster
         }
     }

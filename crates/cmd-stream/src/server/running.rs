@@ -19,6 +19,7 @@ use super::proxy::Proxy;
 use super::replied::Told;
 use super::service::Service;
 use super::session::{Booked, Session};
+use super::stint::{Pause, Stint};
 use crate::proto::frame::Seq;
 use crate::protocol::{CommandOf, Entry, Failed, Metadata, Protocol, ReplyOf};
 use crate::stats::Outcome;
@@ -40,6 +41,7 @@ pub(super) struct Running<'a, S: Service> {
     handed: OnceLock<Arc<Handed<S>>>,
     /// The values of the Command, if the Invoker is told about its Replies and there are any.
     kept: OnceLock<Arc<Extensions>>,
+    stint: Stint,
 }
 
 impl<'a, S: Service> Running<'a, S> {
@@ -56,6 +58,7 @@ impl<'a, S: Service> Running<'a, S> {
             last_is_sent: AtomicBool::new(false),
             handed: OnceLock::new(),
             kept: OnceLock::new(),
+            stint: Stint::new(),
         }
     }
 
@@ -112,16 +115,17 @@ impl<S: Service> Link for Running<'_, S> {
         self.session.line.poll_room(turn, Some(&self.last_is_sent), cx).map_err(Failed::from)
     }
 
-    /// The connection's task, woken by a Reply, waits in the run-next slot of this worker, which no other worker can
-    /// take it out of, until this task yields. Only a Command that has proved to be quick may let it wait there.
-    fn must_yield(&self) -> bool {
-        let yields = match self.scheduling {
+    /// Where it was decoded, the connection's task waits for it in any case. In a task of its own, only a Command that has
+    /// proved to be quick may let that task wait.
+    fn pause(&self, woke: bool) -> Pause {
+        let waits = match self.scheduling {
             Scheduling::Adaptive => is_late() && !self.pace.is_quick(),
             Scheduling::InPlace => false,
             Scheduling::Spawned => true,
         };
-        set_yields(yields);
-        yields
+        let pause = if waits { self.stint.pause(woke, self.arrival.received_at) } else { Pause::Nothing };
+        set_yields(pause != Pause::Nothing);
+        pause
     }
 
     fn may_block(&self) {
@@ -138,28 +142,28 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<'_, S
         if self.session.line.is_full() && !Reply::TAGS.is_empty() {
             return Ok(Sent::Full(Box::new(reply)));
         }
-        self.append(reply).map(|()| Sent::Done)
+        self.append(reply).map(|woke| Sent::Done { woke })
     }
 
     fn send_over(&self, reply: Reply) -> Result<(), Failed> {
         match self.handed.get() {
             Some(handed) => handed.send_over(reply),
-            None => self.append(reply),
+            None => self.append(reply).map(drop),
         }
     }
 }
 
 impl<S: Service> Running<'_, S> {
     #[inline(always)] // a part of `send`
-    fn append<Reply: ReplyOf<S::Protocol>>(&self, reply: Reply) -> Result<(), Failed> {
-        let Some(reply) = reply.into_reply() else { return Ok(()) };
+    fn append<Reply: ReplyOf<S::Protocol>>(&self, reply: Reply) -> Result<bool, Failed> {
+        let Some(reply) = reply.into_reply() else { return Ok(false) };
         let (last_is_sent, how) = (Some(&self.last_is_sent), How::running());
-        if S::Invoker::SEES_REPLIES {
-            self.session.send_and_tell(self.told(), &reply, last_is_sent, how)?;
+        let sent = if S::Invoker::SEES_REPLIES {
+            self.session.send_and_tell(self.told(), &reply, last_is_sent, how)
         } else {
-            self.session.send(self.arrival.seq, &reply, last_is_sent, how)?;
-        }
-        Ok(())
+            self.session.send(self.arrival.seq, &reply, last_is_sent, how)
+        };
+        sent.map_err(Failed::from)
     }
 }
 

@@ -34,14 +34,14 @@ impl<S: Service> Session<S> {
         Self { service, line: Line::new(control, connection) }
     }
 
-    /// Encodes a Reply and appends it to the output; see [`Line::append`].
+    /// Encodes a Reply and appends it to the output; see [`Line::append`]. Returns whether that has woken the connection's task.
     pub(super) fn send(
         &self,
         seq: Seq,
         reply: &<S::Protocol as Protocol>::Reply,
         last_is_sent: Option<&AtomicBool>,
         how: How,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let (bytes, is_last) = self.encode(seq, reply)?;
         self.line.append(bytes, is_last, last_is_sent, how)
     }
@@ -53,13 +53,13 @@ impl<S: Service> Session<S> {
         reply: &<S::Protocol as Protocol>::Reply,
         last_is_sent: Option<&AtomicBool>,
         how: How,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let (bytes, is_last) = self.encode(told.arrival.seq, reply)?;
         let (entry, size) = (S::Protocol::reply_entry(reply), bytes.len());
-        self.line.append(bytes, is_last, last_is_sent, how)?;
+        let woke = self.line.append(bytes, is_last, last_is_sent, how)?;
         let replied = Replied { told, connection: &self.line.connection, entry, size, is_last };
         tell::<S::Protocol, S::Invoker>(&self.service.parts().invoker, &replied);
-        Ok(())
+        Ok(woke)
     }
 
     /// Encodes the frame of a Reply. Returns whether it is the last one.
@@ -199,7 +199,7 @@ impl<S: Service> Session<S> {
             _ => self.send(seq, &reply, None, how),
         };
         drop_contained(reply);
-        sent
+        sent.map(drop)
     }
 }
 
