@@ -1,0 +1,215 @@
+//! The page: the run in words, the sections with their charts, and all figures.
+
+use std::fmt::Write;
+
+use crate::data::{Cell, Results, Run};
+use crate::draw::{Draw, format_name, full_name};
+use crate::figure::{self, Figure, Table};
+use crate::palette;
+use crate::sections::{Section, sections};
+use crate::select::{Axis, Metric, OURS, rivals, slices, words};
+use crate::spread::Spread;
+use crate::svg::escape;
+use crate::units;
+
+/// Writes the whole page as HTML.
+pub(crate) fn page(results: &Results) -> String {
+    let draw = Draw::new(results);
+    let sections = sections(&draw);
+    let mut html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>cmd-stream, side by side</title>\n<style>\n{}{}</style>\n</head>\n<body>\n",
+        include_str!("page.css"),
+        palette::css()
+    );
+    html += &header(results, &sections);
+    html += "<main>\n";
+    for section in &sections {
+        html += &section_html(&draw, section);
+    }
+    html += &participants(&draw);
+    html += &everything(&draw);
+    html += "</main>\n<footer><p>Made from results.jsonl. Whose benchmark this is, and what it leaves out: bench/BIAS.md.</p>\
+             </footer>\n<div id=\"tip\" role=\"status\"></div>\n";
+    write!(html, "<script>\n{}</script>\n</body>\n</html>\n", include_str!("page.js")).expect(INFALLIBLE);
+    html
+}
+
+fn header(results: &Results, sections: &[Section]) -> String {
+    let run = &results.run;
+    let mut html = "<header>\n<h1>cmd-stream, side by side</h1>\n".to_owned();
+    html += "<p>Libraries that send requests over connections, given the same work on one machine in one run. All took turns in \
+             each round, and every Reply was compared with what was sent. This is the benchmark of cmd-stream's own authors.</p>\n";
+    html += &notices(results);
+    html += &lead(results);
+    html += "<dl class=\"facts\">";
+    for (name, value) in facts(run) {
+        write!(html, "<dt>{name}</dt><dd>{}</dd>", escape(&value)).expect(INFALLIBLE);
+    }
+    html += "</dl>\n<nav aria-label=\"Sections\"><ul>";
+    for section in sections {
+        write!(html, "<li><a href=\"#{}\">{}</a></li>", section.id, section.title).expect(INFALLIBLE);
+    }
+    html + "<li><a href=\"#participants\">Participants</a></li><li><a href=\"#figures\">All figures</a></li></ul></nav>\n</header>\n"
+}
+
+fn facts(run: &Run) -> Vec<(&'static str, String)> {
+    let Run { date, os, cpu, cpus, rust, go, commit, rounds, seconds_per_round, .. } = run;
+    let date = date.replace('T', " ").replace('Z', " UTC");
+    let versions = if go.is_empty() { format!("Rust {rust}") } else { format!("Rust {rust}, Go {go}") };
+    let plural = if *rounds == 1 { "" } else { "s" };
+    let seconds = format!(
+        "{rounds} round{plural} of {seconds_per_round} s each; medians, with the lowest and the highest round"
+    );
+    vec![
+        ("When", date),
+        ("Machine", format!("{cpu}, {}, {os}", units::count(*cpus, "processor"))),
+        ("Built with", versions),
+        ("Commit", commit.clone()),
+        ("Measured", seconds),
+    ]
+}
+
+/// What a reader must know before reading any figure.
+fn notices(results: &Results) -> String {
+    let run = &results.run;
+    let mut notices = Vec::new();
+    if run.rounds == 1 {
+        notices.push(
+            "There was only one round, so there is no spread, and a noisy moment shows as a result."
+                .to_owned(),
+        );
+    }
+    if run.dirty {
+        notices.push(format!("The measured sources had changes that are not in commit {}.", run.commit));
+    }
+    if !run.left_out.is_empty() {
+        notices.push(format!("Left out by name: {}.", run.left_out.join(", ")));
+    }
+    let has_figures = |workload: &str| results.cells.iter().any(|cell| cell.setting.workload == workload);
+    let without: Vec<_> = run.workloads.iter().filter(|workload| !has_figures(&workload.name)).collect();
+    if !without.is_empty() {
+        let titles: Vec<_> = without.iter().map(|workload| &*workload.title).collect();
+        notices.push(format!("Not measured in this run: {}.", titles.join("; ")));
+    }
+    let unverified: u64 = results
+        .cells
+        .iter()
+        .flat_map(|cell| &cell.samples)
+        .map(|sample| sample.commands.saturating_sub(sample.verified))
+        .sum();
+    if unverified > 0 {
+        notices.push(format!(
+            "{} counted Replies were not compared with what was sent.",
+            units::grouped(unverified as f64)
+        ));
+    }
+    notices.iter().map(|notice| format!("<p class=\"notice\">{}</p>\n", escape(notice))).collect()
+}
+
+/// The result in two sentences: throughput with many Commands in flight, and latency with one.
+fn lead(results: &Results) -> String {
+    let echo = results.of_workload("echo");
+    let Some(slice) = slices(&echo, Axis::InFlight).into_iter().next() else { return String::new() };
+    let sentence = |value: f64, metric: Metric| {
+        let here = slice.cells.iter().filter(|cell| Axis::InFlight.of(&cell.setting) == Some(value));
+        let here: Vec<&Cell> = here.copied().collect();
+        let ours =
+            here.iter().find(|cell| cell.participant == OURS && (cell.format == "mus" || here.len() == 1))?;
+        let one = |their: &&Cell| {
+            let times = ours.times_better_than(their, metric)?.text(units::times);
+            Some(format!("<b>{}</b> of {}", escape(&times), escape(&full_name(their))))
+        };
+        let against: Vec<_> = rivals(ours, &here).iter().filter_map(one).collect();
+        let (what, how) = match metric {
+            Metric::Rate => ("Throughput", "times theirs"),
+            _ => ("Median latency", "times as short as theirs"),
+        };
+        let text = format!(
+            "<li>{what} of {} with {}, {how}: {}.</li>\n",
+            full_name(ours),
+            Axis::InFlight.phrase(value),
+            against.join(", ")
+        );
+        (!against.is_empty()).then_some(text)
+    };
+    let many = slice.values.iter().copied().filter(|value| *value <= 1024.0).fold(0.0, f64::max);
+    let items = [sentence(many, Metric::Rate), (many > 1.0).then(|| sentence(1.0, Metric::P50)).flatten()];
+    let items: String = items.into_iter().flatten().collect();
+    if items.is_empty() { items } else { format!("<ul class=\"lead\">\n{items}</ul>\n") }
+}
+
+fn section_html(draw: &Draw<'_>, section: &Section) -> String {
+    let Section { id, title, text, groups } = section;
+    let mut html = format!("<section id=\"{id}\">\n<h2>{title}</h2>\n<p>{text}</p>\n");
+    for (heading, text, figures) in groups {
+        if !heading.is_empty() {
+            write!(html, "<h3>{}</h3>\n<p class=\"soft\">{}</p>\n", escape(heading), escape(text))
+                .expect(INFALLIBLE);
+        }
+        let class = if heading.is_empty() { "figures" } else { "figures small" };
+        let figures: String = figures.iter().map(|figure: &Figure| figure.html(&draw.palette)).collect();
+        write!(html, "<div class=\"{class}\">\n{figures}</div>\n").expect(INFALLIBLE);
+    }
+    html + "</section>\n"
+}
+
+/// Who was measured, and how each was set up.
+fn participants(draw: &Draw<'_>) -> String {
+    let run = &draw.results.run;
+    let text = |text: &str| figure::Cell::Text(text.to_owned());
+    let mut rows = Vec::new();
+    for name in draw.results.participants() {
+        let cells = match run.participants.iter().find(|participant| participant.name == name) {
+            Some(known) => vec![text(&known.version), text(&known.language), text(&known.settings)],
+            None => vec![text("not described"), text(""), text("")],
+        };
+        rows.push((name.to_owned(), String::new(), cells));
+    }
+    let table = Table { head: ["", "version", "language", "settings"].map(str::to_owned).to_vec(), rows };
+    format!(
+        "<section id=\"participants\">\n<h2>Participants</h2>\n<p>Each with the settings that its own users recommend.</p>\n\
+         <div class=\"settings\">{}</div>\n</section>\n",
+        table.html(&draw.palette)
+    )
+}
+
+/// A table per workload with all that was measured.
+fn everything(draw: &Draw<'_>) -> String {
+    let metrics = [Metric::Rate, Metric::P50, Metric::P99, Metric::P999, Metric::Cpu, Metric::Memory];
+    let mut html = "<section id=\"figures\">\n<h2>All figures</h2>\n<p>Everything that the run measured, also what no chart \
+                    shows.</p>\n"
+        .to_owned();
+    let mut workloads: Vec<&str> = Vec::new();
+    for cell in &draw.results.cells {
+        if !workloads.contains(&&*cell.setting.workload) {
+            workloads.push(&cell.setting.workload);
+        }
+    }
+    for workload in workloads {
+        let cells = draw.results.of_workload(workload);
+        let shown: Vec<_> = metrics
+            .iter()
+            .filter(|metric| cells.iter().any(|cell| cell.spread(**metric).is_some()))
+            .collect();
+        let mut head = vec![String::new(), "setting".to_owned()];
+        head.extend(shown.iter().map(|metric| metric.name().to_owned()));
+        let has_missed = cells.iter().any(|cell| cell.missed() > 0);
+        head.extend(has_missed.then(|| "calls not started".to_owned()));
+        let row = |cell: &&Cell| {
+            let mut columns = vec![figure::Cell::Text(words(&cell.setting))];
+            columns.extend(shown.iter().map(|metric| figure::Cell::of(cell.spread(**metric), metric.unit())));
+            let missed = Spread::of(cell.samples.iter().map(|sample| sample.missed as f64));
+            columns.extend(has_missed.then(|| figure::Cell::of(missed, units::grouped)));
+            (cell.participant.clone(), format_name(&cell.format), columns)
+        };
+        let table = Table { head, rows: cells.iter().map(row).collect() };
+        let title = escape(draw.results.title(workload));
+        let table = table.html(&draw.palette);
+        writeln!(html, "<details><summary>{title}</summary>{table}</details>").expect(INFALLIBLE);
+    }
+    html + "</section>\n"
+}
+
+const INFALLIBLE: &str = "a String takes all that is written to it";

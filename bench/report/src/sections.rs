@@ -1,0 +1,481 @@
+//! What the page shows, in which order. Each section asks the results for what it needs, and says what it lacks.
+
+use std::cmp::Reverse;
+
+use crate::data::{Cell, Setting};
+use crate::draw::{
+    Draw, distribution, format_name, full_name, has_several_formats, latency_at, sentence, without_ends,
+};
+use crate::figure::{self, Figure, Table};
+use crate::lines::{self, Line, Lines, Point};
+use crate::rows::{Row, Rows, Style};
+use crate::scale::Kind;
+use crate::select::{Axis, Metric, OURS, Slice, by_ends, ends, formats, main_formats, names, slices, words};
+use crate::spread::Spread;
+use crate::units;
+
+/// A part of the page.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) text: &'static str,
+    /// Figures under headings, which may be empty, and what the heading says.
+    pub(crate) groups: Vec<(String, String, Vec<Figure>)>,
+}
+
+/// All sections that have charts.
+pub(crate) fn sections(draw: &Draw<'_>) -> Vec<Section> {
+    let section = |id, title, text, figures: Vec<Figure>| Section {
+        id,
+        title,
+        text,
+        groups: vec![(String::new(), String::new(), figures)],
+    };
+    vec![
+        Section {
+            id: "ratios",
+            title: "Against each participant",
+            text: "How many times as good cmd-stream is. Bars to the right of the dashed line: cmd-stream is ahead. Bars to \
+                   the left: it is behind. A bar is the median of the rounds, its line goes from the lowest to the highest, \
+                   and each ratio is taken within one round.",
+            groups: ratio_groups(draw),
+        },
+        section(
+            "latency",
+            "Latency",
+            "How long Commands take in a closed loop, as the share of Commands that were answered by then. The vertical axis \
+             gives each further nine the same room, so that the slowest can be seen.",
+            distributions(draw),
+        ),
+        section(
+            "open-loop",
+            "Latency at a given rate",
+            "An open loop sends at a fixed rate whatever the answers do. Latency counts from when a Command was meant to be \
+             sent, so a participant that stalls pays for all that waited.",
+            open_loop(draw),
+        ),
+        section("scaling", "Scaling", "How throughput changes with what is asked.", scaling(draw)),
+        section(
+            "work",
+            "Kinds of work",
+            "Commands that wait, that answer many times, that burn CPU, and what else was asked.",
+            work(draw),
+        ),
+        section("cost", "Cost", "What the participants take from the machine.", cost(draw)),
+        section(
+            "choices",
+            "Transports, formats, features",
+            "What changes if the ends are connected in another way, speak another format, or do more.",
+            choices(draw),
+        ),
+    ]
+}
+
+/// Workloads in the order of the run; those that it does not describe come last.
+fn workloads<'a>(draw: &Draw<'a>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = draw.results.run.workloads.iter().map(|workload| &*workload.name).collect();
+    for cell in &draw.results.cells {
+        if !names.contains(&&*cell.setting.workload) {
+            names.push(&cell.setting.workload);
+        }
+    }
+    names
+}
+
+/// One group per workload, and in it one chart per setting.
+fn ratio_groups(draw: &Draw<'_>) -> Vec<(String, String, Vec<Figure>)> {
+    let mut groups = Vec::new();
+    for workload in workloads(draw).into_iter().filter(|workload| *workload != "features") {
+        let described = draw.results.run.workloads.iter().find(|known| known.name == workload);
+        let text = described.map_or_else(String::new, |known| known.text.clone());
+        groups.push((draw.results.title(workload).to_owned(), text, ratios(draw, workload)));
+    }
+    groups
+}
+
+fn ratios(draw: &Draw<'_>, workload: &str) -> Vec<Figure> {
+    let all = draw.results.of_workload(workload);
+    let metric = match workload {
+        "idle" => Metric::Memory,
+        "burning" | "open-loop" => Metric::P99,
+        _ => Metric::Rate,
+    };
+    // What differs most in the workload.
+    let axes = [Axis::Connections, Axis::InFlight, Axis::Payload, Axis::Offered];
+    let best = axes.map(|axis| Some((axis, slices(&all, axis).into_iter().next()?))).into_iter().flatten();
+    match best.filter(|(_, slice)| slice.values.len() > 1).max_by_key(|(_, slice)| slice.values.len()) {
+        Some((axis, slice)) => ratios_over(draw, workload, metric, axis, &slice),
+        None => ratios_by_variant(draw, workload, metric, &all),
+    }
+}
+
+/// One chart per value on an axis.
+fn ratios_over(
+    draw: &Draw<'_>,
+    workload: &str,
+    metric: Metric,
+    axis: Axis,
+    slice: &Slice<'_>,
+) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    for value in few(&slice.values) {
+        let is_here = |cell: &&&Cell| axis.of(&cell.setting) == Some(value);
+        let here: Vec<_> = slice.cells.iter().filter(is_here).copied().collect();
+        let mut draw_one = |part: &str, metric: Metric| {
+            let title = sentence_title(&format!("{}, {}", metric.name(), axis.phrase(value)));
+            let figure =
+                draw.ratios(&format!("ratio-{workload}-{part}"), &title, &ours(&here), &here, metric);
+            figures.push(Figure { text: sentence(&words(&slice.rest)), ..figure });
+        };
+        draw_one(&format!("{value}"), metric);
+        // With one Command in flight a client waits all the time: what counts is for how long.
+        if axis == Axis::InFlight && value == 1.0 {
+            draw_one("1-p50", Metric::P50);
+        }
+    }
+    figures
+}
+
+/// One chart per variant of ours, with the ends connected as it was measured first.
+fn ratios_by_variant(draw: &Draw<'_>, workload: &str, metric: Metric, all: &[&Cell]) -> Vec<Figure> {
+    let ours = ours(all);
+    let title = sentence_title(metric.name());
+    let Some(first) = ours.first() else {
+        return vec![draw.ratios(&format!("ratio-{workload}-all"), &title, &[], &[], metric)];
+    };
+    let ours: Vec<_> =
+        ours.iter().filter(|cell| ends(&cell.setting) == ends(&first.setting)).copied().collect();
+    let mut figures = Vec::new();
+    for variant in variants(&ours) {
+        let ours: Vec<_> = ours.iter().filter(|cell| cell.setting.variant == variant).copied().collect();
+        let (part, title) = match &variant {
+            Some(variant) => (variant.as_str(), format!("{title}, {variant}")),
+            None => ("all", title.clone()),
+        };
+        let figure = draw.ratios(&format!("ratio-{workload}-{part}"), &title, &ours, all, metric);
+        figures.push(Figure { text: sentence(&words(&ours[0].setting)), ..figure });
+    }
+    figures
+}
+
+fn ours<'a>(cells: &[&'a Cell]) -> Vec<&'a Cell> {
+    let mut ours: Vec<_> = cells.iter().filter(|cell| cell.participant == OURS).copied().collect();
+    let formats = formats(cells, OURS);
+    ours.sort_by_key(|cell| formats.iter().position(|format| *format == cell.format));
+    ours
+}
+
+fn variants(cells: &[&Cell]) -> Vec<Option<String>> {
+    let mut variants = Vec::new();
+    for cell in cells {
+        if !variants.contains(&cell.setting.variant) {
+            variants.push(cell.setting.variant.clone());
+        }
+    }
+    variants
+}
+
+/// All of up to four values; of more the first, the middle one and the last. The others are in the other charts.
+fn few(values: &[f64]) -> Vec<f64> {
+    match values.len() {
+        0..=4 => values.to_vec(),
+        many => vec![values[0], values[many / 2], values[many - 1]],
+    }
+}
+
+fn sentence_title(text: &str) -> String {
+    sentence(text).trim_end_matches('.').to_owned()
+}
+
+/// One chart of distributions per number of Commands in flight.
+fn distributions(draw: &Draw<'_>) -> Vec<Figure> {
+    let echo = draw.results.of_workload("echo");
+    let timed: Vec<_> = echo.into_iter().filter(|cell| !distribution(cell).is_empty()).collect();
+    let Some(slice) = slices(&timed, Axis::InFlight).into_iter().next() else {
+        return vec![empty("cdf", "Distribution of latencies")];
+    };
+    let figure = |value: &f64| {
+        let here = slice.cells.iter().filter(|cell| Axis::InFlight.of(&cell.setting) == Some(*value));
+        let here = main_formats(&here.copied().collect::<Vec<_>>());
+        let title = format!("Latency, {}", Axis::InFlight.phrase(*value));
+        let x = lines::Axis {
+            title: "latency (logarithmic)".into(),
+            kind: Kind::Log,
+            ticks: Vec::new(),
+            unit: units::time,
+        };
+        let y = lines::Axis {
+            title: "share of Commands".into(),
+            kind: Kind::Nines,
+            ticks: Vec::new(),
+            unit: share,
+        };
+        let lines = here.iter().map(|cell| distribution_line(cell)).collect();
+        let mut figure = draw.lines(&format!("cdf-{value}"), &title, &Lines { x, y, lines });
+        figure.text = sentence(&words(&slice.rest));
+        figure.table = percentiles(&here);
+        figure
+    };
+    slice.values.iter().map(figure).collect()
+}
+
+fn share(share: f64) -> String {
+    let text = format!("{:.2}", share * 100.0);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned() + " %"
+}
+
+fn distribution_line(cell: &Cell) -> Line {
+    let points = distribution(cell);
+    let marked = [0.5, 0.9, 0.99, 0.999];
+    let mut line: Vec<_> = points.iter().map(|(latency, share)| (*latency, *share, false)).collect();
+    line.extend(marked.iter().filter_map(|share| Some((latency_at(&points, *share)?, *share, true))));
+    line.sort_by(|a, b| (a.1, a.2).partial_cmp(&(b.1, b.2)).expect("numbers"));
+    let point = |(latency, part, is_marked): (f64, f64, bool)| Point {
+        x: latency,
+        y: Spread::of([part]).expect("one figure"),
+        tip: is_marked
+            .then(|| format!("{}: {} within {}", full_name(cell), share(part), units::time(latency))),
+        is_hollow: false,
+    };
+    Line {
+        participant: cell.participant.clone(),
+        format: cell.format.clone(),
+        points: line.into_iter().map(point).collect(),
+    }
+}
+
+fn percentiles(cells: &[&Cell]) -> Table {
+    let metrics = [Metric::P50, Metric::P90, Metric::P99, Metric::P999];
+    let head = ["latency", "p50", "p90", "p99", "p99.9"].map(str::to_owned).to_vec();
+    let row = |cell: &&Cell| {
+        let figures = metrics.map(|metric| figure::Cell::of(cell.spread(metric), metric.unit())).to_vec();
+        (cell.participant.clone(), format_name(&cell.format), figures)
+    };
+    Table { head, rows: cells.iter().map(row).collect() }
+}
+
+fn open_loop(draw: &Draw<'_>) -> Vec<Figure> {
+    let cells = draw.results.of_workload("open-loop");
+    let slices = slices(&cells, Axis::Offered);
+    let (p50, p99) = ("Median latency over the offered rate", "p99 latency over the offered rate");
+    let Some(slice) = slices.first() else { return vec![empty("open-p50", p50), empty("open-p99", p99)] };
+    vec![
+        draw.over("open-p50", p50, slice, Axis::Offered, Metric::P50),
+        draw.over("open-p99", p99, slice, Axis::Offered, Metric::P99),
+    ]
+}
+
+fn scaling(draw: &Draw<'_>) -> Vec<Figure> {
+    let (echo, sized) = (draw.results.of_workload("echo"), draw.results.of_workload("payload"));
+    let sized = if sized.is_empty() { echo.clone() } else { sized };
+    let mut figures = Vec::new();
+    let charts = [
+        ("rate-in-flight", "Throughput over Commands in flight", &echo, Axis::InFlight),
+        ("rate-connections", "Throughput over connections", &echo, Axis::Connections),
+        ("rate-payload", "Throughput over the size of the value", &sized, Axis::Payload),
+    ];
+    for (id, title, cells, axis) in charts {
+        let found = by_ends(slices(cells, axis));
+        if found.is_empty() {
+            figures.push(empty(id, title));
+        }
+        for (at, slice) in found.iter().enumerate() {
+            let (id, title) = match at {
+                0 => (id.to_owned(), title.to_owned()),
+                _ => (format!("{id}-{}", at + 1), format!("{title}: {}", ends(&slice.rest))),
+            };
+            figures.push(draw.over(&id, &title, slice, axis, Metric::Rate));
+        }
+    }
+    figures
+}
+
+fn work(draw: &Draw<'_>) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let shown_elsewhere = ["echo", "payload", "idle", "open-loop", "features"];
+    let fixed = ["waiting", "stream", "burning", "go-suite", "go-suite-fixed"];
+    let others =
+        workloads(draw).into_iter().filter(|name| !shown_elsewhere.contains(name) && !fixed.contains(name));
+    for workload in fixed.into_iter().chain(others) {
+        let title = draw.results.title(workload);
+        let cells = draw.results.of_workload(workload);
+        let many =
+            slices(&cells, Axis::Connections).into_iter().next().filter(|slice| slice.values.len() > 1);
+        match (workload, many) {
+            (_, Some(slice)) => {
+                figures.push(draw.over(workload, title, &slice, Axis::Connections, Metric::Rate))
+            }
+            ("burning", None) => {
+                let title = format!("{title}: p99 latency of the fast ones");
+                figures.push(draw.rows(workload, &title, &in_groups(&cells), Metric::P99, Style::Dots));
+            }
+            ("waiting", None) => {
+                let cells = in_groups(&cells);
+                figures.push(draw.rows(workload, title, &cells, Metric::Rate, Style::Amounts));
+                let title = format!("{title}: CPU time");
+                figures.push(draw.rows("waiting-cpu", &title, &cells, Metric::Cpu, Style::Amounts));
+            }
+            _ => figures.push(draw.rows(workload, title, &in_groups(&cells), Metric::Rate, Style::Amounts)),
+        }
+    }
+    figures
+}
+
+/// Under one heading each setting, if there are several. Variants are at the rows, unless participants share them.
+fn in_groups<'a>(cells: &[&'a Cell]) -> Vec<(String, &'a Cell)> {
+    let common = |cell: &Cell| Setting { variant: None, ..cell.setting.clone() };
+    let mut settings: Vec<Setting> = Vec::new();
+    for cell in cells {
+        if !settings.contains(&common(cell)) {
+            settings.push(common(cell));
+        }
+    }
+    let heading = |cell: &Cell| if settings.len() > 1 { words(&common(cell)) } else { String::new() };
+    let mut found: Vec<_> = cells.iter().map(|cell| (heading(cell), *cell)).collect();
+    found.sort_by_key(|(_, cell)| settings.iter().position(|setting| *setting == common(cell)));
+    found
+}
+
+fn cost(draw: &Draw<'_>) -> Vec<Figure> {
+    let idle = draw.results.of_workload("idle");
+    let main = main_formats(&idle);
+    let idle = in_groups(&main);
+    let echo = draw.results.of_workload("echo");
+    let with_cpu: Vec<_> = echo.into_iter().filter(|cell| cell.spread(Metric::Cpu).is_some()).collect();
+    let cpu = "CPU time per Command, over Commands in flight";
+    let cpu = match slices(&with_cpu, Axis::InFlight).first() {
+        Some(slice) => draw.over("cpu", cpu, slice, Axis::InFlight, Metric::Cpu),
+        None => empty("cpu", cpu),
+    };
+    let mut figures = vec![
+        draw.rows("memory", "Memory per idle connection", &idle, Metric::Memory, Style::Amounts),
+        draw.rows(
+            "idle-latency",
+            "Latency of one active connection beside idle ones",
+            &idle,
+            Metric::P50,
+            Style::Dots,
+        ),
+        cpu,
+    ];
+    for figure in &mut figures[..2] {
+        figure.text = main.first().map_or_else(String::new, |cell| sentence(&words(&cell.setting)));
+    }
+    figures
+}
+
+fn choices(draw: &Draw<'_>) -> Vec<Figure> {
+    vec![by_transport(draw), by_format(draw), features(draw)]
+}
+
+/// The setting that was measured over the most kinds of connection, each under its heading.
+fn by_transport(draw: &Draw<'_>) -> Figure {
+    let title = "Throughput by process and transport";
+    let cells = draw.results.of_workload("echo");
+    let cells = main_formats(&cells);
+    let mut settings: Vec<(Setting, Vec<&Cell>)> = Vec::new();
+    for cell in &cells {
+        let key = without_ends(&cell.setting);
+        match settings.iter_mut().find(|(setting, _)| *setting == key) {
+            Some((_, cells)) => cells.push(cell),
+            None => settings.push((key, vec![cell])),
+        }
+    }
+    let kinds = |cells: &[&Cell]| {
+        let mut kinds: Vec<_> = cells.iter().map(|cell| ends(&cell.setting)).collect();
+        kinds.sort();
+        kinds.dedup();
+        kinds.len()
+    };
+    settings.sort_by_key(|(setting, cells)| Reverse((kinds(cells), names(cells).len(), setting.in_flight)));
+    let Some((setting, cells)) = settings.into_iter().next().filter(|(_, cells)| kinds(cells) > 1) else {
+        return empty("transports", title);
+    };
+    let rows: Vec<_> = cells.iter().map(|cell| (sentence_title(&ends(&cell.setting)), *cell)).collect();
+    let mut rows: Vec<_> = rows.into_iter().enumerate().collect();
+    let order: Vec<_> = rows.iter().map(|(_, (heading, _))| heading.clone()).collect();
+    rows.sort_by_key(|(at, (heading, _))| (order.iter().position(|other| other == heading), *at));
+    let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
+    let mut figure = draw.rows("transports", title, &rows, Metric::Rate, Style::Amounts);
+    let shared =
+        [Axis::InFlight, Axis::Connections].map(|axis| axis.of(&setting).map(|value| axis.phrase(value)));
+    figure.text = sentence(&shared.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    figure
+}
+
+/// Participants that speak several formats, with the most Commands in flight that they all had.
+fn by_format(draw: &Draw<'_>) -> Figure {
+    let title = "Throughput by format";
+    let cells = draw.results.of_workload("echo");
+    let Some(slice) = slices(&cells, Axis::InFlight).into_iter().next() else {
+        return empty("formats", title);
+    };
+    let several: Vec<_> =
+        slice.cells.iter().filter(|cell| has_several_formats(&slice.cells, &cell.participant)).collect();
+    let count =
+        |value: f64| several.iter().filter(|cell| Axis::InFlight.of(&cell.setting) == Some(value)).count();
+    let Some(value) =
+        slice.values.iter().copied().max_by_key(|value| count(*value)).filter(|value| count(*value) > 0)
+    else {
+        return empty("formats", title);
+    };
+    let here = several.iter().filter(|cell| Axis::InFlight.of(&cell.setting) == Some(value));
+    let mut here: Vec<_> = here.map(|cell| (cell.participant.clone(), **cell)).collect();
+    let names = names(&slice.cells);
+    here.sort_by_key(|(name, _)| names.iter().position(|other| other == name));
+    let mut figure = draw.rows("formats", title, &here, Metric::Rate, Style::Amounts);
+    figure.missing.clear();
+    figure.text = sentence(&words(&here[0].1.setting));
+    figure
+}
+
+/// Each feature switched on, against the same without it in the same round.
+fn features(draw: &Draw<'_>) -> Figure {
+    let title = "What features cost";
+    let cells = draw.results.of_workload("features");
+    let mut rows = Vec::new();
+    let head = ["", "feature", "with it, as a multiple of without", "on", "off"].map(str::to_owned).to_vec();
+    let mut table = Table { head, rows: Vec::new() };
+    for on in &cells {
+        let Some(feature) = on.setting.variant.as_deref().and_then(|variant| variant.strip_suffix("-on"))
+        else {
+            continue;
+        };
+        let off = Setting { variant: Some(format!("{feature}-off")), ..on.setting.clone() };
+        let same = |cell: &&&Cell| {
+            (&cell.participant, &cell.format, &cell.setting) == (&on.participant, &on.format, &off)
+        };
+        let Some(off) = cells.iter().find(same) else { continue };
+        let Some(value) = on.times_better_than(off, Metric::Rate) else { continue };
+        let rate = |cell: &Cell| figure::Cell::of(cell.spread(Metric::Rate), units::per_second);
+        let figures = vec![
+            figure::Cell::Text(feature.to_owned()),
+            figure::Cell::of(Some(value), units::times),
+            rate(on),
+            rate(off),
+        ];
+        table.rows.push((on.participant.clone(), format_name(&on.format), figures));
+        rows.push(Row {
+            group: full_name(on),
+            participant: on.participant.clone(),
+            label: feature.to_owned(),
+            note: String::new(),
+            value,
+            tip: format!("{}, {feature}: {}", full_name(on), value.text(units::times)),
+        });
+    }
+    let axis_title = "throughput with it, as a multiple of without".to_owned();
+    let rows = Rows { style: Style::Multiples, unit: units::times, axis_title, rows };
+    let text = cells.first().map(|cell| sentence(&words(&Setting { variant: None, ..cell.setting.clone() })));
+    Figure {
+        table,
+        is_open: true,
+        text: text.unwrap_or_default(),
+        ..draw.row_chart("features", title, &rows)
+    }
+}
+
+fn empty(id: &str, title: &str) -> Figure {
+    Figure { id: id.to_owned(), title: title.to_owned(), ..Figure::default() }
+}

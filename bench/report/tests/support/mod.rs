@@ -1,0 +1,4 @@
+//! What the tests of the page need: results that nobody measured, and a browser.
+
+pub(crate) mod chromium;
+pub(crate) mod synthetic;
