@@ -6,10 +6,19 @@ use crate::lines::{self, FRAME, Line, Lines, Point};
 use crate::palette::Palette;
 use crate::rows::{Row, Rows, Style};
 use crate::scale::Kind;
-use crate::select::{Axis, Metric, OURS, Slice, formats, main_formats, names, rivals, words};
+use crate::select::{Axis, Metric, OURS, Slice, formats, main_formats, names, rivals, variant, words};
 use crate::spread::Spread;
 use crate::svg::Svg;
 use crate::units;
+
+/// A cell under the heading of its group, which may be empty.
+#[derive(Clone, Debug)]
+pub(crate) struct Grouped<'a> {
+    pub(crate) group: String,
+    /// The variant that the heading or the title names already.
+    pub(crate) variant: Option<String>,
+    pub(crate) cell: &'a Cell,
+}
 
 /// What figures are made from.
 #[derive(Debug)]
@@ -117,7 +126,7 @@ impl<'a> Draw<'a> {
             let cells = slice.values.iter().map(|value| figure::Cell::of(at(value), metric.unit())).collect();
             (line.participant.clone(), format_name(&line.format), cells)
         };
-        Table { head, rows: lines.iter().map(row).collect() }
+        Table { head, rows: lines.iter().map(row).collect(), ..Table::default() }
     }
 
     /// Which participants could not keep up with the open loop, and from which rate on.
@@ -136,36 +145,28 @@ impl<'a> Draw<'a> {
     }
 
     /// A metric as rows, one per cell, under headings.
-    pub(crate) fn rows(
-        &self,
-        id: &str,
-        title: &str,
-        cells: &[(String, &Cell)],
-        metric: Metric,
-        style: Style,
-    ) -> Figure {
+    pub(crate) fn rows(&self, id: &str, title: &str, cells: &[Grouped<'_>], metric: Metric) -> Figure {
         let mut rows = Vec::new();
-        let mut table = Table { head: vec![String::new(), metric.name().to_owned()], rows: Vec::new() };
-        for (group, cell) in cells {
+        let mut table =
+            Table { head: vec![String::new(), metric.name().to_owned()], ..Table::default() }.in_one_line();
+        for Grouped { group, variant, cell } in cells {
             let Some(value) = cell.spread(metric) else { continue };
-            let note = note(cell);
+            let note = note(cell, variant.as_deref());
             let tip = format!("{}, {}: {}", full_name(cell), words(&cell.setting), value.text(metric.unit()));
-            let of_group = if group.is_empty() { note.clone() } else { format!("{note}, {group}") };
-            table.rows.push((
-                cell.participant.clone(),
-                of_group,
-                vec![figure::Cell::of(Some(value), metric.unit())],
-            ));
+            let figure = vec![figure::Cell::of(Some(value), metric.unit())];
+            table.rows.push((cell.participant.clone(), joined([&*note, group]), figure));
             let (participant, label) = (cell.participant.clone(), cell.participant.clone());
             rows.push(Row { group: group.clone(), participant, label, note, value, tip });
         }
+        let shown: Vec<_> = rows.iter().map(|row| row.participant.clone()).collect();
+        let missing = self.missing(&shown.iter().map(String::as_str).collect::<Vec<_>>());
+        let style = style(metric, &rows);
         let direction = if metric.is_better_high() { "more is better" } else { "less is better" };
-        let axis_title = format!("{}; {direction}", y_title(metric));
-        let shown: Vec<_> = cells.iter().filter(|(_, cell)| cell.spread(metric).is_some()).collect();
-        let shown: Vec<_> = shown.iter().map(|(_, cell)| &*cell.participant).collect();
-        let missing = self.missing(&shown);
+        let scale = if style == Style::Dots { ", logarithmic" } else { "" };
+        let axis_title = format!("{}{scale}; {direction}", y_title(metric));
+        let is_open = rows.len() <= MOST_OPEN;
         let rows = Rows { style, unit: metric.unit(), axis_title, rows };
-        Figure { table, missing, is_open: true, ..self.row_chart(id, title, &rows) }
+        Figure { table, missing, is_open, ..self.row_chart(id, title, &rows) }
     }
 
     pub(crate) fn row_chart(&self, id: &str, title: &str, rows: &Rows) -> Figure {
@@ -189,8 +190,8 @@ impl<'a> Draw<'a> {
         metric: Metric,
     ) -> Figure {
         let mut rows = Vec::new();
-        let head = ["", "how many times as good", OURS, "the other"].map(str::to_owned).to_vec();
-        let mut table = Table { head, rows: Vec::new() };
+        let head = ["", "times as good", OURS, "the other"].map(str::to_owned).to_vec();
+        let mut table = Table { head, ..Table::default() };
         let mut late = Vec::new();
         for our in ours {
             for their in rivals(our, all) {
@@ -201,14 +202,16 @@ impl<'a> Draw<'a> {
                 }
                 let Some(value) = our.times_better_than(their, metric) else { continue };
                 let cell = |cell: &Cell| figure::Cell::of(cell.spread(metric), metric.unit());
+                let of_chart = variant(&our.setting);
+                let beside = note(their, of_chart.as_deref());
                 let against = format!("{} against {}", full_name(our), full_name(their));
                 let cells = vec![figure::Cell::of(Some(value), units::times), cell(our), cell(their)];
-                table.rows.push((their.participant.clone(), note(their), cells));
+                table.rows.push((their.participant.clone(), beside.clone(), cells));
                 rows.push(Row {
-                    group: format!("{} {} against", OURS, note(our)),
+                    group: format!("{OURS} {} against", note(our, of_chart.as_deref())),
                     participant: their.participant.clone(),
                     label: their.participant.clone(),
-                    note: note(their),
+                    note: beside,
                     value,
                     tip: format!("{against}, {}: {}", metric.name(), value.text(units::times)),
                 });
@@ -242,14 +245,26 @@ impl<'a> Draw<'a> {
     }
 }
 
-/// What identifies a cell beside its participant: format and variant.
-fn note(cell: &Cell) -> String {
-    let format = format_name(&cell.format);
-    match &cell.setting.variant {
-        Some(variant) if format.is_empty() => variant.clone(),
-        Some(variant) => format!("{format}, {variant}"),
-        None => format,
+/// Bars can be compared by their lengths, unless some of them are too short to be seen. Of latencies the multiples count.
+fn style(metric: Metric, rows: &[Row]) -> Style {
+    let medians = || rows.iter().map(|row| row.value.median);
+    let is_wide = medians().fold(0.0, f64::max) > 20.0 * medians().fold(f64::INFINITY, f64::min);
+    match metric {
+        Metric::Cpu | Metric::Memory => Style::Amounts,
+        Metric::Rate if !is_wide => Style::Amounts,
+        _ => Style::Dots,
     }
+}
+
+/// What identifies a cell beside its participant: the format, and the variant unless it is that of the whole chart.
+fn note(cell: &Cell, of_chart: Option<&str>) -> String {
+    let own = variant(&cell.setting).filter(|own| of_chart != Some(own));
+    joined([&format_name(&cell.format), own.as_deref().unwrap_or_default()])
+}
+
+/// The parts that are not empty, with commas.
+fn joined<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn full_name(cell: &Cell) -> String {
@@ -283,8 +298,11 @@ pub(crate) fn y_title(metric: Metric) -> String {
     }
 }
 
-/// With a capital letter and a stop.
+/// With a capital letter, unless it begins with the name of a percentile, and a stop.
 pub(crate) fn sentence(text: &str) -> String {
+    if text.strip_prefix('p').is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit())) {
+        return format!("{text}.");
+    }
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
@@ -313,6 +331,9 @@ pub(crate) fn latency_at(cdf: &[(f64, f64)], share: f64) -> Option<f64> {
 }
 
 const MOST_POINTS: usize = 120;
+
+/// Longer tables are closed at first: the chart has the medians.
+const MOST_OPEN: usize = 14;
 
 /// A setting without what is on the axis of a chart, as the key of those that can be compared in it.
 pub(crate) fn without_ends(setting: &Setting) -> Setting {

@@ -30,6 +30,8 @@ pub(crate) struct Table {
     pub(crate) head: Vec<String>,
     /// The participant, what stands in the first column, and the cells of the others.
     pub(crate) rows: Vec<(String, String, Vec<Cell>)>,
+    /// Whether the range of a figure is beside it, not below.
+    pub(crate) is_narrow: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -44,10 +46,7 @@ impl Cell {
     pub(crate) fn of(spread: Option<Spread>, unit: impl Fn(f64) -> String) -> Self {
         match spread {
             None => Self::Nothing,
-            Some(Spread { median, rounds: 1, .. }) => Self::Figure(unit(median), String::new()),
-            Some(Spread { median, low, high, .. }) => {
-                Self::Figure(unit(median), format!("{} to {}", unit(low), unit(high)))
-            }
+            Some(spread) => Self::Figure(unit(spread.median), spread.range(unit)),
         }
     }
 
@@ -70,7 +69,7 @@ impl Figure {
         if !self.text.is_empty() {
             write!(html, "<p>{}</p>", escape(&self.text)).expect(INFALLIBLE);
         }
-        html += "</figcaption>\n";
+        html += "</figcaption>\n<div class=\"drawing\">\n";
         match &self.svg {
             Some(svg) => html += svg,
             None if self.missing.is_empty() => {
@@ -88,6 +87,7 @@ impl Figure {
         for sentence in &self.missing {
             writeln!(html, "<p class=\"missing\">{}</p>", escape(sentence)).expect(INFALLIBLE);
         }
+        html += "</div>\n";
         if !self.table.rows.is_empty() {
             let open = if self.is_open { " open" } else { "" };
             let table = self.table.html(palette);
@@ -98,9 +98,16 @@ impl Figure {
 }
 
 impl Table {
+    /// With the range of each figure beside it.
+    pub(crate) fn in_one_line(mut self) -> Self {
+        self.is_narrow = true;
+        self
+    }
+
     pub(crate) fn html(&self, palette: &Palette) -> String {
         // A region that scrolls can be reached by the keyboard.
-        let mut html = "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr>".to_owned();
+        let class = if self.is_narrow { " class=\"one-line\"" } else { "" };
+        let mut html = format!("<div class=\"scroll\" tabindex=\"0\"><table{class}><thead><tr>");
         for head in &self.head {
             write!(html, "<th scope=\"col\">{}</th>", escape(head)).expect(INFALLIBLE);
         }
@@ -116,16 +123,21 @@ impl Table {
 
 /// A participant's marker and name, and what else identifies the figure.
 fn name(palette: &Palette, participant: &str, note: &str) -> String {
+    let note = if note.is_empty() {
+        String::new()
+    } else {
+        format!(" <span class=\"soft\">{}</span>", escape(note))
+    };
+    // Names have hyphens, at which no line should end.
+    format!("{}<span class=\"name\">{}</span>{note}", key(palette, participant), escape(participant))
+}
+
+/// A participant's marker, to stand in a text.
+pub(crate) fn key(palette: &Palette, participant: &str) -> String {
     format!(
-        "<svg class=\"key {}\" viewBox=\"0 0 16 16\" aria-hidden=\"true\"><path class=\"full\" d=\"{}\"/></svg>{}{}",
+        "<svg class=\"key {}\" viewBox=\"0 0 16 16\" aria-hidden=\"true\"><path class=\"full\" d=\"{}\"/></svg>",
         palette.class(participant),
-        palette.marker(participant, 8.0, 8.0, 5.0),
-        escape(participant),
-        if note.is_empty() {
-            String::new()
-        } else {
-            format!(" <span class=\"soft\">{}</span>", escape(note))
-        }
+        palette.marker(participant, 8.0, 8.0, 5.0)
     )
 }
 

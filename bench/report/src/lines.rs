@@ -46,14 +46,16 @@ pub(crate) struct Point {
 pub(crate) struct Frame {
     pub(crate) width: f64,
     pub(crate) height: f64,
-    /// What stays free at the top and at the right.
+    /// What stays free around the chart.
     pub(crate) top: f64,
+    pub(crate) left: f64,
     pub(crate) right: f64,
     pub(crate) bottom: f64,
 }
 
 /// The frame of the charts of the page.
-pub(crate) const FRAME: Frame = Frame { width: 420.0, height: 300.0, top: 0.0, right: 26.0, bottom: 0.0 };
+pub(crate) const FRAME: Frame =
+    Frame { width: 380.0, height: 290.0, top: 0.0, left: 2.0, right: 26.0, bottom: 0.0 };
 
 impl Lines {
     /// Draws the lines, and returns where each of them ends; `None` if there is nothing to draw.
@@ -69,7 +71,7 @@ impl Lines {
         let y = Scale::new(self.y.kind, y_domain, (bottom, top));
         let y_ticks = y.ticks(if self.y.kind == Kind::Nines { 15.0 } else { 26.0 });
         let widest = y_ticks.iter().map(|tick| text_width(&(self.y.unit)(*tick), FONT)).fold(0.0, f64::max);
-        let (left, right) = (widest + 12.0, frame.width - frame.right);
+        let (left, right) = (frame.left + widest + 10.0, frame.width - frame.right);
         // The outermost points keep away from the edges, for their markers.
         let x = Scale::new(self.x.kind, x_domain, (left + 4.0, right));
 
@@ -84,7 +86,7 @@ impl Lines {
             svg.text("tick", Anchor::Middle, (at, bottom + 18.0), &label);
         }
         svg.path("axis", &format!("M{left:.1} {bottom:.1}H{right:.1}"));
-        svg.text("axis-title", Anchor::Start, (2.0, frame.top + 12.0), &self.y.title);
+        svg.text("axis-title", Anchor::Start, (frame.left, frame.top + 12.0), &self.y.title);
         svg.text("axis-title", Anchor::End, (right + 10.0, bottom + 37.0), &self.x.title);
         // The first participant is drawn last, over the others.
         for line in self.lines.iter().rev() {

@@ -7,7 +7,7 @@ use crate::draw::{Draw, format_name, full_name};
 use crate::figure::{self, Figure, Table};
 use crate::palette;
 use crate::sections::{Section, sections};
-use crate::select::{Axis, Metric, OURS, rivals, slices, words};
+use crate::select::{Axis, Metric, OURS, main_formats, rivals, slices, words};
 use crate::spread::Spread;
 use crate::svg::escape;
 use crate::units;
@@ -23,7 +23,7 @@ pub(crate) fn page(results: &Results) -> String {
         include_str!("page.css"),
         palette::css()
     );
-    html += &header(results, &sections);
+    html += &header(&draw, &sections);
     html += "<main>\n";
     for section in &sections {
         html += &section_html(&draw, section);
@@ -36,13 +36,14 @@ pub(crate) fn page(results: &Results) -> String {
     html
 }
 
-fn header(results: &Results, sections: &[Section]) -> String {
+fn header(draw: &Draw<'_>, sections: &[Section]) -> String {
+    let results = draw.results;
     let run = &results.run;
     let mut html = "<header>\n<h1>cmd-stream, side by side</h1>\n".to_owned();
     html += "<p>Libraries that send requests over connections, given the same work on one machine in one run. All took turns in \
              each round, and every Reply was compared with what was sent. This is the benchmark of cmd-stream's own authors.</p>\n";
     html += &notices(results);
-    html += &lead(results);
+    html += &lead(draw);
     html += "<dl class=\"facts\">";
     for (name, value) in facts(run) {
         write!(html, "<dt>{name}</dt><dd>{}</dd>", escape(&value)).expect(INFALLIBLE);
@@ -108,36 +109,39 @@ fn notices(results: &Results) -> String {
     notices.iter().map(|notice| format!("<p class=\"notice\">{}</p>\n", escape(notice))).collect()
 }
 
-/// The result in two sentences: throughput with many Commands in flight, and latency with one.
-fn lead(results: &Results) -> String {
-    let echo = results.of_workload("echo");
+/// The result in short: throughput with many Commands in flight, and latency with one, against each other participant.
+fn lead(draw: &Draw<'_>) -> String {
+    let echo = draw.results.of_workload("echo");
     let Some(slice) = slices(&echo, Axis::InFlight).into_iter().next() else { return String::new() };
-    let sentence = |value: f64, metric: Metric| {
-        let here = slice.cells.iter().filter(|cell| Axis::InFlight.of(&cell.setting) == Some(value));
-        let here: Vec<&Cell> = here.copied().collect();
-        let ours =
-            here.iter().find(|cell| cell.participant == OURS && (cell.format == "mus" || here.len() == 1))?;
-        let one = |their: &&Cell| {
-            let times = ours.times_better_than(their, metric)?.text(units::times);
-            Some(format!("<b>{}</b> of {}", escape(&times), escape(&full_name(their))))
-        };
-        let against: Vec<_> = rivals(ours, &here).iter().filter_map(one).collect();
-        let (what, how) = match metric {
-            Metric::Rate => ("Throughput", "times theirs"),
-            _ => ("Median latency", "times as short as theirs"),
-        };
-        let text = format!(
-            "<li>{what} of {} with {}, {how}: {}.</li>\n",
-            full_name(ours),
-            Axis::InFlight.phrase(value),
-            against.join(", ")
-        );
-        (!against.is_empty()).then_some(text)
-    };
     let many = slice.values.iter().copied().filter(|value| *value <= 1024.0).fold(0.0, f64::max);
-    let items = [sentence(many, Metric::Rate), (many > 1.0).then(|| sentence(1.0, Metric::P50)).flatten()];
-    let items: String = items.into_iter().flatten().collect();
-    if items.is_empty() { items } else { format!("<ul class=\"lead\">\n{items}</ul>\n") }
+    let at = |value: f64| {
+        let here = slice.cells.iter().filter(move |cell| Axis::InFlight.of(&cell.setting) == Some(value));
+        here.copied().collect::<Vec<_>>()
+    };
+    let latency = if many > 1.0 { tiles(draw, &at(1.0), Metric::P50) } else { String::new() };
+    format!("<div class=\"lead\">\n{}{latency}</div>\n", tiles(draw, &at(many), Metric::Rate))
+}
+
+fn tiles(draw: &Draw<'_>, here: &[&Cell], metric: Metric) -> String {
+    let ours = main_formats(here).into_iter().find(|cell| cell.participant == OURS);
+    let Some(ours) = ours else { return String::new() };
+    let tile = |their: &&Cell| {
+        let times = ours.times_better_than(their, metric)?;
+        let key = figure::key(&draw.palette, &their.participant);
+        let (name, format) = (escape(&their.participant), escape(&format_name(&their.format)));
+        let (range, times) = (times.range(units::times), units::times(times.median));
+        let name = format!("{key}{name} <span class=\"soft\">{format}</span>");
+        Some(format!("<li><b>{times}</b> <span>{name}</span> <small>{range}</small></li>"))
+    };
+    let tiles: String = rivals(ours, here).iter().filter_map(tile).collect();
+    let (what, how) = match metric {
+        Metric::Rate => ("Throughput", "as a multiple of theirs"),
+        _ => ("Median latency", "how many times as short as theirs"),
+    };
+    let in_flight =
+        Axis::InFlight.of(&ours.setting).map(|value| Axis::InFlight.phrase(value)).unwrap_or_default();
+    let title = format!("{what} of {} with {in_flight}, {how}", escape(&full_name(ours)));
+    if tiles.is_empty() { tiles } else { format!("<h2>{title}</h2>\n<ul class=\"tiles\">{tiles}</ul>\n") }
 }
 
 fn section_html(draw: &Draw<'_>, section: &Section) -> String {
@@ -167,7 +171,11 @@ fn participants(draw: &Draw<'_>) -> String {
         };
         rows.push((name.to_owned(), String::new(), cells));
     }
-    let table = Table { head: ["", "version", "language", "settings"].map(str::to_owned).to_vec(), rows };
+    let table = Table {
+        head: ["", "version", "language", "settings"].map(str::to_owned).to_vec(),
+        rows,
+        ..Table::default()
+    };
     format!(
         "<section id=\"participants\">\n<h2>Participants</h2>\n<p>Each with the settings that its own users recommend.</p>\n\
          <div class=\"settings\">{}</div>\n</section>\n",
@@ -204,7 +212,7 @@ fn everything(draw: &Draw<'_>) -> String {
             columns.extend(has_missed.then(|| figure::Cell::of(missed, units::grouped)));
             (cell.participant.clone(), format_name(&cell.format), columns)
         };
-        let table = Table { head, rows: cells.iter().map(row).collect() };
+        let table = Table { head, rows: cells.iter().map(row).collect(), ..Table::default() };
         let title = escape(draw.results.title(workload));
         let table = table.html(&draw.palette);
         writeln!(html, "<details><summary>{title}</summary>{table}</details>").expect(INFALLIBLE);

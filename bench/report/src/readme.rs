@@ -43,7 +43,9 @@ pub(crate) fn throughput(results: &Results) -> Option<String> {
     let under = format!("{}: {rate}. 1,024 Commands in flight{connections}.", full_name(ours));
     let mut svg = Svg::new(WIDTH);
     head(&mut svg, title, &under);
-    let axis_title = "logarithmic; bars: median of the rounds, lines: lowest to highest round, dashed: as fast as cmd-stream".to_owned();
+    let axis_title =
+        "logarithmic; bars: median of the rounds, lines: lowest to highest, dashed: as fast as cmd-stream"
+            .to_owned();
     let rows = Rows { style: Style::Multiples, unit: units::times, axis_title, rows };
     let height = rows.draw(&mut svg, (MARGIN, WIDTH - MARGIN), TOP, &draw.palette) + 8.0;
     Some(finish(svg, height, title))
@@ -85,6 +87,7 @@ pub(crate) fn latency(results: &Results) -> Option<String> {
         width: WIDTH,
         height: 470.0,
         top: TOP - 4.0,
+        left: MARGIN,
         right: MARGIN + 24.0 + lines.iter().map(label).fold(0.0, f64::max),
         bottom: 6.0,
     };

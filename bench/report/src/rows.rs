@@ -59,6 +59,9 @@ impl Rows {
             svg.path("grid", &format!("M{x:.1} {top:.1}V{bottom:.1}"));
             svg.text("tick", Anchor::Middle, (x, bottom + 16.0), &(self.unit)(tick));
         }
+        if self.style == Style::Multiples {
+            svg.path("one", &format!("M{0:.1} {top:.1}V{bottom:.1}", scale.at(1.0)));
+        }
         for (at, row) in self.rows.iter().enumerate() {
             if !row.group.is_empty() && (at == 0 || self.rows[at - 1].group != row.group) {
                 svg.text("group", Anchor::Start, (left, top + heights[at] - 6.0), &row.group);
@@ -67,9 +70,6 @@ impl Rows {
             svg.text_with_note("label", Anchor::Start, (left, y + 14.0), &row.label, &row.note);
             svg.text("value", Anchor::End, (right, y + 14.0), &(self.unit)(row.value.median));
             self.draw_row(svg, row, &scale, y, palette);
-        }
-        if self.style == Style::Multiples {
-            svg.path("one", &format!("M{0:.1} {top:.1}V{bottom:.1}", scale.at(1.0)));
         }
         svg.text("axis-title", Anchor::End, (right, bottom + 34.0), &self.axis_title);
         bottom + 42.0

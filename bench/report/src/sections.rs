@@ -4,13 +4,16 @@ use std::cmp::Reverse;
 
 use crate::data::{Cell, Setting};
 use crate::draw::{
-    Draw, distribution, format_name, full_name, has_several_formats, latency_at, sentence, without_ends,
+    Draw, Grouped, distribution, format_name, full_name, has_several_formats, latency_at, sentence,
+    without_ends,
 };
 use crate::figure::{self, Figure, Table};
 use crate::lines::{self, Line, Lines, Point};
 use crate::rows::{Row, Rows, Style};
 use crate::scale::Kind;
-use crate::select::{Axis, Metric, OURS, Slice, by_ends, ends, formats, main_formats, names, slices, words};
+use crate::select::{
+    Axis, Metric, OURS, Slice, by_ends, ends, formats, main_formats, names, slices, variant, words,
+};
 use crate::spread::Spread;
 use crate::units;
 
@@ -119,7 +122,15 @@ fn ratios_over(
     slice: &Slice<'_>,
 ) -> Vec<Figure> {
     let mut figures = Vec::new();
-    for value in few(&slice.values) {
+    // At a rate that one side cannot keep up with, there is nothing to compare.
+    let keep_up = |value: &f64, is_ours: bool| {
+        let mut cells = slice.cells.iter().filter(|cell| axis.of(&cell.setting) == Some(*value));
+        cells.any(|cell| (cell.participant == OURS) == is_ours && cell.missed() == 0)
+    };
+    let values = slice.values.iter().copied();
+    let kept_up: Vec<_> = values.filter(|value| keep_up(value, true) && keep_up(value, false)).collect();
+    let values = if axis == Axis::Offered && !kept_up.is_empty() { &kept_up } else { &slice.values };
+    for value in few(values) {
         let is_here = |cell: &&&Cell| axis.of(&cell.setting) == Some(value);
         let here: Vec<_> = slice.cells.iter().filter(is_here).copied().collect();
         let mut draw_one = |part: &str, metric: Metric| {
@@ -149,12 +160,11 @@ fn ratios_by_variant(draw: &Draw<'_>, workload: &str, metric: Metric, all: &[&Ce
     let mut figures = Vec::new();
     for variant in variants(&ours) {
         let ours: Vec<_> = ours.iter().filter(|cell| cell.setting.variant == variant).copied().collect();
-        let (part, title) = match &variant {
-            Some(variant) => (variant.as_str(), format!("{title}, {variant}")),
-            None => ("all", title.clone()),
-        };
+        let words = self::variant(&ours[0].setting);
+        let title = words.map_or_else(|| title.clone(), |words| format!("{title}, {words}"));
+        let part = variant.as_deref().unwrap_or("all");
         let figure = draw.ratios(&format!("ratio-{workload}-{part}"), &title, &ours, all, metric);
-        figures.push(Figure { text: sentence(&words(&ours[0].setting)), ..figure });
+        figures.push(Figure { text: in_common(&ours), ..figure });
     }
     figures
 }
@@ -252,7 +262,7 @@ fn percentiles(cells: &[&Cell]) -> Table {
         let figures = metrics.map(|metric| figure::Cell::of(cell.spread(metric), metric.unit())).to_vec();
         (cell.participant.clone(), format_name(&cell.format), figures)
     };
-    Table { head, rows: cells.iter().map(row).collect() }
+    Table { head, rows: cells.iter().map(row).collect(), ..Table::default() }
 }
 
 fn open_loop(draw: &Draw<'_>) -> Vec<Figure> {
@@ -300,41 +310,69 @@ fn work(draw: &Draw<'_>) -> Vec<Figure> {
     for workload in fixed.into_iter().chain(others) {
         let title = draw.results.title(workload);
         let cells = draw.results.of_workload(workload);
+        let rows = |id: &str, title: &str, metric: Metric| Figure {
+            text: in_common(&cells),
+            ..draw.rows(id, title, &in_groups(&cells), metric)
+        };
         let many =
             slices(&cells, Axis::Connections).into_iter().next().filter(|slice| slice.values.len() > 1);
         match (workload, many) {
             (_, Some(slice)) => {
                 figures.push(draw.over(workload, title, &slice, Axis::Connections, Metric::Rate))
             }
-            ("burning", None) => {
-                let title = format!("{title}: p99 latency of the fast ones");
-                figures.push(draw.rows(workload, &title, &in_groups(&cells), Metric::P99, Style::Dots));
-            }
+            ("burning", None) => figures.push(rows(workload, &format!("{title}: p99 latency"), Metric::P99)),
             ("waiting", None) => {
-                let cells = in_groups(&cells);
-                figures.push(draw.rows(workload, title, &cells, Metric::Rate, Style::Amounts));
-                let title = format!("{title}: CPU time");
-                figures.push(draw.rows("waiting-cpu", &title, &cells, Metric::Cpu, Style::Amounts));
+                figures.push(rows(workload, title, Metric::Rate));
+                figures.push(rows("waiting-cpu", &format!("{title}: CPU time"), Metric::Cpu));
             }
-            _ => figures.push(draw.rows(workload, title, &in_groups(&cells), Metric::Rate, Style::Amounts)),
+            _ => figures.push(rows(workload, title, Metric::Rate)),
         }
     }
     figures
 }
 
-/// Under one heading each setting, if there are several. Variants are at the rows, unless participants share them.
-fn in_groups<'a>(cells: &[&'a Cell]) -> Vec<(String, &'a Cell)> {
-    let common = |cell: &Cell| Setting { variant: None, ..cell.setting.clone() };
+/// Under one heading each setting, if there are several. A variant belongs to the setting if all participants have it;
+/// otherwise it is at the rows.
+fn in_groups<'a>(cells: &[&'a Cell]) -> Vec<Grouped<'a>> {
+    let of = |name: &str| {
+        let cells: Vec<_> = cells.iter().filter(|cell| cell.participant == name).copied().collect();
+        let mut variants = variants(&cells);
+        variants.sort();
+        variants
+    };
+    let are_shared = names(cells).windows(2).all(|pair| of(pair[0]) == of(pair[1]));
+    let common = |cell: &Cell| if are_shared { cell.setting.clone() } else { without_variant(&cell.setting) };
     let mut settings: Vec<Setting> = Vec::new();
     for cell in cells {
         if !settings.contains(&common(cell)) {
             settings.push(common(cell));
         }
     }
-    let heading = |cell: &Cell| if settings.len() > 1 { words(&common(cell)) } else { String::new() };
-    let mut found: Vec<_> = cells.iter().map(|cell| (heading(cell), *cell)).collect();
-    found.sort_by_key(|(_, cell)| settings.iter().position(|setting| *setting == common(cell)));
+    let only_variants =
+        settings.iter().all(|setting| without_variant(setting) == without_variant(&settings[0]));
+    let group = |setting: &Setting| match (settings.len(), only_variants) {
+        (1, _) => String::new(),
+        (_, true) => sentence_title(&variant(setting).unwrap_or_default()),
+        (_, false) => sentence_title(&words(setting)),
+    };
+    let grouped = |cell: &&'a Cell| {
+        let setting = common(cell);
+        Grouped { group: group(&setting), variant: variant(&setting), cell }
+    };
+    let mut found: Vec<_> = cells.iter().map(grouped).collect();
+    found.sort_by_key(|grouped| settings.iter().position(|setting| *setting == common(grouped.cell)));
     found
+}
+
+/// The setting of all cells but its variant, as a sentence; empty if they differ in more.
+fn in_common(cells: &[&Cell]) -> String {
+    let mut settings = cells.iter().map(|cell| without_variant(&cell.setting));
+    let Some(first) = settings.next() else { return String::new() };
+    if settings.all(|setting| setting == first) { sentence(&words(&first)) } else { String::new() }
+}
+
+fn without_variant(setting: &Setting) -> Setting {
+    Setting { variant: None, ..setting.clone() }
 }
 
 fn cost(draw: &Draw<'_>) -> Vec<Figure> {
@@ -348,21 +386,16 @@ fn cost(draw: &Draw<'_>) -> Vec<Figure> {
         Some(slice) => draw.over("cpu", cpu, slice, Axis::InFlight, Metric::Cpu),
         None => empty("cpu", cpu),
     };
-    let mut figures = vec![
-        draw.rows("memory", "Memory per idle connection", &idle, Metric::Memory, Style::Amounts),
-        draw.rows(
-            "idle-latency",
-            "Latency of one active connection beside idle ones",
-            &idle,
-            Metric::P50,
-            Style::Dots,
-        ),
+    let latency = "Latency of one active connection beside idle ones";
+    let idle = |id: &str, title: &str, metric: Metric| Figure {
+        text: in_common(&main),
+        ..draw.rows(id, title, &idle, metric)
+    };
+    vec![
+        idle("memory", "Memory per idle connection", Metric::Memory),
+        idle("idle-latency", latency, Metric::P50),
         cpu,
-    ];
-    for figure in &mut figures[..2] {
-        figure.text = main.first().map_or_else(String::new, |cell| sentence(&words(&cell.setting)));
-    }
-    figures
+    ]
 }
 
 fn choices(draw: &Draw<'_>) -> Vec<Figure> {
@@ -392,12 +425,12 @@ fn by_transport(draw: &Draw<'_>) -> Figure {
     let Some((setting, cells)) = settings.into_iter().next().filter(|(_, cells)| kinds(cells) > 1) else {
         return empty("transports", title);
     };
-    let rows: Vec<_> = cells.iter().map(|cell| (sentence_title(&ends(&cell.setting)), *cell)).collect();
-    let mut rows: Vec<_> = rows.into_iter().enumerate().collect();
-    let order: Vec<_> = rows.iter().map(|(_, (heading, _))| heading.clone()).collect();
-    rows.sort_by_key(|(at, (heading, _))| (order.iter().position(|other| other == heading), *at));
-    let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
-    let mut figure = draw.rows("transports", title, &rows, Metric::Rate, Style::Amounts);
+    let group = |cell: &Cell| sentence_title(&ends(&cell.setting));
+    let order: Vec<_> = cells.iter().map(|cell| group(cell)).collect();
+    let mut rows: Vec<_> =
+        cells.iter().map(|cell| Grouped { group: group(cell), variant: None, cell }).collect();
+    rows.sort_by_key(|row| order.iter().position(|group| *group == row.group));
+    let mut figure = draw.rows("transports", title, &rows, Metric::Rate);
     let shared =
         [Axis::InFlight, Axis::Connections].map(|axis| axis.of(&setting).map(|value| axis.phrase(value)));
     figure.text = sentence(&shared.into_iter().flatten().collect::<Vec<_>>().join(", "));
@@ -421,12 +454,12 @@ fn by_format(draw: &Draw<'_>) -> Figure {
         return empty("formats", title);
     };
     let here = several.iter().filter(|cell| Axis::InFlight.of(&cell.setting) == Some(value));
-    let mut here: Vec<_> = here.map(|cell| (cell.participant.clone(), **cell)).collect();
+    let mut here: Vec<_> = here.map(|cell| Grouped { group: String::new(), variant: None, cell }).collect();
     let names = names(&slice.cells);
-    here.sort_by_key(|(name, _)| names.iter().position(|other| other == name));
-    let mut figure = draw.rows("formats", title, &here, Metric::Rate, Style::Amounts);
+    here.sort_by_key(|row| names.iter().position(|name| *name == row.cell.participant));
+    let mut figure = draw.rows("formats", title, &here, Metric::Rate);
     figure.missing.clear();
-    figure.text = sentence(&words(&here[0].1.setting));
+    figure.text = sentence(&words(&here[0].cell.setting));
     figure
 }
 
@@ -436,7 +469,7 @@ fn features(draw: &Draw<'_>) -> Figure {
     let cells = draw.results.of_workload("features");
     let mut rows = Vec::new();
     let head = ["", "feature", "with it, as a multiple of without", "on", "off"].map(str::to_owned).to_vec();
-    let mut table = Table { head, rows: Vec::new() };
+    let mut table = Table { head, ..Table::default() };
     for on in &cells {
         let Some(feature) = on.setting.variant.as_deref().and_then(|variant| variant.strip_suffix("-on"))
         else {

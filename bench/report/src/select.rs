@@ -50,7 +50,7 @@ impl Metric {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Rate => "throughput",
-            Self::P50 => "p50 latency",
+            Self::P50 => "median latency",
             Self::P90 => "p90 latency",
             Self::P99 => "p99 latency",
             Self::P999 => "p99.9 latency",
@@ -230,12 +230,19 @@ pub(crate) fn ends(setting: &Setting) -> String {
     }
 }
 
+/// The variant as words; `None` if it only repeats how many Commands there are.
+pub(crate) fn variant(setting: &Setting) -> Option<String> {
+    let variant = setting.variant.as_ref()?;
+    let is_number = setting.in_flight.is_some_and(|in_flight| in_flight.to_string() == *variant);
+    (!is_number).then(|| variant.replace('-', " "))
+}
+
 /// All of a setting but the workload, in words.
 pub(crate) fn words(setting: &Setting) -> String {
     let mut words = Vec::new();
     let axes = [Axis::InFlight, Axis::Connections, Axis::Payload, Axis::Offered];
     words.extend(axes.iter().filter_map(|axis| Some(axis.phrase(axis.of(setting)?))));
-    words.extend(setting.variant.clone());
+    words.extend(variant(setting));
     words.push(ends(setting));
     words.join(", ")
 }

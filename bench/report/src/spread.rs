@@ -1,5 +1,7 @@
 //! The median of some figures, and their range.
 
+use crate::units;
+
 /// The median of some figures, and their range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
@@ -23,11 +25,19 @@ impl Spread {
         Some(Self { median: f64::midpoint(figures[lower], figures[upper]), low, high, rounds: figures.len() })
     }
 
-    /// The text of all three figures: `31 µs (29 µs to 40 µs)`, or only `31 µs` if there was one round.
+    /// The text of all three figures: `31 µs (29–40)`, or only `31 µs` if there was one round.
     pub(crate) fn text(self, unit: impl Fn(f64) -> String) -> String {
+        match self.range(&unit) {
+            range if range.is_empty() => unit(self.median),
+            range => format!("{} ({range})", unit(self.median)),
+        }
+    }
+
+    /// The text of the lowest and the highest figure, to stand beside the median; empty if there was one round.
+    pub(crate) fn range(self, unit: impl Fn(f64) -> String) -> String {
         match self.rounds {
-            1 => unit(self.median),
-            _ => format!("{} ({} to {})", unit(self.median), unit(self.low), unit(self.high)),
+            1 => String::new(),
+            _ => units::range(&unit(self.median), &unit(self.low), &unit(self.high)),
         }
     }
 }
@@ -54,6 +64,6 @@ mod tests {
         let text =
             |figures: &[f64]| Spread::of(figures.iter().copied()).unwrap().text(|value| format!("{value} s"));
         assert_eq!(text(&[2.0]), "2 s");
-        assert_eq!(text(&[2.0, 4.0]), "3 s (2 s to 4 s)");
+        assert_eq!(text(&[2.0, 4.0]), "3 s (2–4)");
     }
 }

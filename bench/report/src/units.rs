@@ -44,7 +44,7 @@ pub(crate) fn times(value: f64) -> String {
     digits(value) + "x"
 }
 
-/// Three digits that count, without zeros that say nothing behind whole numbers.
+/// Three digits that count.
 fn digits(value: f64) -> String {
     let places = match value.abs() {
         v if v >= 99.95 => 0,
@@ -54,10 +54,23 @@ fn digits(value: f64) -> String {
         _ => 4,
     };
     let text = format!("{value:.places$}");
-    match value.fract() == 0.0 && places > 0 {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
+    let short = text.trim_end_matches('0').trim_end_matches('.');
+    // Round figures, such as those of grid lines, are written as such.
+    let is_round =
+        places > 0 && short.parse().is_ok_and(|short: f64| (short - value).abs() <= value.abs() * 1e-9);
+    if is_round { short.to_owned() } else { text }
+}
+
+/// The ends of a range, with their unit where it is not that of the figure beside them: `29.0–40.1`, `980 µs–1.20 ms`.
+pub(crate) fn range(beside: &str, low: &str, high: &str) -> String {
+    let unit = |text: &str| {
+        text.trim_start_matches(|letter: char| letter.is_ascii_digit() || ".,".contains(letter)).to_owned()
+    };
+    let is_same = unit(beside) == unit(low) && unit(beside) == unit(high);
+    let short = |text: &str| {
+        if is_same { text.strip_suffix(&unit(text)).unwrap_or(text).to_owned() } else { text.to_owned() }
+    };
+    format!("{}–{}", short(low), short(high))
 }
 
 /// A whole number with commas: 1,234,567.
@@ -89,7 +102,7 @@ mod tests {
             [0.0, 0.3125, 1.0, 9.999, 31.04, 998.7].map(digits),
             ["0", "0.312", "1", "10.0", "31.0", "999"]
         );
-        assert_eq!([100.0, 120.0, 20.0].map(digits), ["100", "120", "20"]);
+        assert_eq!([100.0, 120.0, 20.0, 0.3, 0.05].map(digits), ["100", "120", "20", "0.3", "0.05"]);
     }
 
     #[test]
@@ -102,7 +115,14 @@ mod tests {
     fn times_and_sizes_have_the_unit_that_suits() {
         assert_eq!([8.46, 1_000.0, 30_123.0, 2e6].map(time), ["8.46 µs", "1 ms", "30.1 ms", "2 s"]);
         assert_eq!([8.0, 4096.0, 1_048_576.0].map(bytes), ["8 B", "4 KiB", "1 MiB"]);
-        assert_eq!([1.9, 2048.0].map(kib), ["1.90 KiB", "2 MiB"]);
+        assert_eq!([1.904, 2048.0].map(kib), ["1.90 KiB", "2 MiB"]);
+    }
+
+    #[test]
+    fn ranges_have_no_unit_that_is_beside_them() {
+        assert_eq!(range("31 µs", "29 µs", "40.1 µs"), "29–40.1");
+        assert_eq!(range("999 µs", "980 µs", "1.20 ms"), "980 µs–1.20 ms");
+        assert_eq!(range("18.8x", "9.10x", "21.0x"), "9.10–21.0");
     }
 
     #[test]
