@@ -11,7 +11,7 @@ pub enum Line {
     /// How the run was made; the first line.
     Run(Run),
     /// One measurement; each line after the first.
-    Sample(Box<Sample>),
+    Sample(Sample),
 }
 
 /// How a run was made.
@@ -186,7 +186,7 @@ impl Results {
                     return Err(fail("a second run; write each run to a file of its own".into()));
                 }
                 (Line::Sample(_), None) => return Err(fail("the first line must describe the run".into())),
-                (Line::Sample(sample), Some(_)) => add(&mut cells, *sample).map_err(fail)?,
+                (Line::Sample(sample), Some(_)) => add(&mut cells, sample).map_err(fail)?,
             }
         }
         let run = run.ok_or_else(|| ParseError { line: 1, message: "the file is empty".into() })?;

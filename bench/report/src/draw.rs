@@ -119,7 +119,7 @@ impl<'a> Draw<'a> {
     }
 
     fn table_over(&self, lines: &[Line], slice: &Slice<'_>, axis: Axis, metric: Metric) -> Table {
-        let mut head = vec![format!("{}, over {}", metric.name(), axis.title())];
+        let mut head = vec![axis.short().to_owned()];
         head.extend(slice.values.iter().map(|value| axis.tick(*value)));
         let row = |line: &Line| {
             let at = |value: &f64| line.points.iter().find(|point| point.x == *value).map(|point| point.y);
@@ -192,7 +192,7 @@ impl<'a> Draw<'a> {
         let mut rows = Vec::new();
         let head = ["", "times as good", OURS, "the other"].map(str::to_owned).to_vec();
         let mut table = Table { head, ..Table::default() };
-        let mut late = Vec::new();
+        let (mut late, mut behind) = (Vec::new(), Vec::new());
         for our in ours {
             for their in rivals(our, all) {
                 // Its latency only says how long the run was.
@@ -201,6 +201,9 @@ impl<'a> Draw<'a> {
                     continue;
                 }
                 let Some(value) = our.times_better_than(their, metric) else { continue };
+                if value.high < 1.0 && !FLOORS.contains(&&*their.participant) {
+                    behind.push(format!("{} {}", full_name(their), value.text(units::times)));
+                }
                 let cell = |cell: &Cell| figure::Cell::of(cell.spread(metric), metric.unit());
                 let of_chart = variant(&our.setting);
                 let beside = note(their, of_chart.as_deref());
@@ -231,7 +234,7 @@ impl<'a> Draw<'a> {
             ));
         }
         let rows = Rows { style: Style::Multiples, unit: units::times, axis_title, rows };
-        Figure { table, missing, ..self.row_chart(id, title, &rows) }
+        Figure { table, missing, behind, ..self.row_chart(id, title, &rows) }
     }
 
     /// Names the participants of the run that are not among those shown.
@@ -331,6 +334,9 @@ pub(crate) fn latency_at(cdf: &[(f64, f64)], share: f64) -> Option<f64> {
 }
 
 const MOST_POINTS: usize = 120;
+
+/// What only moves bytes, and is no library that one could use instead.
+const FLOORS: [&str; 2] = ["raw", "raw-tcp"];
 
 /// Longer tables are closed at first: the chart has the medians.
 const MOST_OPEN: usize = 14;

@@ -20,6 +20,8 @@ pub(crate) struct Figure {
     /// What a reader could look for here, in whole sentences.
     pub(crate) missing: Vec<String>,
     pub(crate) table: Table,
+    /// Where cmd-stream was behind another library in every round.
+    pub(crate) behind: Vec<String>,
     /// Whether the table can be seen at once.
     pub(crate) is_open: bool,
 }
@@ -108,8 +110,10 @@ impl Table {
         // A region that scrolls can be reached by the keyboard.
         let class = if self.is_narrow { " class=\"one-line\"" } else { "" };
         let mut html = format!("<div class=\"scroll\" tabindex=\"0\"><table{class}><thead><tr>");
-        for head in &self.head {
-            write!(html, "<th scope=\"col\">{}</th>", escape(head)).expect(INFALLIBLE);
+        for (at, head) in self.head.iter().enumerate() {
+            let first = self.rows.first().and_then(|(_, _, cells)| cells.get(at.checked_sub(1)?));
+            let class = if matches!(first, Some(Cell::Text(_))) { " class=\"text\"" } else { "" };
+            write!(html, "<th scope=\"col\"{class}>{}</th>", escape(head)).expect(INFALLIBLE);
         }
         html += "</tr></thead><tbody>\n";
         for (participant, note, cells) in &self.rows {
@@ -128,8 +132,8 @@ fn name(palette: &Palette, participant: &str, note: &str) -> String {
     } else {
         format!(" <span class=\"soft\">{}</span>", escape(note))
     };
-    // Names have hyphens, at which no line should end.
-    format!("{}<span class=\"name\">{}</span>{note}", key(palette, participant), escape(participant))
+    // Names have hyphens, at which no line should end, nor should one end behind the marker.
+    format!("<span class=\"name\">{}{}</span>{note}", key(palette, participant), escape(participant))
 }
 
 /// A participant's marker, to stand in a text.

@@ -44,6 +44,7 @@ fn header(draw: &Draw<'_>, sections: &[Section]) -> String {
              each round, and every Reply was compared with what was sent. This is the benchmark of cmd-stream's own authors.</p>\n";
     html += &notices(results);
     html += &lead(draw);
+    html += &behind(sections);
     html += "<dl class=\"facts\">";
     for (name, value) in facts(run) {
         write!(html, "<dt>{name}</dt><dd>{}</dd>", escape(&value)).expect(INFALLIBLE);
@@ -142,6 +143,30 @@ fn tiles(draw: &Draw<'_>, here: &[&Cell], metric: Metric) -> String {
         Axis::InFlight.of(&ours.setting).map(|value| Axis::InFlight.phrase(value)).unwrap_or_default();
     let title = format!("{what} of {} with {in_flight}, {how}", escape(&full_name(ours)));
     if tiles.is_empty() { tiles } else { format!("<h2>{title}</h2>\n<ul class=\"tiles\">{tiles}</ul>\n") }
+}
+
+/// All ratios that are below 1 in every round.
+fn behind(sections: &[Section]) -> String {
+    let groups = sections.iter().flat_map(|section| &section.groups);
+    let figures =
+        groups.flat_map(|(heading, _, figures)| figures.iter().map(move |figure| (heading, figure)));
+    let with_ratios: Vec<_> =
+        figures.filter(|(_, figure)| figure.id.starts_with("ratio-") && figure.svg.is_some()).collect();
+    if with_ratios.is_empty() {
+        return String::new();
+    }
+    let item = |(heading, figure): &(&String, &Figure)| {
+        let (id, place) = (escape(&figure.id), escape(&format!("{heading}: {}", figure.title)));
+        format!("<li><a href=\"#{id}\">{place}</a>: {}</li>\n", escape(&figure.behind.join(", ")))
+    };
+    let items: String =
+        with_ratios.iter().filter(|(_, figure)| !figure.behind.is_empty()).map(item).collect();
+    match items.is_empty() {
+        true => "<p>In no chart below is cmd-stream behind another library in every round.</p>\n".to_owned(),
+        false => format!(
+            "<h2 class=\"behind\">Where cmd-stream is behind in every round</h2>\n<ul class=\"behind\">\n{items}</ul>\n"
+        ),
+    }
 }
 
 fn section_html(draw: &Draw<'_>, section: &Section) -> String {

@@ -41,7 +41,10 @@ impl Scale {
                     .into_iter()
                     .map(|steps| log_ticks(low, high, steps));
                 let rest = (2..6).map(|jump| decades(low, high, jump));
-                let narrow = (high / low < 4.0).then(|| linear_ticks(low, high, room));
+                let narrow = [1.0, 1.5, 2.0, 3.0]
+                    .into_iter()
+                    .filter(|_| high / low < 4.0)
+                    .map(|fewer| linear_ticks(low, high, room / fewer));
                 let mut all = narrow.into_iter().chain(finest).chain(rest);
                 all.find(|ticks| self.are_apart(ticks, gap)).unwrap_or_default()
             }

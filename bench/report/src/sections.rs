@@ -92,7 +92,12 @@ fn ratio_groups(draw: &Draw<'_>) -> Vec<(String, String, Vec<Figure>)> {
     for workload in workloads(draw).into_iter().filter(|workload| *workload != "features") {
         let described = draw.results.run.workloads.iter().find(|known| known.name == workload);
         let text = described.map_or_else(String::new, |known| known.text.clone());
-        groups.push((draw.results.title(workload).to_owned(), text, ratios(draw, workload)));
+        let mut figures = ratios(draw, workload);
+        // The last one of an odd number has room for its table.
+        if let (1, Some(last)) = (figures.len() % 2, figures.last_mut()) {
+            last.is_open = true;
+        }
+        groups.push((draw.results.title(workload).to_owned(), text, figures));
     }
     groups
 }
@@ -125,7 +130,9 @@ fn ratios_over(
     // At a rate that one side cannot keep up with, there is nothing to compare.
     let keep_up = |value: &f64, is_ours: bool| {
         let mut cells = slice.cells.iter().filter(|cell| axis.of(&cell.setting) == Some(*value));
-        cells.any(|cell| (cell.participant == OURS) == is_ours && cell.missed() == 0)
+        cells.any(|cell| {
+            (cell.participant == OURS) == is_ours && cell.missed() == 0 && cell.spread(metric).is_some()
+        })
     };
     let values = slice.values.iter().copied();
     let kept_up: Vec<_> = values.filter(|value| keep_up(value, true) && keep_up(value, false)).collect();

@@ -97,6 +97,16 @@ impl Axis {
         }
     }
 
+    /// The title of a column with its values.
+    pub(crate) fn short(self) -> &'static str {
+        match self {
+            Self::InFlight => "in flight",
+            Self::Connections => "connections",
+            Self::Payload => "size",
+            Self::Offered => "offered",
+        }
+    }
+
     /// A value of it in words: `64 in flight`.
     pub(crate) fn phrase(self, value: f64) -> String {
         match self {

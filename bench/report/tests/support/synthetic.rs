@@ -31,9 +31,7 @@ pub(crate) fn run(participants: usize, rounds: u32) -> Vec<Line> {
                 // Other formats are slower, and only the echo has them.
                 let slower: f64 = [1.0, 0.6, 0.75][at];
                 let mut add = |setting: Setting| {
-                    lines.push(Line::Sample(Box::new(sample(
-                        behaviour, format, slower, setting, round, &mut noise,
-                    ))))
+                    lines.push(Line::Sample(sample(behaviour, format, slower, setting, round, &mut noise)))
                 };
                 echo(&mut add);
                 if at == 0 {
