@@ -226,7 +226,11 @@ impl<'a> Draw<'a> {
         };
         let mut shown: Vec<_> = rows.iter().map(|row| row.participant.clone()).collect();
         shown.extend(late.iter().map(|name| (*name).to_owned()));
-        let mut missing = self.missing(&shown.iter().map(String::as_str).chain([OURS]).collect::<Vec<_>>());
+        let mut missing = match (ours.is_empty(), all.is_empty()) {
+            (true, true) => Vec::new(),
+            (true, false) => vec![format!("{OURS} was not measured here.")],
+            (false, _) => self.missing(&shown.iter().map(String::as_str).chain([OURS]).collect::<Vec<_>>()),
+        };
         if !late.is_empty() {
             missing.push(format!(
                 "Not compared, as calls could not be started in the time: {}.",

@@ -30,7 +30,8 @@ pub(crate) fn throughput(results: &Results) -> Option<String> {
             tip: format!("{}: {}", full_name(their), value.text(units::times)),
         })
     };
-    let rows: Vec<_> = rivals(ours, &here).iter().filter_map(row).collect();
+    let mut rows: Vec<_> = rivals(ours, &here).iter().filter_map(row).collect();
+    rows.sort_by(|a, b| b.value.median.total_cmp(&a.value.median));
     if rows.is_empty() {
         return None;
     }

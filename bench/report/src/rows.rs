@@ -80,7 +80,7 @@ impl Rows {
         let width = |ticks: &[f64]| {
             ticks.iter().map(|tick| text_width(&(self.unit)(*tick), FONT)).fold(0.0, f64::max)
         };
-        scale.ticks(width(&scale.ticks(40.0)) + 10.0)
+        scale.ticks(width(&scale.ticks(40.0)) + 6.0)
     }
 
     fn draw_row(&self, svg: &mut Svg, row: &Row, scale: &Scale, y: f64, palette: &Palette) {
@@ -89,6 +89,7 @@ impl Rows {
         svg.series(&palette.class(&row.participant), &row.participant);
         match self.style {
             Style::Dots => {
+                svg.path("guide", &format!("M{:.1} {middle:.1}H{:.1}", scale.at(0.0), scale.at(low)));
                 svg.path("range", &format!("M{:.1} {middle:.1}H{:.1}", scale.at(low), scale.at(high)));
                 svg.mark("full", &palette.marker(&row.participant, scale.at(median), middle, 4.5), &row.tip);
             }

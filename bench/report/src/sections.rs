@@ -160,7 +160,7 @@ fn ratios_by_variant(draw: &Draw<'_>, workload: &str, metric: Metric, all: &[&Ce
     let ours = ours(all);
     let title = sentence_title(metric.name());
     let Some(first) = ours.first() else {
-        return vec![draw.ratios(&format!("ratio-{workload}-all"), &title, &[], &[], metric)];
+        return vec![draw.ratios(&format!("ratio-{workload}-all"), &title, &[], all, metric)];
     };
     let ours: Vec<_> =
         ours.iter().filter(|cell| ends(&cell.setting) == ends(&first.setting)).copied().collect();

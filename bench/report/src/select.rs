@@ -117,8 +117,11 @@ impl Axis {
         }
     }
 
-    fn erased(self, setting: &Setting) -> Setting {
-        let setting = setting.clone();
+    fn erased(self, setting: &Setting, is_tied: bool) -> Setting {
+        let setting = match is_tied {
+            true => Setting { in_flight: None, ..setting.clone() },
+            false => setting.clone(),
+        };
         match self {
             Self::InFlight => Setting { in_flight: None, ..setting },
             Self::Connections => Setting { connections: None, ..setting },
@@ -164,9 +167,10 @@ impl Results {
 /// All slices, the one that says the most first.
 pub(crate) fn slices<'a>(cells: &[&'a Cell], axis: Axis) -> Vec<Slice<'a>> {
     let mut slices: Vec<Slice<'a>> = Vec::new();
+    let is_tied = is_tied(cells, axis);
     for &cell in cells {
         let Some(value) = axis.of(&cell.setting) else { continue };
-        let rest = axis.erased(&cell.setting);
+        let rest = axis.erased(&cell.setting, is_tied);
         let at = slices.iter().position(|slice| slice.rest == rest).unwrap_or_else(|| {
             slices.push(Slice { rest, cells: Vec::new(), values: Vec::new() });
             slices.len() - 1
@@ -183,6 +187,21 @@ pub(crate) fn slices<'a>(cells: &[&'a Cell], axis: Axis) -> Vec<Slice<'a>> {
         std::cmp::Reverse((slice.values.len() > 1, is_mixed, slice.values.len(), names(&slice.cells).len()))
     });
     slices
+}
+
+/// Whether what is on the axis decides how many Commands are in flight: so many per connection, fewer of the large ones.
+fn is_tied(cells: &[&Cell], axis: Axis) -> bool {
+    let mut pairs: Vec<(f64, Option<u32>)> = Vec::new();
+    for cell in cells {
+        let Some(value) = axis.of(&cell.setting) else { continue };
+        let pair = (value, cell.setting.in_flight);
+        match pairs.iter().find(|(other, _)| *other == value) {
+            Some(other) if *other != pair => return false,
+            Some(_) => {}
+            None => pairs.push(pair),
+        }
+    }
+    pairs.iter().any(|(_, in_flight)| *in_flight != pairs[0].1)
 }
 
 /// For each way in which the ends are connected, its best slice that has more than one value.

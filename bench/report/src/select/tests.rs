@@ -44,6 +44,25 @@ fn slice_with_most_values_comes_first() {
 }
 
 #[test]
+fn commands_in_flight_may_grow_with_the_connections() {
+    let with = |in_flight, connections| {
+        let mut cell = cell(OURS, "mus", in_flight, &[1.0]);
+        cell.setting.connections = Some(connections);
+        cell
+    };
+    let tied = [with(10, 1), with(20, 2), with(40, 4)];
+    let slices_of = |cells: &[Cell]| {
+        slices(&cells.iter().collect::<Vec<_>>(), Axis::Connections)
+            .iter()
+            .map(|slice| slice.values.len())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(slices_of(&tied), [3]);
+    let crossed = [with(10, 1), with(10, 2), with(40, 4), with(40, 2)];
+    assert_eq!(slices_of(&crossed), [2, 2]);
+}
+
+#[test]
 fn rivals_have_the_same_format_or_their_own() {
     let cells = [
         cell(OURS, "mus", 1, &[1.0]),
