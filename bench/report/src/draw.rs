@@ -58,8 +58,12 @@ impl<'a> Draw<'a> {
         }
         self.sort(&mut lines);
         let table = self.table_over(&lines, slice, axis, metric);
-        let y =
-            lines::Axis { title: y_title(metric), kind: Kind::Log, ticks: Vec::new(), unit: metric.unit() };
+        let y = lines::Axis {
+            title: y_title(metric, &slice.rest.workload),
+            kind: Kind::Log,
+            ticks: Vec::new(),
+            unit: metric.unit(),
+        };
         let ticks = if axis == Axis::Offered { Vec::new() } else { slice.values.clone() };
         let x = lines::Axis {
             title: format!("{} (logarithmic)", axis.title()),
@@ -163,7 +167,8 @@ impl<'a> Draw<'a> {
         let style = style(metric, &rows);
         let direction = if metric.is_better_high() { "more is better" } else { "less is better" };
         let scale = if style == Style::Dots { ", logarithmic" } else { "" };
-        let axis_title = format!("{}{scale}; {direction}", y_title(metric));
+        let workload = cells.first().map_or("", |grouped| &grouped.cell.setting.workload);
+        let axis_title = format!("{}{scale}; {direction}", y_title(metric, workload));
         let is_open = rows.len() <= MOST_OPEN;
         let rows = Rows { style, unit: metric.unit(), axis_title, rows };
         Figure { table, missing, is_open, ..self.row_chart(id, title, &rows) }
@@ -296,8 +301,10 @@ pub(crate) fn format_name(format: &str) -> String {
 }
 
 /// The title of an axis with the metric. Its unit is at the figures.
-pub(crate) fn y_title(metric: Metric) -> String {
+pub(crate) fn y_title(metric: Metric, workload: &str) -> String {
     match metric {
+        // One Command has them all.
+        Metric::Rate if workload == "stream" => "Replies per second".to_owned(),
         Metric::Rate => "Commands per second".to_owned(),
         Metric::P50 | Metric::P90 | Metric::P99 | Metric::P999 => metric.name().to_owned(),
         Metric::Cpu => "CPU time per Command".to_owned(),

@@ -84,22 +84,28 @@ pub(crate) fn latency(results: &Results) -> Option<String> {
     );
     let label =
         |line: &Line| text_width(&format!("{} {}", line.participant, format_name(&line.format)), lines::FONT);
+    let missing: Vec<_> =
+        results.participants().into_iter().filter(|name| !names(&cells).contains(name)).collect();
+    let note = if missing.is_empty() { 0.0 } else { 20.0 };
     let frame = Frame {
         width: WIDTH,
-        height: 470.0,
+        height: 470.0 + note,
         top: TOP - 4.0,
         left: MARGIN,
         right: MARGIN + 24.0 + lines.iter().map(label).fold(0.0, f64::max),
-        bottom: 6.0,
+        bottom: 6.0 + note,
     };
     let axis =
         |title: &str, unit| lines::Axis { title: title.to_owned(), kind: Kind::Log, ticks: Vec::new(), unit };
     let x = axis("Commands offered per second (logarithmic)", units::si as fn(f64) -> String);
     let chart = Lines { x, y: axis("p99 latency (logarithmic)", units::time), lines };
     let ends = chart.draw(&mut svg, frame, &draw.palette)?;
-    for (line, (end, y)) in
-        chart.lines.iter().zip(ends.iter().zip(apart(&ends, 17.0, frame.top + 30.0, frame.height - 60.0)))
-    {
+    for (line, (end, y)) in chart.lines.iter().zip(ends.iter().zip(apart(
+        &ends,
+        17.0,
+        frame.top + 30.0,
+        frame.height - note - 60.0,
+    ))) {
         let x = WIDTH - frame.right;
         svg.raw(format!("<g class=\"{}\">", draw.palette.class(&line.participant)));
         svg.path("leader", &format!("M{:.1} {end:.1}L{:.1} {y:.1}", x + 6.0, x + 18.0));
@@ -111,6 +117,10 @@ pub(crate) fn latency(results: &Results) -> Option<String> {
             &line.participant,
             &format_name(&line.format),
         );
+    }
+    if !missing.is_empty() {
+        let text = format!("No figures: {}.", missing.join(", "));
+        svg.text("under", Anchor::Start, (MARGIN, frame.height - 12.0), &text);
     }
     Some(finish(svg, frame.height, title))
 }

@@ -46,9 +46,10 @@ impl Rows {
             Style::Dots => (Kind::Log, None),
         };
         let Some(domain) = around(values.chain(one), kind) else { return top };
+        let room = (right - left) * MOST_LABEL;
         let label = |row: &Row| text_width(&format!("{} {}", row.label, row.note), FONT);
         let widest = |width: &dyn Fn(&Row) -> f64| self.rows.iter().map(width).fold(0.0, f64::max);
-        let start = left + widest(&label).min((right - left) * 0.55) + 8.0;
+        let start = left + widest(&label).min(room) + 8.0;
         let end = right - widest(&|row: &Row| text_width(&(self.unit)(row.value.median), FONT)) - 8.0;
         let scale = Scale::new(kind, domain, (start, end));
         let heights = self.heights();
@@ -67,7 +68,8 @@ impl Rows {
                 svg.text("group", Anchor::Start, (left, top + heights[at] - 6.0), &row.group);
             }
             let y = top + heights[at];
-            svg.text_with_note("label", Anchor::Start, (left, y + 14.0), &row.label, &row.note);
+            let (label, note) = fit(&row.label, &row.note, room);
+            svg.text_with_note("label", Anchor::Start, (left, y + 14.0), &label, note);
             svg.text("value", Anchor::End, (right, y + 14.0), &(self.unit)(row.value.median));
             self.draw_row(svg, row, &scale, y, palette);
         }
@@ -121,6 +123,34 @@ impl Rows {
     }
 }
 
+/// As much of a label as there is room for. What is cut is in the table.
+fn fit<'a>(label: &str, note: &'a str, room: f64) -> (String, &'a str) {
+    if text_width(&format!("{label} {note}"), FONT) <= room {
+        return (label.to_owned(), note);
+    }
+    let mut cut = label.to_owned();
+    while text_width(&cut, FONT) > room - FONT && cut.pop().is_some() {}
+    (if cut.len() < label.len() { cut + "…" } else { cut }, "")
+}
+
+/// How much of the width labels may take.
+const MOST_LABEL: f64 = 0.55;
 const FONT: f64 = 12.0;
 const ROW: f64 = 20.0;
 const HEADING: f64 = 22.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_labels_are_cut() {
+        assert_eq!(fit("tonic", "Protobuf", 200.0), ("tonic".to_owned(), "Protobuf"));
+        assert_eq!(
+            fit("cmd-stream-otel-metrics", "Protobuf", 200.0),
+            ("cmd-stream-otel-metrics".to_owned(), "")
+        );
+        let (label, note) = fit(&"long-".repeat(20), "Protobuf", 200.0);
+        assert!(label.ends_with('…') && note.is_empty() && text_width(&label, FONT) <= 200.0, "{label}");
+    }
+}

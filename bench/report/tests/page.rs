@@ -272,7 +272,8 @@ fn faults_of_a_page_are_found() {
         <figure id=chart><svg viewBox='0 0 100 50' width=100>
         <text x=10 y=20 font-size=12>one label</text><text x=12 y=22 font-size=12>another label</text>
         <text x=80 y=45 font-size=12>outside</text><text x=1 y=46 font-size=4>tiny</text>
-        <g class=series data-participant=x><path class=mark d='M150 1h5v5Z' style='color: #eee'/></g></svg></figure>
+        <g class=series data-participant=x><path class=mark d='M150 1h5v5Z' style='color: #eee'/>
+        <text class=label x=10 y=34 font-size=12>label</text><path class=mark d='M15 25h5v5h-5Z'/></g></svg></figure>
         <p id=pale style='color: #ccc'>pale</p><p style='width: 3000px'>wide</p><p id=pale>again</p>
         <img src='http://127.0.0.1:9/image.png'><script>console.error('oh'); nothing()</script>";
     fs::write(&page, bad).unwrap();
@@ -283,6 +284,7 @@ fn faults_of_a_page_are_found() {
         "\"tiny\" is too small to read",
         "a mark is not inside of its chart",
         "a mark has a contrast of",
+        "\"label\" is under a mark",
         "\"pale\" has a contrast of",
         "the page is 30",
         "\"wide\" is cut",

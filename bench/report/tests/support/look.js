@@ -44,12 +44,18 @@
       const ratio = contrast(getComputedStyle(text).fill, background(text));
       if (ratio < 4.5) faults.push(`${place(svg)}: ${name(text)} has a contrast of ${ratio.toFixed(1)}`);
     });
+    const named = texts.filter(([text]) => text.matches(".label, .value"));
     for (const mark of svg.querySelectorAll(".mark")) {
       const ratio = contrast(getComputedStyle(mark).color, background(mark));
       if (ratio < 3) faults.push(`${place(svg)}: a mark has a contrast of ${ratio.toFixed(1)}`);
       const box = mark.getBoundingClientRect();
       if (box.left < frame.left || box.right > frame.right || box.top < frame.top || box.bottom > frame.bottom) {
         faults.push(`${place(svg)}: a mark is not inside of its chart`);
+      }
+      for (const [text, there] of named) {
+        const across = Math.min(box.right, there.right) - Math.max(box.left, there.left);
+        const along = Math.min(box.bottom, there.bottom) - Math.max(box.top, there.top);
+        if (across > 0.5 && along > 0.5) faults.push(`${place(svg)}: ${name(text)} is under a mark`);
       }
     }
   }

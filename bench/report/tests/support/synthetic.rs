@@ -16,7 +16,7 @@ pub(crate) const ALL: [Behaviour; 11] = [
     ("capnp-rpc", &["capnp"], 61_000.0, 55.0, 31.0, 30.0, false),
     ("jsonrpsee", &["jsonrpc"], 48_000.0, 70.0, 40.0, 55.0, true),
     ("cmd-stream-tls", &["mus"], 800_000.0, 13.0, 2.4, 19.0, true),
-    ("a-library-nobody-knows", &["flatbuffers"], 120_000.0, 40.0, 15.0, 9.0, true),
+    ("a-library-with-a-long-name-that-nobody-knows", &["flatbuffers"], 120_000.0, 40.0, 15.0, 9.0, true),
 ];
 
 type Behaviour = (&'static str, &'static [&'static str], f64, f64, f64, f64, bool);
