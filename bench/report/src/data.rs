@@ -45,6 +45,9 @@ pub struct Run {
     /// Participants that were left out by name.
     #[serde(default)]
     pub left_out: Vec<String>,
+    /// What could not be measured, with the reason, as `stream: tarpc has no streams`.
+    #[serde(default)]
+    pub not_measured: Vec<String>,
 }
 
 /// A library, with the settings that it was measured with.

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use crate::data::{Cell, Results, Run};
-use crate::draw::{Draw, format_name, full_name};
+use crate::draw::{Draw, format_name, full_name, sentence};
 use crate::figure::{self, Figure, Table};
 use crate::palette;
 use crate::sections::{Section, sections};
-use crate::select::{Axis, Metric, OURS, main_formats, rivals, slices, words};
+use crate::select::{Axis, Metric, OURS, main_formats, names, rivals, slices, words};
 use crate::spread::Spread;
 use crate::svg::escape;
 use crate::units;
@@ -29,6 +29,7 @@ pub(crate) fn page(results: &Results) -> String {
         html += &section_html(&draw, section);
     }
     html += &participants(&draw);
+    html += &left_out(&draw);
     html += &everything(&draw);
     html += "</main>\n<footer><p>Made from results.jsonl. Whose benchmark this is, and what it leaves out: bench/BIAS.md.</p>\
              </footer>\n<div id=\"tip\" role=\"status\"></div>\n";
@@ -53,7 +54,7 @@ fn header(draw: &Draw<'_>, sections: &[Section]) -> String {
     for section in sections {
         write!(html, "<li><a href=\"#{}\">{}</a></li>", section.id, section.title).expect(INFALLIBLE);
     }
-    html + "<li><a href=\"#participants\">Participants</a></li><li><a href=\"#figures\">All figures</a></li></ul></nav>\n</header>\n"
+    html + "<li><a href=\"#participants\">Participants</a></li><li><a href=\"#left-out\">What was left out</a></li><li><a href=\"#figures\">All figures</a></li></ul></nav>\n</header>\n"
 }
 
 fn facts(run: &Run) -> Vec<(&'static str, String)> {
@@ -206,6 +207,29 @@ fn participants(draw: &Draw<'_>) -> String {
          <div class=\"settings\">{}</div>\n</section>\n",
         table.html(&draw.palette)
     )
+}
+
+/// Who has no figures in which workload, and why, as far as the run says it.
+fn left_out(draw: &Draw<'_>) -> String {
+    let run = &draw.results.run;
+    let mut items = Vec::new();
+    if !run.left_out.is_empty() {
+        items.push(format!("By name, in the whole run: {}.", run.left_out.join(", ")));
+    }
+    for workload in &run.workloads {
+        let there = names(&draw.results.of_workload(&workload.name));
+        let missing: Vec<_> =
+            draw.results.participants().into_iter().filter(|name| !there.contains(name)).collect();
+        match (there.is_empty(), missing.is_empty()) {
+            (true, _) => items.push(format!("{}: everybody.", workload.title)),
+            (false, true) => {}
+            (false, false) => items.push(format!("{}: {}.", workload.title, missing.join(", "))),
+        }
+    }
+    items.extend(run.not_measured.iter().map(|reason| sentence(reason)));
+    let items: String = items.iter().map(|item| format!("<li>{}</li>\n", escape(item))).collect();
+    let list = if items.is_empty() { "<p>Nothing.</p>".to_owned() } else { format!("<ul>\n{items}</ul>") };
+    format!("<section id=\"left-out\">\n<h2>What was left out</h2>\n{list}\n</section>\n")
 }
 
 /// A table per workload with all that was measured.

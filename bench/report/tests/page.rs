@@ -210,6 +210,11 @@ fn charts_say_what_is_missing() {
     assert!(
         page.contains("Not measured in this run: Open loop.") && page.contains("Left out by name: hyper.")
     );
+    assert!(
+        page.contains("100,000 Replies to one Command: raw, tarpc, volo.")
+            && page.contains("Open loop: everybody.")
+    );
+    assert!(page.contains("Stream: tarpc has no streams."));
     assert!(page.contains("changes that are not in commit 0000000"));
 }
 
