@@ -33,9 +33,12 @@ pub(crate) fn run(participants: usize, rounds: u32) -> Vec<Line> {
                 let mut add = |setting: Setting| {
                     lines.push(Line::Sample(sample(behaviour, format, slower, setting, round, &mut noise)))
                 };
-                echo(&mut add);
                 if at == 0 {
-                    others(behaviour.0, behaviour.6, &mut add);
+                    echo(&mut add);
+                    others(behaviour, &mut add);
+                } else {
+                    add(at_once(1, 2, 1, "tcp"));
+                    add(at_once(1024, 2, 1, "tcp"));
                 }
             }
         }
@@ -96,67 +99,80 @@ const WORKLOADS: [(&str, &str); 10] = [
 ];
 
 fn echo(add: &mut impl FnMut(Setting)) {
-    let setting = |in_flight, connections, processes, transport: &str| Setting {
+    for in_flight in [1, 64, 1024, 16_384] {
+        add(at_once(in_flight, 2, 1, "tcp"));
+    }
+    for connections in [1, 8, 16] {
+        add(at_once(1024, connections, 1, "tcp"));
+    }
+    for in_flight in [1, 1024] {
+        add(at_once(in_flight, 2, 2, "tcp"));
+        add(at_once(in_flight, 2, 2, "unix"));
+    }
+}
+
+fn at_once(in_flight: u32, connections: u32, processes: u32, transport: &str) -> Setting {
+    Setting {
         in_flight: Some(in_flight),
         connections: Some(connections),
         processes,
         transport: transport.to_owned(),
         ..of("echo")
-    };
-    for in_flight in [1, 64, 1024, 16_384] {
-        add(setting(in_flight, 2, 1, "tcp"));
-    }
-    for connections in [1, 8, 16] {
-        add(setting(1024, connections, 1, "tcp"));
-    }
-    for in_flight in [1, 1024] {
-        add(setting(in_flight, 2, 2, "tcp"));
-        add(setting(in_flight, 2, 2, "unix"));
     }
 }
 
-fn others(name: &str, streams: bool, add: &mut impl FnMut(Setting)) {
+fn others(behaviour: &Behaviour, add: &mut impl FnMut(Setting)) {
+    let (name, _, peak, _, _, _, has_streams) = *behaviour;
+    let with = |in_flight, connections, variant: Option<&str>, workload: &str| Setting {
+        in_flight: Some(in_flight),
+        connections: Some(connections),
+        variant: variant.map(str::to_owned),
+        ..of(workload)
+    };
     for bytes in [8, 500, 4096, 65_536, 1_048_576] {
-        add(Setting { in_flight: Some(16), payload_bytes: Some(bytes), ..of("payload") });
+        add(Setting { payload_bytes: Some(bytes), ..with(16, 2, None, "payload") });
     }
     for connections in [1, 2, 4, 8, 16] {
-        add(Setting { in_flight: Some(10_000), connections: Some(connections), ..of("go-suite") });
+        add(with(30_000, connections, None, "go-suite"));
     }
-    add(Setting { in_flight: Some(1024), ..of("go-suite-fixed") });
-    add(Setting {
-        in_flight: Some(60_000),
-        connections: Some(4),
-        variant: Some("60000".into()),
-        ..of("waiting")
-    });
-    let variants: &[&str] =
-        if name.starts_with("cmd-stream") { &["spawned", "in-place"] } else { &["channel"] };
-    for variant in variants.iter().filter(|_| streams) {
-        add(Setting {
-            in_flight: Some(1),
-            connections: Some(1),
-            variant: Some((*variant).into()),
-            ..of("stream")
-        });
+    for connections in [1, 4, 16] {
+        add(with(100_000, connections, None, "go-suite-fixed"));
     }
-    add(Setting { in_flight: Some(1), connections: Some(10_000), ..of("idle") });
+    add(with(60_000, 4, Some("60000"), "waiting"));
+    match (has_streams, name) {
+        (false, _) => {}
+        (true, "cmd-stream") => {
+            for variant in ["adaptive", "spawned", "in-place"] {
+                add(with(1, 1, Some(variant), "stream"));
+            }
+        }
+        (true, _) => add(with(1, 1, None, "stream")),
+    }
+    add(Setting { processes: 2, ..with(1, 1, None, "idle") });
     for variant in ["alone", "beside-burning"] {
-        add(Setting { in_flight: Some(64), variant: Some(variant.into()), ..of("burning") });
+        add(with(64, 4, Some(variant), "burning"));
     }
-    for offered in [1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6] {
-        add(Setting { in_flight: None, offered_per_s: Some(offered), ..of("open-loop") });
+    for offered in OFFERED[..offered_to(peak)].iter().copied() {
+        add(Setting { offered_per_s: Some(offered), ..with(0, 4, None, "open-loop") });
     }
     if name == "cmd-stream" {
-        for variant in ["deadlines", "hooks", "tracing", "retries"] {
+        for in_flight in [1, 1024] {
+            add(at_once(in_flight, 2, 1, "tls"));
+        }
+        for feature in ["deadlines", "hooks", "tracing", "retries"] {
             for switch in ["off", "on"] {
-                add(Setting {
-                    in_flight: Some(64),
-                    variant: Some(format!("{variant}-{switch}")),
-                    ..of("features")
-                });
+                add(with(64, 2, Some(&format!("{feature}-{switch}")), "features"));
             }
         }
     }
+}
+
+/// Rates of the open loop.
+const OFFERED: [f64; 7] = [1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6];
+
+/// How many of the rates are offered: up to the first with which it cannot keep up.
+pub(crate) fn offered_to(peak: f64) -> usize {
+    OFFERED.iter().position(|offered| *offered > peak).map_or(OFFERED.len(), |at| at + 1)
 }
 
 fn of(workload: &str) -> Setting {
@@ -189,7 +205,7 @@ fn sample(
     let size = setting.payload_bytes.map_or(1.0, |bytes| 1.0 + bytes as f64 / 2000.0);
     let far =
         1.0 + 0.3 * f64::from(setting.processes - 1) - if setting.transport == "unix" { 0.15 } else { 0.0 };
-    let many = f64::from(setting.in_flight.unwrap_or(64));
+    let many = f64::from(setting.in_flight.filter(|in_flight| *in_flight > 0).unwrap_or(64));
     let (peak, lonely) = (peak * slower * cost / size / far, lonely / slower * far * size.sqrt());
     let mut rate = 1e6 / (lonely / many + 1e6 / peak) * noise.about(1.0);
     let mut p50 = many / rate * 1e6;
