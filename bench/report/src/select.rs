@@ -204,11 +204,13 @@ fn is_tied(cells: &[&Cell], axis: Axis) -> bool {
     pairs.iter().any(|(_, in_flight)| *in_flight != pairs[0].1)
 }
 
-/// For each way in which the ends are connected, its best slice that has more than one value.
+/// For each way in which the ends are connected, its best slice that has more than one value. After the first one, those
+/// of a single participant are passed over: there is nothing to see beside it.
 pub(crate) fn by_ends(slices: Vec<Slice<'_>>) -> Vec<Slice<'_>> {
     let mut found: Vec<Slice<'_>> = Vec::new();
     for slice in slices.into_iter().filter(|slice| slice.values.len() > 1) {
-        if found.iter().all(|other| ends(&other.rest) != ends(&slice.rest)) {
+        let is_new = found.iter().all(|other| ends(&other.rest) != ends(&slice.rest));
+        if is_new && (found.is_empty() || names(&slice.cells).len() > 1) {
             found.push(slice);
         }
     }
