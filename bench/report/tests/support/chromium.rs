@@ -177,10 +177,25 @@ fn complaint(message: &Value) -> Option<String> {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
+        // Its other processes still write to the profile when it is killed; asked, it waits for them.
+        let _ = self
+            .requests
+            .write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0")
+            .and_then(|()| self.requests.flush());
+        let begin = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && begin.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(10));
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.profile);
+        let removed = (0..100).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            fs::remove_dir_all(&self.profile).is_ok() || !self.profile.exists()
+        });
+        if !removed {
+            eprintln!("{} is left behind", self.profile.display());
+        }
     }
 }
 
