@@ -51,7 +51,7 @@ pub trait Decode<'de>: Sized {
     #[doc(hidden)]
     #[inline]
     fn decode_boxed(reader: &mut Reader<'de>) -> Result<Box<Self>, Stopped> {
-        owned(reader, Self::decode, Box::new)
+        boxed(reader, Self::decode)
     }
 
     /// The layout of what [`decode_raw`](Self::decode_raw) reads.
@@ -83,7 +83,7 @@ pub trait Decode<'de>: Sized {
     #[doc(hidden)]
     #[inline]
     fn decode_raw_boxed(reader: &mut Reader<'de>) -> Result<Box<Self>, Stopped> {
-        owned(reader, Self::decode_raw, Box::new)
+        boxed(reader, Self::decode_raw)
     }
 }
 
@@ -99,6 +99,7 @@ pub(crate) fn collect<'de, T>(
     count: usize,
     read: impl Fn(&mut Reader<'de>) -> Result<T, Stopped>,
 ) -> Result<Vec<T>, Stopped> {
+    let () = const { fits_the_stack::<T>() };
     let mut values = Vec::with_capacity(reader.capacity(count, size_of::<T>()));
     for _ in 0..count {
         values.push(read(reader)?);
@@ -139,6 +140,28 @@ pub(crate) fn owned<'de, T, P>(
 ) -> Result<P, Stopped> {
     Ok(owner(read(reader)?))
 }
+
+/// Reads a value to the stack that is to be in a `Box`.
+#[inline]
+pub(crate) fn boxed<'de, T>(
+    reader: &mut Reader<'de>,
+    read: impl FnOnce(&mut Reader<'de>) -> Result<T, Stopped>,
+) -> Result<Box<T>, Stopped> {
+    let () = const { fits_the_stack::<T>() };
+    owned(reader, read, Box::new)
+}
+
+/// Refuses to compile types that are meant for the heap, and are too large to be decoded on the stack of a thread.
+const fn fits_the_stack<T>() {
+    assert!(
+        size_of::<T>() <= MOST_ON_STACK,
+        "what is in this box or sequence is decoded on the stack, and its type is larger than 128 KiB: \
+         put its arrays into boxes of their own (`Box<[T; N]>`), which changes nothing on the wire"
+    );
+}
+
+/// Without optimization a value takes up to 15 times its size while it is decoded, and a thread has 2 MiB.
+const MOST_ON_STACK: usize = 128 << 10;
 
 /// The result of decoding the bytes that have arrived so far.
 #[derive(Debug)]

@@ -60,7 +60,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
-use crate::decode::{Decode, collect, collect_array, is_large, owned};
+use crate::decode::{Decode, boxed, collect, collect_array, is_large, owned};
 use crate::describe::Description;
 use crate::encode::Encode;
 use crate::error::{Fault, Refusal};
@@ -128,7 +128,7 @@ pub trait DecodeAs<'de, T> {
     #[doc(hidden)]
     #[inline]
     fn decode_boxed_as(reader: &mut Reader<'de>) -> Result<Box<T>, Stopped> {
-        owned(reader, Self::decode_as, Box::new)
+        boxed(reader, Self::decode_as)
     }
 }
 

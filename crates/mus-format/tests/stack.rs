@@ -89,13 +89,34 @@ fn boxed_arrays_need_none_wherever_the_box_is_and_however_they_are_encoded() {
 fn an_array_held_inline_needs_a_few_times_its_size() {
     #[derive(Mus)]
     struct Inline {
-        body: [u16; 64 * KIB],
+        body: [u16; 63 * KIB],
         after: String,
     }
     decodes_within(8 * 128 * KIB, || [500_u16; 64 * KIB]);
     decodes_within(8 * 128 * KIB, || [7_u8; 128 * KIB]);
     decodes_within(8 * 128 * KIB, || [0.5_f64; 16 * KIB]);
-    decodes_within(10 * 128 * KIB, || Box::new(Inline { body: [500; 64 * KIB], after: "it".into() }));
+    decodes_within(10 * 126 * KIB, || Box::new(Inline { body: [500; 63 * KIB], after: "it".into() }));
+}
+
+/// Those that are larger do not compile. The README has one.
+#[test]
+fn the_largest_contents_of_a_box_or_a_sequence_fit_a_thread_of_a_runtime() {
+    type Largest = [u16; 64 * KIB];
+    #[derive(Mus)]
+    struct Struct {
+        body: Largest,
+    }
+    #[derive(Mus)]
+    struct Two(([u8; 64 * KIB], [u8; 64 * KIB]));
+    #[derive(Mus)]
+    enum Enum {
+        Body { body: [u8; 128 * KIB - 16] },
+    }
+    decodes_within(2 << 20, || Box::new(Struct { body: [500; 64 * KIB] }));
+    decodes_within(2 << 20, || Rc::new(Two(([7; 64 * KIB], [8; 64 * KIB]))));
+    decodes_within(2 << 20, || vec![Enum::Body { body: [9; 128 * KIB - 16] }]);
+    decodes_within(2 << 20, || vec![[500_u16; 64 * KIB]; 2]);
+    decodes_within(2 << 20, || Box::new((Some([7_u8; 128 * KIB - 16]), 5_u8)));
 }
 
 /// A tree of expressions, as such things are: some variants have several fields.
