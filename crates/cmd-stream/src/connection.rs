@@ -45,7 +45,8 @@
 //!
 //! **What is put off, and until when.** On the client, the wake-ups of callers: until all Replies of one read have been
 //! handed on, under one lock. On the server nothing: a Command may block its thread right after it has sent, and wait for
-//! what its client does then (`server/polling.rs`).
+//! what its client does then (`server/polling.rs`). If it is polled in place, and so blocks the connection's task, another task
+//! writes what there is, and leaves its own waker for more (`server/desk.rs`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;

@@ -23,6 +23,7 @@ mod context;
 mod control;
 mod counters;
 mod descriptors;
+mod desk;
 mod driver;
 mod ending;
 mod ends;
@@ -55,6 +56,7 @@ mod stats;
 mod stint;
 mod unserved;
 mod unstarted;
+mod watch;
 
 pub use crate::proto::rate::Rate;
 pub use connection::Connection;

@@ -19,6 +19,7 @@ use tracing::Instrument;
 use super::connection::Connection;
 use super::control::{Control, Cut, EndSession, Life, Served};
 use super::counters::{Gauge, one};
+use super::desk::Stream;
 use super::driver::Driver;
 use super::ending::Ending;
 use super::ends::End;
@@ -33,7 +34,7 @@ use super::session::Session;
 use super::unserved::Unserved;
 use super::{Callbacks, LostConnection, Server};
 use crate::connection::goodbye::read_out;
-use crate::connection::{Writer, say_goodbye, write_all};
+use crate::connection::{say_goodbye, write_all};
 use crate::error::cause::Cause;
 use crate::error::{Chain, Error, ErrorKind, Origin, discard, take_message};
 use crate::format::Format;
@@ -189,7 +190,7 @@ where
         let established = Box::pin(establish(incoming, id, entry, unserved));
         async move {
             // Taken apart at once: a variable for the whole would keep its room as long as the connection lasts.
-            let Some(Established { mut io, peer, place: _place, handshake_ends, unserved }) =
+            let Some(Established { mut stream, peer, place: _place, handshake_ends, unserved }) =
                 established.await
             else {
                 return;
@@ -204,12 +205,13 @@ where
             unserved.served();
             let weak: Weak<dyn EndSession> = Arc::downgrade(&(Arc::clone(&session) as Arc<dyn EndSession>));
             let _registered = control.register(id, weak);
-            let (reason, writer) = match Box::pin(greet(&mut io, info, handshake_ends, &control)).await {
+            let greeted = Box::pin(greet(&mut stream.io, info, handshake_ends, &control)).await;
+            let (reason, stream) = match greeted {
                 Ok(()) => {
-                    let mut driver = Driver::new(Arc::clone(&session), &mut io);
-                    (driver.run().await, driver.into_writer())
+                    let mut driver = Driver::new(Arc::clone(&session), stream);
+                    (driver.run().await, driver.into_stream())
                 }
-                Err(reason) => (reason, Writer::default()),
+                Err(reason) => (reason, Some(stream)),
             };
             // After the report nothing of the session is needed, and lingering need not keep its memory. It is boxed, or the
             // future of every connection would keep room for it.
@@ -218,7 +220,9 @@ where
             // Its end is counted. It keeps its place until it is gone.
             drop(open);
             let leaving = Gauge::new(&control.counts.leaving);
-            Box::pin(linger(io, writer, &reason, &control)).await;
+            if let Some(stream) = stream {
+                Box::pin(linger(stream, &reason, &control)).await;
+            }
             drop(leaving);
         }
     }
@@ -248,7 +252,7 @@ impl Drop for Connections {
 
 /// A connection that may be served.
 struct Established<IO> {
-    io: IO,
+    stream: Box<Stream<IO>>,
     peer: Peer,
     place: Place,
     handshake_ends: Instant,
@@ -303,7 +307,8 @@ async fn establish<V: Establish>(
         First::Right(Ok(Ok(Ok((io, peer))))) if handshaking.is_done() => {
             open.keep();
             keep_accepted(&io, &limits.tcp_keepalive);
-            return Some(Established { io, peer, place, handshake_ends, unserved });
+            let stream = Stream::new(io);
+            return Some(Established { stream, peer, place, handshake_ends, unserved });
         }
         First::Right(Ok(Ok(Err(error)))) => {
             tracing::debug!(error = %Chain(&error), "connection not established");
@@ -390,7 +395,8 @@ async fn reap(connections: &mut JoinSet<()>) -> Infallible {
 
 /// Lets the client read what was written last: writes what had been taken, closes this direction, and reads until the client
 /// has closed the other.
-async fn linger<IO: Io>(mut io: IO, writer: Writer, reason: &Error, control: &Control) {
+async fn linger<IO: Io>(stream: Box<Stream<IO>>, reason: &Error, control: &Control) {
+    let Stream { mut io, writer, .. } = *stream;
     let nothing_left = writer.is_idle();
     match (reason.kind(), reason.origin()) {
         // The transport is broken.

@@ -17,6 +17,7 @@ use super::memory::{Memory, Orphaned};
 use super::notices::Notices;
 use super::shedding::Shedder;
 use super::stats::Stats;
+use super::watch::Watch;
 use crate::connection::GOODBYE;
 use crate::connection::bell::Bell;
 use crate::error::cause::Cause;
@@ -104,6 +105,7 @@ pub(crate) struct Control {
     pub(super) tally: Tally,
     pub(super) memory: Memory,
     pub(super) alarm: Arc<Alarm>,
+    pub(super) watch: Arc<Watch>,
     /// If it is to shed load.
     pub(super) shedder: Option<Shedder>,
     life: Mutex<Life>,
@@ -233,6 +235,7 @@ impl Control {
             shedder: limits.shed_after.map(Shedder::new),
             memory: Memory::new(limits.memory, limits.commands),
             alarm: Arc::default(),
+            watch: Arc::default(),
             limits,
             counts: Counts::default(),
             notices: Notices::new(),

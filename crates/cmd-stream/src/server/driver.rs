@@ -8,14 +8,15 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 use super::boxes::{Booking, Boxes};
+use super::desk::{Desk, Stream, Written};
 use super::ending::Ending;
 use super::execute::ServerProtocol;
-use super::line::task::{Input, Next};
+use super::line::task::Input;
 use super::notices::Notice;
 use super::service::Service;
 use super::session::Session;
 use super::start::{Fate, Start};
-use crate::connection::{Inbox, ROUNDS, Slice, Timers, Writer, let_others_run};
+use crate::connection::{Inbox, ROUNDS, Slice, Timers, let_others_run};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
@@ -33,12 +34,13 @@ mod weighing;
 use weighing::{MOST_UNWEIGHED, Weighing};
 
 /// Moves the bytes of one connection.
-pub(crate) struct Driver<'io, IO, S: Service> {
+pub(crate) struct Driver<IO, S: Service> {
     session: Arc<Session<S>>,
-    io: &'io mut IO,
+    /// None while it is on the desk.
+    stream: Option<Box<Stream<IO>>>,
+    desk: Arc<Desk<IO, S>>,
     inbox: Inbox,
     reader: FrameReader<<S::Format as Format>::Progress>,
-    writer: Writer,
     timers: Timers,
     /// Whether reading has stopped because a limit is reached.
     paused: bool,
@@ -62,8 +64,6 @@ pub(crate) struct Driver<'io, IO, S: Service> {
     slice: Slice,
     /// Why there may be whole frames in the inbox, if that is not because of a limit.
     rest: Rest,
-    /// Whether this task has yielded, for others to add to the output, since it last wrote.
-    yielded: bool,
     /// Since when the rest of an incomplete frame has been awaited.
     frame_began: Option<Instant>,
     /// When the last frame was complete.
@@ -74,15 +74,15 @@ pub(crate) struct Driver<'io, IO, S: Service> {
     had_command: bool,
 }
 
-impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
-    pub(crate) fn new(session: Arc<Session<S>>, io: &'io mut IO) -> Self {
+impl<IO: Io, S: Service> Driver<IO, S> {
+    pub(crate) fn new(session: Arc<Session<S>>, stream: Box<Stream<IO>>) -> Self {
         let now = Instant::now();
         Self {
-            looked: presence(io).map(|_| now),
-            io,
+            looked: presence(&stream.io).map(|_| now),
+            stream: Some(stream),
+            desk: Desk::new(&session),
             inbox: Inbox::default(),
             reader: FrameReader::new(session.line.limits().frame).positions(<S::Format as Format>::position),
-            writer: Writer::default(),
             timers: Timers::default(),
             paused: false,
             paused_until: None,
@@ -94,7 +94,6 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             read_at: now,
             slice: Slice::default(),
             rest: Rest::Nothing,
-            yielded: false,
             frame_began: None,
             last_frame: now,
             had_frame: false,
@@ -122,8 +121,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
             let took = self.take_in(cx);
             let resumed = match self.give_out(took, cx)? {
                 // Writing may have made the room that reading waited for. Nobody else would wake this task for that.
-                Written::All | Written::Blocked => self.may_resume(),
-                Written::Yielding => return Ok(()),
+                Progress::Made => self.may_resume(),
+                Progress::Waits => return Ok(()),
             };
             if !took && !resumed {
                 return self.wait(cx);
@@ -153,9 +152,9 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         }
     }
 
-    /// What was taken to be written, and is not yet. All else is given back.
-    pub(crate) fn into_writer(self) -> Writer {
-        self.writer
+    /// The stream, and what was taken to be written, and is not yet. All else is given back.
+    pub(crate) fn into_stream(self) -> Option<Box<Stream<IO>>> {
+        self.stream
     }
 
     /// Ends the connection after its output, and reads no more.
@@ -223,7 +222,8 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
                 return true;
             }
         }
-        match self.inbox.poll_read(self.io, cx) {
+        let Some(stream) = &mut self.stream else { return true };
+        match self.inbox.poll_read(&mut stream.io, cx) {
             Poll::Pending => {
                 self.book_rest();
                 return false;
@@ -241,7 +241,7 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
 
     /// Whether no more can be read in this round.
     fn has_stopped(&self) -> bool {
-        self.paused || self.input_ended || self.rest != Rest::Nothing
+        self.stream.is_none() || self.paused || self.input_ended || self.rest != Rest::Nothing
     }
 
     /// Decodes all frames in the inbox and starts their Commands, until a limit is reached, or others have their turn.
@@ -261,10 +261,12 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
         // The user's code runs in here: decoding, and the destructors of what was decoded. Commands contain their own
         // panics. If it blocks the thread, the end of the server does not wait for it, but counts it.
         self.session.line.is_in_command.store(true, Relaxed);
+        self.desk.leave(self.stream.take());
         let loop_ended =
             catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut boxes, now, &mut started)));
         // In any case, also after a panic: the boxes hold the boxes of this thread, and the counts what was started.
         boxes.give_back(&Booking::new(&self.session, self.read_at));
+        self.stream = self.desk.come_back();
         self.session.line.is_in_command.store(false, Relaxed);
         if std::mem::take(&mut self.had_command) {
             self.session.line.note_commands(now);
@@ -437,39 +439,27 @@ impl<'io, IO: Io, S: Service> Driver<'io, IO, S> {
     }
 
     /// Writes the output, and ends the connection if it is to end then. `took` says whether there may be more to read.
-    fn give_out(&mut self, took: bool, cx: &mut Context<'_>) -> Result<Written, Error> {
-        loop {
-            // The next batch is taken when the last one is written. What comes meanwhile is then one batch.
-            if self.writer.is_idle() {
-                let input = self.input(took);
-                match self.session.line.next_batch(input, &mut self.writer, &mut self.yielded, cx)? {
-                    Next::Batch => {}
-                    Next::Nothing if self.yielded => return Ok(Written::Yielding),
-                    Next::Nothing => return Ok(Written::All),
-                    Next::Owed(owed) => {
-                        self.session.answer_owed(*owed);
-                        continue;
-                    }
-                    Next::Left => return Err(self.left()),
+    fn give_out(&mut self, took: bool, cx: &mut Context<'_>) -> Result<Progress, Error> {
+        if self.stream.is_none() {
+            let Poll::Ready(stream) = self.desk.poll_back(cx) else { return Ok(Progress::Waits) };
+            self.stream = Some(stream);
+        }
+        let input = self.input(took);
+        let Some(stream) = &mut self.stream else { return Ok(Progress::Waits) };
+        let (paused, weighing) = (self.paused, &self.weighing);
+        let (still_since, paused_until) = (&mut self.still_since, &mut self.paused_until);
+        let sent = |bytes| {
+            if paused && bytes > 0 {
+                *still_since = Instant::now();
+                if weighing.waits.is_some() {
+                    *paused_until = None; // it takes less now
                 }
             }
-            let left = self.writer.left();
-            let written = self.writer.poll(self.io, cx);
-            let sent = left - self.writer.left();
-            self.session.line.control.tally.sent(sent);
-            if self.paused && sent > 0 {
-                self.still_since = Instant::now();
-                if self.weighing.waits.is_some() {
-                    self.paused_until = None; // it takes less now
-                }
-            }
-            if written?.is_pending() {
-                if self.session.line.control.memory.is_scarce() {
-                    self.writer.shrink();
-                }
-                self.session.line.book_write(self.writer.left(), self.writer.capacity(), cx)?;
-                return Ok(Written::Blocked);
-            }
+        };
+        match stream.write(&self.session, input, sent, cx)? {
+            Written::All | Written::Blocked => Ok(Progress::Made),
+            Written::Yielding => Ok(Progress::Waits),
+            Written::Left => Err(self.left()),
         }
     }
 
@@ -507,10 +497,12 @@ enum Taken {
     NotNow,
 }
 
-enum Written {
-    All,
-    Blocked,
-    Yielding,
+/// What has become of the output.
+enum Progress {
+    /// It was written, as far as the client takes it.
+    Made,
+    /// Others run first, or have the stream. This task is woken.
+    Waits,
 }
 
 fn has_closed() -> Error {

@@ -128,10 +128,15 @@ pub trait Execute<R>: Command {
     /// Code that blocks belongs in [`spawn_blocking`](tokio::task::spawn_blocking), with an
     /// [owned Proxy](Proxy::into_owned), or in [`block_in_place`](tokio::task::block_in_place), where `Handle::block_on` may
     /// wait for [`Proxy::send`]. Replies that are sent there arrive while the Command goes on, if the runtime has another thread
-    /// to write them. A Command that is polled in place ([`Scheduling::InPlace`]) blocks the task of its own connection, and its
-    /// Replies arrive when it lets go of the thread: say [`Scheduling::Spawned`] for what blocks. A type for which nothing is
-    /// said is not polled in place once one of its Commands was seen to send from another executor. The first one after quick
-    /// ones may still deliver all its Replies at its end.
+    /// to write them.
+    ///
+    /// A Command that is polled in place blocks the task of its own connection: one with [`Scheduling::InPlace`], or one of
+    /// a type that was quick so far. Then another task writes what is sent on that connection: at once if it is sent by an
+    /// executor of the Command's own, as with `Handle::block_on`, and else after 10 to 20 ms. Until the Command lets go of
+    /// the thread, nothing is read from the connection, and its time limits are not looked at. So a Command must not wait
+    /// there for a later Command of the same client; and [`Proxy::closed`] is not told. [`Scheduling::Spawned`] has none of
+    /// these limits. A type for which nothing is said is not polled in place again once one of its Commands was seen to
+    /// send from another executor.
     ///
     /// # Errors
     ///
@@ -173,8 +178,7 @@ pub enum Scheduling {
     #[default]
     Adaptive,
     /// Always in place at first. For Commands that never compute for more than some ten microseconds at a time. One that
-    /// blocks keeps its connection; and while the other workers of the runtime sleep, tokio may not look at its sockets and
-    /// timers before that thread is free, so other connections may wait, too.
+    /// blocks keeps its connection from being read. What is sent on it is written; see [`Execute::execute`].
     InPlace,
     /// Always in a task of its own. For Commands that are known to compute for long.
     Spawned,

@@ -17,6 +17,7 @@ use super::limits::Limits;
 use super::notices::Notice;
 use super::polling::{is_late, wake};
 use super::unstarted::Unstarted;
+use super::watch::Watched;
 use crate::connection::outbox::Scratch;
 use crate::connection::{Outbox, wake_all};
 use crate::error::cause::Cause;
@@ -25,11 +26,12 @@ use crate::proto::frame::Seq;
 use crate::proto::in_flight::{InFlight, SeqRefused};
 use crate::protocol::{Entry, Failed, FailedReason};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 mod memory;
 mod reports;
 pub(super) mod task;
+mod watched;
 
 #[cfg(all(test, cmd_stream_model))]
 mod models;
@@ -49,6 +51,8 @@ pub(super) struct Line {
     pub(super) is_in_command: AtomicBool,
     /// Whether the connection has ended. Its Commands may go on.
     is_over: AtomicBool,
+    /// The task, as it is watched while a Command may block it.
+    desk: OnceLock<Weak<dyn Watched>>,
 }
 
 /// What is known of a Command when it has arrived.
@@ -157,7 +161,8 @@ impl Line {
             rounds: 0,
         });
         let [is_full, is_in_command, is_over] = [(); 3].map(|()| AtomicBool::new(false));
-        Self { connection, control, state, is_full, unstarted: Unstarted::new(), is_in_command, is_over }
+        let (unstarted, desk) = (Unstarted::new(), OnceLock::new());
+        Self { connection, control, state, is_full, unstarted, is_in_command, is_over, desk }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -393,7 +398,9 @@ impl Line {
             state.task.take()
         };
         let woke = task.is_some();
-        wake(task);
+        if woke {
+            self.wake_for_output(task);
+        }
         Ok(woke)
     }
 

@@ -21,6 +21,9 @@
 //!
 //! The connection's task, which a Reply has woken, may stand behind the Command in the slot of this worker that no other
 //! worker takes anything from. [`leave_slot`] puts something else there.
+//!
+//! A Command that is polled in place blocks the connection's task itself. Then another one writes (`desk.rs`): as soon as the
+//! Command is seen to use an executor of its own, and else when it was seen to take long (`watch.rs`).
 
 use std::cell::Cell;
 use std::ptr::null;
@@ -138,8 +141,7 @@ pub(super) fn is_late() -> bool {
     !is_in_place()
 }
 
-/// Whether this thread polls a Command where it was decoded. Then it is that of the Command's connection, and whoever waits
-/// on it for that connection waits for ever.
+/// Whether this thread polls a Command where it was decoded. Then it is that of the Command's connection.
 pub(super) fn is_in_place() -> bool {
     here(|here| here.polling.get()) == Some(Polling::InPlace)
 }
@@ -176,14 +178,26 @@ pub(super) fn wake(task: Option<Waker>) {
 }
 
 fn wake_some(task: Waker) {
-    if here(|here| here.polling.get()) != Some(Polling::Alone) {
-        return task.wake();
+    match here(|here| here.polling.get()) {
+        None | Some(Polling::Nothing) => task.wake(),
+        // It is that of another connection, or somebody stands in for that of this one.
+        Some(Polling::InPlace) => {
+            task.wake();
+            set_woken();
+        }
+        Some(Polling::Alone) => {
+            set_woken();
+            let started = Instant::now();
+            task.wake();
+            let took = started.elapsed();
+            here(|here| here.waking.set(here.waking.get() + took));
+        }
     }
+}
+
+/// This thread has woken a task that others wait for, or has spawned it.
+pub(super) fn set_woken() {
     here(|here| here.has_woken.set(true));
-    let started = Instant::now();
-    task.wake();
-    let took = started.elapsed();
-    here(|here| here.waking.set(here.waking.get() + took));
 }
 
 /// The thread may be blocked next. A connection's task that it has woken may stand in the slot of this worker that no other

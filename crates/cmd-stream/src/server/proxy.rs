@@ -166,18 +166,17 @@ impl<R> OwnedProxy<R> {
     /// Sends a Reply from code that may block its thread, such as that of
     /// [`spawn_blocking`](tokio::task::spawn_blocking). The thread sleeps while the connection's output is over its limit.
     ///
-    /// If `execute` itself calls it, in tokio's `block_in_place`, this may be the very thread that writes that output.
-    /// Then it does not wait, and the output exceeds its limit.
+    /// If `execute` itself calls it, this may be the only thread that can write that output. Then it does not wait, or not for
+    /// long, and the output exceeds its limit.
     ///
     /// # Errors
     ///
     /// Those of [`Proxy::send`].
     pub fn send_blocking(&self, reply: impl IntoReply<R>) -> Result<(), Failed> {
-        if is_in_place() {
-            return self.link.send_over(reply.into());
-        }
         match self.link.send(reply.into())? {
-            Sent::Done { .. } => leave_slot(),
+            Sent::Done { .. } => may_block(self.link.line()),
+            // Nobody else could make room.
+            Sent::Full(reply) if is_in_place() && is_only_thread() => return self.link.send_over(*reply),
             Sent::Full(reply) => _ = block_on(send_when_room(&*self.link, reply))?,
         }
         Ok(())
@@ -241,8 +240,8 @@ impl<L: Link + ?Sized> Future for Pausing<'_, L> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> task::Poll<()> {
         if is_elsewhere(cx.waker()) {
-            leave_slot();
             self.link.may_block();
+            may_block(self.link.line());
         }
         match std::mem::replace(&mut self.pause, Pause::Nothing) {
             Pause::Nothing => return task::Poll::Ready(()),
@@ -301,7 +300,7 @@ impl Blocked {
         if !is_elsewhere(cx.waker()) {
             return false;
         }
-        leave_slot();
+        may_block(line);
         let (poll, rounds) = (poll_number(), line.rounds());
         if let Some((since, before, seen)) = self.since
             && before == poll
@@ -310,9 +309,7 @@ impl Blocked {
                 self.sleep(line, cx);
                 return false;
             }
-            let is_alone = Handle::try_current()
-                .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread);
-            if is_alone || (rounds.is_some() && rounds == seen) {
+            if is_only_thread() || (rounds.is_some() && rounds == seen) {
                 return true;
             }
         }
@@ -334,6 +331,19 @@ impl Drop for Blocked {
         let waker = self.sleeper.take().and_then(|sleeper| sleeper.leave());
         drop(waker); // without the lock
     }
+}
+
+/// The thread may be blocked next. Others write what has been sent.
+fn may_block(line: &Line) {
+    if is_in_place() {
+        line.stand_in();
+    }
+    leave_slot();
+}
+
+/// Whether this thread is the only one of its runtime.
+fn is_only_thread() -> bool {
+    Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread)
 }
 
 /// Blocks this thread until a future is ready.

@@ -11,7 +11,7 @@ use crate::proto::foreign::{self, Foreign, Told};
 use crate::server::service::Service;
 use crate::transport::Io;
 
-impl<IO: Io, S: Service> Driver<'_, IO, S> {
+impl<IO: Io, S: Service> Driver<IO, S> {
     /// Whether the first bytes of the client are the reason: no frame has come, and what has come is none, or no whole one.
     pub(super) fn is_first_frame_wrong(&self, reason: &Error) -> bool {
         use ErrorKind::{Decode, Limit, Protocol, Timeout, UnexpectedEof, UnknownTag};
@@ -30,7 +30,8 @@ impl<IO: Io, S: Service> Driver<'_, IO, S> {
                 Told::Is(Foreign::Tls) => "the client uses TLS, and this server does not".to_owned(),
                 Told::Is(foreign) => format!("the client speaks {foreign}, and this server does not"),
                 Told::MayBe if waits => {
-                    let read = poll_fn(|cx| self.inbox.poll_read(self.io, cx));
+                    let Some(stream) = &mut self.stream else { return reason };
+                    let read = poll_fn(|cx| self.inbox.poll_read(&mut stream.io, cx));
                     match timeout_at(until, read).await {
                         Ok(Ok(bytes)) if bytes > 0 => self.session.line.control.tally.received(bytes),
                         _ => return reason,

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Origin};
 use crate::server::service::Service;
 use crate::transport::{Io, Presence, presence};
 
-impl<IO: Io, S: Service> Driver<'_, IO, S> {
+impl<IO: Io, S: Service> Driver<IO, S> {
     /// Nothing can be done now: waits for the timers.
     pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         loop {
@@ -67,7 +67,8 @@ impl<IO: Io, S: Service> Driver<'_, IO, S> {
         let limits = self.session.line.limits();
         let reading = !self.paused && !self.input_ended;
         let mut deadlines = Deadlines::new();
-        deadlines.set(Timer::Stall, self.writer.stalled_since(), limits.output_stall);
+        let stalled = self.stream.as_ref().and_then(|stream| stream.writer.stalled_since());
+        deadlines.set(Timer::Stall, stalled, limits.output_stall);
         deadlines.set_at(Timer::Resume, self.paused_until.filter(|_| !self.input_ended));
         let has_place = self.weighing.holds_a_place_for_a_part();
         let frame_time = if has_place { limits.frame_time.min(PART_TIME) } else { limits.frame_time };
@@ -94,7 +95,7 @@ impl<IO: Io, S: Service> Driver<'_, IO, S> {
     fn look(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         self.looked = Some(now);
-        match presence(self.io) {
+        match self.stream.as_ref().and_then(|stream| presence(&stream.io)) {
             Some(Presence::HalfClosed) if self.half_closed.is_none() => {
                 self.half_closed = Some(Box::new((now, has_closed())));
             }

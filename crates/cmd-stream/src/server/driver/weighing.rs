@@ -153,7 +153,7 @@ impl Weighing {
     }
 }
 
-impl<IO: Io, S: Service> Driver<'_, IO, S> {
+impl<IO: Io, S: Service> Driver<IO, S> {
     /// Books what the read buffer takes, after the Commands in it were started. Stops reading if there is no memory for the
     /// rest of a Command.
     pub(super) fn book_input(&mut self, now: Instant) {

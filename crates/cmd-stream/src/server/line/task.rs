@@ -24,6 +24,8 @@ pub(in crate::server) enum Next {
 pub(in crate::server) enum Input {
     /// Something has arrived that is not yet started, or there may be.
     Pending,
+    /// The task is in the code of a Command, and somebody else writes.
+    InCommand,
     Quiet,
     /// Nothing more is read.
     Ended,
@@ -62,7 +64,7 @@ impl Line {
             Some(Ending::WhenIdle) if input == Input::Quiet && state.is_idle() => {
                 return Err(shutting_down());
             }
-            Some(Ending::WhenAnswered) if state.is_idle() => {
+            Some(Ending::WhenAnswered) if input != Input::InCommand && state.is_idle() => {
                 return Err(shutting_down());
             }
             _ => {}

@@ -2,6 +2,8 @@
 //! `block_in_place` or without it, in other threads, in a `LocalSet`. What they have sent arrives while they go on, and
 //! waiting for room does not wait for ever.
 
+mod in_place;
+
 use std::pin::pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +14,11 @@ use std::time::Duration;
 use cmd_stream::protocol::CommandOf;
 use cmd_stream::protocol::kind;
 use cmd_stream::server::{Handle, Limits, Scheduling};
+use cmd_stream::transport::Accept;
 use cmd_stream::{Client, Command, Execute, Failed, Json, Proxy, Reply, Server, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::wait::within;
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{LocalSet, block_in_place, spawn_blocking};
 
@@ -38,6 +42,12 @@ enum Way {
     ThreadBlocking,
     /// By the owned Proxy, in the Command itself.
     InPlaceBlocking,
+    /// It sends as any Command does, and blocks the thread itself.
+    Blocks,
+    /// It waits in `block_in_place` before it sends anything, and then does not block.
+    WaitsFirst,
+    /// It lets others run for a moment before it sends, and does not block.
+    Later,
 }
 use Way::*;
 
@@ -126,7 +136,12 @@ impl<const HOW: u8> Execute<&'static Table> for Rows<HOW> {
                 }
                 Ok(())
             }),
-            Plain => {
+            Plain | WaitsFirst | Later => {
+                match way {
+                    WaitsFirst => block_in_place(|| table.wait((1, false)))?,
+                    Later => tokio::time::sleep(Duration::from_millis(50)).await,
+                    _ => {}
+                }
                 for row in self.all() {
                     proxy.send(row).await?;
                 }
@@ -148,10 +163,13 @@ impl<const HOW: u8> Execute<&'static Table> for Rows<HOW> {
                 }
                 Ok(())
             }
-            Other => {
+            Other | Blocks => {
                 for row in self.all() {
                     let number = (row.number, row.is_last);
-                    block_on(proxy.send(row))?;
+                    match way {
+                        Other => block_on(proxy.send(row))?,
+                        _ => proxy.send(row).await?,
+                    }
                     table.wait(number)?;
                 }
                 Ok(())
@@ -227,13 +245,25 @@ fn runtime(threads: usize) -> Runtime {
 
 /// A server on a runtime of its own. The sender says which rows have arrived, if Commands wait for that.
 fn serve(threads: usize, waits: bool, limits: Limits) -> (Handle, Sender<u32>) {
+    serve_at(threads, waits, limits, async || {
+        TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port")
+    })
+}
+
+/// The same, with this listener.
+fn serve_at<L: Accept>(
+    threads: usize,
+    waits: bool,
+    limits: Limits,
+    listener: impl AsyncFnOnce() -> L + Send + 'static,
+) -> (Handle, Sender<u32>) {
     let (sender, receiver) = channel();
     let table: &'static Table = Box::leak(Box::new(Table(waits.then(|| Mutex::new(receiver)))));
     let (handles, handle) = channel();
     thread::spawn(move || {
         runtime(threads).block_on(async {
-            let server = Server::builder(Tables, Json, table).limits(limits).bind("127.0.0.1:0").await;
-            let server = server.expect("loopback has a free port");
+            let server = Server::builder(Tables, Json, table).limits(limits).listen(listener().await);
+            let server = server.expect("it has an address");
             handles.send(server.handle()).expect("the test waits");
             server.serve().await
         })
@@ -277,6 +307,7 @@ async fn what_a_command_sends_from_blocking_code_arrives_while_it_goes_on() {
             let client = connect(&server).await;
             assert_eq!(read::<2>(&client, way, 3, 0, &seen).await, 3, "{way:?} alone, {threads} threads");
             assert_eq!(read::<0>(&client, way, 3, 0, &seen).await, 3, "{way:?}, {threads} threads");
+            assert_eq!(read::<1>(&client, way, 3, 0, &seen).await, 3, "{way:?} in place, {threads} threads");
         }
     }
 }
@@ -297,9 +328,10 @@ async fn a_type_that_blocks_is_not_taken_for_a_quick_one() {
 async fn the_same_with_another_executor_without_a_word_to_tokio() {
     let (server, seen) = serve(4, true, Limits::default());
     let client = connect(&server).await;
-    for way in [Other, InPlaceBlocking] {
+    for way in [Other, InPlaceBlocking, Blocks] {
         assert_eq!(read::<2>(&client, way, 3, 0, &seen).await, 3, "{way:?}");
         assert_eq!(read::<0>(&client, way, 3, 0, &seen).await, 3, "{way:?}");
+        assert_eq!(read::<1>(&client, way, 3, 0, &seen).await, 3, "{way:?} in place");
     }
 }
 

@@ -1,0 +1,41 @@
+//! What a [`Line`] does for a connection's task that a Command may block: somebody else writes then (`server/desk.rs`).
+
+use std::task::Waker;
+
+use super::{Line, Watched, wake};
+use crate::server::polling::{is_in_place, leave_slot};
+use crate::sync::Weak;
+use crate::sync::atomic::Ordering::Relaxed;
+
+impl Line {
+    /// Says who is watched while a Command may block the connection's task.
+    pub(in crate::server) fn set_desk(&self, desk: Weak<dyn Watched>) {
+        let _ = self.desk.set(desk); // once
+    }
+
+    /// Has the connection's task watched, as a Command may block it.
+    #[cold]
+    pub(in crate::server) fn watch(&self) {
+        if let Some(desk) = self.desk.get() {
+            self.control.watch.add(Weak::clone(desk));
+        }
+    }
+
+    /// If the connection's task is in a Command, somebody else writes what there is from now on.
+    #[cold]
+    pub(in crate::server) fn stand_in(&self) {
+        if let Some(desk) = self.desk.get().and_then(Weak::upgrade) {
+            desk.stand_in();
+        }
+    }
+
+    /// Something was appended.
+    pub(super) fn wake_for_output(&self, task: Option<Waker>) {
+        wake(task);
+        // A Command that is polled in place has woken whoever stands in for its connection's task. It need not yield, and may
+        // block its thread.
+        if is_in_place() && self.is_in_command.load(Relaxed) {
+            leave_slot();
+        }
+    }
+}

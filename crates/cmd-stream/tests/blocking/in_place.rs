@@ -1,0 +1,103 @@
+//! The same where Commands are polled in place, by the task of their own connection: somebody else writes then.
+
+use cmd_stream::transport::memory;
+use cmd_stream::transport::tls::{Authorities, ClientTls, Identity, Listener, ServerTls};
+use testkit::certs::Authority;
+use tokio::runtime::Handle as OfRuntime;
+use tokio::time::sleep;
+
+use super::*;
+
+/// All that block a thread which is not the only one.
+fn all_ways() -> impl Iterator<Item = Way> {
+    ON_SEVERAL_THREADS.into_iter().chain([Other, InPlaceBlocking, Blocks])
+}
+
+async fn read_in_all_ways(client: &Client<Tables, Json>, seen: &Sender<u32>, over: &str) {
+    for way in all_ways() {
+        assert_eq!(read::<1>(client, way, 3, 0, seen).await, 3, "{way:?} over {over}");
+        // The largest Replies, which no transport takes at once.
+        assert_eq!(read::<1>(client, way, 3, 3 << 20, seen).await, 3, "{way:?} over {over}, large");
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_in_place_arrives_over_any_transport() {
+    let (connector, listener) = memory::pair();
+    let (_server, seen) = serve_at(4, true, Limits::default(), async || listener);
+    let client = within(Client::builder(Tables, Json).connect_by(connector.clone())).await;
+    read_in_all_ways(&client.expect("it connects"), &seen, "memory").await;
+    drop(connector);
+
+    let authority = Authority::new("ca");
+    let issued = authority.server(&["127.0.0.1"]);
+    let tls =
+        ServerTls::builder(Identity::pem(&issued.chain, &issued.key)).build().expect("it was made here");
+    let (server, seen) = serve_at(4, true, Limits::default(), async || {
+        Listener::new(TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port"), tls)
+    });
+    let tls = ClientTls::builder().authorities(Authorities::pem(authority.pem()));
+    let tls = tls.build().expect("it trusts somebody");
+    let client = within(Client::builder(Tables, Json).connect_tls(server.local_addr(), tls)).await;
+    read_in_all_ways(&client.expect("it connects"), &seen, "TLS").await;
+}
+
+/// The first one that blocks, of a type whose Commands were quick.
+#[tokio::test]
+async fn a_quick_type_that_blocks_for_the_first_time_delivers_while_it_goes_on() {
+    for way in all_ways() {
+        let (server, seen) = serve(4, true, Limits::default());
+        let client = connect(&server).await;
+        for _ in 0..500 {
+            read::<0>(&client, Plain, 1, 0, &seen).await;
+        }
+        assert_eq!(read::<0>(&client, way, 3, 0, &seen).await, 3, "{way:?}");
+    }
+}
+
+/// It waits for its client before it sends anything. What others have sent goes out all the same.
+#[tokio::test]
+async fn what_others_have_sent_does_not_wait_for_a_command_that_blocks_in_place() {
+    for (threads, other) in [(1, Plain), (4, Plain), (1, Later), (4, Later)] {
+        let (server, seen) = serve(threads, true, Limits::default());
+        let client = connect(&server).await;
+        let before = async {
+            match other {
+                Plain => read::<1>(&client, Plain, 1, 0, &seen).await,
+                _ => read::<2>(&client, other, 1, 0, &seen).await,
+            };
+            seen.send(1).expect("the Command waits for it");
+        };
+        let blocks = read::<1>(&client, WaitsFirst, 2, 0, &seen);
+        let ((), count) = tokio::join!(biased; before, blocks);
+        assert_eq!(count, 2, "{other:?}, {threads} threads");
+    }
+}
+
+/// Whoever stands in for a connection's task goes when that one is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_stands_in_for_longer_than_needed() {
+    let (seen, receiver) = channel();
+    let table: &'static Table = Box::leak(Box::new(Table(Some(Mutex::new(receiver)))));
+    let server = Server::builder(Tables, Json, table).bind("127.0.0.1:0").await.expect("a free port");
+    let handle = server.handle();
+    let serving = tokio::spawn(server.serve());
+    let client = connect(&handle).await;
+    read::<1>(&client, InPlaceWaits, 3, 0, &seen).await;
+    let tasks = || OfRuntime::current().metrics().num_alive_tasks();
+    for _ in 0..50 {
+        read::<1>(&client, InPlaceByHandle, 3, 0, &seen).await;
+        read::<1>(&client, Plain, 3, 0, &seen).await;
+    }
+    within(async {
+        while tasks() > IDLE_TASKS {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    handle.shutdown();
+    within(serving).await.expect("it has not panicked");
+}
+
+/// That of the server, of its connection, and of the client.
+const IDLE_TASKS: usize = 3;
