@@ -11,15 +11,16 @@ use std::task::{Context, Poll};
 
 use cmd_stream::protocol::FailedReason;
 use cmd_stream::protocol::kind::Plain;
-use cmd_stream::server::{Builder, Direct, Ended, Handle, Invocation, Replied, Scheduling};
+use cmd_stream::server::{Builder, Cut, Direct, Ended, Handle, Invocation, Replied, Scheduling, Served};
 use cmd_stream::{
-    CallError, Client, Command, ErrorKind, Execute, Failed, Failure, Invoker, Json, Proxy, Reply, Server,
-    protocol,
+    Answer, CallError, Client, Command, ErrorKind, Execute, Failed, Failure, Invoker, Json, Proxy, Reply,
+    Server, protocol,
 };
 use serde::{Deserialize, Serialize};
 use testkit::ends::{both, client_and_bytes, json_frame};
 use testkit::wait::{until, within};
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
 /// Panics when it is dropped. Not while the thread unwinds: that aborts the process.
 struct Bomb;
@@ -356,6 +357,86 @@ async fn the_same_without_an_invoker() {
     try_all::<0, _>(|server| server, &but).await;
     try_all::<1, _>(|server| server, &but).await;
     try_all::<2, _>(|server| server, &but).await;
+}
+
+// The end of a server.
+
+#[derive(Serialize, Deserialize)]
+struct Greet;
+
+/// A Receiver, or an Invoker.
+struct Owner(#[expect(dead_code, reason = "it is dropped")] Option<Bomb>);
+
+impl Answer<Owner> for Greet {
+    async fn answer(self, _: &Owner, _: &cmd_stream::Context<'_>) -> Result<Done, Failed> {
+        Ok(Done { bomb: None })
+    }
+}
+
+impl Command for Greet {
+    type Reply = Done;
+    type Kind = Plain;
+}
+
+impl Invoker<Greeting> for Owner {
+    async fn invoke(&self, invocation: impl Invocation<Greeting>) -> Result<Ended, Failed> {
+        invocation.run().await
+    }
+}
+
+protocol! {
+    struct Greeting { commands { 0 => Greet } replies { 0 => Done } failure close_connection }
+}
+
+/// Serves a client, which is there until the end, or not. Returns how `serve` has ended.
+async fn served_by<I: Invoker<Greeting>>(
+    server: Builder<Greeting, Json, Owner, I>,
+    is_there: bool,
+) -> Result<Served, JoinError> {
+    let server = server.bind("127.0.0.1:0").await.expect("a free port");
+    let handle = server.handle();
+    let serving = tokio::spawn(server.serve());
+    let client = Client::builder(Greeting, Json).reconnect(false).connect(handle.local_addr());
+    let client = within(client).await.expect("it listens");
+    within(client.send(Greet)).await.expect("a reply");
+    if is_there {
+        handle.shutdown();
+        let reason = within(client.closed()).await;
+        assert_eq!(reason.kind(), ErrorKind::Closed, "{reason:#}");
+    } else {
+        drop(client);
+        until(|| handle.counters().open == 0).await;
+        handle.shutdown();
+    }
+    within(serving).await
+}
+
+#[tokio::test]
+async fn a_server_ends_as_usual_when_what_it_was_made_of_panics() {
+    let builder = |bomb| Server::builder(Greeting, Json, Owner(bomb));
+    let armed_callback = || {
+        let bomb = armed();
+        move || {
+            let _ = &bomb;
+        }
+    };
+    for is_there in [true, false] {
+        let ended = [
+            served_by(builder(armed()), is_there).await,
+            served_by(builder(None).invoker(Owner(armed())), is_there).await,
+            {
+                let call = armed_callback();
+                served_by(builder(None).on_connection_lost(move |_| call()), is_there).await
+            },
+            {
+                let call = armed_callback();
+                served_by(builder(None).on_connected(move |_| call()), is_there).await
+            },
+        ];
+        for ended in ended {
+            assert!(matches!(ended, Ok(Served::Shutdown(cut)) if cut == Cut::default()), "{ended:?}");
+        }
+    }
 }
 
 // The client.

@@ -36,7 +36,7 @@ use super::{Callbacks, LostConnection, Server};
 use crate::connection::goodbye::read_out;
 use crate::connection::{say_goodbye, write_all};
 use crate::error::cause::Cause;
-use crate::error::{Chain, Error, ErrorKind, Origin, discard, take_message};
+use crate::error::{Chain, Error, ErrorKind, Origin, discard, drop_contained, take_message};
 use crate::format::Format;
 use crate::proto::handshake::ServerInfo;
 use crate::proto::never::after;
@@ -67,8 +67,11 @@ where
         let connections = &mut connections.tasks;
         self.accept_all(connections).await;
         // Closed before the connections drain: a new client is refused at once, and can go to another server.
-        let Self { listener, control, .. } = self;
-        drop(listener);
+        let Self { listener, control, parts, callbacks, .. } = self;
+        drop_contained(listener);
+        // Here or where the last connection ends: what is the application's may panic when it goes.
+        drop_contained(parts);
+        drop_contained(callbacks);
 
         let now = Instant::now();
         let (half, deadline) = (after(now, control.limits.drain / 2), after(now, control.limits.drain));
@@ -215,7 +218,7 @@ where
             };
             // After the report nothing of the session is needed, and lingering need not keep its memory. It is boxed, or the
             // future of every connection would keep room for it.
-            drop(session);
+            drop_contained(session);
             end.report(&reason);
             // Its end is counted. It keeps its place until it is gone.
             drop(open);
@@ -475,6 +478,9 @@ impl<S: Service> Lost<S> {
         self.callbacks.lost(&LostConnection { connection, reason, commands_left });
         // After the callback, which may still ask for them.
         connection.drop_values();
+        // It may be the last one that holds what is the application's.
+        drop_contained(session);
+        drop_contained(std::mem::take(&mut self.callbacks));
     }
 }
 

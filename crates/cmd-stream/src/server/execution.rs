@@ -219,7 +219,8 @@ fn go_on_alone<S, C>(
         // The Command is in flight until its values are gone.
         drop(future);
         drop(ends);
-        drop(booked);
+        // It may be the last one that holds what is the application's.
+        drop_contained(booked);
     };
     // In the span of the connection, so that what the Command logs says where it came from.
     tokio::spawn(task.in_current_span());
