@@ -139,6 +139,21 @@ async fn length_over_the_limit_allocates_nothing() {
 }
 
 #[tokio::test]
+async fn the_reason_names_the_command_that_is_invalid() {
+    for (bytes, says) in [
+        (third(tag::ECHO, "{"), "invalid command Echo with seq 3"),
+        (announce(3, tag::FLAG, -1), "invalid command Flag with seq 3"),
+        (announce(3, tag::NEST, 4 << 20), "invalid command Nest with seq 3"),
+    ] {
+        let reason = server_gets(&bytes, |counters| counters.invalid + counters.over_frame_limit).await;
+        assert_eq!(reason.to_string(), says);
+    }
+    // Of no type.
+    let reason = server_gets(&third(99, ""), |counters| counters.invalid).await;
+    assert_eq!(reason.to_string(), "invalid command");
+}
+
+#[tokio::test]
 async fn body_over_the_formats_own_limit_is_refused_at_its_length() {
     let (lose, losses) = Losses::channel();
     let server = Server::builder(Plain, Json.max_len(20), Lab::new()).on_connection_lost(lose);

@@ -17,11 +17,12 @@ use super::service::Service;
 use super::session::Session;
 use super::start::{Fate, Start};
 use crate::connection::{Inbox, ROUNDS, Slice, Timers, let_others_run};
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{Error, ErrorKind, Origin, discard};
 use crate::format::Format;
 use crate::proto::decode::Decoded;
-use crate::proto::frame::{Frame, FrameReader};
+use crate::proto::frame::{Frame, FrameReader, Seq};
 use crate::proto::rate::Bucket;
+use crate::proto::varint;
 use crate::protocol::Protocol;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -274,7 +275,12 @@ impl<IO: Io, S: Service> Driver<IO, S> {
         match loop_ended {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.end_input(error),
-            Err(payload) => self.end_input(Error::panic("decoding a command", payload)),
+            Err(payload) => {
+                // The Format is asked again, which has panicked.
+                let what = catch_unwind(AssertUnwindSafe(|| self.described())).map_err(discard);
+                let what = what.unwrap_or_else(|()| "command".to_owned());
+                self.end_input(Error::panic(&format!("decoding a {what}"), payload));
+            }
         }
         self.book_input(now);
         if self.paused && self.weighing.waits.is_none() {
@@ -358,7 +364,7 @@ impl<IO: Io, S: Service> Driver<IO, S> {
                     return Err(Error::with_source(kind, origin, "invalid command", refused));
                 }
                 Decoded::Incomplete(_) => return Ok(()),
-                Decoded::Invalid(error) => return Err(Error::decode("command", error)),
+                Decoded::Invalid(error) => return Err(Error::decode(&self.described(), error)),
             }
             (self.last_frame, self.had_frame) = (now, true);
             self.frame_began = None;
@@ -369,6 +375,20 @@ impl<IO: Io, S: Service> Driver<IO, S> {
             }
         }
         Ok(())
+    }
+
+    /// How the log names the Command that is the first in the inbox.
+    #[cold]
+    fn described(&self) -> String {
+        let (bytes, format) = (self.inbox.bytes(), &self.session.service.parts().format);
+        if let Decoded::Value(seq, len) = varint::decode::<u64>(bytes)
+            && let Decoded::Value(tag, _) = format.decode_tag(&bytes[len..])
+            && let Some(entry) = S::Protocol::COMMANDS.iter().find(|entry| entry.tag == tag)
+        {
+            format!("command {} with seq {}", entry.name, Seq::new(seq.cast_signed()))
+        } else {
+            "command".to_owned()
+        }
     }
 
     /// What becomes of the next frame if it is a Command, and whether others are in flight. None if no further one is started
