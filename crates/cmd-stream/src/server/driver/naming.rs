@@ -46,5 +46,6 @@ impl<IO: Io, S: Service> Driver<IO, S> {
     }
 }
 
-/// For how long a client is read whose first bytes are no Command, and may be those of another protocol.
-const IN_DOUBT: Duration = Duration::from_secs(1);
+/// For how long a client is read whose first bytes are no Command, and may be those of another protocol. They almost always come
+/// together, and the connection keeps its place until then.
+const IN_DOUBT: Duration = Duration::from_millis(200);
