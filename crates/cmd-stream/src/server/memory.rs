@@ -33,6 +33,8 @@ pub(crate) struct Memory {
     /// Orphans that are about to go.
     going: [AtomicUsize; 2],
     orphans: Mutex<Orphans>,
+    /// Whether there are any: asked for each Command while much is taken.
+    has_orphans: AtomicBool,
 }
 
 /// What something takes, or may take.
@@ -100,6 +102,7 @@ impl Memory {
             extra: AtomicBool::new(false),
             going: [AtomicUsize::new(0), AtomicUsize::new(0)],
             orphans: Mutex::default(),
+            has_orphans: AtomicBool::new(false),
         }
     }
 
@@ -220,6 +223,7 @@ impl Memory {
             orphans.sweep_at = 2 * orphans.sessions.len() + 16;
         }
         orphans.sessions.push_back(session);
+        self.has_orphans.store(true, Relaxed);
         drop(orphans);
         drop(gone);
     }
@@ -227,6 +231,9 @@ impl Memory {
     /// Lets the oldest go, if more is taken than half of all. Returns how many.
     #[cold]
     pub(super) fn drop_orphans(&self, commands: usize) -> usize {
+        if !self.has_orphans.load(Relaxed) {
+            return 0;
+        }
         let [going_bytes, going_commands] = self.going.each_ref().map(|going| going.load(Relaxed));
         let over = |limit: usize, there: usize, going: usize| {
             let stays = there.saturating_sub(going);
@@ -265,6 +272,7 @@ impl Memory {
         // Those that have come meanwhile are younger.
         left.append(&mut orphans.sessions);
         orphans.sessions = left;
+        self.has_orphans.store(!orphans.sessions.is_empty(), Relaxed);
         orphans.not_before = (dropped == 0).then(|| Instant::now() + PAUSE);
         dropped
     }

@@ -85,3 +85,27 @@ async fn panic_is_counted_also_when_the_connection_is_gone() {
     until(|| world.counters().panicked == 1).await;
     assert_eq!(world.counters().failed, 1);
 }
+
+/// No connection has to wait for memory, nor to end, before that.
+#[tokio::test(start_paused = true)]
+async fn commands_without_a_connection_leave_the_second_half_of_the_memory_to_those_with_one() {
+    let (dialer, listener) = pipes();
+    let world = World::over(listener, Limits::default().memory(1 << 20));
+    let holds = |count| (1..=count).flat_map(|seq| hold_frame(seq, "a")).collect::<Vec<_>>();
+    let mut first = BytePeer::over(dialer.dial(1 << 16));
+    first.expect(GREETING).await;
+    first.send(&holds(80)).await;
+    world.lab.until(|seen| seen.running == 80).await;
+    drop(first);
+    world.lost().await;
+    assert_eq!(world.counters().orphans_dropped, 0);
+    let mut second = BytePeer::over(dialer.dial(1 << 16));
+    second.expect(GREETING).await;
+    for seq in 1..=90 {
+        second.send(&hold_frame(seq, "a")).await;
+        quiet().await;
+    }
+    let counters = world.counters();
+    assert!((1..80).contains(&counters.orphans_dropped), "{counters:?}");
+    assert_eq!(counters.memory_pauses, 0);
+}

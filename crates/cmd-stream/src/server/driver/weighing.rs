@@ -114,6 +114,9 @@ impl Weighing {
         let memory = &line.control.memory;
         let weight = parts.weight(index, size) + parts.futures.largest(index) + TASK;
         let (own, buffers) = line.settle_memory();
+        if memory.is_scarce() {
+            line.control.drop_orphans();
+        }
         match memory.weigh(weight, own, buffers, line.control.commands(), line.control.open()) {
             // Its first part may have had the place, which it does not need.
             Verdict::Admitted => drop(self.extra.take_if(|extra| extra.others.is_none())),
