@@ -285,6 +285,7 @@ impl<IO: Io, S: Service> Driver<IO, S> {
         self.book_input(now);
         if self.paused && self.weighing.waits.is_none() {
             self.note_pause(now);
+            self.give_place_of_part_back();
         }
         self.frame_began = match (self.inbox.is_empty() || self.has_stopped(), self.frame_began) {
             // While this side does not read, a frame cannot go on, and its time does not count.

@@ -7,7 +7,7 @@ use crate::pipes::Dialer;
 use crate::wire::{echo_frame, hold_frame, text_frame};
 use crate::{TIME, WIDE, greeted, served};
 use cmd_stream::format::Expansion;
-use cmd_stream::server::{Limits, ServerProtocol};
+use cmd_stream::server::{Limits, Rate, ServerProtocol};
 use cmd_stream::{Answer, Context, Failed, Json, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::peer::{BytePeer, GREETING};
@@ -197,6 +197,67 @@ async fn half_a_command_that_is_never_completed_has_the_place_for_a_short_time()
     let short = 5 * Duration::from_secs(1);
     assert!((short..=short + LOOK).contains(&since.elapsed()), "{:?}", since.elapsed());
     assert_eq!(world.counters().receive_timeouts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_command_gives_the_place_back_while_its_connection_is_not_read() {
+    let (world, dialer) = served(Limits::default().memory(MIB).output(1));
+    // Its client does not read, so there is no room for the second Reply.
+    let mut half = greeted(&dialer, 64).await;
+    let (first, second) = ("a".repeat(50), "b".repeat(20));
+    half.send(&[hold_frame(1, &second), echo_frame(2, &first)].concat()).await;
+    until_running(&world, 1).await;
+    quiet().await;
+    let _peers = scarce(&dialer).await;
+    let text = "a".repeat(20_000);
+    let large = hold_frame(3, &text);
+    half.send(&large[..10_000]).await;
+    quiet().await;
+    world.lab.open_gate(1);
+    quiet().await;
+    half.send(&large[10_000..10_050]).await;
+    quiet().await;
+    assert_eq!(world.counters().output_pauses, 1);
+    let since = Instant::now();
+    let mut honest = greeted(&dialer, WIDE).await;
+    honest.send(&echo_frame(1, &text)).await;
+    honest.expect(&text_frame(1, &text)).await;
+    assert!(since.elapsed() <= LOOK, "{:?}", since.elapsed());
+    // It goes on when its client reads.
+    let running = world.lab.seen().running;
+    half.expect(&[text_frame(2, &first), text_frame(1, &second)].concat()).await;
+    half.send(&large[10_050..]).await;
+    until_running(&world, running + 1).await;
+}
+
+/// How many run of those that one connection sends.
+async fn running_of_one() -> usize {
+    let (world, dialer) = served(Limits::default().memory(MIB));
+    let mut peer = greeted(&dialer, WIDE).await;
+    peer.send(&holds(1000)).await;
+    quiet().await;
+    world.lab.seen().running
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_waited_for_memory_may_wait_for_the_rate_afterwards() {
+    let running = running_of_one().await;
+    // It would be closed if it were taken for one that still waits for memory.
+    let rate = Rate::new(1, 3 * TIME).burst(u32::try_from(running + 5).expect("not that many"));
+    let (world, dialer) = served(Limits::default().memory(MIB).command_rate(rate).paused(TIME));
+    let mut peer = greeted(&dialer, WIDE).await;
+    peer.send(&holds(1000)).await;
+    until_running(&world, running).await;
+    quiet().await;
+    assert_eq!((world.counters().memory_pauses, world.counters().rate_pauses), (1, 0));
+    world.lab.open_gate(1000);
+    world.lab.until(|seen| seen.ended >= running + 5).await;
+    quiet().await;
+    assert_eq!((world.lab.seen().ended, world.counters().rate_pauses), (running + 5, 1));
+    sleep(9 * TIME + LOOK).await;
+    quiet().await;
+    assert_eq!(world.lab.seen().ended, running + 8);
+    assert_eq!((world.counters().open, world.counters().pause_timeouts), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

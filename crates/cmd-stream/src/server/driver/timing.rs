@@ -19,6 +19,9 @@ impl<IO: Io, S: Service> Driver<IO, S> {
             let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), cx) else { return Ok(()) };
             let (cause, message) = match timer {
                 Timer::Resume => {
+                    if self.weighing.waits.is_none() {
+                        self.still_since = Instant::now(); // it goes on, however long the rate has taken
+                    }
                     self.pause_until(None);
                     cx.waker().wake_by_ref();
                     continue;

@@ -176,6 +176,11 @@ impl<IO: Io, S: Service> Driver<IO, S> {
         }
     }
 
+    /// Reading stops because of another limit. A part of a Command does not keep the place meanwhile: its time does not run.
+    pub(super) fn give_place_of_part_back(&mut self) {
+        self.weighing.extra.take_if(|extra| extra.others.is_none());
+    }
+
     /// Nothing more has come. The rest of a Command may have moved to a larger buffer.
     #[inline]
     pub(super) fn book_rest(&mut self) {
