@@ -70,7 +70,7 @@ pub use extensions::Extensions;
 pub use invoker::{Direct, Ended, Invocation, Invoker, Stack};
 pub use limits::Limits;
 pub use proxy::{IntoReply, OwnedProxy, Proxy};
-pub use replied::Replied;
+pub use replied::{EndedLater, Replied};
 pub use stats::{CommandStats, Stats};
 
 use control::Control;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use cmd_stream::protocol::kind::Plain;
 use cmd_stream::protocol::{Metadata, Protocol};
-use cmd_stream::server::{Ended, Invocation, Limits, OwnedProxy, Replied};
+use cmd_stream::server::{Ended, EndedLater, Invocation, Limits, OwnedProxy, Replied};
 use cmd_stream::{Client, Command, Execute, Failed, Invoker, Json, Problem, Proxy, Reply, Server, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::ends::{both, json_frame, server_and_bytes};
@@ -22,6 +23,10 @@ struct Send {
 /// Hands its Proxy over.
 #[derive(Serialize, Deserialize)]
 struct HandOver;
+
+/// Hands its Proxy over, and fails.
+#[derive(Serialize, Deserialize)]
+struct FailsLater;
 
 /// Carries data.
 #[derive(Serialize, Deserialize)]
@@ -85,9 +90,16 @@ impl Execute<Service> for Carry {
     }
 }
 
+impl Execute<Service> for FailsLater {
+    async fn execute(self, _: &Service, proxy: Proxy<'_, Part>) -> Result<(), Failed> {
+        let _proxy = proxy.into_owned();
+        Err(Failed::new("as asked"))
+    }
+}
+
 protocol! {
     struct Parts {
-        commands { 0 => Send -> Part, 1 => HandOver -> Part, 2 => Carry }
+        commands { 0 => Send -> Part, 1 => HandOver -> Part, 2 => Carry, 3 => FailsLater -> Part }
         replies { 0 => Part, 3 => Problem }
         failure Problem
     }
@@ -139,6 +151,15 @@ impl<P: Protocol> Invoker<P> for Watch {
         self.1.lock().expect("no panic").push(line);
         assert_ne!(name, "panics", "as it should");
     }
+
+    fn on_end(&self, ended: &EndedLater<'_>) {
+        assert!(ended.took() < Duration::from_secs(60) && ended.connection().id() == 1 && ended.size() > 3);
+        let kept = ended.extension::<Kept>().map_or("nothing", |kept| &kept.0);
+        let (name, command, seq) = (self.0, ended.command().name, ended.seq());
+        let line = format!("{name}: end of {command} {seq}, failed: {}, {kept}", ended.has_failed());
+        self.1.lock().expect("no panic").push(line);
+        assert_ne!(name, "panics", "as it should");
+    }
 }
 
 /// It has no eye for Replies, and so is not told.
@@ -151,6 +172,10 @@ impl<P: Protocol> Invoker<P> for Blind {
 
     fn on_reply(&self, reply: &Replied<'_>) {
         panic!("it is told {reply:?}");
+    }
+
+    fn on_end(&self, ended: &EndedLater<'_>) {
+        panic!("it is told {ended:?}");
     }
 }
 
@@ -226,10 +251,45 @@ async fn replies_of_an_owned_proxy_are_told_after_the_command_has_returned_and_w
     assert_eq!(lines.len(), 2, "{lines:?}");
     drop(proxy);
     within(stream.next()).await.expect("the failure").expect_err("it has no last reply");
-    until(|| log.lock().expect("no panic").len() == 2).await;
+    until(|| log.lock().expect("no panic").len() == 3).await;
     let lines = taken(&log);
     assert!(lines[0].contains("Problem to HandOver 1") && lines[0].ends_with("kept 1"), "{lines:?}");
-    assert_eq!(lines[1], "kept 1 is dropped");
+    assert_eq!(lines[1..], ["it: end of HandOver 1, failed: true, kept 1", "kept 1 is dropped"]);
+}
+
+#[tokio::test]
+async fn the_end_of_a_command_is_told_once_to_all_invokers_if_it_was_handed_over() {
+    let log = Log::default();
+    let (service, mut proxies) = service();
+    let server = Server::builder(Parts, Json, service)
+        .invoker(Watch("outer", Arc::clone(&log)))
+        .invoker(Blind)
+        .invoker(Watch("panics", Arc::clone(&log)));
+    let (client, _handle) = both(server, Client::builder(Parts, Json)).await;
+    let ends = || {
+        let log = log.lock().expect("no panic");
+        log.iter().filter(|line| line.contains("end of")).cloned().collect::<Vec<_>>()
+    };
+    let mut stream = within(client.stream(HandOver)).await.expect("it is sent");
+    let proxy = within(proxies.recv()).await.expect("it is handed over");
+    proxy.send(Part { text: "a".into(), last: true }).await.expect("it is sent");
+    within(stream.next()).await.expect("a part").expect("a part");
+    within(client.send(Send { parts: 1, bytes: 0 })).await.expect("it replies");
+    assert_eq!(ends(), [""; 0], "somebody still has it");
+    drop(proxy);
+    let end = "end of HandOver 1, failed: false, kept 1";
+    until(|| ends().len() == 2).await;
+    assert_eq!(ends(), [format!("panics: {end}"), format!("outer: {end}")]);
+    // Fails by itself after that: then its own end is the one that was told.
+    within(client.stream(FailsLater))
+        .await
+        .expect("it is sent")
+        .next()
+        .await
+        .expect("the failure")
+        .expect_err("it fails");
+    within(client.send(Send { parts: 1, bytes: 0 })).await.expect("it replies");
+    assert_eq!(ends().len(), 2);
 }
 
 #[tokio::test]
@@ -301,7 +361,11 @@ async fn a_failure_that_waits_for_room_is_told_and_counted_once() {
     assert_eq!(ended(), FAILING as u64);
     let lines = taken(&log);
     for seq in 1..=FAILING as u64 {
-        let of_it: Vec<_> = lines.iter().filter(|line| line.contains(&format!("HandOver {seq}, "))).collect();
+        let (ends, of_it): (Vec<_>, Vec<_>) = lines
+            .iter()
+            .filter(|line| line.contains(&format!("HandOver {seq}, ")))
+            .partition(|line| line.contains("end of"));
+        assert_eq!(ends.len(), 1, "{lines:?}");
         assert!(of_it.len() == 1 && of_it[0].ends_with(&format!("last: true, kept {seq}")), "{of_it:?}");
     }
 }

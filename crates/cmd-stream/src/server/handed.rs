@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use super::extensions::Extensions;
 use super::gate::Turn;
-use super::invoker::Invoker;
+use super::invoker::{Invoker, tell_end};
 use super::line::{Arrival, How, Line, Sent};
 use super::link::{HandedLink, Link, ReplyLink};
-use super::replied::Told;
+use super::replied::{EndedLater, Told};
 use super::service::Service;
 use super::session::{Booked, Session};
 use super::stint::{Pause, Stint};
@@ -29,6 +29,10 @@ pub(super) struct Handed<S: Service> {
     index: usize,
     /// Whether it is booked here: not if it was answered before it was handed over.
     books: bool,
+    /// Whether `execute` itself has failed since. Then that is what the Invoker has been told.
+    has_failed_itself: AtomicBool,
+    /// When its last Reply was sent.
+    last_reply: OnceLock<Instant>,
     /// Whether its last Reply was sent, or it failed. Decided under the lock of the line, as in `Running`.
     has_ended: AtomicBool,
     stint: Stint,
@@ -49,13 +53,21 @@ impl<S: Service> Handed<S> {
             ends: OnceLock::new(),
             index,
             books: !last_is_sent,
+            has_failed_itself: AtomicBool::new(false),
+            last_reply: OnceLock::new(),
             has_ended: AtomicBool::new(last_is_sent),
             stint: Stint::new(),
         }
     }
 
+    /// Ends the Command with what `execute` failed with, after it had handed it over.
+    pub(super) fn end_itself(&self, failed: Failed) {
+        self.has_failed_itself.store(true, Relaxed);
+        self.end(failed);
+    }
+
     /// Ends the Command with what it failed with.
-    pub(super) fn end(&self, failed: Failed) {
+    fn end(&self, failed: Failed) {
         // Marked before the failure is sent: a Reply that another thread sends meanwhile must not follow it.
         if self.line().end_replies(&self.has_ended) {
             self.line().report_failed_too_late(&self.arrival, &failed);
@@ -82,7 +94,17 @@ impl<S: Service> Drop for Handed<S> {
         }
         if self.books {
             let outcome = self.ends.get().copied().unwrap_or(Outcome::Replied);
-            self.session().book(self.index, self.arrival.received_at, outcome, Instant::now());
+            let now = self.last_reply.get().copied().unwrap_or_else(Instant::now);
+            self.session().book(self.index, self.arrival.received_at, outcome, now);
+            if S::Invoker::SEES_REPLIES && !self.has_failed_itself.load(Relaxed) {
+                let ended = EndedLater {
+                    told: self.told(),
+                    connection: &self.line().connection,
+                    has_failed: outcome != Outcome::Replied,
+                    took: now.saturating_duration_since(self.arrival.received_at),
+                };
+                tell_end::<S::Protocol, S::Invoker>(&self.session().service.parts().invoker, &ended);
+            }
         }
     }
 }
@@ -127,12 +149,15 @@ impl<S: Service> Handed<S> {
     fn append<Reply: ReplyOf<S::Protocol>>(&self, reply: Reply) -> Result<bool, Failed> {
         let Some(reply) = reply.into_reply() else { return Ok(false) };
         let last_is_sent = Some(&self.has_ended);
-        let sent = if S::Invoker::SEES_REPLIES {
-            self.session().send_and_tell(self.told(), &reply, last_is_sent, How::running())
+        let woke = if S::Invoker::SEES_REPLIES {
+            self.session().send_and_tell(self.told(), &reply, last_is_sent, How::running())?
         } else {
-            self.session().send(self.arrival.seq, &reply, last_is_sent, How::running())
+            self.session().send(self.arrival.seq, &reply, last_is_sent, How::running())?
         };
-        sent.map_err(Failed::from)
+        if self.has_ended.load(Relaxed) {
+            let _ = self.last_reply.set(Instant::now()); // the first one counts
+        }
+        Ok(woke)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::extensions::Extensions;
-use super::replied::Replied;
+use super::replied::{EndedLater, Replied};
 use crate::error::{discard, take_message};
 use crate::proto::frame::Seq;
 use crate::protocol::{Entry, Failed, Metadata, Protocol};
@@ -61,7 +61,8 @@ pub trait Invoker<P: Protocol>: Send + Sync + 'static {
     /// over.
     fn invoke(&self, invocation: impl Invocation<P>) -> impl Future<Output = Result<Ended, Failed>> + Send;
 
-    /// Whether [`on_reply`](Self::on_reply) is called. `false` by default: then Replies cost nothing here.
+    /// Whether [`on_reply`](Self::on_reply) and [`on_end`](Self::on_end) are called. `false` by default: then Replies cost
+    /// nothing here.
     const SEES_REPLIES: bool = false;
 
     /// A Reply of a Command that passed through this Invoker was put into the output of its connection. It is called only if
@@ -76,6 +77,15 @@ pub trait Invoker<P: Protocol>: Send + Sync + 'static {
     /// It should be quick. A panic in it is contained and logged.
     fn on_reply(&self, reply: &Replied<'_>) {
         let _ = reply;
+    }
+
+    /// A Command has ended of which [`invoke`](Self::invoke) was told that it was [handed over](Ended::HandedOver): its last
+    /// Reply was sent, it failed, or its owned Proxy is gone. It is called once for each, when the last clone of the owned
+    /// Proxy is dropped, and only if [`SEES_REPLIES`](Self::SEES_REPLIES) is true.
+    ///
+    /// It should be quick. A panic in it is contained and logged.
+    fn on_end(&self, ended: &EndedLater<'_>) {
+        let _ = ended;
     }
 
     /// Whether it only runs the Command, whose panics are contained anyway.
@@ -167,12 +177,28 @@ impl<P: Protocol, A: Invoker<P>, B: Invoker<P>> Invoker<P> for Stack<A, B> {
             tell::<P, A>(&self.outer, reply);
         }
     }
+
+    fn on_end(&self, ended: &EndedLater<'_>) {
+        if B::SEES_REPLIES {
+            tell_end::<P, B>(&self.inner, ended);
+        }
+        if A::SEES_REPLIES {
+            tell_end::<P, A>(&self.outer, ended);
+        }
+    }
 }
 
 /// Tells an Invoker about a Reply. A panic in it is logged.
 pub(super) fn tell<P: Protocol, I: Invoker<P>>(invoker: &I, reply: &Replied<'_>) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| invoker.on_reply(reply))) {
         tracing::error!(panic = take_message(payload), "an Invoker panicked that was told about a reply");
+    }
+}
+
+/// Tells an Invoker about the end of a Command that was handed over. A panic in it is logged.
+pub(super) fn tell_end<P: Protocol, I: Invoker<P>>(invoker: &I, ended: &EndedLater<'_>) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| invoker.on_end(ended))) {
+        tracing::error!(panic = take_message(payload), "an Invoker panicked that was told about an end");
     }
 }
 

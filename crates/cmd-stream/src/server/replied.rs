@@ -1,6 +1,7 @@
-//! What an Invoker is told about each Reply.
+//! What an Invoker is told about each Reply, and about the end of a Command that was handed over.
 
 use std::fmt;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -70,6 +71,65 @@ impl<'a> Replied<'a> {
     /// [`extensions`](super::Invocation::extensions) of the Command before it ran.
     pub fn extension<T: 'static>(&self) -> Option<&'a T> {
         self.told.extensions?.get()
+    }
+}
+
+/// A Command that was handed over, and has ended: the argument of [`Invoker::on_end`](super::Invoker::on_end).
+#[derive(Clone, Copy)]
+pub struct EndedLater<'a> {
+    pub(super) told: Told<'a>,
+    pub(super) connection: &'a Connection,
+    pub(super) has_failed: bool,
+    pub(super) took: Duration,
+}
+
+impl<'a> EndedLater<'a> {
+    /// Returns whether it failed, panicked, or was lost with its connection. Else it has sent its last Reply, or is one-way.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// Returns how long it took: from when the last bytes of the Command were read to its last Reply, or until nobody could send
+    /// one any more.
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// Returns the tag and the name of the Command.
+    pub fn command(&self) -> &'static Entry {
+        self.told.arrival.entry
+    }
+
+    /// Returns the number of the Command on its connection.
+    pub fn seq(&self) -> Seq {
+        self.told.arrival.seq
+    }
+
+    /// Returns the bytes of the Command on the wire, including seq and tag.
+    pub fn size(&self) -> usize {
+        self.told.arrival.size
+    }
+
+    /// Returns the connection of the Command.
+    pub fn connection(&self) -> &'a Connection {
+        self.connection
+    }
+
+    /// Returns the value of type `T` that an Invoker has put into the
+    /// [`extensions`](super::Invocation::extensions) of the Command before it ran.
+    pub fn extension<T: 'static>(&self) -> Option<&'a T> {
+        self.told.extensions?.get()
+    }
+}
+
+impl fmt::Debug for EndedLater<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndedLater")
+            .field("command", &self.command())
+            .field("seq", &self.seq())
+            .field("has_failed", &self.has_failed)
+            .field("took", &self.took)
+            .finish_non_exhaustive()
     }
 }
 

@@ -82,7 +82,7 @@ impl<'a, S: Service> Running<'a, S> {
         let is_replied = self.last_is_sent.load(Relaxed);
         match self.handed.get() {
             Some(handed) => {
-                handed.end(failed);
+                handed.end_itself(failed);
                 is_replied.then_some(Outcome::Replied)
             }
             None if is_replied => {
