@@ -150,15 +150,18 @@ fn command_type(rust_type: &'static str, entry: &'static Entry) -> &'static str 
     let inside =
         wrapper.strip_suffix("()>").and_then(|wrapper| rust_type.strip_prefix(wrapper)?.strip_suffix('>'));
     match inside {
-        Some(inside) => intern(format!("{} (trace)", without_path(inside))),
+        Some(inside) => intern(format!("{} (trace)", without_paths(inside))),
         None => entry.name,
     }
 }
 
-/// The last part of a path, without the parameters of the type.
-fn without_path(rust_type: &str) -> &str {
-    let path = rust_type.split('<').next().unwrap_or(rust_type);
-    path.rsplit("::").next().unwrap_or(path)
+/// The name of a type without the paths in it: `a::Add<b::Id>` as `Add<Id>`. Its parameters stay, as they tell it from others.
+fn without_paths(rust_type: &str) -> String {
+    let ends_path = |c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':'));
+    rust_type
+        .split_inclusive(ends_path)
+        .map(|piece| piece.rsplit_once("::").map_or(piece, |(_, last)| last))
+        .collect()
 }
 
 /// Makes a name live as long as the program. There are as many as there are types of Commands, and each is kept once.
@@ -278,7 +281,8 @@ mod tests {
         static ENTRY: Entry = Entry::new(Tag::new(0), "Entry");
         for (rust_type, expected) in [
             (type_name::<Traced<String>>(), "String (trace)"),
-            (type_name::<Traced<Inner<Option<u8>>>>(), "Inner (trace)"),
+            (type_name::<Traced<Inner<Option<u8>>>>(), "Inner<Option<u8>> (trace)"),
+            (type_name::<Traced<Inner<(String, [Vec<u8>; 2])>>>(), "Inner<(String, [Vec<u8>; 2])> (trace)"),
             (type_name::<Inner<Traced<String>>>(), "Entry"),
             (type_name::<String>(), "Entry"),
         ] {

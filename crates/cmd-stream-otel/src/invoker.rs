@@ -8,11 +8,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use cmd_stream::Failed;
 use cmd_stream::proto::frame::Seq;
 use cmd_stream::protocol::{Entry, Protocol};
-use cmd_stream::server::{Connection, Ended, Invocation, Invoker, Replied};
+use cmd_stream::server::{Connection, Ended, EndedLater, Invocation, Invoker, Replied};
 use opentelemetry::global::GlobalTracerProvider;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::propagation::TextMapPropagator;
@@ -213,11 +214,9 @@ where
         let context = kept.as_ref().map(Kept::context);
         let ended = Within { future: invocation.run(), context }.await;
         if let Some((entry, size, began, custom)) = measures
-            && let Some(command) = self.parts.commands.seen(entry)
+            && (self.parts.is_go || !matches!(ended, Ok(Ended::HandedOver)))
         {
-            let status = if ended.is_ok() { Status::Ok } else { Status::Failed };
-            let measured = Measured { size: Some(size as u64), duration: began.elapsed() };
-            self.parts.commands.ended(command, status, measured, custom);
+            self.measure(entry, ended.is_err(), size, began.elapsed(), custom);
         }
         if let Some(Kept::Recorded(recorded)) = &kept {
             self.end(recorded, &ended);
@@ -258,6 +257,18 @@ where
             span.end();
         }
     }
+
+    fn on_end(&self, ended: &EndedLater<'_>) {
+        // Go measures a Command until it returns.
+        if !self.parts.has_metrics || self.parts.is_go {
+            return;
+        }
+        let (entry, seq, size) = (ended.command(), ended.seq(), ended.size());
+        let received = Received { entry, seq, size, connection: ended.connection() };
+        let custom = self.custom.command_metric.as_ref();
+        let custom = custom.map(|attributes| contained(|| attributes(&received)));
+        self.measure(entry, ended.has_failed(), size, ended.took(), custom);
+    }
 }
 
 impl<P, T> OtelInvoker<P, T>
@@ -265,6 +276,20 @@ where
     P: Protocol,
     T: Tracer<Span: Send + Sync + 'static>,
 {
+    /// Records the metrics of a Command that has ended.
+    fn measure(
+        &self,
+        entry: &'static Entry,
+        has_failed: bool,
+        size: usize,
+        duration: Duration,
+        custom: Option<Vec<KeyValue>>,
+    ) {
+        let Some(command) = self.parts.commands.seen(entry) else { return };
+        let status = if has_failed { Status::Failed } else { Status::Ok };
+        self.parts.commands.ended(command, status, Measured { size: Some(size as u64), duration }, custom);
+    }
+
     /// Starts the span. Returns the context for the Command, if there is one that matters.
     fn begin(&self, invocation: &mut impl Invocation<P>) -> Option<Kept> {
         let known = self.parts.commands.get(invocation.entry(), "Invoke", || invocation.type_name());

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use cmd_stream::protocol::kind::Plain;
 use cmd_stream::server::{Execute, OwnedProxy, Proxy};
 use cmd_stream::transport::memory;
@@ -164,7 +166,7 @@ async fn the_span_of_a_command_that_is_handed_over_ends_with_its_last_reply() {
     let call = async { world.sender.send(Order {}).await };
     let answer = async {
         let proxy = world.orders.recv().await.expect("an order");
-        tokio::time::sleep(std::time::Duration::from_secs(5)).await; // of a paused clock
+        tokio::time::sleep(Duration::from_secs(5)).await; // of a paused clock
         assert_eq!(world.server.spans(), Vec::new());
         proxy.send(Done {}).await.expect("it is sent");
     };
@@ -172,6 +174,45 @@ async fn the_span_of_a_command_that_is_handed_over_ends_with_its_last_reply() {
     reply.expect("it is answered");
     let spans = world.server.wait_for_spans(1).await;
     assert_eq!((spans[0].name.as_ref(), spans[0].events.len()), ("Invoke Order", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_is_handed_over_is_measured_until_its_last_reply() {
+    let mut world = start(None).await;
+    let measured = |world: &World| {
+        let points = world.server.metrics();
+        let duration = points.iter().find(|point| point.name.ends_with("command.duration"));
+        duration.map(|point| (point.attributes["cmd-stream.command.status"].clone(), point.count, point.sum))
+    };
+    let call = async { world.sender.send(Order {}).await };
+    let answer = async {
+        let proxy = world.orders.recv().await.expect("an order");
+        tokio::time::sleep(Duration::from_secs(5)).await; // of a paused clock
+        proxy.send(Done {}).await.expect("it is sent");
+        proxy
+    };
+    let (reply, proxy) = tokio::join!(call, answer);
+    reply.expect("it is answered");
+    // Whoever holds it for longer does not make it longer.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(measured(&world), None);
+    drop(proxy);
+    let (status, count, seconds) = measured(&world).expect("it has ended");
+    assert_eq!((status.as_str(), count), ("OK", Some(1)));
+    assert!((5.0..5.1).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_is_handed_over_and_is_not_answered_has_failed() {
+    let mut world = start(None).await;
+    let call = async { world.sender.send(Order {}).await };
+    let forget = async { drop(world.orders.recv().await.expect("an order")) };
+    let (reply, ()) = tokio::join!(call, forget);
+    reply.expect_err("it has no reply");
+    let points = world.server.metrics();
+    let counts: Vec<_> = points.iter().filter(|point| point.name.ends_with("command.count")).collect();
+    assert_eq!((counts.len(), counts[0].sum), (1, 1.0));
+    assert_eq!(counts[0].attributes["cmd-stream.command.status"], "FAILED");
 }
 
 #[tokio::test(start_paused = true)]
