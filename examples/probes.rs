@@ -146,7 +146,7 @@ fn prometheus_text(server: &Handle) -> String {
         ("connections", "gauge", "Connections that are served now.", counters.open),
         ("connections_accepted_total", "counter", "Connections that were accepted.", counters.accepted),
         ("connections_refused_total", "counter", "Connections without a place.", counters.refused),
-        ("commands_total", "counter", "Commands that began to run.", counters.commands),
+        ("commands_total", "counter", "Commands that began to run.", counters.started),
         ("commands_failed_total", "counter", "Commands that failed.", counters.failed),
         ("commands_panicked_total", "counter", "Commands that panicked.", counters.panicked),
         ("commands_shed_total", "counter", "Commands that were refused under load.", counters.shed),

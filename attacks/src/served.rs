@@ -85,7 +85,7 @@ fn look(runtime: &Runtime, handle: &Handle, clients: &Clients) -> String {
         ("commands", in_flight),
         ("open", counters.open),
         ("waiting", counters.waiting),
-        ("started", counters.commands),
+        ("started", counters.started),
         ("pings", counters.pings),
         ("invalid", counters.invalid),
         ("over_frame_limit", counters.over_frame_limit),

@@ -171,7 +171,7 @@ pub(crate) async fn burst(format: Format, connections: u32, calls: usize) -> Res
 async fn burst_in(format: impl EchoFormat, connections: u32, calls: usize) -> Result<Burst, String> {
     let session = Session::start(format, connections, Security::Plain).await?;
     let elapsed = load::burst(session.clients(), calls).await?;
-    let served = session.server.counters().commands;
+    let served = session.server.counters().started;
     session.stop().await?;
     Ok(Burst { elapsed, served })
 }

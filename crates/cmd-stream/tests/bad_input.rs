@@ -261,7 +261,7 @@ async fn command_refused_for_its_seq_does_not_run() {
     let mut peer = BytePeer::greeted(world.address()).await;
     peer.send(&hold_frame(-1, "a")).await;
     peer.expect_end().await;
-    assert_eq!((world.lab.seen().started, world.counters().commands), (0, 0));
+    assert_eq!((world.lab.seen().started, world.counters().started), (0, 0));
     assert_eq!(world.lost().await.commands_left, 0);
 }
 

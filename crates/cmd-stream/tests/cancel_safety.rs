@@ -419,7 +419,7 @@ async fn a_reply_that_is_given_up_is_sent_whole_or_not_at_all() {
         next = number + 1;
     }
     assert_eq!(next, REPLIES, "none is missing");
-    until(|| server.counters().commands == 1).await;
+    until(|| server.counters().started == 1).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -317,7 +317,7 @@ async fn try_all<const HOW: u8, I: Invoker<Bombs>>(
             let client = client.clone();
             async move { client.send(Wait).await.is_ok() }
         });
-        until(|| server.counters().commands == 1).await;
+        until(|| server.counters().started == 1).await;
         assert_eq!(answer::<HOW>(&client, place).await, expected.map_err(str::to_owned), "{place:?}, {HOW}");
         assert_eq!(answer::<HOW>(&client, Place::Nowhere).await, Ok(()), "after {place:?}, {HOW}");
         gate.0.add_permits(1);

@@ -282,7 +282,7 @@ async fn it_is_called_once_for_each_command_and_never_for_a_ping() {
         peer.send(&json_frame(seq, 1, r#"{"a":2,"b":3}"#)).await;
         peer.expect(&json_frame(seq, 0, "5")).await;
     }
-    assert_eq!((server.counters().pings, server.counters().commands), (3, 100));
+    assert_eq!((server.counters().pings, server.counters().started), (3, 100));
     assert_eq!(log.told().len(), 200);
     assert_eq!(log.said().iter().filter(|said| said.starts_with("1 QuickAdd")).count(), 100);
 }

@@ -97,7 +97,7 @@ async fn it_is_executed_and_nothing_is_answered() {
     within(client.post(Memo("two".into()))).await.expect("it was written");
     assert_eq!((next(&mut kept).await, next(&mut kept).await), ("one".into(), "two".into()));
     assert_eq!(within(client.send(Ping)).await.expect("a reply"), Pong);
-    until(|| handle.counters().commands == 3).await;
+    until(|| handle.counters().started == 3).await;
     let Counters { replies, failed, .. } = handle.counters();
     assert_eq!((replies, failed, client.in_flight()), (1, 0, 0));
 }

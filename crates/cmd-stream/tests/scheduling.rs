@@ -381,7 +381,7 @@ async fn a_command_that_waits_holds_up_nobody_however_it_is_scheduled() {
             );
         let others = async {
             tasks::<HOW>(&client, 100).await;
-            until(|| server.counters().commands == 110).await;
+            until(|| server.counters().started == 110).await;
             assert_eq!(client.in_flight(), 10);
             furnace.0.1.add_permits(10);
         };

@@ -94,7 +94,7 @@ async fn with_equal_greetings_the_server_would_execute_what_nobody_sent() {
         client.send(v1::Transfer { to: 7, cents: 100 }),
         client.send(v1::Transfer { to: 8, cents: 200 })
     );
-    assert_eq!(handle.counters().commands, 1, "a Command was executed with a field of the next one");
+    assert_eq!(handle.counters().started, 1, "a Command was executed with a field of the next one");
     drop((first, second));
 }
 

@@ -119,7 +119,7 @@ macro_rules! in_each_format {
             assert_eq!(listed, [Listed::Note(note(1, "tea")), Listed::Note(note(2, "milk")), Listed::End]);
 
             within(notes.forget_all()).await.unwrap();
-            until(|| handle.counters().commands == 5).await;
+            until(|| handle.counters().started == 5).await;
             let failed = within(notes.find(2)).await.unwrap_err();
             let CallError::Failed(problem) = failed else { panic!("{failed}") };
             assert_eq!(problem, Problem::new(Problem::NOT_FOUND, "no note 2"));

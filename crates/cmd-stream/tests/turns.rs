@@ -173,7 +173,7 @@ where
         biased;
         p99 = async {
             // All have been sent, and many of them are under way.
-            until(|| server.counters().commands >= 500).await;
+            until(|| server.counters().started >= 500).await;
             honest(&honest_one).await
         } => p99,
         () = flood => panic!("the flood was over before the honest caller was"),

@@ -183,10 +183,10 @@ async fn leave_behind(handle: &Handle, commands: usize) {
     let address = handle.local_addr().to_string();
     let mut stream = within(TcpStream::connect(address)).await.expect("it listens");
     within(stream.read_exact(&mut [0; 8])).await.expect("it greets");
-    let before = handle.counters().commands;
+    let before = handle.counters().started;
     let all: Vec<u8> = (1..=commands).flat_map(|seq| frame(seq, 3, &Stay(0))).collect();
     within(stream.write_all(&all)).await.expect("it reads");
-    until(|| handle.counters().commands >= before + commands as u64).await;
+    until(|| handle.counters().started >= before + commands as u64).await;
     stream.set_zero_linger().expect("a socket"); // a client that only closes has some seconds to be answered
 }
 

@@ -62,13 +62,13 @@ impl Outcome {
             let noticed =
                 matches!(reason(client).0, ErrorKind::Closed | ErrorKind::UnexpectedEof | ErrorKind::Io);
             assert!(noticed || Some(reason(client)) == left, "{client:?}");
-            assert!(counters.commands <= expected.commands && counters.pings <= 1 + expected.pings);
+            assert!(counters.started <= expected.commands && counters.pings <= 1 + expected.pings);
             assert!(counters.invalid <= expected.invalid && counters.over_frame_limit <= expected.over_limit);
             return;
         }
         assert_eq!(Some(reason(client)), left, "{client:?}");
         assert_eq!(
-            (counters.commands, counters.pings),
+            (counters.started, counters.pings),
             (expected.commands, 1 + expected.pings),
             "another client pings once"
         );

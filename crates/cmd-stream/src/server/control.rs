@@ -250,7 +250,7 @@ impl Control {
 
     fn counters(&self) -> Counters {
         Counters {
-            commands: self.tally.all_started(),
+            started: self.tally.all_started(),
             replies: self.tally.replies(),
             bytes_received: self.tally.bytes_received(),
             bytes_sent: self.tally.bytes_sent(),

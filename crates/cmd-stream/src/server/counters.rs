@@ -42,7 +42,7 @@ counters! {
         /// time.
         handshake_timeouts,
         /// Commands that were not started, and were answered with the Protocol's failure, because the server was
-        /// overloaded ([`Limits::shed_after`](super::Limits::shed_after)). They count neither as `commands` nor as `failed`.
+        /// overloaded ([`Limits::shed_after`](super::Limits::shed_after)). They count neither as `started` nor as `failed`.
         shed,
         /// Pings answered.
         pings,
@@ -100,7 +100,7 @@ counters! {
     }
     elsewhere {
         /// Commands that were decoded and began to run.
-        commands,
+        started,
         /// Replies that were accepted for output.
         replies,
         /// Bytes that were read from connections. With TLS, those of the Commands, not those on the wire.

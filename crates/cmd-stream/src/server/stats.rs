@@ -128,8 +128,8 @@ impl Counters {
             memory_pauses: _,
             orphans_dropped,
             refused_in_drain,
-            commands: _, // by Command
-            refused: _,  // this and the following: in `record_ends`
+            started: _, // by Command
+            refused: _, // this and the following: in `record_ends`
             over_connection_rate: _,
             over_address_rate: _,
             left_waiting: _,

@@ -62,7 +62,7 @@ async fn dead_addresses_hold_nothing_up() {
         assert_eq!(within(sender.send(echo(&said))).await.unwrap(), text(&said));
     }
     assert!(began.elapsed() < SECOND / 10, "{:?}", began.elapsed());
-    assert_eq!((peers_of(&sender), world.counters().commands), (vec!["alive:1".to_owned()], 100));
+    assert_eq!((peers_of(&sender), world.counters().started), (vec!["alive:1".to_owned()], 100));
     let _mute = within(muted).await.unwrap();
 }
 

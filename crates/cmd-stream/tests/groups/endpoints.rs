@@ -35,7 +35,7 @@ async fn a_server_that_is_removed_answers_what_it_has_and_its_connection_closes(
     for _ in 0..10 {
         assert_eq!(within(sender.send(echo("next"))).await.unwrap(), text("next"));
     }
-    assert_eq!((old.counters().commands, new.counters().commands), (12, 0));
+    assert_eq!((old.counters().started, new.counters().started), (12, 0));
     old.lab.open_gate(2);
     for (held, said) in held.into_iter().zip(["one", "two"]) {
         assert_eq!(within(held).await.unwrap().unwrap(), text(said));

@@ -133,7 +133,7 @@ async fn a_client_that_sends_before_it_reads_gets_it_whole() {
     peer.send(&echo_frame(2, &"y".repeat(LONG))).await;
     peer.expect(&rest).await;
     peer.expect_end().await;
-    assert_eq!(world.counters().commands, 1);
+    assert_eq!(world.counters().started, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,7 +172,7 @@ async fn thousands_that_take_nothing_end_together() {
         peer.send(&echo_frame(1, &text)).await;
         peers.push(peer);
     }
-    until(|| world.counters().commands == CONNECTIONS as u64).await;
+    until(|| world.counters().started == CONNECTIONS as u64).await;
     quiet().await;
     let (since, handle) = (Instant::now(), world.handle.clone());
     handle.close();

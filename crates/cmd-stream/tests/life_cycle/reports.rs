@@ -77,7 +77,7 @@ async fn counters_tell_what_happened() {
         "the command Fail with seq 7 failed: as it was asked to",
     );
     let counters = world.counters();
-    assert_eq!((counters.accepted, counters.commands, counters.replies, counters.pings), (1, 3, 2, 2));
+    assert_eq!((counters.accepted, counters.started, counters.replies, counters.pings), (1, 3, 2, 2));
     assert_eq!((counters.failed, counters.panicked, counters.invalid), (1, 0, 0));
     drop(peer);
     until(|| world.counters().open == 0).await;

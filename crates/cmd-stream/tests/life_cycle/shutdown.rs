@@ -108,9 +108,9 @@ async fn shutdown_executes_what_has_arrived_though_that_takes_several_reads() {
     // The first ones show that they are quick, and are answered in place from then on.
     peer.send(&commands[..64 * 100]).await;
     quiet().await;
-    assert_eq!(world.counters().commands, 100);
+    assert_eq!(world.counters().started, 100);
     peer.send(&commands[64 * 100..]).await;
-    assert_eq!(world.counters().commands, 100, "the server has had no time yet");
+    assert_eq!(world.counters().started, 100, "the server has had no time yet");
     world.handle.shutdown();
     peer.expect(&replies).await;
     peer.expect_end().await;
@@ -200,7 +200,7 @@ async fn a_connection_that_is_always_busy_is_answered_all_that_was_started_befor
         assert_error(&failure, ErrorKind::Closed, Origin::Remote, "the server closed the connection");
         assert!(failure.was_sent(), "the client cannot know");
     }
-    assert_eq!(world.counters().commands, 26);
+    assert_eq!(world.counters().started, 26);
     assert_shutdown(world.served().await, 0, 0);
     assert!(since.elapsed() < time, "{:?}", since.elapsed());
 }
@@ -261,7 +261,7 @@ async fn what_comes_in_the_second_half_of_a_drain_is_answered_as_overloaded_and_
             CallError::Failed(problem) => assert!(problem.is_overloaded(), "{problem:?}"),
             CallError::Other(error) => panic!("{error:#}"),
         }
-        assert_eq!((handle.counters().refused_in_drain, handle.counters().commands), (refused, 2));
+        assert_eq!((handle.counters().refused_in_drain, handle.counters().started), (refused, 2));
     }
     within(first).await.expect("it runs").expect("it was started before");
 }

@@ -49,7 +49,7 @@ fn ended(handle: &Handle) -> Vec<(&'static str, u64)> {
         assert_eq!(started, in_flight + replied + failed + panicked + lost, "{command:?}");
     }
     let sum = |number: fn(&CommandStats) -> u64| stats.commands.iter().map(number).sum::<u64>();
-    assert_eq!(counters.commands, sum(|command| command.started));
+    assert_eq!(counters.started, sum(|command| command.started));
     assert_eq!(counters.failed, sum(|command| command.failed + command.panicked));
     ways.into_iter().filter(|(_, number)| *number > 0).collect()
 }

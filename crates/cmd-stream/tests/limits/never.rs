@@ -102,7 +102,7 @@ async fn server_that_never_sheds_and_one_with_a_rate_of_never() {
     }
     peer.send(&echo_frame(4, "a")).await;
     sleep(LONG).await;
-    assert_eq!(world.counters().commands, 3);
+    assert_eq!(world.counters().started, 3);
 
     let (world, dialer) = served(Limits::default().connection_rate(rate).address_rate(rate));
     let mut peers = [dialer.dial(WIDE), dialer.dial(WIDE), dialer.dial(WIDE)].map(BytePeer::over);

@@ -23,7 +23,7 @@ async fn server_output_at_its_limit_lets_send_wait_and_stops_reading() {
     // A further Command is not read.
     peer.send(&echo_frame(2, "a")).await;
     quiet().await;
-    assert_eq!((world.counters().commands, world.counters().output_pauses), (1, 1));
+    assert_eq!((world.counters().started, world.counters().output_pauses), (1, 1));
 
     // It continues as soon as there is room.
     let mut received = peer.receive(NARROW).await;

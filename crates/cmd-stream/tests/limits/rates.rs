@@ -89,7 +89,7 @@ async fn commands_over_the_rate_wait_and_none_is_lost() {
         assert!((expected..=expected + 3).contains(time), "{times:?}");
     }
     let counters = world.counters();
-    assert_eq!((counters.commands, counters.pings, counters.rate_pauses), (5, 1, 3));
+    assert_eq!((counters.started, counters.pings, counters.rate_pauses), (5, 1, 3));
     // The rate is that of one connection.
     other.send(&echo_frame(1, "b")).await;
     other.expect(&text_frame(1, "b")).await;
@@ -122,7 +122,7 @@ async fn a_high_rate_is_held_over_a_second() {
     peer.receive(answers).await;
     let took = since.elapsed();
     assert!((Duration::from_millis(995)..Duration::from_millis(1010)).contains(&took), "{took:?}");
-    assert_eq!(world.counters().commands, 5050);
+    assert_eq!(world.counters().started, 5050);
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,7 +164,7 @@ async fn full_limit_at_the_end_of_a_pause_is_waited_for() {
     let commands = [crate::wire::hold_frame(1, "a"), echo_frame(2, "b")].concat();
     peer.send(&commands).await;
     sleep(TIME).await;
-    assert_eq!(world.counters().commands, 1);
+    assert_eq!(world.counters().started, 1);
     world.lab.open_gate(1);
     peer.expect(&[text_frame(1, "a"), text_frame(2, "b")].concat()).await;
 }

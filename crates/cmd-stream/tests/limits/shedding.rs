@@ -209,15 +209,15 @@ async fn commands_are_answered_as_overloaded_while_others_wait_too_long_and_not_
     // They have waited for more than twice the target when their turn comes.
     expect_all(&mut second, (1..=10).map(overloaded).collect()).await;
     quiet().await;
-    let Counters { shed, commands, failed, shed_pauses, pings, .. } = handle.counters();
-    assert_eq!((shed, commands, failed, shed_pauses, pings), (17, 9, 0, 0, 1));
+    let Counters { shed, started, failed, shed_pauses, pings, .. } = handle.counters();
+    assert_eq!((shed, started, failed, shed_pauses, pings), (17, 9, 0, 0, 1));
     assert_eq!(kiln.0.0.load(Relaxed), 1, "the one-way command ran");
     assert_eq!(kiln.0.1.load(Relaxed), 9, "nobody has seen those that were not started");
 
     // The load has gone.
     first.send(&[quick(17), burns(18..=18)].concat()).await;
     expect_all(&mut first, vec![done(17), done(18)]).await;
-    assert_eq!((handle.counters().shed, handle.counters().commands), (17, 11));
+    assert_eq!((handle.counters().shed, handle.counters().started), (17, 11));
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,7 +231,7 @@ async fn waits_that_are_above_the_target_for_less_than_an_interval_refuse_nobody
         expect_all(&mut first, (1..=11).map(done).collect()).await;
         let ninth = if shed == 1 { overloaded(9) } else { done(9) };
         expect_all(&mut second, (1..=8).map(done).chain([ninth, done(10)]).collect()).await;
-        assert_eq!((handle.counters().shed, handle.counters().commands), (shed, 21 - shed), "{target:?}");
+        assert_eq!((handle.counters().shed, handle.counters().started), (shed, 21 - shed), "{target:?}");
     }
 }
 
@@ -245,7 +245,7 @@ async fn bursts_that_are_worked_off_are_not_shed() {
         peer.send(&burns(seqs.clone())).await;
         expect_all(&mut peer, seqs.map(done).collect()).await;
     }
-    assert_eq!((handle.counters().shed, handle.counters().commands), (0, 80));
+    assert_eq!((handle.counters().shed, handle.counters().started), (0, 80));
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,7 +255,7 @@ async fn commands_of_one_read_that_are_polled_in_place_wait_for_those_before_the
     // The clock is looked at when 16 have run. They were long, so then it is looked at after each: for 100 ms all have waited.
     peer.send(&(1..=48).flat_map(|seq| frame(seq, 3, r#"{"ms":10}"#)).collect::<Vec<_>>()).await;
     expect_all(&mut peer, (1..=26).map(done).chain((27..=48).map(overloaded)).collect()).await;
-    assert_eq!((handle.counters().shed, handle.counters().commands), (22, 26));
+    assert_eq!((handle.counters().shed, handle.counters().started), (22, 26));
     peer.send(&quick(49)).await;
     peer.expect(&done(49)).await;
 }
@@ -268,8 +268,8 @@ async fn without_a_failure_a_connection_is_not_read_instead_and_all_is_answered_
     expect_all(&mut first, (1..=13).map(done).chain([vec![0]]).collect()).await;
     expect_all(&mut second, (1..=10).map(done).collect()).await;
     quiet().await;
-    let Counters { shed, commands, failed, shed_pauses, pings, .. } = handle.counters();
-    assert_eq!((shed, commands, failed, shed_pauses, pings), (0, 24, 0, 1, 1));
+    let Counters { shed, started, failed, shed_pauses, pings, .. } = handle.counters();
+    assert_eq!((shed, started, failed, shed_pauses, pings), (0, 24, 0, 1, 1));
     assert_eq!(kiln.0.0.load(Relaxed), 1);
     sleep(TIME / 2).await;
     first.send(&quick(15)).await;

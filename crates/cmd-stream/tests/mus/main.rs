@@ -177,7 +177,7 @@ async fn server_refuses(settings: server::Builder<Mirror, Mus, Gate>, way: Sent,
     let reason = within(reasons.recv()).await.expect("the callback is called");
 
     assert_eq!(within(bystander.send(text("after"))).await.expect("a reply"), text("after"));
-    assert_eq!(handle.counters().commands, 3, "none of the refused one");
+    assert_eq!(handle.counters().started, 3, "none of the refused one");
     handle.close();
     reason
 }

@@ -22,7 +22,7 @@ async fn text_over_its_maximum_fails_its_own_call_and_the_connection_goes_on() {
     // The same for a Reply: `send` fails, and the Command may send another Reply.
     assert_eq!(client.send(Stretch("9 letters".into())).await.expect("a reply"), Short("Encode".into()));
     assert_eq!(client.send(Stretch("8 letter".into())).await.expect("a reply"), Short("8 letter".into()));
-    assert_eq!((client.in_flight(), handle.counters().commands), (0, 3));
+    assert_eq!((client.in_flight(), handle.counters().started), (0, 3));
 }
 
 #[tokio::test(start_paused = true)]

@@ -46,7 +46,7 @@ async fn ready_waits_for_room_so_that_no_reply_is_created_before() {
     for seq in 1..=40 {
         client.send(&json_frame(seq, 3, "60000")).await;
     }
-    until(|| handle.counters().commands == 40).await;
+    until(|| handle.counters().started == 40).await;
     // All run, and want to answer at once.
     GATE.add_permits(40);
     until(|| MADE.load(Ordering::Relaxed) >= 2).await;

@@ -86,7 +86,7 @@ async fn a_service_runs_over_a_user_defined_format() {
     let error = Error::from(client.send(Say(over)).await.expect_err("over the limit"));
     assert_eq!(error.kind(), ErrorKind::Limit);
     assert_eq!(client.send(Say("more".into())).await.expect("it goes on"), Said("more".into()));
-    assert_eq!(server.counters().commands, 4);
+    assert_eq!(server.counters().started, 4);
 }
 
 #[tokio::test(start_paused = true)]

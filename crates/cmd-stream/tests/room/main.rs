@@ -239,7 +239,7 @@ async fn served() -> (Desk, Handle, BytePeer<DuplexStream>) {
 
 /// Sends so many Commands, which the server has read then.
 async fn send(handle: &Handle, peer: &mut BytePeer<DuplexStream>, tag: i64, body: usize, commands: usize) {
-    let before = handle.counters().commands;
+    let before = handle.counters().started;
     for seq in 1..=commands {
         peer.send(&wire::frame(before as i64 + seq as i64, tag, body.to_string())).await;
     }
@@ -263,7 +263,7 @@ async fn no_command_is_started_while_the_output_is_full() {
     let all: Vec<u8> = (1..=100).flat_map(|seq| wire::frame(seq, 0, "1000")).collect();
     peer.send(&all).await;
     lab::quiet().await;
-    assert_eq!(handle.counters().commands, 100);
+    assert_eq!(handle.counters().started, 100);
     let started = desk.0.started.load(Relaxed);
     assert!((10..=FIT).contains(&started), "{started} were started");
 

@@ -279,12 +279,12 @@ async fn a_connection_is_not_read_further_while_256_of_its_commands_run() {
         assert_eq!(first.expect("it is watched"), Stock::Level(3));
     }
     let counters = opened.handle.counters();
-    assert_eq!((counters.commands, counters.in_flight_pauses), (256, 0));
+    assert_eq!((counters.started, counters.in_flight_pauses), (256, 0));
 
     let one_more = watcher.stream(WatchStock("pot-001".into())).await;
     let _one_more = one_more.expect("it is sent");
     opened.until(|now| now.in_flight_pauses == 1).await;
-    assert_eq!(opened.handle.counters().commands, 256);
+    assert_eq!(opened.handle.counters().started, 256);
     opened.shut_down().await;
 }
 

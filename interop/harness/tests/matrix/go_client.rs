@@ -23,7 +23,7 @@ pub(crate) async fn ten_thousand_pipelined_commands_of_64_tasks_come_back_equal<
     let client = wire.go_client(&server.address, "pipelined", &["--count", "10000", "--tasks", "64"]);
     client.expect_success(&["ok"]).await;
     let counters = server.handle.counters();
-    assert_eq!((counters.commands, counters.replies, counters.accepted), (10_000, 10_000, 1));
+    assert_eq!((counters.started, counters.replies, counters.accepted), (10_000, 10_000, 1));
 }
 
 pub(crate) async fn a_stream_ends_at_its_last_reply<F: SampleFormat>(wire: Wire<F>) {
@@ -60,7 +60,7 @@ pub(crate) async fn client_with_another_info_hangs_up<F: SampleFormat>(wire: Wir
     let client = wire.go_client(&server.address, "wrong_info", &[]);
     client.expect_success(&["failed: cmdstream: server info mismatch", "ok"]).await;
     assert_left(&server.lost().await.reason);
-    assert_eq!(server.handle.counters().commands, 0);
+    assert_eq!(server.handle.counters().started, 0);
 }
 
 pub(crate) async fn client_with_the_same_info_stays<F: SampleFormat>(wire: Wire<F>) {
@@ -80,7 +80,7 @@ pub(crate) async fn command_over_the_limit_closes_its_connection<F: SampleFormat
     let reason = server.lost().await.reason;
     assert_eq!((reason.kind(), reason.origin()), (ErrorKind::Limit, Origin::Remote), "{reason}");
     let counters = server.handle.counters();
-    assert_eq!((counters.commands, counters.over_frame_limit), (1, 1), "the first one was within the limit");
+    assert_eq!((counters.started, counters.over_frame_limit), (1, 1), "the first one was within the limit");
     wire.go_client(&server.address, "streaming", &[]).expect_success(&["ok"]).await;
 }
 
@@ -98,7 +98,7 @@ pub(crate) async fn closed_server_fails_what_is_pending<F: SampleFormat>(wire: W
     let mut server = OurServer::start(wire.server_builder()).await;
     let mut client = wire.go_client(&server.address, "killed", &[]);
     client.expect_line("waiting").await;
-    until(|| server.handle.counters().commands == 1).await;
+    until(|| server.handle.counters().started == 1).await;
     server.handle.close();
     client.expect_line("failed: EOF").await;
     client.expect_success(&["ok"]).await;
@@ -115,7 +115,7 @@ pub(crate) async fn killed_client_is_reported_with_what_it_left<F: SampleFormat>
     let mut server = OurServer::start(wire.server_builder()).await;
     let mut client = wire.go_client(&server.address, "killed", &[]);
     client.expect_line("waiting").await;
-    until(|| server.handle.counters().commands == 1).await;
+    until(|| server.handle.counters().started == 1).await;
     client.kill();
     let lost = server.lost().await;
     assert_left(&lost.reason);
@@ -140,7 +140,7 @@ pub(crate) async fn pings_are_answered<F: SampleFormat>(wire: Wire<F>) {
     wire.go_client(&server.address, "keepalive", &[]).expect_success(&["ok"]).await;
     let counters = server.handle.counters();
     assert!(counters.pings >= 3, "{counters:?}");
-    assert_eq!(counters.commands, 2, "pings are no Commands");
+    assert_eq!(counters.started, 2, "pings are no Commands");
 }
 
 pub(crate) async fn pings_outlast_the_idle_time<F: SampleFormat>(wire: Wire<F>) {
@@ -151,7 +151,7 @@ pub(crate) async fn pings_outlast_the_idle_time<F: SampleFormat>(wire: Wire<F>) 
     assert_left(&server.lost().await.reason);
     let counters = server.handle.counters();
     assert!(counters.pings >= 6, "{counters:?}");
-    assert_eq!((counters.commands, counters.accepted, counters.receive_timeouts), (2, 1, 0));
+    assert_eq!((counters.started, counters.accepted, counters.receive_timeouts), (2, 1, 0));
 }
 
 pub(crate) async fn without_pings_the_idle_time_ends_the_connection<F: SampleFormat>(wire: Wire<F>) {

@@ -23,7 +23,7 @@ pub(crate) async fn a_group_of_8_spreads_calls_of_64_tasks_and_compares_all_repl
     }
     let counters = server.handle.counters();
     // 1000 of the Commands are streams, of one to five Replies in turn.
-    assert_eq!((counters.commands, counters.replies, counters.accepted), (10_000, 9_000 + 3_000, 8));
+    assert_eq!((counters.started, counters.replies, counters.accepted), (10_000, 9_000 + 3_000, 8));
     assert_eq!(shares.all(), [1_250; 8], "its strategy is round robin");
 }
 

@@ -334,7 +334,7 @@ pub(crate) async fn commands_of_a_go_client_that_waits_for_no_answer_are_execute
     server.expect_ended("LogCmd", Ended::Unanswered, 100).await;
     until(|| server.handle.counters().failed == 1).await;
     let counters = server.handle.counters();
-    assert_eq!((counters.commands, counters.replies), (103, 2));
+    assert_eq!((counters.started, counters.replies), (103, 2));
 }
 
 /// How many jobs of the scenario `late` send no Reply: the numbers 0, 5, 10 and 15. They fail.
@@ -349,7 +349,7 @@ pub(crate) async fn late_replies_of_owned_proxies_reach_a_go_client<F: JobsForma
     server.expect_left().await;
     let counters = server.handle.counters();
     let expected = (17, LATE_REPLIES + 1, LATE_FAILURES);
-    assert_eq!((counters.commands, counters.replies, counters.failed), expected, "a call follows the jobs");
+    assert_eq!((counters.started, counters.replies, counters.failed), expected, "a call follows the jobs");
     server.expect_ended("JobCmd", Ended::HandedOver, 16).await;
 }
 
@@ -360,7 +360,7 @@ pub(crate) async fn late_replies_that_wait_for_room_reach_a_go_client<F: JobsFor
     their_client(wire, &server.address, "late_many", &[]).expect_success(&["ok"]).await;
     server.expect_left().await;
     let counters = server.handle.counters();
-    assert_eq!((counters.commands, counters.replies, counters.failed), (3, 10_001, 0));
+    assert_eq!((counters.started, counters.replies, counters.failed), (3, 10_001, 0));
 }
 
 pub(crate) async fn late_replies_of_a_go_server_are_taken<F: JobsFormat>(wire: Wire<F>) {
@@ -410,7 +410,7 @@ pub(crate) async fn problems_are_results_to_a_go_client<F: JobsFormat>(wire: Wir
     their_client(wire, &server.address, "problems", &[]).expect_success(&["ok"]).await;
     server.expect_left().await;
     let counters = server.handle.counters();
-    assert_eq!((counters.commands, counters.replies, counters.failed), (8, 8, 7));
+    assert_eq!((counters.started, counters.replies, counters.failed), (8, 8, 7));
 }
 
 pub(crate) async fn problems_of_a_go_server_are_failures<F: JobsFormat>(wire: Wire<F>) {

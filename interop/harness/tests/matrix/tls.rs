@@ -107,10 +107,10 @@ pub(crate) async fn a_go_client_and_our_server_verify_each_other<F: SampleFormat
             let lost = server.lost().await.reason;
             assert_eq!((lost.kind(), lost.origin()), (ErrorKind::Closed, Origin::Remote), "{lost:#}");
         }
-        let before = server.handle.counters().commands;
+        let before = server.handle.counters().started;
         let mut client = wire.go_client(&server.address, "killed", &borrowed(&identity));
         client.expect_line("waiting").await;
-        until(|| server.handle.counters().commands > before).await;
+        until(|| server.handle.counters().started > before).await;
         server.handle.close();
         client.expect_line("failed: EOF").await;
         client.expect_success(&["ok"]).await;
