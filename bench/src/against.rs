@@ -12,8 +12,8 @@ use std::time::Duration;
 use self::build::{Built, Side};
 use self::clock::Clock;
 use self::report::{Figure, Row};
-use crate::participant::Answer;
 use crate::runner::{Peer, Plan};
+use bench_harness::lines::Answer;
 
 pub(crate) use self::build::{DEADLINE, GROUP};
 pub(crate) use self::report::{hold, json_lines, table};

@@ -6,10 +6,11 @@ use std::hint::black_box;
 use serde::Serialize;
 
 use crate::alloc::{self, Allocated};
-use crate::participant::{Format, runtime};
+use crate::participant::runtime;
 use crate::participants::Participant;
 use crate::runner::Plan;
-use crate::workload;
+use bench_harness::format::Format;
+use bench_harness::workload;
 
 /// Round trips to count, approximately. Each task makes its share of them, but at least a hundred.
 const ROUND_TRIPS: usize = 50_000;

@@ -5,13 +5,12 @@
 mod against;
 mod alloc;
 mod allocations;
-mod load;
+mod counted;
 mod memory;
 mod participant;
 mod participants;
 mod report;
 mod runner;
-mod workload;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use std::time::Duration;
 use clap::builder::ArgPredicate;
 use clap::{Parser, Subcommand};
 
-use participant::Format;
+use bench_harness::format::Format;
 use participants::Participant;
 use runner::Plan;
 

@@ -2,10 +2,10 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
-use std::{env, fs, process};
+use std::{env, process};
 
+use bench_harness::process::{allow_connections, resident};
 use cmd_stream::Mus;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::participant;
@@ -31,7 +31,7 @@ pub(crate) struct PerConnection {
 /// Measures idle connections, each of which has made one call.
 pub(crate) fn measure(participant: Participant, connections: u32) -> Result<PerConnection, String> {
     // The server inherits it.
-    allow_open_files(u64::from(connections + WARM_UP + OTHER_FILES))?;
+    allow_connections(u64::from(connections + WARM_UP))?;
     let this = env::current_exe().map_err(|error| format!("path of this program: {error}"))?;
     let mut command = Command::new(this);
     command.args(["idle-server", participant.name()]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -79,30 +79,6 @@ pub(crate) fn serve(participant: Participant) -> Result<(), String> {
         handle.close();
         serving.await.map(drop).map_err(|error| error.to_string())
     })
-}
-
-/// Files that a process has open beside its connections, at most.
-const OTHER_FILES: u32 = 100;
-
-/// Lets this process, and those that it starts, have so many open files.
-fn allow_open_files(files: u64) -> Result<(), String> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_none_or(|current| current >= files) {
-        return Ok(());
-    }
-    // Beyond the maximum only a privileged process may go.
-    let raised = Rlimit { current: Some(files), maximum: maximum.map(|maximum| maximum.max(files)) };
-    setrlimit(Resource::Nofile, raised)
-        .map_err(|error| format!("{files} open files are needed, and {maximum:?} allowed: {error}"))
-}
-
-/// The resident memory of a process, in bytes.
-fn resident(id: u32) -> Result<u64, String> {
-    let path = format!("/proc/{id}/status");
-    let status = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-    Ok(kib.ok_or_else(|| format!("{path} has no VmRSS"))? << 10)
 }
 
 /// A child that is killed in the end.

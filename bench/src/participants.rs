@@ -3,14 +3,18 @@
 pub(crate) mod cmd_stream;
 pub(crate) mod otel;
 pub(crate) mod raw_tcp;
+pub(crate) mod suite_cmd_stream;
+mod suite_features;
+pub(crate) mod suite_raw;
 
 use clap::ValueEnum;
 
 use self::cmd_stream::Security;
 use self::otel::Records;
 use crate::alloc::Allocated;
-use crate::load::Measured;
-use crate::participant::{Format, Request};
+use bench_harness::format::Format;
+use bench_harness::lines::Request;
+use bench_harness::load::Measured;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Participant {

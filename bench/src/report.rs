@@ -5,9 +5,10 @@ use std::fmt::Write;
 use bench::spread::{Spread, thousands};
 use serde::Serialize;
 
-use crate::participant::{Answer, Format};
 use crate::participants::Participant;
 use crate::runner::{Plan, Sample};
+use bench_harness::format::Format;
+use bench_harness::lines::Answer;
 
 /// The participants that the others are compared with.
 const BASELINES: [Participant; 3] = [Participant::CmdStream, Participant::CmdStreamGo, Participant::RawTcp];

@@ -8,8 +8,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use crate::participant::{Answer, Format, Request, THREADS};
 use crate::participants::Participant;
+use bench_harness::format::Format;
+use bench_harness::lines::{Answer, Request};
+use bench_harness::participant::THREADS;
 
 const WARMUP: Duration = Duration::from_millis(200);
 

@@ -1,6 +1,6 @@
 //! The values that the serialization formats are compared with. Each type implements all of the formats.
 
-use crate::random::XorShift;
+use bench_harness::random::XorShift;
 
 /// Declares a type that implements all formats that are compared.
 macro_rules! value {

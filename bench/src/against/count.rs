@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use super::build::Side;
 use super::clock::Clock;
-use crate::participant::{Answer, Format, Request};
 use crate::runner::Plan;
+use bench_harness::format::Format;
+use bench_harness::lines::{Answer, Request};
 
 /// Commands in flight while instructions are counted, and connections. Found by experiment: runs of the same program differ by
 /// less than 0.1 %, also on a busy machine.

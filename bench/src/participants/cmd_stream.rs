@@ -17,28 +17,58 @@ use tokio::task::JoinHandle;
 
 use crate::against::{DEADLINE, GROUP};
 use crate::alloc::Allocated;
-use crate::load::{self, Echo, Measured};
-use crate::participant::{Format, Request};
-use crate::workload::{self, Value};
+use crate::counted::counted_loop;
+use bench_harness::format::Format;
+use bench_harness::lines::Request;
+use bench_harness::load::{self, Echo, Measured};
+use bench_harness::workload::{self, Value};
 
 /// The Receiver: an echo needs none.
 pub(crate) struct Nothing;
 
-impl Answer<Nothing> for Value {
-    async fn answer(self, _: &Nothing, _: &Context<'_>) -> Result<Self, Failed> {
-        Ok(self)
+/// What the server receives: a value that is a Command, which only a type of this crate can be.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, mus_format::Mus)]
+pub(crate) struct Arrived(pub(crate) Value);
+
+impl Answer<Nothing> for Arrived {
+    async fn answer(self, _: &Nothing, _: &Context<'_>) -> Result<Value, Failed> {
+        Ok(self.0)
+    }
+}
+
+impl Message for Arrived {
+    fn encode_raw(&self, out: &mut impl BufMut) {
+        self.0.encode_raw(out);
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.0.encoded_len()
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        kind: WireType,
+        bytes: &mut impl Buf,
+        context: DecodeContext,
+    ) -> Result<(), prost::DecodeError> {
+        self.0.merge_field(tag, kind, bytes, context)
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
     }
 }
 
 protocol! {
     struct EchoProtocol {
-        commands { 0 => Value -> Value }
+        commands { 0 => Arrived -> Value }
         replies { 0 => Value }
         failure close_connection
     }
 }
 
-/// What the client sends: a value, by reference. The server receives it as a [`Value`].
+/// What the client sends: a value, by reference. The server receives it as [`Arrived`].
 #[derive(Debug, Serialize)]
 pub(crate) struct Sent(pub(crate) &'static Value);
 
@@ -88,8 +118,11 @@ protocol! {
 }
 
 /// A Format that can encode and decode all of these types.
-pub(crate) trait EchoFormat: Encode<Sent> + Encode<Value> + Decode<Value> + Copy {}
-impl<F: Encode<Sent> + Encode<Value> + Decode<Value> + Copy> EchoFormat for F {}
+pub(crate) trait EchoFormat:
+    Encode<Sent> + Encode<Value> + Decode<Arrived> + Decode<Value> + Copy
+{
+}
+impl<F: Encode<Sent> + Encode<Value> + Decode<Arrived> + Decode<Value> + Copy> EchoFormat for F {}
 
 /// Both ends, connected.
 struct Session<F: EchoFormat> {
@@ -130,7 +163,7 @@ async fn measure_in(
         return measure_group_in(format, request).await;
     }
     let session = Session::start(format, request.connections, security).await?;
-    let measured = load::closed_loop(session.clients(), request).await;
+    let measured = load::closed_loop(session.clients(), &request.round()).await;
     session.stop().await?;
     measured
 }
@@ -146,7 +179,7 @@ pub(crate) async fn measure_group(request: &Request) -> Result<Measured, String>
 
 async fn measure_group_in(format: impl EchoFormat, request: &Request) -> Result<Measured, String> {
     let (group, server, serving) = start_group(format, request.connections).await?;
-    let measured = load::closed_loop(&[group], request).await;
+    let measured = load::closed_loop(&[group], &request.round()).await;
     stop(&server, serving).await?;
     measured
 }
@@ -170,7 +203,7 @@ pub(crate) async fn burst(format: Format, connections: u32, calls: usize) -> Res
 
 async fn burst_in(format: impl EchoFormat, connections: u32, calls: usize) -> Result<Burst, String> {
     let session = Session::start(format, connections, Security::Plain).await?;
-    let elapsed = load::burst(session.clients(), calls).await?;
+    let elapsed = load::burst(session.clients(), &load::Round::of_calls(), calls).await?.elapsed;
     let served = session.server.counters().started;
     session.stop().await?;
     Ok(Burst { elapsed, served })
@@ -198,12 +231,12 @@ async fn count_in(
 ) -> Result<Allocated, String> {
     if std::env::var(GROUP).is_ok_and(|group| group == "y") {
         let (group, server, serving) = start_group(format, connections).await?;
-        let counted = load::counted_loop(&[group], in_flight, calls).await;
+        let counted = counted_loop(&[group], in_flight, calls).await;
         stop(&server, serving).await?;
         return counted;
     }
     let session = Session::start(format, connections, Security::Plain).await?;
-    let counted = load::counted_loop(session.clients(), in_flight, calls).await;
+    let counted = counted_loop(session.clients(), in_flight, calls).await;
     session.stop().await?;
     counted
 }
@@ -280,7 +313,7 @@ impl Certificates {
         }
     }
 
-    fn server(&self) -> Result<ServerTls, String> {
+    pub(crate) fn server(&self) -> Result<ServerTls, String> {
         ServerTls::builder(Identity::pem(&self.server.0, &self.server.1))
             .require_client_certificates(Authorities::pem(&self.authority))
             .build()
@@ -338,7 +371,7 @@ pub(crate) async fn echo_once<F: EchoFormat>(
     if reply == *value { Ok(()) } else { Err("another value came back".to_owned()) }
 }
 
-fn text(error: cmd_stream::Error) -> String {
+pub(crate) fn text(error: cmd_stream::Error) -> String {
     format!("{error:#}")
 }
 

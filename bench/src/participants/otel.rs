@@ -23,15 +23,17 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
 
-use super::cmd_stream::{Nothing, Sent};
+use super::cmd_stream::{Arrived, Nothing, Sent};
 use crate::alloc::Allocated;
-use crate::load::{self, Echo, Measured};
-use crate::participant::{Format, Request};
-use crate::workload::Value;
+use crate::counted::counted_loop;
+use bench_harness::format::Format;
+use bench_harness::lines::Request;
+use bench_harness::load::{self, Echo, Measured};
+use bench_harness::workload::Value;
 
 protocol! {
     struct TracedEcho {
-        commands { 0 => Traced<Value> as Value }
+        commands { 0 => Traced<Arrived> as Arrived }
         replies { 0 => Value }
         failure close_connection
     }
@@ -47,9 +49,12 @@ protocol! {
 }
 
 /// A Format that can encode and decode all of these types.
-trait TracedFormat: Encode<Traced<Sent>> + Encode<Value> + Decode<Traced<Value>> + Decode<Value> + Copy {}
+trait TracedFormat:
+    Encode<Traced<Sent>> + Encode<Value> + Decode<Traced<Arrived>> + Decode<Value> + Copy
+{
+}
 impl<F> TracedFormat for F where
-    F: Encode<Traced<Sent>> + Encode<Value> + Decode<Traced<Value>> + Decode<Value> + Copy
+    F: Encode<Traced<Sent>> + Encode<Value> + Decode<Traced<Arrived>> + Decode<Value> + Copy
 {
 }
 
@@ -79,7 +84,7 @@ async fn measure_in(
     records: Records,
 ) -> Result<Measured, String> {
     let session = Session::start(format, request.connections, records).await?;
-    let measured = load::closed_loop(std::slice::from_ref(&session.traced), request).await;
+    let measured = load::closed_loop(std::slice::from_ref(&session.traced), &request.round()).await;
     session.stop().await?;
     measured
 }
@@ -107,7 +112,7 @@ async fn count_in(
     calls: usize,
 ) -> Result<Allocated, String> {
     let session = Session::start(format, connections, records).await?;
-    let counted = load::counted_loop(std::slice::from_ref(&session.traced), in_flight, calls).await;
+    let counted = counted_loop(std::slice::from_ref(&session.traced), in_flight, calls).await;
     session.stop().await?;
     counted
 }

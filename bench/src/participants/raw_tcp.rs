@@ -12,9 +12,10 @@ use cmd_stream::proto::varint;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::load::{Measured, Phase, Tally, Window};
-use crate::participant::{Format, Request};
-use crate::workload;
+use bench_harness::format::Format;
+use bench_harness::lines::Request;
+use bench_harness::load::{Measured, Phase, Tally, Window};
+use bench_harness::workload;
 
 /// The size of buffers, and so of reads and writes: the library's own.
 const PIECE: usize = 64 * 1024;
@@ -24,10 +25,11 @@ pub(crate) async fn measure(request: &Request) -> Result<Measured, String> {
     let connections = connect(request.connections as usize).await.map_err(text)?;
     let shares = shares(request.in_flight as usize, connections.len());
     let busy = connections.into_iter().zip(shares).filter(|(_, share)| *share > 0);
+    let round = request.round();
     let ping_pong = request.in_flight <= request.connections;
-    let window = Window::after(request);
+    let window = Window::after(&round);
     let tasks = busy.enumerate().map(|(task, (stream, share))| {
-        let (frames, tally, window) = (Arc::clone(&frames), Tally::new(request), window.clone());
+        let (frames, tally, window) = (Arc::clone(&frames), Tally::new(round.in_flight), window.clone());
         async move {
             if ping_pong {
                 bounce(stream, &frames, task, window, tally).await
@@ -36,7 +38,7 @@ pub(crate) async fn measure(request: &Request) -> Result<Measured, String> {
             }
         }
     });
-    window.join(tasks, Tally::new(request)).await
+    window.join(tasks, Tally::new(round.in_flight)).await
 }
 
 /// All frames of the pool, one after another.

@@ -1,12 +1,13 @@
-//! The values that every participant echoes: 1024 of them, the same in every process and every language.
+//! The values that every participant echoes, the same in every process and every language.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex};
 
-use bench::random::XorShift;
+use crate::random::XorShift;
 use serde::{Deserialize, Serialize};
 
 /// The number of values in the pool.
-pub(crate) const POOL_SIZE: usize = 1024;
+pub const POOL_SIZE: usize = 1024;
 
 /// The distance in the pool between the starts of neighbouring tasks, so that they are not in step.
 const STRIDE: usize = 7;
@@ -14,27 +15,54 @@ const STRIDE: usize = 7;
 /// The value that is sent as a Command and comes back as its Reply. In each Format it has the same bytes as in the Go peer.
 #[derive(Clone, PartialEq, Serialize, Deserialize, mus_format::Mus, prost::Message)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Value {
+pub struct Value {
+    /// A random bit.
     #[prost(bool, tag = "1")]
-    pub(crate) bool: bool,
+    pub bool: bool,
+    /// Any of them.
     #[prost(int64, tag = "2")]
-    pub(crate) int64: i64,
+    pub int64: i64,
+    /// Small letters: 0 to 1000 of them in the pool of all languages.
     #[prost(string, tag = "3")]
-    pub(crate) string: String,
+    pub string: String,
+    /// Not negative.
     #[prost(double, tag = "4")]
-    pub(crate) float64: f64,
+    pub float64: f64,
 }
 
 /// The pool, which lives as long as the process: tasks send its values by reference.
-pub(crate) fn pool() -> &'static [Value] {
+pub fn pool() -> &'static [Value] {
     static POOL: LazyLock<Vec<Value>> = LazyLock::new(generate);
     &POOL
 }
 
 /// The endless sequence that a task sends, out of the pool or of something parallel to it. Each task starts at a place of its
 /// own and steps by one.
-pub(crate) fn of_task<T>(pool: &[T], task: usize) -> impl Iterator<Item = &T> {
+pub fn of_task<T>(pool: &[T], task: usize) -> impl Iterator<Item = &T> {
     pool.iter().cycle().skip(task * STRIDE % pool.len())
+}
+
+/// Values whose strings have exactly this many bytes: fewer of them, the larger they are. They live as long as the process.
+pub fn sized(bytes: usize) -> &'static [Value] {
+    static POOLS: Mutex<BTreeMap<usize, &'static [Value]>> = Mutex::new(BTreeMap::new());
+    let mut pools = POOLS.lock().expect("making values does not panic");
+    pools.entry(bytes).or_insert_with(|| Vec::leak(generate_sized(bytes)))
+}
+
+/// Of values of a given size, the pool has at most this many bytes, but at least [`FEWEST`] values.
+const SIZED_POOL: usize = 4 << 20;
+
+/// Enough that a reply which was mixed up with another one is noticed.
+const FEWEST: usize = 16;
+
+fn generate_sized(bytes: usize) -> Vec<Value> {
+    let mut random = XorShift::new();
+    let count = (SIZED_POOL / bytes.max(1)).clamp(FEWEST, POOL_SIZE);
+    let value = |_| {
+        let (bool, int64, _, float64) = random.echo();
+        Value { bool, int64, string: random.letters(bytes as u64), float64 }
+    };
+    (0..count).map(value).collect()
 }
 
 fn generate() -> Vec<Value> {
@@ -48,10 +76,8 @@ fn generate() -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
-    use clap::ValueEnum;
-
     use super::*;
-    use crate::participant::Format;
+    use crate::format::Format;
 
     #[test]
     fn first_and_last_value_are_those_of_every_other_implementation() {
@@ -89,10 +115,21 @@ mod tests {
 
     #[test]
     fn every_value_survives_every_format() {
-        for format in Format::value_variants() {
+        for format in Format::ALL {
             for value in pool() {
                 assert_eq!(format.decode(&format.encode(value)), *value);
             }
+        }
+    }
+
+    #[test]
+    fn values_of_a_size_have_it_and_differ() {
+        for bytes in [8, 500, 1 << 20] {
+            let pool = sized(bytes);
+            assert!(pool.len() >= FEWEST);
+            assert!(pool.iter().all(|value| value.string.len() == bytes));
+            assert!(pool[0] != pool[1]);
+            assert!(std::ptr::eq(pool, sized(bytes)), "it was made twice");
         }
     }
 
