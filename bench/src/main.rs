@@ -9,8 +9,10 @@ mod counted;
 mod memory;
 mod participant;
 mod participants;
+mod pipe;
 mod report;
 mod runner;
+mod suite;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -106,6 +108,11 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Role {
+    /// Run all workloads of a file through all participants, and write the results.
+    Suite(suite::Options),
+    /// Be one participant of the suite (the runner starts these).
+    #[command(hide = true)]
+    SuiteParticipant { name: String },
     /// Be one participant: requests on stdin, answers on stdout (the runner starts these).
     #[command(hide = true)]
     Participant { name: Participant },
@@ -115,7 +122,11 @@ enum Role {
 }
 
 fn main() -> ExitCode {
-    match run(Args::parse()) {
+    let args = Args::parse();
+    if let Some(Role::SuiteParticipant { name }) = &args.role {
+        return suite::participate(name);
+    }
+    match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");
@@ -128,7 +139,8 @@ fn run(args: Args) -> Result<(), String> {
     match args.role {
         Some(Role::Participant { name }) => return participant::serve(name),
         Some(Role::IdleServer { name }) => return memory::serve(name),
-        None => {}
+        Some(Role::Suite(options)) => return suite::run(&options),
+        Some(Role::SuiteParticipant { .. }) | None => {}
     }
     if let Some(connections) = args.memory {
         return measure_memory(distinct(args.participants), connections, &args.at_most_kib);

@@ -1,14 +1,12 @@
 //! Starts a process for each participant, and asks them for their rounds in turn.
 
 use std::env;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::participants::Participant;
+use crate::pipe::Pipe;
 use bench_harness::format::Format;
 use bench_harness::lines::{Answer, Request};
 use bench_harness::participant::THREADS;
@@ -19,7 +17,7 @@ const WARMUP: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Where the Go module with the Go participant is.
-const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../interop");
+pub(crate) const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../interop");
 
 /// What to measure.
 pub(crate) struct Plan {
@@ -91,50 +89,28 @@ impl Plan {
 /// A participant's process.
 pub(crate) struct Peer {
     name: String,
-    process: Child,
-    requests: ChildStdin,
-    answers: Receiver<std::io::Result<String>>,
+    pipe: Pipe,
 }
 
 impl Peer {
     /// Starts the program of a participant. Errors have this name.
-    pub(crate) fn start(name: &str, mut program: Command) -> Result<Self, String> {
-        let spawned = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut process = spawned.map_err(|error| format!("{name}: {error}"))?;
-        let requests = process.stdin.take().expect("stdin is piped");
-        let lines = BufReader::new(process.stdout.take().expect("stdout is piped")).lines();
-        let (sender, answers) = mpsc::channel();
-        // A pipe cannot be read with a timeout; a channel can.
-        thread::spawn(move || lines.map(|line| sender.send(line)).take_while(Result::is_ok).for_each(drop));
-        Ok(Self { name: name.to_owned(), process, requests, answers })
+    pub(crate) fn start(name: &str, program: Command) -> Result<Self, String> {
+        let pipe = Pipe::start(program).map_err(|error| format!("{name}: {error}"))?;
+        Ok(Self { name: name.to_owned(), pipe })
     }
 
     /// Asks for one round, and waits for its answer.
     pub(crate) fn ask(&mut self, request: &Request) -> Result<Answer, String> {
-        let name = &self.name;
         let line = serde_json::to_string(request).expect("a request is numbers and a name");
-        writeln!(self.requests, "{line}").map_err(|error| format!("{name} takes no request: {error}"))?;
-        let answer = match self.answers.recv_timeout(request.warmup() + request.duration() + PATIENCE) {
-            Ok(line) => parse(line),
-            Err(RecvTimeoutError::Timeout) => Err("gave no answer in time".to_owned()),
-            Err(RecvTimeoutError::Disconnected) => Err("ended without an answer".to_owned()),
-        };
-        answer.map_err(|error| format!("{name}, {} in flight: {error}", request.in_flight))
+        let answer = self.pipe.ask(&line, request.warmup() + request.duration() + PATIENCE);
+        answer
+            .and_then(|line| parse(&line))
+            .map_err(|error| format!("{}, {} in flight: {error}", self.name, request.in_flight))
     }
 }
 
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // It has answered, or failed to, so there is nothing to wait for. An error here means that it is already gone.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn parse(line: std::io::Result<String>) -> Result<Answer, String> {
-    let line = line.map_err(|error| error.to_string())?;
-    let answer: Answer =
-        serde_json::from_str(&line).map_err(|error| format!("answered {line:?}: {error}"))?;
+fn parse(line: &str) -> Result<Answer, String> {
+    let answer: Answer = serde_json::from_str(line).map_err(|error| format!("answered {line:?}: {error}"))?;
     match answer {
         Answer { error, .. } if !error.is_empty() => Err(error),
         Answer { elapsed_ns: 0, .. } => Err("measured no time".to_owned()),
@@ -160,21 +136,27 @@ fn command(participant: Participant) -> Result<Command, String> {
 
 /// Builds the Go participant next to this program.
 fn build_go(this: &Path) -> Result<PathBuf, String> {
-    let benchpeer = this.with_file_name("benchpeer");
-    let built = Command::new("go")
-        .args(["build", "-o"])
-        .arg(&benchpeer)
-        .arg("./cmd/benchpeer")
-        .current_dir(INTEROP)
-        .output()
-        .map_err(|error| {
-            format!("the cmd-stream-go participant needs Go, and `go build` in {INTEROP} can't run: {error}")
-        })?;
+    go_program("cmd-stream-go", Path::new(INTEROP), "./cmd/benchpeer", this.with_file_name("benchpeer"))
+}
+
+/// Builds a package of the Go module in a folder.
+pub(crate) fn go_program(
+    participant: &str,
+    module: &Path,
+    package: &str,
+    program: PathBuf,
+) -> Result<PathBuf, String> {
+    let built =
+        Command::new("go").args(["build", "-o"]).arg(&program).arg(package).current_dir(module).output();
+    let built = built.map_err(|error| {
+        let module = module.display();
+        format!("the {participant} participant needs Go, and `go build` in {module} can't run: {error}")
+    })?;
     if built.status.success() {
-        Ok(benchpeer)
+        Ok(program)
     } else {
         let stderr = String::from_utf8_lossy(&built.stderr);
-        Err(format!("the cmd-stream-go participant does not build ({}):\n{stderr}", built.status))
+        Err(format!("the {participant} participant does not build ({}):\n{stderr}", built.status))
     }
 }
 
@@ -183,7 +165,7 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Answer, String> {
-        parse(Ok(line.to_owned()))
+        parse(line)
     }
 
     #[test]

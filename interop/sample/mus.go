@@ -89,6 +89,13 @@ func (commandMUS) Unmarshal(r mus.Reader) (cmd core.Cmd[Receiver], n int, err er
 	return cmd, n + n1, err
 }
 
+// EchoMUS and StreamMUS serialize the fields of EchoCmd and StreamCmd, without a
+// tag, for services that have these commands with another receiver.
+type (
+	EchoMUS   = echoMUS
+	StreamMUS = streamCmdMUS
+)
+
 // echoMUS is for EchoCmd and EchoResult.
 type echoMUS struct{}
 

@@ -65,3 +65,17 @@ func (g *generator) text(length int) string {
 	}
 	return string(text)
 }
+
+// Sized returns values whose strings have exactly this many bytes: fewer of them,
+// the larger they are, but at least sixteen. Otherwise they are drawn as those of
+// Pool, and the string of that length follows the other fields.
+func Sized(bytes int) []sample.EchoCmd {
+	const most = 4 << 20
+	numbers := generator(seed)
+	pool := make([]sample.EchoCmd, min(max(most/max(bytes, 1), 16), Size))
+	for i := range pool {
+		pool[i] = numbers.value()
+		pool[i].String = numbers.text(bytes)
+	}
+	return pool
+}

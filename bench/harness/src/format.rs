@@ -19,8 +19,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Json, Self::Mus, Self::Protobuf];
+    /// All of them, the library's usual one first.
+    pub const ALL: [Self; 3] = [Self::Mus, Self::Protobuf, Self::Json];
 
     /// As it is written on the command line, and in JSON.
     pub fn name(self) -> &'static str {

@@ -104,6 +104,15 @@ pub enum Ask {
     Measure(Measure),
 }
 
+/// What a participant may be able to do: the kinds of [`Load`], values of one size (`payload`), and having its server in another
+/// process (`apart`).
+pub const ABILITIES: [&str; 8] = ["closed", "burst", "stream", "idle", "burning", "open", "payload", "apart"];
+
+/// All abilities but these.
+pub fn all_but(not: &[&str]) -> Vec<String> {
+    ABILITIES.iter().filter(|ability| !not.contains(ability)).map(|&ability| ability.to_owned()).collect()
+}
+
 /// Who a participant is, and what it has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Description {
@@ -119,8 +128,8 @@ pub struct Description {
     pub formats: Vec<String>,
     /// Between client and server.
     pub transports: Vec<Transport>,
-    /// What it can do beside echoes in a closed loop: `streams`, `burning`, and so on.
-    pub loads: Vec<String>,
+    /// Out of [`ABILITIES`].
+    pub can: Vec<String>,
     /// Ways to do the same that are measured apart, by the name of the workload: `("stream", ["spawned", "in-place"])`.
     #[serde(default)]
     pub variants: Vec<(String, Vec<String>)>,
@@ -160,6 +169,8 @@ pub struct Setting {
     pub delay_ms: u64,
     /// One of the participant's variants of the workload.
     pub variant: Option<String>,
+    /// How many connections the server will have, at most.
+    pub connections: u32,
 }
 
 /// One round of a workload.
@@ -228,6 +239,20 @@ pub enum Load {
         /// Past it, the Commands whose time has come count as missed.
         most_in_flight: u32,
     },
+}
+
+impl Load {
+    /// As in JSON, and in [`ABILITIES`].
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Closed { .. } => "closed",
+            Self::Burst { .. } => "burst",
+            Self::Stream { .. } => "stream",
+            Self::Idle { .. } => "idle",
+            Self::Burning { .. } => "burning",
+            Self::Open { .. } => "open",
+        }
+    }
 }
 
 /// The answer to [`Ask::Serve`] and [`Ask::Stop`].
@@ -324,6 +349,7 @@ mod tests {
                 transport: Transport::Unix,
                 delay_ms: 30,
                 variant: None,
+                connections: 2,
             },
             server: Some(Elsewhere { address: "/tmp/a".into(), pid: 7 }),
             connections: 2,
@@ -333,7 +359,7 @@ mod tests {
             load: Load::Open { offered_per_s: 5000.0, most_in_flight: 10 },
         });
         let line = concat!(
-            r#"{"ask":"measure","setting":{"format":"mus","transport":"unix","delay_ms":30,"variant":null},"#,
+            r#"{"ask":"measure","setting":{"format":"mus","transport":"unix","delay_ms":30,"variant":null,"connections":2},"#,
             r#""server":{"address":"/tmp/a","pid":7},"connections":2,"payload_bytes":null,"warmup_ms":100,"#,
             r#""duration_ms":1000,"load":{"kind":"open","offered_per_s":5000.0,"most_in_flight":10}}"#,
         );

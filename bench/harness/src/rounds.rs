@@ -9,7 +9,7 @@ use crate::process::{self, Meter};
 use crate::workload;
 
 /// Idle connections before the first look at the memory. They bring the server's buffers and threads to their size.
-const FIRST_IDLE: u32 = 100;
+pub const FIRST_IDLE: u32 = 100;
 
 /// Starts a server unless there is one, opens the connections, puts the load on them, and stops it all.
 pub async fn measure<A: Adapter>(adapter: &A, measure: &Measure) -> Result<Outcome, String> {
@@ -148,8 +148,13 @@ mod tests {
     }
 
     fn ask(format: &str, load: Load) -> Measure {
-        let setting =
-            Setting { format: format.to_owned(), transport: Transport::Tcp, delay_ms: 0, variant: None };
+        let setting = Setting {
+            format: format.to_owned(),
+            transport: Transport::Tcp,
+            delay_ms: 0,
+            variant: None,
+            connections: 200,
+        };
         let (warmup_ms, duration_ms) = (0, 100);
         Measure { setting, server: None, connections: 2, payload_bytes: None, warmup_ms, duration_ms, load }
     }
@@ -203,7 +208,7 @@ mod tests {
         let elsewhere = Some(Elsewhere { address: "lies".to_owned(), pid: std::process::id() });
         let asks = [
             r#"{"ask":"describe"}"#.to_owned(),
-            r#"{"ask":"serve","setting":{"format":"a","transport":"tcp","delay_ms":0,"variant":null}}"#
+            r#"{"ask":"serve","setting":{"format":"a","transport":"tcp","delay_ms":0,"variant":null,"connections":2}}"#
                 .to_owned(),
             to_line(Measure { server: elsewhere, ..ask("true", Load::Burst { calls: 1 }) }),
             r#"{"ask":"stop"}"#.to_owned(),

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bench_harness::format::Format;
-use bench_harness::lines::{Description, Measure, Outcome, Setting, Transport};
+use bench_harness::lines::{Description, Measure, Outcome, Setting, Transport, all_but};
 use bench_harness::load::{Client, Echo, Expected, burn_here};
 use bench_harness::participant::{Adapter, Participant, runtime, socket_path};
 use bench_harness::rounds;
@@ -200,9 +200,9 @@ impl Participant for CmdStream {
                 "defaults; one Client per connection, no timeout; the server's limit of connections raised"
                     .to_owned(),
             language: "rust".to_owned(),
-            formats: Format::ALL.iter().rev().map(|format| format.name().to_owned()).collect(),
+            formats: Format::ALL.iter().map(|format| format.name().to_owned()).collect(),
             transports: vec![Transport::Tcp, Transport::Unix, Transport::Tls],
-            loads: ["closed", "burst", "idle", "open", "stream", "burning"].map(str::to_owned).to_vec(),
+            can: all_but(&[]),
             variants: vec![
                 variants("stream", &["adaptive", "spawned", "in-place"]),
                 variants("features", suite_features::VARIANTS),

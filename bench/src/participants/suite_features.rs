@@ -86,6 +86,9 @@ impl Hooks<FeaturesSend> for Counts {
 
 /// One round with a variant.
 pub(crate) async fn measure(measure: &Measure, variant: &str) -> Result<Outcome, String> {
+    if measure.setting.format != Format::Mus.name() {
+        return Err("features are measured in MUS".to_owned());
+    }
     let group = |hooks_are, timeout, attempts| Group { hooks: hooks_are, timeout, attempts };
     match variant {
         "deadlines-off" | "hooks-off" | "retries-off" => {

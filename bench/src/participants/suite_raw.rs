@@ -21,9 +21,9 @@ impl Participant for Raw {
                        times no single frame"
                 .to_owned(),
             language: "rust".to_owned(),
-            formats: Format::ALL.iter().rev().map(|format| format.name().to_owned()).collect(),
+            formats: Format::ALL.iter().map(|format| format.name().to_owned()).collect(),
             transports: vec![Transport::Tcp],
-            loads: vec!["closed".to_owned()],
+            can: vec!["closed".to_owned()],
             variants: Vec::new(),
         }
     }

@@ -5,6 +5,8 @@
 //	{"format":"json","in_flight":64,"connections":2,"duration_ms":1000,"warmup_ms":200}
 //	{"commands":70000,"elapsed_ns":1000000000,"verified":70000,"p50_ns":...,"p99_ns":...,"p999_ns":...,"error":""}
 //
+// It also answers what the suite asks: see package suite.
+//
 // All settings are the library's defaults, except the number of connections that
 // the server may serve.
 package main
@@ -16,6 +18,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"interop/suite"
 )
 
 // request asks for one round.
@@ -60,6 +64,7 @@ func run(in io.Reader, out io.Writer) error {
 	var (
 		stands  = make(stands)
 		answers = json.NewEncoder(out)
+		peer    = suite.NewPeer(new(adapter))
 		lines   = bufio.NewScanner(in)
 	)
 	defer stands.close()
@@ -67,7 +72,13 @@ func run(in io.Reader, out io.Writer) error {
 		if len(lines.Bytes()) == 0 {
 			continue
 		}
-		if err := answers.Encode(respond(stands, lines.Bytes())); err != nil {
+		var answer any
+		if suite.Is(lines.Bytes()) {
+			answer = peer.Respond(lines.Bytes())
+		} else {
+			answer = respond(stands, lines.Bytes())
+		}
+		if err := answers.Encode(answer); err != nil {
 			return err
 		}
 	}

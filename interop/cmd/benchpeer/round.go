@@ -10,6 +10,7 @@ import (
 	ccln "github.com/cmd-stream/cmd-stream-go/core/cln"
 
 	"interop/sample"
+	"interop/suite"
 	"interop/workload"
 )
 
@@ -44,7 +45,7 @@ type task struct {
 	// Every stride-th command is timed. With many tasks, a histogram has left
 	// the cache when it is used again.
 	stride uint64
-	times  histogram
+	times  suite.Histogram
 }
 
 // round runs the tasks asked for.
@@ -109,7 +110,7 @@ func (t *task) run(begin time.Time, window window) error {
 		if after >= window.start && after < window.end {
 			t.commands++
 			if uint64(t.next)%t.stride == 0 { // each task begins at another one
-				t.times.record(after - before)
+				t.times.Record(after - before)
 			}
 		}
 		before = after
@@ -150,15 +151,15 @@ func (f *failure) set(err error) { f.once.Do(func() { f.err = err }) }
 
 // sum adds up the results of the tasks.
 func sum(tasks []*task, window window) (a answer) {
-	var times histogram
+	var times suite.Histogram
 	for _, t := range tasks {
 		a.Commands += t.commands
-		times.add(&t.times)
+		times.Add(&t.times)
 	}
 	a.Verified = a.Commands // call compares each reply
 	a.ElapsedNS = (window.end - window.start).Nanoseconds()
-	a.P50NS = times.percentile(0.50).Nanoseconds()
-	a.P99NS = times.percentile(0.99).Nanoseconds()
-	a.P999NS = times.percentile(0.999).Nanoseconds()
+	a.P50NS = times.Percentile(0.50).Nanoseconds()
+	a.P99NS = times.Percentile(0.99).Nanoseconds()
+	a.P999NS = times.Percentile(0.999).Nanoseconds()
 	return a
 }

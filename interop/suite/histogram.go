@@ -1,4 +1,4 @@
-package main
+package suite
 
 import (
 	"math/bits"
@@ -15,21 +15,23 @@ const (
 	buckets = (topBits - partBits + 1) * parts
 )
 
-// histogram counts times. It has a fixed size and no lock: each task has one of
+// Histogram counts times. It has a fixed size and no lock: each task has one of
 // its own, and they are added up after the round.
-type histogram [buckets]uint32
+type Histogram [buckets]uint32
 
-func (h *histogram) record(t time.Duration) { h[bucketOf(t)]++ }
+// Record counts a time.
+func (h *Histogram) Record(t time.Duration) { h[bucketOf(t)]++ }
 
-func (h *histogram) add(other *histogram) {
+// Add counts what another one has counted.
+func (h *Histogram) Add(other *Histogram) {
 	for i, count := range other {
 		h[i] += count
 	}
 }
 
-// percentile returns the time that this fraction of the recorded times does not
+// Percentile returns the time that this fraction of the recorded times does not
 // exceed, rounded up. It returns 0 if there are none.
-func (h *histogram) percentile(fraction float64) time.Duration {
+func (h *Histogram) Percentile(fraction float64) time.Duration {
 	var total, seen uint64
 	for _, count := range h {
 		total += uint64(count)

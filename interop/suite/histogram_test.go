@@ -1,4 +1,4 @@
-package main
+package suite
 
 import (
 	"testing"
@@ -29,21 +29,21 @@ func TestBucketsGrowWithTheTimeAndStayInRange(t *testing.T) {
 }
 
 func TestPercentilesOfKnownTimes(t *testing.T) {
-	var h, other histogram
+	var h, other Histogram
 	for i := range 100 {
 		part := &h
 		if i%2 == 0 {
 			part = &other
 		}
-		part.record(time.Duration(i + 1))
+		part.Record(time.Duration(i + 1))
 	}
-	h.add(&other)
+	h.Add(&other)
 	for fraction, want := range map[float64]time.Duration{0: 1, 0.5: 50, 0.99: 99, 1: 100} {
-		if got := h.percentile(fraction); got != want {
+		if got := h.Percentile(fraction); got != want {
 			t.Errorf("percentile %v is %d ns, want %d", fraction, got, want)
 		}
 	}
-	if got := new(histogram).percentile(0.5); got != 0 {
+	if got := new(Histogram).Percentile(0.5); got != 0 {
 		t.Errorf("of nothing: %v", got)
 	}
 }
