@@ -6,6 +6,8 @@ mod machine;
 mod peers;
 mod results;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, IsTerminal, Write};

@@ -35,6 +35,9 @@ const ALL: &[(&str, Source)] = &[
     ("raw", Source::This),
     ("tonic", Source::Cargo("peer-tonic")),
     ("tarpc", Source::Cargo("peer-tarpc")),
+    ("volo", Source::Cargo("peer-volo")),
+    ("capnp-rpc", Source::Cargo("peer-capnp")),
+    ("jsonrpsee", Source::Cargo("peer-jsonrpsee")),
     ("grpc-go", Source::Go("cmd/grpcpeer")),
 ];
 
@@ -95,9 +98,9 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// Starts the program of the participant with this name.
-    pub(crate) fn start(name: &str, mut program: Command) -> Result<Self, String> {
+    pub(crate) fn start(name: &str, program: Command) -> Result<Self, String> {
         let start = |error| format!("{name}: {error}");
-        let mut pipe = Pipe::start(again(&mut program)).map_err(start)?;
+        let mut pipe = Pipe::start(again(&program)).map_err(start)?;
         let description: Description = ask(&mut pipe, &Ask::Describe, PATIENCE).map_err(start)?;
         if description.name != name {
             return Err(format!("{name}: its program says that it is {}", description.name));
@@ -124,7 +127,7 @@ impl Peer {
     /// Starts a server in the other process.
     fn serve(&mut self, setting: &Setting) -> Result<Elsewhere, String> {
         if self.server.is_none() {
-            self.server = Some(Pipe::start(again(&mut self.program))?);
+            self.server = Some(Pipe::start(again(&self.program))?);
         }
         let server = self.server.as_mut().expect("it was started");
         let Serving { address, error } = ask(server, &Ask::Serve { setting: setting.clone() }, PATIENCE)?;
@@ -137,7 +140,7 @@ impl Peer {
 }
 
 /// The same program once more.
-fn again(program: &mut Command) -> Command {
+fn again(program: &Command) -> Command {
     let mut command = Command::new(program.get_program());
     command.args(program.get_args());
     for (name, value) in program.get_envs() {

@@ -1,0 +1,12 @@
+//! The code of the service and its messages, made by volo's own generator, which is Rust alone.
+
+use std::path::PathBuf;
+
+fn main() {
+    let folder = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("Cargo sets it")).join("proto");
+    volo_build::Builder::protobuf()
+        .add_service(folder.join("bench.proto"))
+        .include_dirs(vec![folder])
+        .write()
+        .expect("the description is well-formed");
+}
