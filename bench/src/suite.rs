@@ -17,13 +17,13 @@ use std::process::ExitCode;
 use bench_harness::lines::Setting;
 use bench_harness::participant;
 use bench_harness::process::allow_connections;
+use bench_report::{Line, Run, Sample};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::case::{Case, Fit};
 use self::file::{Suite, Times, Workload};
 use self::peers::Peer;
-use self::results::{About, Line, Run, Sample, Told};
 use self::table::Numbered;
 use crate::participants::suite_cmd_stream::CmdStream;
 use crate::participants::suite_raw::Raw;
@@ -93,15 +93,24 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     fs::create_dir_all(&options.out).map_err(|error| format!("{}: {error}", options.out.display()))?;
     let path = options.out.join("results.jsonl");
     let mut results = Results::create(&path)?;
-    let run = about(&workloads, times, &peers, &options.without);
+    let run = about(&workloads, times, &peers, &options.without, &plan.not_measured);
     results.write(&Line::Run(run))?;
     let samples = measure(&plan, times, &mut peers, &mut results)?;
     print!("{}", table::all(&workloads, &plan.cases, &samples, times));
     for reason in &plan.not_measured {
         println!("not measured: {reason}");
     }
-    println!("\nresults: {}", path.display());
+    report(&path, &options.out)?;
+    println!("\nresults: {}\nreport: {}", path.display(), options.out.join("report.html").display());
     Ok(())
+}
+
+/// Makes the report of the results that were written.
+fn report(results: &Path, folder: &Path) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", results.display());
+    let text = fs::read_to_string(results).map_err(|error| failed(&error))?;
+    let results = bench_report::Results::parse(&text).map_err(|error| failed(&error))?;
+    results.write(folder).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
 fn chosen<'a>(workloads: &'a [Workload], only: &[String]) -> Result<Vec<&'a Workload>, String> {
@@ -191,7 +200,7 @@ fn measure(
                 let peer = &mut peers[*n];
                 progress.step(&format!("{}: {}, {}", case.workload, peer.description.name, case.title()));
                 let sample = one(case, setting, round, times, peer)?;
-                if sample.offered_per_s.is_some_and(|offered| sample.rate < offered * KEEPS_UP) {
+                if sample.setting.offered_per_s.is_some_and(|offered| sample.rate < offered * KEEPS_UP) {
                     saturated.push((*n, case));
                 }
                 results.write(&Line::Sample(sample.clone()))?;
@@ -207,13 +216,19 @@ fn one(case: &Case, setting: &Setting, round: u32, times: Times, peer: &mut Peer
     let measured = peer.measure(case.measure(setting.clone(), times), case.processes == 2);
     let name = &peer.description.name;
     measured
-        .and_then(|outcome| Sample::of(case, name, &setting.format, round, outcome))
+        .and_then(|outcome| results::sample(case, name, &setting.format, round, outcome))
         .map_err(|error| format!("{name}, {}, {}: {error}", case.workload, case.title()))
 }
 
-fn about(workloads: &[&Workload], times: Times, peers: &[Peer], left_out: &[String]) -> Run {
+fn about(
+    workloads: &[&Workload],
+    times: Times,
+    peers: &[Peer],
+    left_out: &[String],
+    not_measured: &[String],
+) -> Run {
     let (commit, dirty) = machine::revision();
-    let told = |workload: &&Workload| Told {
+    let told = |workload: &&Workload| bench_report::Workload {
         name: workload.name.clone(),
         title: workload.title.clone(),
         text: workload.text.trim().to_owned(),
@@ -229,9 +244,10 @@ fn about(workloads: &[&Workload], times: Times, peers: &[Peer], left_out: &[Stri
         dirty,
         rounds: times.rounds,
         seconds_per_round: times.duration().as_secs_f64(),
-        participants: peers.iter().map(|peer| About::from(&peer.description)).collect(),
+        participants: peers.iter().map(|peer| results::about(&peer.description)).collect(),
         workloads: workloads.iter().map(told).collect(),
         left_out: left_out.to_vec(),
+        not_measured: not_measured.to_vec(),
     }
 }
 

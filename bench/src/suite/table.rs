@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use bench::spread::{Spread, thousands};
+use bench_report::{Latency, Sample};
 
 use super::case::Case;
 use super::file::{Times, Workload};
-use super::results::{Percentiles, Sample};
 
 /// A sample, and the number of the case that it was measured in.
 pub(crate) type Numbered = (usize, Sample);
@@ -118,7 +118,7 @@ fn line(text: &mut String, row: &Row<'_>, rate_ratio: Option<Spread>, p50_ratio:
     .expect(TAKES_ALL);
 }
 
-fn p50(sample: &Sample) -> Option<&Percentiles> {
+fn p50(sample: &Sample) -> Option<&Latency> {
     sample.latency_us.as_ref()
 }
 
@@ -148,7 +148,7 @@ fn ratio(ours: &Row<'_>, theirs: &Row<'_>, figure: impl Fn(&Sample) -> Option<f6
 fn rows<'a>(case: &Case, cases: &[Case], samples: &'a [Numbered]) -> Vec<Row<'a>> {
     let mut rows: Vec<Row<'a>> = Vec::new();
     for (_, sample) in samples.iter().filter(|(number, _)| cases[*number].is_beside(case)) {
-        let variant = sample.variant.as_deref();
+        let variant = sample.setting.variant.as_deref();
         let known =
             rows.iter_mut().find(|row| row.participant == sample.participant && row.variant == variant);
         match known {

@@ -2,10 +2,11 @@
 
 use bench_harness::latency::Latency;
 use bench_harness::lines::{Description, Load, Outcome, Transport, all_but};
+use bench_report::{Line, Run, Sample};
 
 use super::case::{Case, Fit};
 use super::file::{Suite, Times, Workload};
-use super::results::{About, Line, Run, Sample, Told};
+use super::results;
 use super::{WORKLOADS, chosen, known, table};
 
 fn suite(settings: &str) -> Result<Suite, String> {
@@ -49,7 +50,7 @@ fn outcome(commands: u64) -> Outcome {
 }
 
 fn sample(participant: &str, round: u32, commands: u64) -> Sample {
-    Sample::of(&case(), participant, "mus", round, outcome(commands)).unwrap()
+    results::sample(&case(), participant, "mus", round, outcome(commands)).unwrap()
 }
 
 #[test]
@@ -206,7 +207,7 @@ fn participants_with_variants_take_theirs_and_the_others_none() {
 
 #[test]
 fn round_that_failed_or_compared_too_little_is_an_error() {
-    let of = |outcome| Sample::of(&case(), "any", "mus", 0, outcome);
+    let of = |outcome| results::sample(&case(), "any", "mus", 0, outcome);
     assert_eq!(of(Outcome::failed("cut".to_owned())).unwrap_err(), "cut");
     assert_eq!(of(Outcome { elapsed_ns: 0, ..outcome(5) }).unwrap_err(), "measured no time");
     assert_eq!(of(Outcome { verified: 4, ..outcome(5) }).unwrap_err(), "compared 4 of 5 replies");
@@ -225,15 +226,20 @@ fn lines_have_the_names_of_the_schema_and_come_back() {
         dirty: false,
         rounds: 5,
         seconds_per_round: 1.0,
-        participants: vec![About::from(&description("any"))],
-        workloads: vec![Told { name: "echo".to_owned(), title: "Echo".to_owned(), text: "text".to_owned() }],
+        participants: vec![results::about(&description("any"))],
+        workloads: vec![bench_report::Workload {
+            name: "echo".to_owned(),
+            title: "Echo".to_owned(),
+            text: "text".to_owned(),
+        }],
         left_out: vec!["volo".to_owned()],
+        not_measured: vec!["stream: tarpc has no streams".to_owned()],
     };
     let line = serde_json::to_string(&Line::Sample(sample("cmd-stream", 3, 1000))).unwrap();
     assert_eq!(
         line,
         concat!(
-            r#"{"kind":"sample","workload":"echo","participant":"cmd-stream","format":"mus","transport":"tcp","#,
+            r#"{"kind":"sample","participant":"cmd-stream","format":"mus","workload":"echo","transport":"tcp","#,
             r#""processes":1,"in_flight":1,"connections":2,"payload_bytes":null,"offered_per_s":null,"variant":null,"#,
             r#""round":3,"commands":1000,"verified":1001,"elapsed_s":0.5,"rate":2000.0,"cpu_us_per_command":3.0,"#,
             r#""latency_us":{"p50":2.0,"p90":3.0,"p99":4.0,"p999":5.0,"max":6.0},"cdf":[[2.0,0.5],[6.0,1.0]],"#,
