@@ -21,7 +21,7 @@ use volo_grpc::{BoxStream, Request, Response, Status};
 
 use volo_gen::bench::{Bench, BenchClient, BenchClientBuilder, BenchServer, Number, Value as Message};
 
-#[expect(clippy::all, clippy::pedantic, reason = "generated")]
+#[allow(clippy::all, reason = "generated")]
 mod volo_gen {
     include!(concat!(env!("OUT_DIR"), "/volo_gen.rs"));
     pub(crate) use self::volo_gen::*;
@@ -48,8 +48,8 @@ impl Bench for Service {
         &self,
         request: Request<Number>,
     ) -> Result<Response<BoxStream<'static, Result<Number, Status>>>, Status> {
-        let numbers = 0..request.into_inner().number;
-        Ok(Response::new(Box::pin(futures::stream::iter(numbers.map(|number| Ok(Number { number }))))))
+        let numbers = futures::stream::iter(0..request.into_inner().number);
+        Ok(Response::new(numbers.map(|number| Number { number }).map(Ok).boxed()))
     }
 
     async fn burn(&self, request: Request<Number>) -> Result<Response<Number>, Status> {
