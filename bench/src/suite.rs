@@ -85,8 +85,8 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     times.rounds = options.rounds.unwrap_or(times.rounds);
     let mut plan = Plan::new(&workloads, options.quick);
 
-    // Both ends of the idle connections are in processes that this one starts.
-    allow_connections(plan.most_connections() * 2)?;
+    // The participants inherit it.
+    allow_connections(plan.most_ends())?;
     let mut peers = start(&options.without)?;
     plan.fit(&workloads, &peers);
 
@@ -151,8 +151,13 @@ impl Plan {
         Self { cases, fitting: Vec::new(), not_measured: Vec::new() }
     }
 
-    fn most_connections(&self) -> u64 {
-        self.cases.iter().map(|case| u64::from(case.all_connections())).max().unwrap_or(0)
+    /// Of connections, in one process.
+    fn most_ends(&self) -> u64 {
+        let ends = self.cases.iter().map(|case| {
+            let connections = u64::from(case.all_connections());
+            if case.processes == 2 { connections } else { 2 * connections }
+        });
+        ends.max().unwrap_or(0)
     }
 
     fn fit(&mut self, workloads: &[&Workload], peers: &[Peer]) {
