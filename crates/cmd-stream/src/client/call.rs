@@ -23,7 +23,7 @@ use crate::protocol::{ClientProtocol, CommandOf, Protocol, ReplyOf};
 pub(super) enum Stage<C> {
     Unsent(C),
     /// Encoded. It waits for room in the output.
-    Encoded(Box<(Scratch, Option<u64>)>),
+    Encoded(Box<(Scratch, Option<Seq>)>),
     Sent(Seq),
     Done,
 }
@@ -138,7 +138,7 @@ where
                 return sent;
             }
             // Kept encoded while it waits, so that it is encoded once.
-            stage.advance(Stage::Encoded(Box::new((bytes, turn))));
+            stage.advance(Stage::Encoded(Box::new((bytes.into_waiting(), turn))));
             not_sent(sent, stage, cx)
         }
         Stage::Encoded(waiting) => {

@@ -226,7 +226,7 @@ impl<R> Table<R> {
     pub(crate) fn poll_send(
         &self,
         encoded: &mut Scratch,
-        turn: &mut Option<u64>,
+        turn: &mut Option<Seq>,
         expects: Expects<R>,
         deadline: Option<Instant>,
         cx: &Context<'_>,
@@ -295,7 +295,7 @@ impl<R> Table<R> {
     }
 
     /// A caller that waits for room has gone.
-    pub(crate) fn leave(&self, turn: u64) {
+    pub(crate) fn leave(&self, turn: Seq) {
         let mut wakers = Vec::new();
         {
             let mut guard = self.lock();

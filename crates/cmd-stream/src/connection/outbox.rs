@@ -143,7 +143,7 @@ impl Outbox {
         head(tail);
         let added = tail.len() - before + scratch.len();
         if scratch.len() <= LARGE {
-            tail.extend_from_slice(&scratch.0);
+            tail.extend_from_slice(&scratch.bytes);
         } else {
             if tail.is_empty()
                 && let Some(empty) = self.queued.chunks.pop_back()
@@ -151,7 +151,7 @@ impl Outbox {
                 // There was no head. Writing an empty chunk would return 0, as at the end of the stream.
                 buffers::give_back(empty);
             }
-            self.queued.chunks.push_back(mem::take(&mut scratch.0));
+            self.queued.chunks.push_back(mem::take(&mut scratch.bytes));
         }
         self.queued.len += added;
     }
@@ -228,7 +228,11 @@ impl Outbox {
 /// A buffer to encode a value into before the connection's lock is taken. Each thread keeps one. If encoding a value
 /// sends another value, that one gets a new buffer.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch(Vec<u8>);
+pub(crate) struct Scratch {
+    bytes: Vec<u8>,
+    /// Whether the thread gets it back.
+    is_lent: bool,
+}
 
 thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -236,33 +240,39 @@ thread_local! {
 
 impl Scratch {
     pub(crate) fn new() -> Self {
-        Self(SPARE.try_with(Cell::take).unwrap_or_default())
+        Self { bytes: SPARE.try_with(Cell::take).unwrap_or_default(), is_lent: true }
     }
 
     /// What has been encoded before.
     pub(crate) fn of(encoded: Vec<u8>) -> Self {
-        Self(encoded)
+        Self { bytes: encoded, is_lent: false }
+    }
+
+    /// The same for one that waits, in a buffer of its size: many may wait. The thread gets its own back. What is large stays
+    /// where it is: it is moved into the output.
+    pub(crate) fn into_waiting(self) -> Self {
+        if self.len() > LARGE { self } else { Self::of(self.bytes.as_slice().into()) }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.0
+        &mut self.bytes
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         // A buffer that a large value has grown is freed. Otherwise each thread would keep one for ever.
-        if self.0.capacity() <= buffers::SIZE {
-            self.0.clear();
-            let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.0)));
+        if self.is_lent && self.bytes.capacity() <= buffers::SIZE {
+            self.bytes.clear();
+            let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.bytes)));
         }
     }
 }

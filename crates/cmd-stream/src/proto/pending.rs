@@ -21,11 +21,16 @@ pub struct Pending<W> {
 
 impl<W> Default for Pending<W> {
     fn default() -> Self {
-        Self { first: Seq::FIRST, ring: VecDeque::new(), in_ring: 0, stragglers: HashMap::new() }
+        Self::starting_at(Seq::FIRST)
     }
 }
 
 impl<W> Pending<W> {
+    /// Nobody yet. The first caller gets this seq.
+    pub fn starting_at(first: Seq) -> Self {
+        Self { first, ring: VecDeque::new(), in_ring: 0, stragglers: HashMap::new() }
+    }
+
     /// Returns the seq that the next caller gets.
     #[inline]
     pub fn next_seq(&self) -> Seq {

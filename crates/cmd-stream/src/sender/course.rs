@@ -79,7 +79,7 @@ enum Stage {
 struct Queued {
     frame: Scratch,
     /// What the table remembers of it.
-    turn: Option<u64>,
+    turn: Option<Seq>,
     /// Counts it among the calls of the Sender.
     _apart: Apart,
 }

@@ -176,7 +176,7 @@ async fn no_waker_is_dropped_or_woken_under_the_lock_of_the_table() {
 #[tokio::test(start_paused = true)]
 async fn the_same_for_those_who_wait_for_room() {
     let later = Instant::now() + Duration::from_secs(1);
-    type End = fn(&Table<Reply>, Seq, u64, Instant);
+    type End = fn(&Table<Reply>, Seq, Seq, Instant);
     let ends: [(&str, End); 6] = [
         ("woken", |table, first, turn, _| {
             write(table);

@@ -342,9 +342,9 @@ impl<K: Send + 'static> Course<K> {
         &mut self,
         core: &Core<P, F, H>,
         frame: Scratch,
-        turn: Option<u64>,
+        turn: Option<Seq>,
     ) {
-        let queued = Queued { frame, turn, _apart: core.apart() };
+        let queued = Queued { frame: frame.into_waiting(), turn, _apart: core.apart() };
         self.more.get_or_insert_default().queued = Some(queued);
         self.stage = Stage::Queued;
     }
