@@ -1,17 +1,20 @@
 //! The server's demultiplexer: which Commands of a connection are running, and whether another one may be read.
 //! Knows nothing of sockets, tasks or Formats.
 
-use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::task::Waker;
 
 use super::frame::Seq;
 
+mod slots;
+
+use slots::Slots;
+
 /// The Commands of one connection that have been read and have not ended.
 #[derive(Debug)]
 pub struct InFlight {
-    commands: HashMap<Seq, Running>,
+    commands: Slots<Running>,
     bytes: usize,
     charge: usize,
     max_commands: usize,
@@ -34,7 +37,7 @@ struct Running {
 impl InFlight {
     /// Creates a table that is full at `max_commands` Commands, or at `max_bytes` of their size on the wire.
     pub fn new(max_commands: usize, max_bytes: usize) -> Self {
-        Self { commands: HashMap::new(), bytes: 0, charge: 0, max_commands, max_bytes }
+        Self { commands: Slots::default(), bytes: 0, charge: 0, max_commands, max_bytes }
     }
 
     /// Whether a Command with this seq may begin.
@@ -47,8 +50,7 @@ impl InFlight {
         if seq.get() < 0 {
             return Err(SeqRefused::Negative(seq));
         }
-        // Most connections have nothing in flight when a Command arrives: then nothing is hashed.
-        if !self.commands.is_empty() && self.commands.contains_key(&seq) {
+        if self.commands.contains(seq) {
             return Err(SeqRefused::InUse(seq));
         }
         Ok(())
@@ -57,22 +59,21 @@ impl InFlight {
     /// Books a Command that goes on running, or another holder of it, with its size on the wire and in memory. It was
     /// [checked](Self::check) when it arrived. Returns whether it is new here.
     pub fn insert(&mut self, seq: Seq, size: usize, charge: usize) -> bool {
-        let new = Running { size, charge, task: None, is_dropped: false, holders: 0 };
-        let running = self.commands.entry(seq).or_insert(new);
-        running.holders += 1;
-        let is_new = running.holders == 1;
-        if is_new {
-            self.bytes += size;
-            self.charge += charge;
+        if let Some(running) = self.commands.get_mut(seq) {
+            running.holders += 1;
+            return false;
         }
-        is_new
+        self.commands.insert(seq, Running { size, charge, task: None, is_dropped: false, holders: 1 });
+        self.bytes += size;
+        self.charge += charge;
+        true
     }
 
     /// Books that one holder of a Command has finished with it.
     pub fn remove(&mut self, seq: Seq) -> Removed {
         // Asked before: only whoever makes the first room need wake the one that reads.
         let was_full = self.is_full();
-        let Some(running) = self.commands.get_mut(&seq) else {
+        let Some(running) = self.commands.get_mut(seq) else {
             return Removed { has_ended: false, was_full, charge: 0, was_dropped: false };
         };
         running.holders -= 1;
@@ -82,12 +83,9 @@ impl InFlight {
             charge = running.charge;
             self.bytes -= running.size;
             self.charge -= charge;
-            self.commands.remove(&seq);
+            self.commands.remove(seq);
         } else {
             running.task = None; // the task that has ended would not be freed
-        }
-        if self.commands.is_empty() && self.commands.capacity() > 64 {
-            self.commands = HashMap::new(); // an idle connection keeps no memory
         }
         Removed { has_ended, was_full, charge, was_dropped }
     }
@@ -106,14 +104,14 @@ impl InFlight {
 
     /// Keeps what wakes the task of a Command.
     pub fn set_task(&mut self, seq: Seq, task: Waker) {
-        if let Some(running) = self.commands.get_mut(&seq) {
+        if let Some(running) = self.commands.get_mut(seq) {
             running.task = Some(task);
         }
     }
 
     /// Whether a Command was told to go.
-    pub fn is_dropped(&self, seq: Seq) -> bool {
-        self.commands.get(&seq).is_some_and(|running| running.is_dropped)
+    pub fn is_dropped(&mut self, seq: Seq) -> bool {
+        self.commands.get_mut(seq).is_some_and(|running| running.is_dropped)
     }
 
     /// Tells those to go that came first, until they have at least so much memory, and are so many. Only those that have
@@ -121,14 +119,14 @@ impl InFlight {
     pub fn drop_first(&mut self, charge: usize, commands: usize) -> (Vec<Waker>, usize, bool) {
         let with_task =
             self.commands.iter().filter(|(_, running)| running.task.is_some() && running.holders == 1);
-        let mut seqs: Vec<_> = with_task.map(|(seq, _)| *seq).collect();
+        let mut seqs: Vec<_> = with_task.map(|(seq, _)| seq).collect();
         seqs.sort_unstable();
         let (mut tasks, mut dropped) = (Vec::new(), 0);
         for seq in seqs {
             if dropped >= charge && tasks.len() >= commands {
                 break;
             }
-            if let Some(running) = self.commands.get_mut(&seq)
+            if let Some(running) = self.commands.get_mut(seq)
                 && let Some(task) = running.task.take()
             {
                 running.is_dropped = true;
@@ -136,7 +134,7 @@ impl InFlight {
                 tasks.push(task);
             }
         }
-        let has_more = self.commands.values().any(|running| !running.is_dropped);
+        let has_more = self.commands.iter().any(|(_, running)| !running.is_dropped);
         (tasks, dropped, has_more)
     }
 
@@ -227,14 +225,15 @@ mod tests {
         assert_eq!(in_flight.charge(), 50);
         let (tasks, dropped, has_more) = in_flight.drop_first(11, 1);
         assert_eq!((tasks.len(), dropped, has_more), (2, 20, true));
-        let told =
-            |in_flight: &InFlight| (1..=5).filter(|n| in_flight.is_dropped(Seq::new(*n))).collect::<Vec<_>>();
-        assert_eq!(told(&in_flight), [1, 3]);
+        let told = |in_flight: &mut InFlight| {
+            (1..=5).filter(|n| in_flight.is_dropped(Seq::new(*n))).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&mut in_flight), [1, 3]);
         let removed = in_flight.remove(Seq::new(1));
         assert_eq!((removed.charge, removed.was_dropped, in_flight.charge()), (10, true, 40));
         let (tasks, dropped, has_more) = in_flight.drop_first(0, 9);
         assert_eq!((tasks.len(), dropped, has_more), (2, 20, true), "each is told once");
-        assert_eq!(told(&in_flight), [3, 4, 5]);
+        assert_eq!(told(&mut in_flight), [3, 4, 5]);
     }
 
     #[test]
