@@ -411,9 +411,14 @@ const THERE: &str = "it is only taken out at the end";
 
 /// Drops a value of the user's. If its destructor panics, that is logged, and harms nobody else.
 pub(crate) fn drop_contained<T>(value: T) {
-    if std::mem::needs_drop::<T>()
-        && let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value)))
-    {
+    if std::mem::needs_drop::<T>() {
+        contained(|| drop(value));
+    }
+}
+
+/// Runs what drops values of the user's. A panic in it is logged.
+pub(crate) fn contained(drops: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(drops)) {
         tracing::error!(panic = take_message(payload), "the destructor of a value panicked");
     }
 }

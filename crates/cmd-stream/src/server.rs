@@ -17,6 +17,7 @@ use crate::transport::{Accept, Address};
 
 pub(crate) mod accept;
 mod alarm;
+mod alone;
 mod boxes;
 mod connection;
 mod context;

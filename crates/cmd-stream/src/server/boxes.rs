@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::pace::{self, GROUP, Pace};
@@ -35,7 +36,7 @@ pub(super) struct Boxes {
 
 #[derive(Default)]
 struct OfType {
-    /// An `Option<Pin<Box<Option<Fut>>>>`, with the type of the future of this type of Commands.
+    /// An `Option<Pin<Box<Slot<Fut>>>>`, with the type of the future of this type of Commands.
     spare: Option<Box<dyn Any + Send>>,
     /// Since the boxes were taken out of the thread.
     polls: u32,
@@ -143,7 +144,7 @@ impl Boxes {
         &mut self,
         index: usize,
         future: impl FnOnce() -> Fut,
-    ) -> Option<Pin<Box<Option<Fut>>>>
+    ) -> Option<Pin<Box<Slot<Fut>>>>
     where
         Fut: Future<Output = Option<Outcome>> + Send + 'static,
     {
@@ -153,16 +154,17 @@ impl Boxes {
         of_type.polls += 1;
         of_type.in_group = true;
 
-        let spare = of_type.spare.get_or_insert_with(|| Box::new(None::<Pin<Box<Option<Fut>>>>));
-        let spare = spare.downcast_mut::<Option<Pin<Box<Option<Fut>>>>>();
+        let spare = of_type.spare.get_or_insert_with(|| Box::new(None::<Pin<Box<Slot<Fut>>>>));
+        let spare = spare.downcast_mut::<Option<Pin<Box<Slot<Fut>>>>>();
         let spare = spare
             .expect("the number of a server is never used again, so its boxes only ever hold one type each");
         // Taken out while it is polled: the user's code may panic, and a future that has panicked must not stay.
-        let mut boxed = spare.take().unwrap_or_else(|| Box::pin(None));
-        boxed.set(Some(future()));
+        let mut boxed = spare.take().unwrap_or_else(|| Box::pin(Slot { future: None }));
+        boxed.as_mut().project().future.set(Some(future()));
         let poll = {
             let _current = Current::enter(Polling::InPlace, Waker::noop());
-            boxed.as_mut().as_pin_mut().map(|future| future.poll(&mut Context::from_waker(Waker::noop())))
+            let future = boxed.as_mut().project().future.as_pin_mut();
+            future.map(|future| future.poll(&mut Context::from_waker(Waker::noop())))
         };
         match poll {
             Some(Poll::Pending) => {
@@ -174,11 +176,28 @@ impl Boxes {
                     Some(Poll::Ready(Some(outcome))) => of_type.ended[outcome as usize] += 1,
                     _ => of_type.handed_over += 1,
                 }
-                boxed.set(None);
+                boxed.as_mut().project().future.set(None);
                 *spare = Some(boxed);
                 None
             }
         }
+    }
+}
+
+pin_project! {
+    /// What a box holds: a future, or nothing before it is used again. One that is given away is a future itself.
+    pub(super) struct Slot<Fut> {
+        #[pin]
+        future: Option<Fut>,
+    }
+}
+
+impl<Fut: Future<Output = Option<Outcome>>> Future for Slot<Fut> {
+    type Output = Option<Outcome>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
+        let future = self.project().future.as_pin_mut();
+        future.expect("a box that is given away holds a future").poll(cx)
     }
 }
 

@@ -61,7 +61,7 @@ impl<'a> Context<'a> {
 
     /// Returns the size of the Command on the wire in bytes, including seq and tag.
     pub fn size(&self) -> usize {
-        self.link.arrival().size
+        self.link.arrival().size as usize
     }
 
     /// Returns what the [`Invoker`](crate::Invoker) found out about this Command.

@@ -159,10 +159,17 @@ where
     const SCHEDULING: Scheduling = <C as Answer<R>>::SCHEDULING;
     const EXPANSION: Option<Expansion> = <C as Answer<R>>::EXPANSION;
 
-    async fn execute(self, receiver: &R, proxy: Proxy<'_, C::Reply>) -> Result<(), Failed> {
-        let context = proxy.context();
-        let reply = self.answer(receiver, &context).await?;
-        proxy.send_and_end(reply).await
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` would hold the Proxy twice")]
+    fn execute(
+        self,
+        receiver: &R,
+        proxy: Proxy<'_, C::Reply>,
+    ) -> impl Future<Output = Result<(), Failed>> + Send {
+        async move {
+            let context = proxy.context();
+            let reply = self.answer(receiver, &context).await?;
+            proxy.send_and_end(reply).await
+        }
     }
 }
 

@@ -62,8 +62,8 @@ pub(super) struct Arrival {
     pub(super) entry: &'static Entry,
     pub(super) is_one_way: bool,
     pub(super) received_at: Instant,
-    /// Its bytes on the wire.
-    pub(super) size: usize,
+    /// Its bytes on the wire. `Limits::frame` is at most `u32::MAX`.
+    pub(super) size: u32,
 }
 
 /// What is under the lock of a [`Line`].
@@ -465,7 +465,7 @@ impl Line {
     /// Keeps a failure until there is room to answer it; then the connection's task does. The Command is in flight until
     /// then. Returns it if there is room now.
     pub(super) fn owe(&self, owed: Owed) -> Option<Failed> {
-        let Arrival { seq, size, .. } = owed.arrival;
+        let (seq, size) = (owed.arrival.seq, owed.arrival.size as usize);
         self.hold(seq, size, size + OWED);
         let mut state = self.lock();
         if state.outbox.is_full() && !state.is_ending() {

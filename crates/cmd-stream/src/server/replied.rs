@@ -107,7 +107,7 @@ impl<'a> EndedLater<'a> {
 
     /// Returns the bytes of the Command on the wire, including seq and tag.
     pub fn size(&self) -> usize {
-        self.told.arrival.size
+        self.told.arrival.size as usize
     }
 
     /// Returns the connection of the Command.

@@ -27,12 +27,11 @@ use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, OnceLock};
 
 /// A Command that runs.
-pub(super) struct Running<'a, S: Service> {
-    session: &'a Arc<Session<S>>,
+pub(super) struct Running<S: Service> {
+    session: Arc<Session<S>>,
     arrival: Arrival,
     /// Of its type.
-    index: usize,
-    pace: &'a Pace,
+    index: u32,
     scheduling: Scheduling,
     /// Decided under the lock of the line, which orders it; so the atomic itself can be relaxed. Read without the lock, it
     /// can only be too old, as it never goes back.
@@ -44,22 +43,29 @@ pub(super) struct Running<'a, S: Service> {
     stint: Stint,
 }
 
-impl<'a, S: Service> Running<'a, S> {
-    pub(super) fn new<C>(session: &'a Arc<Session<S>>, arrival: Arrival) -> Self
+impl<S: Service> Running<S> {
+    pub(super) fn new<C>(session: Arc<Session<S>>, arrival: Arrival) -> Self
     where
         C: CommandOf<S::Protocol> + Execute<S::Receiver>,
     {
         Self {
             session,
             arrival,
-            index: C::INDEX,
-            pace: &session.service.parts().paces[C::INDEX],
+            index: C::INDEX as u32,
             scheduling: C::SCHEDULING,
             last_is_sent: AtomicBool::new(false),
             handed: OnceLock::new(),
             kept: OnceLock::new(),
             stint: Stint::new(),
         }
+    }
+
+    pub(super) fn invoker(&self) -> &S::Invoker {
+        &self.session.service.parts().invoker
+    }
+
+    fn pace(&self) -> &Pace {
+        &self.session.service.parts().paces[self.index as usize]
     }
 
     /// How it has ended, if it has.
@@ -99,7 +105,7 @@ impl<'a, S: Service> Running<'a, S> {
     }
 }
 
-impl<S: Service> Link for Running<'_, S> {
+impl<S: Service> Link for Running<S> {
     fn arrival(&self) -> &Arrival {
         &self.arrival
     }
@@ -119,7 +125,7 @@ impl<S: Service> Link for Running<'_, S> {
     /// proved to be quick may let that task wait.
     fn pause(&self, woke: bool) -> Pause {
         let waits = match self.scheduling {
-            Scheduling::Adaptive => is_late() && !self.pace.is_quick(),
+            Scheduling::Adaptive => is_late() && !self.pace().is_quick(),
             Scheduling::InPlace => false,
             Scheduling::Spawned => true,
         };
@@ -129,11 +135,11 @@ impl<S: Service> Link for Running<'_, S> {
     }
 
     fn may_block(&self) {
-        self.pace.may_block();
+        self.pace().may_block();
     }
 }
 
-impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<'_, S> {
+impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<S> {
     fn send(&self, reply: Reply) -> Result<Sent<Reply>, Failed> {
         // Handed over, it is no longer this one that knows whether the last Reply was sent.
         if let Some(handed) = self.handed.get() {
@@ -153,7 +159,7 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<'_, S
     }
 }
 
-impl<S: Service> Running<'_, S> {
+impl<S: Service> Running<S> {
     #[inline(always)] // a part of `send`
     fn append<Reply: ReplyOf<S::Protocol>>(&self, reply: Reply) -> Result<bool, Failed> {
         let Some(reply) = reply.into_reply() else { return Ok(false) };
@@ -167,14 +173,14 @@ impl<S: Service> Running<'_, S> {
     }
 }
 
-impl<Reply: ReplyOf<S::Protocol>, S: Service> RunningLink<Reply> for Running<'_, S> {
+impl<Reply: ReplyOf<S::Protocol>, S: Service> RunningLink<Reply> for Running<S> {
     fn hand_over(&self) -> Arc<dyn HandedLink<Reply>> {
         // Once for all copies of the Proxy: there is one answer to whether the last Reply was sent.
         let handed = self.handed.get_or_init(|| {
-            let last_is_sent = self.last_is_sent.load(Relaxed);
+            let (index, last_is_sent) = (self.index as usize, self.last_is_sent.load(Relaxed));
             let (booked, kept) =
-                (Booked::new(self.session, &self.arrival, self.index, 0), self.kept.get().cloned());
-            Arc::new(Handed::new(booked, self.arrival, kept, self.index, last_is_sent))
+                (Booked::new(&self.session, &self.arrival, index, 0), self.kept.get().cloned());
+            Arc::new(Handed::new(booked, self.arrival, kept, index, last_is_sent))
         });
         Arc::clone(handed) as Arc<dyn HandedLink<Reply>>
     }
@@ -182,14 +188,14 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> RunningLink<Reply> for Running<'_,
 
 /// A Command as the Invoker sees it.
 pub(super) struct Arrived<'a, S: Service, C, H> {
-    running: &'a Running<'a, S>,
+    running: &'a Running<S>,
     command: H,
     extensions: &'a mut Extensions,
     of: PhantomData<fn() -> C>,
 }
 
 impl<'a, S: Service, C, H: Held<C>> Arrived<'a, S, C, H> {
-    pub(super) fn new(running: &'a Running<'a, S>, command: H, extensions: &'a mut Extensions) -> Self {
+    pub(super) fn new(running: &'a Running<S>, command: H, extensions: &'a mut Extensions) -> Self {
         Self { running, command, extensions, of: PhantomData }
     }
 }
@@ -261,7 +267,7 @@ where
     }
 
     fn size(&self) -> usize {
-        self.running.arrival.size
+        self.running.arrival.size as usize
     }
 
     fn type_name(&self) -> &'static str {

@@ -240,9 +240,9 @@ impl<S: Service> Booked<S> {
     /// `future` is the size of what it needs to go on.
     pub(super) fn new(session: &Arc<Session<S>>, arrival: &Arrival, index: usize, future: usize) -> Self {
         let parts = session.service.parts();
-        let charge = parts.weight(index, arrival.size) + future + TASK;
+        let charge = parts.weight(index, arrival.size as usize) + future + TASK;
         parts.futures.note(index, future, &session.line.control.memory);
-        session.line.hold(arrival.seq, arrival.size, charge);
+        session.line.hold(arrival.seq, arrival.size as usize, charge);
         Self { session: Arc::clone(session), seq: arrival.seq }
     }
 }

@@ -49,7 +49,7 @@ impl<S: Service> CommandVisitor<S::Protocol, S::Receiver> for Start<'_, S> {
             entry: &S::Protocol::COMMANDS[C::INDEX],
             is_one_way: C::Kind::ONE_WAY,
             received_at: self.received_at,
-            size: len + body_len,
+            size: (len + body_len) as u32,
         };
         // Without Commands in flight no seq is in use, and the lock need not be taken again.
         if (self.has_in_flight || seq.get() < 0)

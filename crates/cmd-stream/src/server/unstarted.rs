@@ -87,9 +87,10 @@ impl Unstarted {
         if !spent.is_counted() {
             return;
         }
+        let took = u32::try_from(took.as_nanos()).unwrap_or(u32::MAX);
         spent.polls += 1;
-        spent.time += took;
-        let time = u32::try_from(spent.time.as_nanos()).unwrap_or(u32::MAX);
+        spent.nanos = spent.nanos.saturating_add(took);
+        let time = spent.nanos;
         let typical = self.typical.load(Relaxed);
         self.typical.store(typical - typical / WEIGHT + time / WEIGHT, Relaxed);
     }
@@ -105,7 +106,7 @@ impl Unstarted {
 /// What the polls of a Command have taken.
 #[derive(Default)]
 pub(super) struct Spent {
-    time: Duration,
+    nanos: u32,
     polls: u8,
 }
 
