@@ -137,7 +137,7 @@ where
     let mut reader = FrameReader::new(Limits::default().frame).positions(F::position);
     loop {
         write_all(io, &std::mem::take(&mut output)).await?;
-        let read = poll_fn(|cx| inbox.poll_read(io, cx)).await;
+        let read = poll_fn(|cx| inbox.poll_read(io, 1, cx)).await;
         if read.map_err(|error| Error::io("reading failed", error))? == 0 {
             return Ok(());
         }

@@ -171,7 +171,7 @@ async fn greeting(
                 return Err(Error::with_source(kind, Origin::Remote, message, error));
             }
         }
-        let read = poll_fn(|cx| inbox.poll_read(io, cx)).await;
+        let read = poll_fn(|cx| inbox.poll_read(io, 1, cx)).await;
         let read =
             read.map_err(|error| Error::io(format!("reading the server info from {peer} failed"), error))?;
         if read == 0 {

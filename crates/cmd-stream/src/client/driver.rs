@@ -163,7 +163,7 @@ where
             self.frame_began = self.frame_began.map(|_| Instant::now());
             self.heard = true;
         }
-        match self.inbox.poll_read(self.io, cx) {
+        match self.inbox.poll_read(self.io, self.reader.needed(), cx) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) if self.inbox.is_empty() => {
                 Err(Error::new(ErrorKind::Closed, Origin::Remote, "the server closed the connection"))
@@ -369,7 +369,8 @@ where
         deadlines.set_at(Timer::Call, self.alarm);
         deadlines.set_at(Timer::Age, self.retires_at);
         deadlines.set(Timer::Look, self.looked.filter(|_| self.paused), LOOK_AFTER);
-        deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
+        let since = self.frame_began.unwrap_or_else(|| self.liveness.last_heard());
+        deadlines.set(Timer::Shrink, self.inbox.is_roomy().then_some(since), SHRINK_AFTER);
         deadlines
     }
 }

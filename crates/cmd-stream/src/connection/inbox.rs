@@ -28,10 +28,15 @@ impl Inbox {
         self.start == self.buffer.len()
     }
 
-    /// How much memory it takes while something is in it.
+    /// How much memory it takes while something is in it, or when it has grown.
     #[inline]
     pub(crate) fn capacity(&self) -> usize {
-        if self.is_empty() { 0 } else { self.buffer.capacity() }
+        if self.is_empty() && !self.has_grown() { 0 } else { self.buffer.capacity() }
+    }
+
+    #[inline]
+    fn has_grown(&self) -> bool {
+        self.buffer.capacity() > GROWN
     }
 
     /// Drops bytes that have been decoded.
@@ -39,22 +44,33 @@ impl Inbox {
         self.start += bytes;
     }
 
-    /// Reads once, as much as there is room for. Returns 0 at the end of the stream.
+    /// Reads once, as much as there is room for; of a large frame, not far beyond its end. `needed` is how many bytes of the
+    /// current frame must be there before it can be decoded. Returns 0 at the end of the stream.
     pub(crate) fn poll_read<IO: AsyncRead + Unpin>(
         &mut self,
         io: &mut IO,
+        needed: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         self.make_room();
-        let answer = pin!(io.read_buf(&mut self.buffer)).poll(cx);
-        // Nothing came, so the buffer goes back: an idle connection holds none.
-        if self.buffer.is_empty() {
+        let missing = needed.saturating_sub(self.buffer.len());
+        let answer = if missing > buffers::SIZE || self.has_grown() {
+            // What is read beyond its end is moved to the start of the buffer before the next read: for large frames in a
+            // row, that would be all of them. How long a frame is, is known when it has begun.
+            let most = if missing > buffers::SIZE { missing.saturating_add(AHEAD) } else { buffers::SIZE };
+            pin!(io.take(most as u64).read_buf(&mut self.buffer)).poll(cx)
+        } else {
+            pin!(io.read_buf(&mut self.buffer)).poll(cx)
+        };
+        // Nothing came, so the buffer goes back: an idle connection holds none. One that has grown stays for a time, as it
+        // would have to grow again for the next large frame: until it is `shrink`ed.
+        if self.buffer.is_empty() && !self.has_grown() {
             buffers::give_back(std::mem::take(&mut self.buffer));
         }
         answer
     }
 
-    /// Whether an incomplete frame occupies a whole buffer with few bytes. They must be so few that they may be copied out
+    /// Whether few bytes of an incomplete frame, or none, occupy a whole buffer. They must be so few that they may be copied out
     /// of it; if the rest comes byte by byte, this happens for each of them.
     pub(crate) fn is_roomy(&self) -> bool {
         self.buffer.capacity() >= buffers::SIZE && self.bytes().len() <= LITTLE
@@ -98,6 +114,9 @@ impl Inbox {
     }
 }
 
+/// So much may be read beyond the end of a large frame: enough to know how long the next one is.
+const AHEAD: usize = LITTLE;
+
 /// A buffer larger than this has grown.
 const GROWN: usize = 2 * buffers::SIZE;
 /// So many reads in a row must have left little of a frame: with large frames most of them leave more.
@@ -115,7 +134,7 @@ mod tests {
     /// Reads once from a socket that always has something.
     fn read(inbox: &mut Inbox) {
         let mut busy = tokio::io::repeat(1);
-        let poll = inbox.poll_read(&mut busy, &mut Context::from_waker(Waker::noop()));
+        let poll = inbox.poll_read(&mut busy, 1, &mut Context::from_waker(Waker::noop()));
         assert!(matches!(poll, Poll::Ready(Ok(1..))));
     }
 

@@ -224,7 +224,7 @@ impl<IO: Io, S: Service> Driver<IO, S> {
             }
         }
         let Some(stream) = &mut self.stream else { return true };
-        match self.inbox.poll_read(&mut stream.io, cx) {
+        match self.inbox.poll_read(&mut stream.io, self.reader.needed(), cx) {
             Poll::Pending => {
                 self.book_rest();
                 return false;

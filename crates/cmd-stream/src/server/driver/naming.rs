@@ -31,7 +31,7 @@ impl<IO: Io, S: Service> Driver<IO, S> {
                 Told::Is(foreign) => format!("the client speaks {foreign}, and this server does not"),
                 Told::MayBe if waits => {
                     let Some(stream) = &mut self.stream else { return reason };
-                    let read = poll_fn(|cx| self.inbox.poll_read(&mut stream.io, cx));
+                    let read = poll_fn(|cx| self.inbox.poll_read(&mut stream.io, 1, cx));
                     match timeout_at(until, read).await {
                         Ok(Ok(bytes)) if bytes > 0 => self.session.line.control.tally.received(bytes),
                         _ => return reason,

@@ -90,7 +90,8 @@ impl<IO: Io, S: Service> Driver<IO, S> {
         let is_timed = self.paused_until.is_some() && self.weighing.waits.is_none();
         deadlines.set(Timer::Paused, (paused && !is_timed).then_some(still), limits.paused);
         deadlines.set(Timer::Look, self.looked.filter(|_| paused || half_closed.is_some()), LOOK_AFTER);
-        deadlines.set(Timer::Shrink, self.frame_began.filter(|_| self.inbox.is_roomy()), SHRINK_AFTER);
+        let since = self.frame_began.unwrap_or(self.read_at);
+        deadlines.set(Timer::Shrink, self.inbox.is_roomy().then_some(since), SHRINK_AFTER);
         deadlines
     }
 

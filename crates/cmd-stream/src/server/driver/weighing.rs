@@ -185,6 +185,10 @@ impl<IO: Io, S: Service> Driver<IO, S> {
     #[inline]
     pub(super) fn book_rest(&mut self) {
         if self.inbox.capacity() != self.weighing.input || self.weighing.extra.is_some() {
+            // A buffer that has grown is kept only while there is enough for others.
+            if self.inbox.is_empty() && self.session.line.control.memory.is_scarce() {
+                self.inbox.shrink();
+            }
             self.book_input(Instant::now());
         }
     }
