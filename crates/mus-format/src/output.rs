@@ -228,6 +228,9 @@ impl sealed::State for Buffer<'_> {
     }
 }
 
+/// A string or a piece of bytes that is worth a copy less.
+const LARGE: usize = 16 << 10;
+
 impl Output for Buffer<'_> {
     #[inline]
     fn byte(&mut self, byte: u8) {
@@ -236,6 +239,10 @@ impl Output for Buffer<'_> {
 
     #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
+        if bytes.len() >= LARGE && bytes.len() > self.out.capacity() - self.out.len() {
+            // It would have room for them exactly, and be copied as soon as anything follows.
+            self.out.reserve(bytes.len() + bytes.len() / 8);
+        }
         self.out.extend_from_slice(bytes);
     }
 
