@@ -49,6 +49,8 @@ pub(super) struct Driver<'a, IO, P: Protocol, F: Format> {
     /// the task sleeps.
     heard: bool,
     sent: bool,
+    /// When this poll of the task has looked at the clock, if it has. Once is enough.
+    looked_at: Option<Instant>,
     /// Where the last ping is.
     ping: Ping,
     /// How many rounds there were since the timers were last looked at.
@@ -89,6 +91,7 @@ where
             liveness: Liveness::new(Instant::now()),
             heard: false,
             sent: false,
+            looked_at: None,
             ping: Ping::Written,
             rounds: 0,
             alarm: None,
@@ -129,6 +132,7 @@ where
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         // A read is decoded whole. The next one may wait.
         let mut slice = Slice::default();
+        self.looked_at = None;
         for _ in 0..ROUNDS {
             // A connection that is always busy does not wait. Its timers are looked at all the same.
             self.rounds += 1;
@@ -143,7 +147,7 @@ where
             if !self.take_in(cx)? && !self.wait(cx)? {
                 return Ok(());
             }
-            if slice.look(Instant::now()) {
+            if slice.look(self.looked_at.unwrap_or_else(Instant::now)) {
                 break;
             }
         }
@@ -188,8 +192,10 @@ where
             Ok(decoded) => decoded,
             Err(payload) => Err(Error::panic("decoding a reply", payload)),
         };
+        let now = Instant::now();
+        self.looked_at = Some(now);
         if !self.arrived.is_empty() {
-            self.shared.table.reads_at(Instant::now());
+            self.shared.table.reads_at(now);
         }
         let completed = self.shared.table.complete(&mut self.arrived, &mut self.wakers, &mut self.unexpected);
         if !self.wakers.is_empty() {
@@ -295,7 +301,7 @@ where
     fn wait(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
         self.rounds = 0;
         if self.heard || self.sent {
-            let now = Instant::now();
+            let now = *self.looked_at.get_or_insert_with(Instant::now);
             if std::mem::take(&mut self.heard) {
                 self.liveness.heard(now);
             }
@@ -304,7 +310,9 @@ where
             }
         }
         loop {
-            let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), cx) else { return Ok(false) };
+            let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), self.looked_at, cx) else {
+                return Ok(false);
+            };
             let (cause, message) = match timer {
                 Timer::Stall => (
                     Cause::OutputStall,

@@ -201,7 +201,7 @@ impl<'a, P: Protocol, F> Down<'a, P, F> {
                 deadlines.set_at(Timer::Call, alarm);
                 let waits_since = Some(self.since).filter(|_| !self.has_given_up);
                 deadlines.set(Timer::Connection, waits_since, self.shared.table.limits.connection_wait);
-                match self.timers.poll(&deadlines, cx) {
+                match self.timers.poll(&deadlines, None, cx) {
                     Poll::Ready(Timer::Connection) => self.give_up(),
                     Poll::Ready(Timer::Call) => self.shared.table.expire(Instant::now()),
                     Poll::Pending => return something.as_mut().poll(cx).map(Some),

@@ -139,6 +139,29 @@ mod tests {
     }
 
     #[test]
+    fn large_frames_in_a_row_are_not_moved_and_their_buffer_stays_until_it_is_shrunk() {
+        const FRAME: usize = 20 * buffers::SIZE;
+        let mut inbox = Inbox::default();
+        let mut busy = tokio::io::repeat(1);
+        for _ in 0..3 {
+            while inbox.bytes().len() < FRAME {
+                let needed = if inbox.is_empty() { 1 } else { FRAME };
+                let poll = inbox.poll_read(&mut busy, needed, &mut Context::from_waker(Waker::noop()));
+                assert!(matches!(poll, Poll::Ready(Ok(1..))));
+            }
+            let ahead = inbox.bytes().len() - FRAME;
+            assert!(ahead <= AHEAD, "{ahead} bytes would be moved");
+            inbox.consume(FRAME);
+        }
+        inbox.consume(inbox.bytes().len());
+        let (mut quiet, _peer) = tokio::io::duplex(1);
+        assert!(inbox.poll_read(&mut quiet, 1, &mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(inbox.capacity() >= FRAME && inbox.is_roomy());
+        inbox.shrink();
+        assert_eq!((inbox.capacity(), inbox.is_roomy()), (0, false));
+    }
+
+    #[test]
     fn a_busy_connection_gives_a_grown_buffer_back_once_no_large_frame_has_come_for_a_time() {
         let mut inbox = Inbox::default();
         while inbox.bytes().len() < 10 * buffers::SIZE {

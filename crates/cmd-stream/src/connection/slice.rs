@@ -43,6 +43,11 @@ impl Slice {
         self.is_over
     }
 
+    /// When this poll first looked at the clock, if it has.
+    pub(crate) fn began(&self) -> Option<Instant> {
+        self.began
+    }
+
     /// Whether it was over when the clock was looked at last.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -54,12 +54,28 @@ impl<T: Copy> Deadlines<T> {
 pub(crate) struct Timers {
     /// Set again only when it would ring too late. If it rings too early, the deadline is looked at.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// Whom it wakes.
+    waker: Option<Waker>,
 }
 
 impl Timers {
-    /// Waits until a timer is due. Pending if none is: then the task is woken when one is, or before.
-    pub(crate) fn poll<T: Copy>(&mut self, deadlines: &Deadlines<T>, cx: &mut Context<'_>) -> Poll<T> {
+    /// Waits until a timer is due. Pending if none is: then the task is woken when one is, or before. `looked_at` is when this
+    /// poll of the task has looked at the clock, if it has.
+    pub(crate) fn poll<T: Copy>(
+        &mut self,
+        deadlines: &Deadlines<T>,
+        looked_at: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<T> {
         let Some(earliest) = deadlines.earliest() else { return Poll::Pending };
+        if let (Some(sleep), Some(now)) = (&self.sleep, looked_at)
+            && now < sleep.deadline()
+            && sleep.deadline() <= earliest
+            && self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            // It has not rung before this poll began, and will wake this task when it does.
+            return Poll::Pending;
+        }
         loop {
             if self.sleep.as_ref().is_none_or(|sleep| sleep.deadline() > earliest) {
                 // Looked at first: to set a timer that waits to an instant in the past wakes this very task.
@@ -73,6 +89,7 @@ impl Timers {
             }
             let Some(sleep) = &mut self.sleep else { return Poll::Pending };
             if sleep.as_mut().poll(cx).is_pending() {
+                self.waker.get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
                 return Poll::Pending;
             }
             // It may have rung for a deadline that has moved since.
@@ -90,7 +107,7 @@ mod tests {
     use std::future::poll_fn;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-    use std::task::{Wake, Waker};
+    use std::task::Wake;
 
     use super::*;
 
@@ -123,14 +140,14 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     async fn first_due(timers: &mut Timers, deadlines: &Deadlines<Timer>) -> Timer {
-        poll_fn(|cx| timers.poll(deadlines, cx)).await
+        poll_fn(|cx| timers.poll(deadlines, None, cx)).await
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_earliest_is_due_first_though_it_was_set_later() {
         let (start, mut timers) = (Instant::now(), Timers::default());
         let idle = deadlines(start, &[(Timer::Idle, 10)]);
-        assert!(poll_fn(|cx| Poll::Ready(timers.poll(&idle, cx))).await.is_pending());
+        assert!(poll_fn(|cx| Poll::Ready(timers.poll(&idle, None, cx))).await.is_pending());
         let both = deadlines(start, &[(Timer::Idle, 10), (Timer::Shrink, 1)]);
         assert_eq!(first_due(&mut timers, &both).await, Timer::Shrink);
         assert_eq!(start.elapsed().as_secs(), 1);
@@ -142,7 +159,7 @@ mod tests {
     async fn a_deadline_that_has_moved_is_waited_for() {
         let (start, mut timers) = (Instant::now(), Timers::default());
         let first = deadlines(start, &[(Timer::Frame, 1)]);
-        assert!(poll_fn(|cx| Poll::Ready(timers.poll(&first, cx))).await.is_pending());
+        assert!(poll_fn(|cx| Poll::Ready(timers.poll(&first, None, cx))).await.is_pending());
         assert_eq!(first_due(&mut timers, &deadlines(start, &[(Timer::Frame, 2)])).await, Timer::Frame);
         assert_eq!(start.elapsed().as_secs(), 2);
     }
@@ -161,19 +178,34 @@ mod tests {
         let frame = deadlines(start, &[(Timer::Frame, 10)]);
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
-        assert!(timers.poll(&frame, &mut Context::from_waker(&waker)).is_pending());
+        assert!(timers.poll(&frame, None, &mut Context::from_waker(&waker)).is_pending());
         tokio::time::advance(2 * SECOND).await;
         let shrink = deadlines(start, &[(Timer::Frame, 10), (Timer::Shrink, 1)]);
-        let due = timers.poll(&shrink, &mut Context::from_waker(&waker));
+        let due = timers.poll(&shrink, None, &mut Context::from_waker(&waker));
         assert_eq!(due, Poll::Ready(Timer::Shrink));
         assert!(!woken.0.load(Relaxed), "it would be polled and woken for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_that_was_not_looked_at_again_still_wakes_whoever_came_last() {
+        let (start, mut timers) = (Instant::now(), Timers::default());
+        let frame = deadlines(start, &[(Timer::Frame, 1)]);
+        let woken = [(); 2].map(|()| Arc::new(Woken::default()));
+        let wakers = [0, 1].map(|n: usize| Waker::from(Arc::clone(&woken[n])));
+        for (waker, looked_at) in [(0, None), (0, Some(start)), (1, Some(start)), (1, Some(start))] {
+            assert!(timers.poll(&frame, looked_at, &mut Context::from_waker(&wakers[waker])).is_pending());
+        }
+        tokio::time::sleep(SECOND).await;
+        assert!(!woken[0].0.load(Relaxed) && woken[1].0.load(Relaxed));
+        let due = timers.poll(&frame, Some(Instant::now()), &mut Context::from_waker(&wakers[1]));
+        assert_eq!(due, Poll::Ready(Timer::Frame));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_time_that_no_instant_can_hold_is_never_over() {
         let (mut timers, mut deadlines) = (Timers::default(), Deadlines::new());
         deadlines.set(Timer::Frame, Some(Instant::now()), Duration::MAX);
-        assert!(poll_fn(|cx| Poll::Ready(timers.poll(&deadlines, cx))).await.is_pending());
+        assert!(poll_fn(|cx| Poll::Ready(timers.poll(&deadlines, None, cx))).await.is_pending());
         assert!(timers.sleep.is_none());
     }
 }

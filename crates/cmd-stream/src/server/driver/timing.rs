@@ -16,7 +16,9 @@ impl<IO: Io, S: Service> Driver<IO, S> {
     /// Nothing can be done now: waits for the timers.
     pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         loop {
-            let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), cx) else { return Ok(()) };
+            let Poll::Ready(timer) = self.timers.poll(&self.deadlines(), self.slice.began(), cx) else {
+                return Ok(());
+            };
             let (cause, message) = match timer {
                 Timer::Resume => {
                     if self.weighing.waits.is_none() {
