@@ -16,7 +16,7 @@ use super::service::Service;
 use super::session::{Booked, Session};
 use super::shedding::Waiting;
 use super::unstarted::Spent;
-use crate::error::contained;
+use crate::error::{contained, drop_contained};
 use crate::protocol::CommandOf;
 use crate::stats::Outcome;
 use crate::sync::Arc;
@@ -69,7 +69,8 @@ where
     if !is_timed {
         session.line.control.tally.started(of.index, 1);
     }
-    let life = Life { booked, received_at: arrival.received_at, index: of.index as u32, is_open: !is_timed };
+    let (received_at, index) = (arrival.received_at, of.index as u32);
+    let life = Life { booked: Some(booked), received_at, index, is_open: !is_timed };
     let task = Alone {
         future: Some(future),
         life,
@@ -168,7 +169,7 @@ impl<S: Service, Fut: Future<Output = Option<Outcome>>> Alone<S, Fut> {
     fn come(self: Pin<&mut Self>) {
         let mut this = self.project();
         *this.has_come = true;
-        let session = &this.life.booked.session;
+        let Some(Booked { session, .. }) = &this.life.booked else { return };
         session.line.starts();
         let Some((arrival, waiting)) = this.waits.take().map(|waits| *waits) else { return };
         if session.starts(&arrival, &waiting) {
@@ -185,16 +186,17 @@ impl<S: Service, Fut: Future<Output = Option<Outcome>>> Alone<S, Fut> {
     fn poll_future(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let (life, spent) = (this.life, this.spent);
-        let Booked { session, .. } = &life.booked;
+        let Some(booked) = &life.booked else { return Poll::Ready(()) };
+        let session = &booked.session;
         // Its connection has ended, and the server needs what it takes. It is booked as lost.
-        if life.booked.is_dropped() {
+        if booked.is_dropped() {
             return Poll::Ready(());
         }
         if !*this.has_started {
             *this.has_started = session.line.poll_start(this.turn, cx).is_ready();
         }
         if !*this.has_started {
-            return life.booked.keep(this.is_kept, Poll::Pending, cx);
+            return booked.keep(this.is_kept, Poll::Pending, cx);
         }
         let started = (*this.is_adaptive || spent.is_counted()).then(Instant::now);
         let current = Current::enter(Polling::Alone, cx.waker());
@@ -214,16 +216,18 @@ impl<S: Service, Fut: Future<Output = Option<Outcome>>> Alone<S, Fut> {
         }
         *this.only_yielded &= current.yields();
         drop(current);
+        let kept = booked.keep(this.is_kept, poll.map(drop), cx);
         if let (Poll::Ready(outcome), Some(now)) = (poll, ended_at) {
             life.end(outcome, now);
         }
-        life.booked.keep(this.is_kept, poll.map(drop), cx)
+        kept
     }
 }
 
 /// A Command in flight, whose end is booked once.
 struct Life<S: Service> {
-    booked: Booked<S>,
+    /// As long as it lives.
+    booked: Option<Booked<S>>,
     received_at: Instant,
     /// Of its type.
     index: u32,
@@ -235,8 +239,8 @@ impl<S: Service> Life<S> {
     /// Without an outcome it was handed over, and is booked elsewhere.
     fn end(&mut self, outcome: Option<Outcome>, now: Instant) {
         self.is_open = false;
-        if let Some(outcome) = outcome {
-            self.booked.session.book(self.index as usize, self.received_at, outcome, now);
+        if let (Some(outcome), Some(booked)) = (outcome, &self.booked) {
+            booked.session.book(self.index as usize, self.received_at, outcome, now);
         }
     }
 }
@@ -247,5 +251,7 @@ impl<S: Service> Drop for Life<S> {
         if self.is_open {
             self.end(Some(Outcome::Lost), Instant::now());
         }
+        // It may be the last one that holds what is the application's.
+        drop_contained(self.booked.take());
     }
 }
