@@ -70,12 +70,13 @@ impl Adapter for Volo {
         Description {
             name: "volo".to_owned(),
             version: "volo-grpc 0.12.2".to_owned(),
-            settings: "gRPC, HTTP/2 windows of 1 MiB; streams from an iterator; otherwise defaults"
+            settings: "gRPC, HTTP/2 windows of 1 MiB; otherwise defaults"
                 .to_owned(),
             language: "rust".to_owned(),
             formats: vec!["grpc".to_owned()],
             transports: vec![Transport::Tcp],
-            can: all_but(&[]),
+            // A stream of 100,000 small Replies ends with "h2 protocol error: error reading a body", for a cause that we don't know.
+            can: all_but(&["stream"]),
             variants: Vec::new(),
         }
     }
