@@ -70,8 +70,7 @@ impl Adapter for Volo {
         Description {
             name: "volo".to_owned(),
             version: "volo-grpc 0.12.2".to_owned(),
-            settings: "gRPC, HTTP/2 windows of 1 MiB; otherwise defaults"
-                .to_owned(),
+            settings: "gRPC, HTTP/2 windows of 1 MiB; otherwise defaults".to_owned(),
             language: "rust".to_owned(),
             formats: vec!["grpc".to_owned()],
             transports: vec![Transport::Tcp],
