@@ -24,6 +24,9 @@ use crate::error::Error;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::transport::Io;
 
+#[cfg(all(test, cmd_stream_model, feature = "mus"))]
+mod models;
+
 /// A stream, and what is being written to it.
 pub(crate) struct Stream<IO> {
     pub(crate) io: IO,
