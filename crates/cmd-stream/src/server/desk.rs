@@ -122,10 +122,10 @@ impl<IO: Io, S: Service> Desk<IO, S> {
     }
 
     /// The connection's task leaves the stream here.
-    pub(super) fn leave(&self, stream: Option<Box<Stream<IO>>>) {
+    pub(super) fn leave(&self, stream: Box<Stream<IO>>) {
         let is_watched = {
             let mut state = self.lock();
-            (state.stream, state.is_left) = (stream, true);
+            (state.stream, state.is_left) = (Some(stream), true);
             state.round += 1;
             std::mem::replace(&mut state.is_watched, true)
         };

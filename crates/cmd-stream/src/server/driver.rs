@@ -118,6 +118,10 @@ impl<IO: Io, S: Service> Driver<IO, S> {
     fn poll_rounds(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         self.slice.begin();
         for _ in 0..ROUNDS {
+            // Before anything else: nothing of a connection can be done without its stream.
+            if !self.has_stream(cx) {
+                return Ok(());
+            }
             // Reading comes first: what the Commands of one read answer in place goes out in one write.
             let took = self.take_in(cx);
             let resumed = match self.give_out(took, cx)? {
@@ -137,6 +141,17 @@ impl<IO: Io, S: Service> Driver<IO, S> {
         // There is still something to do, so this task must not sleep; but it lets others run in between.
         let_others_run(cx);
         Ok(())
+    }
+
+    /// Whether this task has its stream. If somebody who stood in is in the middle of a write, it waits for that.
+    #[inline]
+    fn has_stream(&mut self, cx: &Context<'_>) -> bool {
+        if self.stream.is_none()
+            && let Poll::Ready(stream) = self.desk.poll_back(cx)
+        {
+            self.stream = Some(stream);
+        }
+        self.stream.is_some()
     }
 
     /// Whether what kept the connection from being read is over. Asked when this task has left its waker.
@@ -262,7 +277,9 @@ impl<IO: Io, S: Service> Driver<IO, S> {
         // The user's code runs in here: decoding, and the destructors of what was decoded. Commands contain their own
         // panics. If it blocks the thread, the end of the server does not wait for it, but counts it.
         self.session.line.is_in_command.store(true, Relaxed);
-        self.desk.leave(self.stream.take());
+        if let Some(stream) = self.stream.take() {
+            self.desk.leave(stream);
+        }
         let loop_ended =
             catch_unwind(AssertUnwindSafe(|| self.start_commands_in(&mut boxes, now, &mut started)));
         // In any case, also after a panic: the boxes hold the boxes of this thread, and the counts what was started.
@@ -461,9 +478,8 @@ impl<IO: Io, S: Service> Driver<IO, S> {
 
     /// Writes the output, and ends the connection if it is to end then. `took` says whether there may be more to read.
     fn give_out(&mut self, took: bool, cx: &mut Context<'_>) -> Result<Progress, Error> {
-        if self.stream.is_none() {
-            let Poll::Ready(stream) = self.desk.poll_back(cx) else { return Ok(Progress::Waits) };
-            self.stream = Some(stream);
+        if !self.has_stream(cx) {
+            return Ok(Progress::Waits);
         }
         let input = self.input(took);
         let Some(stream) = &mut self.stream else { return Ok(Progress::Waits) };

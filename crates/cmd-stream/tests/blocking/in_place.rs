@@ -1,8 +1,13 @@
 //! The same where Commands are polled in place, by the task of their own connection: somebody else writes then.
 
-use cmd_stream::transport::memory;
+use cmd_stream::transport::{Peer, memory};
+use futures_util::future::join_all;
+use std::io;
+use std::pin::Pin;
+
 use cmd_stream::transport::tls::{Authorities, ClientTls, Identity, Listener, ServerTls};
 use testkit::certs::Authority;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::runtime::Handle as OfRuntime;
 use tokio::time::sleep;
 
@@ -71,6 +76,63 @@ async fn what_others_have_sent_does_not_wait_for_a_command_that_blocks_in_place(
         let blocks = read::<1>(&client, WaitsFirst, 2, 0, &seen);
         let ((), count) = tokio::join!(biased; before, blocks);
         assert_eq!(count, 2, "{other:?}, {threads} threads");
+    }
+}
+
+/// A stream whose writes take a while, and the thread with them.
+struct Slow(DuplexStream);
+
+impl AsyncWrite for Slow {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        thread::sleep(Duration::from_millis(50));
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Slow {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+struct SlowListener(memory::Listener);
+
+impl Accept for SlowListener {
+    type Incoming = (Slow, Peer);
+
+    async fn accept(&mut self) -> io::Result<(Slow, Peer)> {
+        let (io, peer) = self.0.accept().await?;
+        Ok((Slow(io), peer))
+    }
+
+    fn local_addr(&self) -> io::Result<Peer> {
+        self.0.local_addr()
+    }
+}
+
+/// The Command lets go of the thread while somebody else is in the middle of a write, and others stand behind it.
+#[tokio::test]
+async fn a_connection_goes_on_when_its_task_is_back_in_the_middle_of_a_write() {
+    let (connector, listener) = memory::pair();
+    let (_server, seen) = serve_at(4, false, Limits::default(), async || SlowListener(listener));
+    let client = within(Client::builder(Tables, Json).connect_by(connector)).await.expect("it connects");
+    for _ in 0..5 {
+        let briefly = read::<1>(&client, Briefly, 1, 0, &seen);
+        let others = [(); 3].map(|()| read::<1>(&client, Briefly, 1, 0, &seen));
+        let (count, counts) = tokio::join!(briefly, join_all(others));
+        assert_eq!((count, counts), (1, vec![1; 3]));
     }
 }
 

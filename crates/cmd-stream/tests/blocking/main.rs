@@ -48,6 +48,8 @@ enum Way {
     WaitsFirst,
     /// It lets others run for a moment before it sends, and does not block.
     Later,
+    /// It sends with an executor of its own, and blocks for a moment, but waits for nobody.
+    Briefly,
 }
 use Way::*;
 
@@ -160,6 +162,13 @@ impl<const HOW: u8> Execute<&'static Table> for Rows<HOW> {
                         _ => proxy.send(row).await?,
                     }
                     block_in_place(|| table.wait(number))?;
+                }
+                Ok(())
+            }
+            Briefly => {
+                for row in self.all() {
+                    block_on(proxy.send(row))?;
+                    thread::sleep(Duration::from_millis(20));
                 }
                 Ok(())
             }

@@ -118,7 +118,7 @@ fn write(desk: &Desk<Sink, Served>, task: &Task, replies: usize) -> Box<Stream<S
 fn all_that_is_sent_is_written_by_the_task_or_by_whoever_stands_in_and_that_one_goes() {
     model(|| {
         let (desk, task) = (desk(), Task::default());
-        desk.leave(Some(Stream::new(Sink::default())));
+        desk.leave(Stream::new(Sink::default()));
         desk.lock().stands_in = Some(1);
         let standing_in = thread::spawn({
             let desk = Arc::clone(&desk);
@@ -128,7 +128,7 @@ fn all_that_is_sent_is_written_by_the_task_or_by_whoever_stands_in_and_that_one_
         append(&desk);
         let stream = write(&desk, &task, 2);
         // The next Command, which sends nothing, and for which nobody stands in.
-        desk.leave(Some(stream));
+        desk.leave(stream);
         let stream = write(&desk, &task, 2);
         standing_in.join().expect("it does not panic");
         assert_eq!(stream.io.0, 2 * FRAME);
@@ -139,7 +139,7 @@ fn all_that_is_sent_is_written_by_the_task_or_by_whoever_stands_in_and_that_one_
 fn what_is_sent_while_the_command_goes_on_is_written_before_it_is_back() {
     model(|| {
         let desk = desk();
-        desk.leave(Some(Stream::new(Sink::default())));
+        desk.leave(Stream::new(Sink::default()));
         desk.lock().stands_in = Some(1);
         let standing_in = thread::spawn({
             let desk = Arc::clone(&desk);
