@@ -10,6 +10,7 @@ use std::cell::Cell;
 use cmd_stream::hooks::{Hooks, NoHooks};
 use cmd_stream::server::{Direct, Invoker};
 use cmd_stream_otel::{OtelHooks, OtelInvoker, Traced};
+use opentelemetry::metrics::NoopMeterProvider;
 use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 
@@ -108,4 +109,19 @@ async fn a_span_that_is_recorded_is_allocated() {
     let exported = Exported::new();
     let hooks = OtelHooks::builder().tracer_provider(exported.tracers.clone()).build();
     assert!(per_call(count(hooks, Direct, false).await, none) > 1.0);
+}
+
+/// What the SDK itself allocates for the two spans is in there: `examples/floor.rs` has 8.
+#[tokio::test]
+async fn what_a_sampled_call_allocates_is_bounded() {
+    for (is_traced, most) in [(false, 12.0), (true, 24.0)] {
+        let none = count(NoHooks, Direct, is_traced).await;
+        let tracers = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOn).build();
+        let hooks = OtelHooks::builder().tracer_provider(tracers.clone());
+        let invoker = OtelInvoker::builder().tracer_provider(tracers);
+        let hooks = hooks.meter_provider(NoopMeterProvider::new()).build();
+        let invoker = invoker.meter_provider(NoopMeterProvider::new()).build();
+        let allocations = per_call(count(hooks, invoker, is_traced).await, none);
+        assert!(allocations <= most + 0.01, "{allocations} for each call, traced: {is_traced}");
+    }
 }
