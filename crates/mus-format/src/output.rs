@@ -326,3 +326,21 @@ impl Output for Counter {
         self.size += varint::len(value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use crate::{append, to_vec};
+
+    #[test]
+    fn a_buffer_that_a_large_string_has_filled_need_not_grow_for_what_follows() {
+        let value = (String::from_iter(core::iter::repeat_n('x', 1 << 20)), 1_u64, 2.0_f64);
+        let mut out = Vec::new();
+        append(&value, &mut out).unwrap();
+        assert!(out.capacity() < out.len() / 2 * 3, "it has doubled: {}", out.capacity());
+        let exact = to_vec(&value).unwrap();
+        assert_eq!((exact.capacity(), &exact), (exact.len(), &out));
+    }
+}
