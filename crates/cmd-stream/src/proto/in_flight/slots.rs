@@ -175,7 +175,7 @@ mod tests {
                     let seq = Seq::new(number);
                     next = next.max(number + 1);
                     prop_assert_eq!(slots.contains(seq), model.contains_key(&seq));
-                    if !model.contains_key(&seq) {
+                    if !slots.contains(seq) {
                         slots.insert(seq, number);
                         model.insert(seq, number);
                         let (is_in_ring, most) = (!slots.others.contains_key(&seq), slots.in_ring * SLOTS_PER_VALUE + SLACK);
