@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use bench::random::XorShift;
+use bench_harness::random::XorShift;
 use bench::spread::Spread;
 use clap::{Parser, ValueEnum};
 use cmd_stream::{Answer, Client, Context, Failed, Mus, Server, protocol};
