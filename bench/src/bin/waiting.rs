@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use bench_harness::random::XorShift;
 use bench::spread::Spread;
+use bench_harness::random::XorShift;
 use clap::{Parser, ValueEnum};
 use cmd_stream::{Answer, Client, Context, Failed, Mus, Server, protocol};
 use mus_format::Output;

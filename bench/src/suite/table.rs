@@ -97,7 +97,7 @@ fn line(text: &mut String, row: &Row<'_>, rate_ratio: Option<Spread>, p50_ratio:
         Some(spread) => format!("{:.digits$}", spread.median),
     };
     let Some(rate) = row.spread(|sample| Some(sample.rate)) else { return };
-    let latency = |of: fn(&Percentiles) -> f64| number(row.spread(|sample| p50(sample).map(of)), 1);
+    let latency = |of: fn(&Latency) -> f64| number(row.spread(|sample| p50(sample).map(of)), 1);
     let missed: u64 = row.rounds.iter().map(|sample| sample.missed).sum();
     writeln!(
         text,
