@@ -5,13 +5,13 @@
 //! task for each of its callers. The figure that counts is the CPU time per Command. It depends less on what else the machine
 //! does than the rate, which the waiting itself bounds.
 
-use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bench::spread::Spread;
+use bench_harness::process::Meter;
 use bench_harness::random::XorShift;
 use clap::{Parser, ValueEnum};
 use cmd_stream::{Answer, Client, Context, Failed, Mus, Server, protocol};
@@ -270,17 +270,9 @@ async fn timed(commands: usize, mut begin: impl FnMut(usize, Arc<Arrivals>)) -> 
     Ok(Round { elapsed: started.elapsed(), cpu: cpu_time()?.saturating_sub(before) })
 }
 
-/// How long the threads of this process have run, as the kernel's scheduler counts it: in nanoseconds, where `getrusage` may
-/// count in ticks.
+/// How long the threads of this process have run, those that have ended included.
 fn cpu_time() -> Result<Duration, String> {
-    let failed = |error: std::io::Error| format!("/proc/self/task: {error}");
-    let mut nanos = 0;
-    for task in fs::read_dir("/proc/self/task").map_err(failed)? {
-        let stat = fs::read_to_string(task.map_err(failed)?.path().join("schedstat")).map_err(failed)?;
-        let ran = stat.split(' ').next().and_then(|ran| ran.parse::<u64>().ok());
-        nanos += ran.ok_or_else(|| format!("schedstat: {stat:?}"))?;
-    }
-    Ok(Duration::from_nanos(nanos))
+    Meter::default().read().ok_or_else(|| "the system does not tell the CPU time of a process".to_owned())
 }
 
 fn pool() -> &'static [Value] {

@@ -39,7 +39,7 @@ fn full_line() -> Arc<Line> {
 fn append(line: &Line) -> Result<(), Error> {
     let mut bytes = Scratch::new();
     bytes.buffer().extend([1; FRAME]);
-    line.append(bytes, false, None, How::running())
+    line.append(bytes, false, None, How::running()).map(drop)
 }
 
 /// A Command sends a Reply once there is room, as `Proxy::send` does.
