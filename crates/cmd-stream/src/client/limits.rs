@@ -122,13 +122,15 @@ impl Limits {
     /// A Reply counts with its size on the wire, or with that of the Protocol's enum of Replies if that is larger. What
     /// it has on the heap may be more: in JSON, a list of numbers is shorter than the numbers.
     ///
-    /// With [`Overflow::Pause`], a stream may exceed the limit by the Replies of one read.
+    /// With [`Overflow::Pause`], a stream may exceed the limit by the Replies of one read. And the stream takes some of the
+    /// Replies that have arrived to itself, ahead of its reader, which do not count: at most 256, and a 64th of the limit.
     #[must_use]
     pub fn stream_bytes(self, bytes: usize, overflow: Overflow) -> Self {
         Self { stream_bytes: bytes, stream_overflow: overflow, ..self }
     }
 
-    /// Also limits the number of the Replies that wait in one stream. Off by default, which is `None`; at least 1.
+    /// Also limits the number of the Replies that wait in one stream. Off by default, which is `None`; at least 1. Up to a 64th
+    /// of it may come on top, as with [`stream_bytes`](Self::stream_bytes).
     ///
     /// The overflow is that of [`stream_bytes`](Self::stream_bytes) as well: what was said last counts.
     #[must_use]
