@@ -4,10 +4,11 @@
 //! driver remembers instants, and works the deadlines out when it has nothing else to do.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// When each timer is due. `T` names them. Each driver has names of its own.
@@ -88,7 +89,8 @@ impl Timers {
                 }
             }
             let Some(sleep) = &mut self.sleep else { return Poll::Pending };
-            if sleep.as_mut().poll(cx).is_pending() {
+            // Whatever the poll of this task has spent of its budget: a timer that is not polled because of that wakes nobody.
+            if pin!(unconstrained(sleep.as_mut())).poll(cx).is_pending() {
                 self.waker.get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
                 return Poll::Pending;
             }
@@ -141,6 +143,30 @@ mod tests {
 
     async fn first_due(timers: &mut Timers, deadlines: &Deadlines<Timer>) -> Timer {
         poll_fn(|cx| timers.poll(deadlines, None, cx)).await
+    }
+
+    /// As Commands do that are polled in place, and take locks of tokio's.
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_rings_though_the_budget_of_the_task_was_spent_when_it_was_set() {
+        let (start, woken) = (Instant::now(), Arc::new(Woken::default()));
+        let (mut timers, deadlines) = (Timers::default(), deadlines(start, &[(Timer::Frame, 1)]));
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut poll = |looked_at| {
+            assert!(timers.poll(&deadlines, looked_at, &mut Context::from_waker(&waker)).is_pending());
+        };
+        poll_fn(|cx| {
+            while let Poll::Ready(spent) = tokio::task::coop::poll_proceed(cx) {
+                spent.made_progress();
+            }
+            poll(None);
+            Poll::Ready(())
+        })
+        .await;
+        tokio::task::yield_now().await;
+        poll(Some(Instant::now()));
+        woken.0.store(false, Relaxed);
+        tokio::time::sleep(2 * SECOND).await;
+        assert!(woken.0.load(Relaxed));
     }
 
     #[tokio::test(start_paused = true)]
