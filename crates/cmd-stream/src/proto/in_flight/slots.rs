@@ -82,8 +82,10 @@ impl<V> Slots<V> {
 
     /// All values, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Seq, &V)> {
-        let ring = (self.first..).map(Seq::new).zip(&self.ring);
-        let ring = ring.filter_map(|(seq, slot)| Some((seq, slot.as_ref()?)));
+        // The last slot may be that of the greatest number.
+        let seq = |slot: usize| Seq::new(self.first.wrapping_add(slot as i64));
+        let ring = self.ring.iter().enumerate();
+        let ring = ring.filter_map(move |(slot, value)| Some((seq(slot), value.as_ref()?)));
         ring.chain(self.others.iter().map(|(seq, value)| (*seq, value)))
     }
 
@@ -155,6 +157,7 @@ mod tests {
         }
         // At the end of all numbers.
         slots.insert(Seq::new(i64::MAX), 1);
+        assert_eq!(slots.iter().collect::<Vec<_>>(), [(Seq::new(i64::MAX), &1)]);
         assert_eq!((slots.remove(Seq::new(i64::MAX)), slots.len()), (Some(1), 0));
         slots.insert(Seq::new(0), 2);
         assert!(slots.contains(Seq::new(0)));
