@@ -159,7 +159,8 @@ impl<S: Service, Fut: Future<Output = Option<Outcome>>> Future for Alone<S, Fut>
         if self.future.is_some() {
             ready!(self.as_mut().poll_future(cx));
         }
-        self.project().future.set(None);
+        // One that is told to go is in the middle of its work, and holds the user's values.
+        contained(|| self.project().future.set(None));
         Poll::Ready(())
     }
 }

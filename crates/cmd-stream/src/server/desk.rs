@@ -191,11 +191,10 @@ impl<IO: Io, S: Service> Desk<IO, S> {
         let (ends, awaits) = {
             let mut state = self.lock();
             state.stream = Some(stream);
-            let ends = has_failed || !state.is_left;
-            if ends {
-                state.stands_in = None;
+            if !state.is_left {
+                state.stands_in = None; // after a failure nobody else is to try it in this round
             }
-            (ends, state.awaits.take())
+            (has_failed || !state.is_left, state.awaits.take())
         };
         wake_all(awaits);
         if ends { Poll::Ready(()) } else { Poll::Pending }

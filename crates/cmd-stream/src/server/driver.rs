@@ -255,9 +255,14 @@ impl<IO: Io, S: Service> Driver<IO, S> {
         true
     }
 
+    /// Whether this side does not read because of a limit, or because others have their turn.
+    fn is_held_up(&self) -> bool {
+        self.paused || self.input_ended || self.rest != Rest::Nothing
+    }
+
     /// Whether no more can be read in this round.
     fn has_stopped(&self) -> bool {
-        self.stream.is_none() || self.paused || self.input_ended || self.rest != Rest::Nothing
+        self.stream.is_none() || self.is_held_up()
     }
 
     /// Decodes all frames in the inbox and starts their Commands, until a limit is reached, or others have their turn.
@@ -304,7 +309,7 @@ impl<IO: Io, S: Service> Driver<IO, S> {
             self.note_pause(now);
             self.give_place_of_part_back();
         }
-        self.frame_began = match (self.inbox.is_empty() || self.has_stopped(), self.frame_began) {
+        self.frame_began = match (self.inbox.is_empty() || self.is_held_up(), self.frame_began) {
             // While this side does not read, a frame cannot go on, and its time does not count.
             (true, _) => None,
             (false, began) => began.or(Some(now)),

@@ -10,9 +10,10 @@
 //! | [`Handle::close`](super::Handle::close); `serve`, when all of the drain is over, or when it is dropped | [`Ending::Now`] |
 //! | a connection that waits for a place, if this one is idle (`places.rs`) | [`Ending::Now`] |
 //! | the driver: reading failed, its bytes do not decode, its seq may not be used, decoding panicked | [`Ending::AfterOutput`] |
+//! | whoever writes while the connection's task is in a Command (`desk.rs`): writing failed | [`Ending::Now`] |
 //! | a Command that failed, if its Protocol says `close_connection` | [`Ending::AfterOutput`] |
 //!
-//! Only the connection's task carries it out. It looks before it takes a batch of output; for [`Ending::Now`] also when a
+//! Only the connection's task carries it out; those who wait for room hear of [`Ending::Now`] at once. It looks before it takes a batch of output; for [`Ending::Now`] also when a
 //! write is blocked, so that a client that does not read cannot put off a close. What had been taken is written at the very
 //! end (5), and what had not been taken is lost.
 //!

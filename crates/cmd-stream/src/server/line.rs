@@ -179,14 +179,18 @@ impl Line {
 
     /// Lets the connection end. What was asked for before stays if it is as urgent.
     pub(super) fn end(&self, ending: Ending) {
-        let (task, _before) = {
+        let (task, waiting, _before) = {
             let mut state = self.lock();
             let replaces = ending.replaces(state.ending.as_ref());
+            // Nobody makes room any more. The task might tell those who wait for it late: it may be in a Command of theirs.
+            let ends_now = replaces && matches!(ending, Ending::Now(_));
+            let waiting = if ends_now { state.gate.open().collect() } else { Vec::new() };
             let before = if replaces { state.ending.replace(ending) } else { Some(ending) };
             // Woken in any case: the task looks at the ending before it sleeps again.
-            (state.task.take(), before)
+            (state.task.take(), waiting, before)
         };
         wake(task);
+        wake_all(waiting);
     }
 
     /// Ends the connection, if it has been idle since then. Returns whether it ends because of that.

@@ -121,8 +121,8 @@ impl<S: Service> Link for Running<S> {
         self.session.line.poll_room(turn, Some(&self.last_is_sent), cx).map_err(Failed::from)
     }
 
-    /// Where it was decoded, the connection's task waits for it in any case. In a task of its own, only a Command that has
-    /// proved to be quick may let that task wait.
+    /// Where it was decoded, the connection's task waits for it in any case. In a task of its own, only a Command may let that
+    /// task wait that has proved to be quick, or says that it is (`InPlace`).
     fn pause(&self, woke: bool) -> Pause {
         let waits = match self.scheduling {
             Scheduling::Adaptive => is_late() && !self.pace().is_quick(),

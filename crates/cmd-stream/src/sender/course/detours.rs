@@ -256,7 +256,8 @@ impl<K: Send + 'static> Course<K> {
         frame: Scratch,
         avoid: Option<usize>,
     ) {
-        let waiting = Waiting { over, frame, avoid, _apart: core.apart() };
+        // Many may wait, and each would keep the buffer of a thread.
+        let waiting = Waiting { over, frame: frame.into_waiting(), avoid, _apart: core.apart() };
         self.more.get_or_insert_default().apart = Some(waiting);
         self.stage = Stage::Apart;
     }

@@ -203,7 +203,7 @@ impl<IO: Io, S: Service> Driver<IO, S> {
         self.weighing.command_has_ended(&session);
         let has_place = self.weighing.extra.as_ref().is_some_and(|extra| extra.others.is_none());
         // Whole Commands that wait for their turn are weighed when that has come, and nothing is read before.
-        if self.inbox.is_empty() || self.has_stopped() {
+        if self.inbox.is_empty() || self.is_held_up() {
             return;
         }
         if fits || has_place || buffers <= LEAST {
