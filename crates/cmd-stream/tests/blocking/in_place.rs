@@ -1,12 +1,13 @@
 //! The same where Commands are polled in place, by the task of their own connection: somebody else writes then.
 
-use cmd_stream::transport::{Peer, memory};
+use cmd_stream::transport::{Connect, Peer, memory};
 use futures_util::future::join_all;
 use std::io;
 use std::pin::Pin;
 
 use cmd_stream::transport::tls::{Authorities, ClientTls, Identity, Listener, ServerTls};
 use testkit::certs::Authority;
+use testkit::peer::{BytePeer, GREETING};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::runtime::Handle as OfRuntime;
 use tokio::time::sleep;
@@ -134,6 +135,22 @@ async fn a_connection_goes_on_when_its_task_is_back_in_the_middle_of_a_write() {
         let (count, counts) = tokio::join!(briefly, join_all(others));
         assert_eq!((count, counts), (1, vec![1; 3]));
     }
+}
+
+/// The same, with a part of a frame behind it: its time still counts.
+#[tokio::test]
+async fn half_a_frame_does_not_wait_for_ever_behind_a_command_that_somebody_stood_in_for() {
+    let (connector, listener) = memory::pair();
+    let limits = Limits::default().frame_time(Duration::from_millis(300));
+    let (_server, _seen) = serve_at(4, false, limits, async || SlowListener(listener));
+    let (io, _) = within(connector.connect()).await.expect("it listens");
+    let mut peer = BytePeer::over(io);
+    peer.expect(GREETING).await;
+    let body = br#"{"way":"Briefly","rows":1,"bytes":0}"#;
+    let seq_tag_and_len = [1, 1, body.len() as u8];
+    let seq_of_the_next = [2];
+    peer.send(&[&seq_tag_and_len, &body[..], &seq_of_the_next].concat()).await;
+    assert!(!peer.rest().await.is_empty(), "it is answered, and then the connection ends");
 }
 
 /// Whoever stands in for a connection's task goes when that one is back.
