@@ -153,6 +153,26 @@ async fn half_a_frame_does_not_wait_for_ever_behind_a_command_that_somebody_stoo
     assert!(!peer.rest().await.is_empty(), "it is answered, and then the connection ends");
 }
 
+/// The connection's task is in the Command, and the Command in a thread that waits for room.
+#[tokio::test]
+async fn whoever_waits_for_room_hears_of_the_end_of_a_connection_whose_task_waits_for_him() {
+    let (connector, listener) = memory::pair();
+    let (server, _seen) = serve_at(4, false, Limits::default().output(1 << 10), async || listener);
+    let (io, _) = within(connector.connect()).await.expect("it listens");
+    let mut peer = BytePeer::over(io);
+    peer.expect(GREETING).await;
+    let body = br#"{"way":"ThreadAwaited","rows":1000,"bytes":1000}"#;
+    peer.send(&[&[1, 1, body.len() as u8], &body[..]].concat()).await;
+    sleep(Duration::from_millis(200)).await; // it has filled the stream and the output, and waits
+    drop(peer);
+    within(async {
+        while server.counters().open > 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
 /// Whoever stands in for a connection's task goes when that one is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_stands_in_for_longer_than_needed() {

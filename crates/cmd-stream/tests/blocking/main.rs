@@ -40,6 +40,8 @@ enum Way {
     /// By the owned Proxy, in a thread for blocking code.
     ThreadByHandle,
     ThreadBlocking,
+    /// The same, and the Command waits for that thread in `block_in_place`.
+    ThreadAwaited,
     /// By the owned Proxy, in the Command itself.
     InPlaceBlocking,
     /// It sends as any Command does, and blocks the thread itself.
@@ -191,6 +193,11 @@ impl<const HOW: u8> Execute<&'static Table> for Rows<HOW> {
                     table.wait(number)?;
                 }
                 Ok(())
+            }
+            ThreadAwaited => {
+                let proxy = proxy.into_owned();
+                let sending = spawn_blocking(move || self.all().try_for_each(|row| proxy.send_blocking(row)));
+                block_in_place(|| runtime.block_on(sending)).map_err(Failed::new)?
             }
             ThreadByHandle | ThreadBlocking => {
                 let proxy = proxy.into_owned();
