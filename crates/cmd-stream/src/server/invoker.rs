@@ -83,6 +83,8 @@ pub trait Invoker<P: Protocol>: Send + Sync + 'static {
     /// Reply was sent, it failed, or its owned Proxy is gone. It is called once for each, when the last clone of the owned
     /// Proxy is dropped, and only if [`SEES_REPLIES`](Self::SEES_REPLIES) is true.
     ///
+    /// It is not called if an Invoker around this one makes the Command fail after that: that one has ended it.
+    ///
     /// It should be quick. A panic in it is contained and logged.
     fn on_end(&self, ended: &EndedLater<'_>) {
         let _ = ended;
