@@ -155,6 +155,10 @@ fn build(tree: &Path, target: Option<&Path>) -> Result<PathBuf, String> {
     cargo.args(["build", "--release", "--locked", "--package=bench", "--bin=bench"]);
     cargo.arg("--message-format=json-render-diagnostics");
     cargo.args(PROFILE.into_iter().flat_map(|setting| ["--config", setting]));
+    // To see whether something works, in less time. The last setting counts, and it is the same for both sides.
+    if let Ok(lto) = std::env::var("CARGO_PROFILE_RELEASE_LTO") {
+        cargo.args(["--config", &format!("profile.release.lto={lto:?}")]);
+    }
     if let Some(target) = target {
         cargo.arg("--target-dir").arg(target);
     }
