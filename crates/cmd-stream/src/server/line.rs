@@ -2,7 +2,6 @@
 //! no sockets, and nothing of the types of the Protocol.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
@@ -21,10 +20,10 @@ use super::watch::Watched;
 use crate::connection::outbox::Scratch;
 use crate::connection::{Outbox, wake_all};
 use crate::error::cause::Cause;
-use crate::error::{Error, ErrorKind, Origin, discard, drop_contained};
+use crate::error::{Error, ErrorKind, Origin, drop_contained};
 use crate::proto::frame::Seq;
 use crate::proto::in_flight::{InFlight, SeqRefused};
-use crate::protocol::{Entry, Failed, FailedReason};
+use crate::protocol::{Entry, Failed};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
@@ -315,53 +314,6 @@ impl Line {
     pub(super) fn end_replies(&self, last_is_sent: &AtomicBool) -> bool {
         let _state = self.lock();
         last_is_sent.swap(true, Relaxed)
-    }
-
-    /// Counts and logs a failure that is answered, or ends the connection: then it is told at most once a second that it does.
-    pub(super) fn report_failed(&self, arrival: &Arrival, failed: &Failed, ends: bool) {
-        one(&self.counts().failed);
-        if failed.reason() == FailedReason::NoLastReply {
-            one(&self.counts().no_last_reply);
-        }
-        let is_panic = self.count_panic(failed);
-        let (Arrival { seq, entry, .. }, peer) = (arrival, self.connection.peer());
-        // What the error says is the user's code. What becomes of the connection must not depend on whether somebody
-        // reads the log.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            let (name, reason, failed) = (entry.name, failed.reason(), format_args!("{failed:#}"));
-            if is_panic {
-                tracing::error!(name, %seq, %peer, failed, "command panicked");
-            } else if reason == FailedReason::NoLastReply {
-                tracing::warn!(name, %seq, %peer, failed, "command ended without a last reply");
-            } else if ends && self.control.notices.failed(name, *seq, peer, failed) {
-                // It is told.
-            } else if arrival.is_one_way && !ends {
-                tracing::warn!(name, %seq, %peer, failed, "one-way command failed");
-            } else {
-                tracing::debug!(name, %seq, %peer, failed, "command failed");
-            }
-        }))
-        .map_err(discard);
-    }
-
-    /// Counts and logs a failure that the client cannot be told, as it has the last Reply.
-    pub(super) fn report_failed_too_late(&self, arrival: &Arrival, failed: &Failed) {
-        one(&self.counts().failed_after_last_reply);
-        self.count_panic(failed);
-        let (Arrival { seq, entry, .. }, peer) = (arrival, self.connection.peer());
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            let (name, failed) = (entry.name, format_args!("{failed:#}"));
-            tracing::warn!(name, %seq, %peer, failed, "command failed after its last reply");
-        }))
-        .map_err(discard);
-    }
-
-    fn count_panic(&self, failed: &Failed) -> bool {
-        let is_panic = failed.reason() == FailedReason::Panic;
-        if is_panic {
-            one(&self.counts().panicked);
-        }
-        is_panic
     }
 }
 
