@@ -69,8 +69,8 @@ impl InFlight {
         true
     }
 
-    /// Books that one holder of a Command has finished with it.
-    pub fn remove(&mut self, seq: Seq) -> Removed {
+    /// Books that one holder of a Command has finished with it: its task, or somebody else.
+    pub fn remove(&mut self, seq: Seq, is_task: bool) -> Removed {
         // Asked before: only whoever makes the first room need wake the one that reads.
         let was_full = self.is_full();
         let Some(running) = self.commands.get_mut(seq) else {
@@ -84,7 +84,7 @@ impl InFlight {
             self.bytes -= running.size;
             self.charge -= charge;
             self.commands.remove(seq);
-        } else {
+        } else if is_task {
             running.task = None; // the task that has ended would not be freed
         }
         Removed { has_ended, was_full, charge, was_dropped }
@@ -191,7 +191,7 @@ mod tests {
         let mut in_flight = InFlight::new(10, 1000);
         in_flight.insert(Seq::new(7), 100, 0);
         assert_eq!(in_flight.check(Seq::new(7)), Err(SeqRefused::InUse(Seq::new(7))));
-        in_flight.remove(Seq::new(7));
+        in_flight.remove(Seq::new(7), true);
         assert_eq!(in_flight.check(Seq::new(7)), Ok(()));
         assert_eq!(in_flight.check(Seq::new(-7)), Err(SeqRefused::Negative(Seq::new(-7))));
     }
@@ -203,8 +203,8 @@ mod tests {
         assert!(!commands.is_full());
         commands.insert(Seq::new(2), 1, 0);
         assert!(commands.is_full());
-        assert!(commands.remove(Seq::new(1)).was_full, "there was no place before");
-        assert!(!commands.remove(Seq::new(2)).was_full, "there was a place already");
+        assert!(commands.remove(Seq::new(1), true).was_full, "there was no place before");
+        assert!(!commands.remove(Seq::new(2), true).was_full, "there was a place already");
 
         let mut bytes = InFlight::new(usize::MAX, 100);
         bytes.insert(Seq::new(1), 99, 0);
@@ -229,7 +229,7 @@ mod tests {
             (1..=5).filter(|n| in_flight.is_dropped(Seq::new(*n))).collect::<Vec<_>>()
         };
         assert_eq!(told(&mut in_flight), [1, 3]);
-        let removed = in_flight.remove(Seq::new(1));
+        let removed = in_flight.remove(Seq::new(1), true);
         assert_eq!((removed.charge, removed.was_dropped, in_flight.charge()), (10, true, 40));
         let (tasks, dropped, has_more) = in_flight.drop_first(0, 9);
         assert_eq!((tasks.len(), dropped, has_more), (2, 20, true), "each is told once");
@@ -245,6 +245,19 @@ mod tests {
         let (tasks, dropped, has_more) = in_flight.drop_first(1, 1);
         assert_eq!((tasks.len(), dropped, has_more), (0, 0, true));
         assert!(!in_flight.is_dropped(Seq::new(1)));
+        // Once it has been given back, its task can be told.
+        in_flight.remove(Seq::new(1), false);
+        assert_eq!(in_flight.drop_first(1, 1).0.len(), 1);
+    }
+
+    #[test]
+    fn a_task_that_has_ended_is_not_told_to_go() {
+        let mut in_flight = InFlight::new(10, 1000);
+        in_flight.insert(Seq::new(1), 1, 10);
+        in_flight.set_task(Seq::new(1), Waker::noop().clone());
+        in_flight.insert(Seq::new(1), 1, 10);
+        in_flight.remove(Seq::new(1), true);
+        assert!(in_flight.drop_first(1, 1).0.is_empty());
     }
 
     #[test]
@@ -253,10 +266,10 @@ mod tests {
         assert!(in_flight.insert(Seq::new(1), 60, 0));
         assert!(!in_flight.insert(Seq::new(1), 60, 0));
         assert!(!in_flight.is_full(), "its bytes count once");
-        assert!(!in_flight.remove(Seq::new(1)).has_ended);
+        assert!(!in_flight.remove(Seq::new(1), true).has_ended);
         assert_eq!((in_flight.len(), in_flight.check(Seq::new(1))), (1, Err(SeqRefused::InUse(Seq::new(1)))));
-        assert!(in_flight.remove(Seq::new(1)).has_ended);
+        assert!(in_flight.remove(Seq::new(1), false).has_ended);
         assert!(in_flight.is_empty());
-        assert!(!in_flight.remove(Seq::new(1)).has_ended, "it is unknown");
+        assert!(!in_flight.remove(Seq::new(1), true).has_ended, "it is unknown");
     }
 }

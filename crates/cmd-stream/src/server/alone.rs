@@ -60,7 +60,7 @@ where
     Fut: Future<Output = Option<Outcome>> + Send + 'static,
 {
     // Booked before the task is spawned: the next frame of this read may use its seq.
-    let booked = Booked::new(session, &arrival, of.index, size);
+    let booked = Booked::for_task(session, &arrival, of.index, size);
     let (has_come, waits) = match was {
         Was::Polled => (true, None),
         Was::New { waits } => (false, waits),

@@ -230,7 +230,7 @@ impl Line {
         for owed in owed {
             let seq = owed.arrival.seq;
             drop_contained(owed);
-            self.release(seq);
+            self.release(seq, false);
         }
         // Told only now: a Command that hears of it and sends gets the reason, and does not wait for room.
         self.connection.end();
@@ -285,11 +285,11 @@ impl Line {
         }
     }
 
-    /// Books that a holder of a Command is done with it.
-    pub(super) fn release(&self, seq: Seq) {
+    /// Books that a holder of a Command is done with it: its task, or somebody else.
+    pub(super) fn release(&self, seq: Seq, is_task: bool) {
         let (removed, task) = {
             let mut state = self.lock();
-            let removed = state.in_flight.remove(seq);
+            let removed = state.in_flight.remove(seq, is_task);
             let drained = state.in_flight.is_empty() && (state.ending.is_some() || state.input_ended);
             if state.in_flight.is_empty() {
                 state.active = Instant::now();
@@ -429,7 +429,7 @@ impl Line {
             return None;
         }
         drop(state);
-        self.release(seq);
+        self.release(seq, false);
         let Owed { failed, kept, .. } = owed;
         drop_contained(kept);
         Some(failed)

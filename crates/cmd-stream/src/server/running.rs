@@ -179,7 +179,7 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> RunningLink<Reply> for Running<S> 
         let handed = self.handed.get_or_init(|| {
             let (index, last_is_sent) = (self.index as usize, self.last_is_sent.load(Relaxed));
             let (booked, kept) =
-                (Booked::new(&self.session, &self.arrival, index, 0), self.kept.get().cloned());
+                (Booked::for_others(&self.session, &self.arrival, index), self.kept.get().cloned());
             Arc::new(Handed::new(booked, self.arrival, kept, index, last_is_sent))
         });
         Arc::clone(handed) as Arc<dyn HandedLink<Reply>>

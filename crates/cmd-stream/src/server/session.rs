@@ -126,7 +126,7 @@ impl<S: Service> Session<S> {
         let told = tells.then_some(Told { arrival: &arrival, extensions: kept.as_ref() });
         self.answer_or_end(&arrival, told, failed, How::refusing());
         drop_contained(kept);
-        self.line.release(arrival.seq);
+        self.line.release(arrival.seq, false);
     }
 
     fn answer_or_end(&self, arrival: &Arrival, told: Option<Told<'_>>, failed: Failed, how: How) {
@@ -234,16 +234,31 @@ impl<S: Service> EndSession for Session<S> {
 pub(super) struct Booked<S: Service> {
     pub(super) session: Arc<Session<S>>,
     seq: Seq,
+    is_task: bool,
 }
 
 impl<S: Service> Booked<S> {
-    /// `future` is the size of what it needs to go on.
-    pub(super) fn new(session: &Arc<Session<S>>, arrival: &Arrival, index: usize, future: usize) -> Self {
+    /// For its task, which needs a future of this size to go on.
+    pub(super) fn for_task(
+        session: &Arc<Session<S>>,
+        arrival: &Arrival,
+        index: usize,
+        future: usize,
+    ) -> Self {
+        Self::new(session, arrival, index, future, true)
+    }
+
+    /// For whoever it is handed over to.
+    pub(super) fn for_others(session: &Arc<Session<S>>, arrival: &Arrival, index: usize) -> Self {
+        Self::new(session, arrival, index, 0, false)
+    }
+
+    fn new(session: &Arc<Session<S>>, arrival: &Arrival, index: usize, future: usize, is_task: bool) -> Self {
         let parts = session.service.parts();
         let charge = parts.weight(index, arrival.size as usize) + future + TASK;
         parts.futures.note(index, future, &session.line.control.memory);
         session.line.hold(arrival.seq, arrival.size as usize, charge);
-        Self { session: Arc::clone(session), seq: arrival.seq }
+        Self { session: Arc::clone(session), seq: arrival.seq, is_task }
     }
 }
 
@@ -267,6 +282,6 @@ impl<S: Service> Booked<S> {
 
 impl<S: Service> Drop for Booked<S> {
     fn drop(&mut self) {
-        self.session.line.release(self.seq);
+        self.session.line.release(self.seq, self.is_task);
     }
 }

@@ -76,7 +76,7 @@ impl Writing {
             Next::Nothing => self.task.sleep(),
             Next::Owed(owed) => {
                 append(line)?;
-                line.release(owed.arrival.seq);
+                line.release(owed.arrival.seq, false);
                 self.answered += 1;
             }
             Next::Left => unreachable!("the client is there"),
@@ -318,7 +318,7 @@ fn accepted_while(ends: impl Fn(&Handle) + Clone + Send + Sync + 'static, reason
             let line = Arc::clone(&line);
             move || {
                 let _ = append(&line);
-                line.release(Seq::new(1));
+                line.release(Seq::new(1), true);
             }
         });
         let session: Arc<dyn EndSession> = Arc::new(Session(Arc::clone(&line)));
@@ -360,7 +360,7 @@ fn a_drain_that_sees_no_command_has_missed_none() {
                 line.hold(Seq::new(1), 1, 0); // it is handed over
                 for _ in 0..2 {
                     released.fetch_add(1, Relaxed);
-                    line.release(Seq::new(1));
+                    line.release(Seq::new(1), true);
                 }
             }
         });
