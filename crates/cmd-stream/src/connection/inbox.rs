@@ -35,7 +35,7 @@ impl Inbox {
     }
 
     #[inline]
-    fn has_grown(&self) -> bool {
+    pub(crate) fn has_grown(&self) -> bool {
         self.buffer.capacity() > GROWN
     }
 

@@ -32,12 +32,9 @@ impl Chunks {
         self.len == 0
     }
 
-    /// How much memory they take. Only the last one may have room for more.
+    /// How much memory they take. A large frame may have been moved in with room that it does not need.
     pub(crate) fn capacity(&self) -> usize {
-        match self.chunks.back() {
-            Some(last) => self.len + self.written + (last.capacity() - last.len()),
-            None => 0,
-        }
+        self.chunks.iter().map(Vec::capacity).sum()
     }
 
     /// Gives back the room for more bytes.

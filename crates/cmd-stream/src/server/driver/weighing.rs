@@ -184,11 +184,11 @@ impl<IO: Io, S: Service> Driver<IO, S> {
     /// Nothing more has come. The rest of a Command may have moved to a larger buffer.
     #[inline]
     pub(super) fn book_rest(&mut self) {
+        // A buffer that has grown is kept only while there is enough for others.
+        if self.inbox.has_grown() && self.inbox.is_empty() && self.session.line.control.memory.is_scarce() {
+            self.inbox.shrink();
+        }
         if self.inbox.capacity() != self.weighing.input || self.weighing.extra.is_some() {
-            // A buffer that has grown is kept only while there is enough for others.
-            if self.inbox.is_empty() && self.session.line.control.memory.is_scarce() {
-                self.inbox.shrink();
-            }
             self.book_input(Instant::now());
         }
     }
