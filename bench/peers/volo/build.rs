@@ -1,4 +1,4 @@
-//! The code of the service and its messages, made by volo's own generator, which is Rust alone.
+//! Makes the code of the service and of its messages. Volo's own generator does that. It needs no other program.
 
 use std::path::PathBuf;
 

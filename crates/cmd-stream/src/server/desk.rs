@@ -5,7 +5,8 @@
 //! The stream has one owner at any time. It lies on the desk while nobody uses it, and the lock of the desk is held only to
 //! take it or to put it back. If the connection's task comes back in the middle of a write, it waits for that one.
 //!
-//! Whoever stands in only writes. The connection is not read meanwhile, and its timers are not looked at.
+//! Whoever stands in only writes. The connection is not read meanwhile, and its timers are not looked at, except that a client
+//! must take some of the output in time.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,7 +21,8 @@ use super::service::Service;
 use super::session::Session;
 use super::watch::Watched;
 use crate::connection::{Writer, wake_all};
-use crate::error::Error;
+use crate::error::cause::Cause;
+use crate::error::{Error, ErrorKind, Origin};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::transport::Io;
 
@@ -86,6 +88,12 @@ impl<IO: Io> Stream<IO> {
             }
         }
     }
+}
+
+/// Why a connection ends whose client does not read.
+pub(super) fn has_stalled() -> Error {
+    let message = "the client takes no output (`Limits::output_stall`)";
+    Error::new(ErrorKind::Timeout, Origin::Remote, message).caused_by(Cause::OutputStall)
 }
 
 /// Where the stream of a connection lies while its task is in the user's code.
@@ -222,14 +230,18 @@ impl<IO: Io, S: Service> Watched for Desk<IO, S> {
     }
 
     fn look(self: Arc<Self>, seen: &mut u64) -> bool {
-        let round = {
+        let (round, stalled) = {
             let mut state = self.lock();
             state.is_watched = state.is_left;
             if !state.is_left {
                 return false;
             }
-            state.round
+            (state.round, state.stream.as_ref().and_then(|stream| stream.writer.stalled_since()))
         };
+        // Its timers are not looked at, and a client that takes nothing must not hold a thread for as long as it likes.
+        if stalled.is_some_and(|since| since.elapsed() > self.session.line.limits().output_stall) {
+            self.session.line.end(Ending::Now(has_stalled()));
+        }
         if std::mem::replace(seen, round) == round {
             self.stand_in();
         }

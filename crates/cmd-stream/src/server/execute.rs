@@ -133,8 +133,9 @@ pub trait Execute<R>: Command {
     /// A Command that is polled in place blocks the task of its own connection: one with [`Scheduling::InPlace`], or one of
     /// a type that was quick so far. Then another task writes what is sent on that connection: at once if it is sent by an
     /// executor of the Command's own, as with `Handle::block_on`, and else after 10 to 20 ms. Until the Command lets go of
-    /// the thread, nothing is read from the connection, and its time limits are not looked at. So a Command must not wait
-    /// there for a later Command of the same client; and [`Proxy::closed`] is not told. [`Scheduling::Spawned`] has none of
+    /// the thread, nothing is read from the connection, and of its time limits only
+    /// [`Limits::output_stall`](super::Limits::output_stall) counts. So a Command must not wait there for a later Command of
+    /// the same client; and [`Proxy::closed`] is not told. [`Scheduling::Spawned`] has none of
     /// these limits. A type for which nothing is said is not polled in place again once one of its Commands was seen to
     /// send from another executor.
     ///

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use cmd_stream::transport::tls::{Authorities, ClientTls, Identity, Listener, ServerTls};
 use testkit::certs::Authority;
 use testkit::peer::{BytePeer, GREETING};
+use testkit::wait::until;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::runtime::Handle as OfRuntime;
 use tokio::time::sleep;
@@ -153,24 +154,39 @@ async fn half_a_frame_does_not_wait_for_ever_behind_a_command_that_somebody_stoo
     assert!(!peer.rest().await.is_empty(), "it is answered, and then the connection ends");
 }
 
-/// The connection's task is in the Command, and the Command in a thread that waits for room.
-#[tokio::test]
-async fn whoever_waits_for_room_hears_of_the_end_of_a_connection_whose_task_waits_for_him() {
+/// A client that reads nothing. Its Command has filled the stream to it, and the output, and waits for room.
+async fn deaf(way: Way, limits: Limits) -> (DuplexStream, Handle) {
     let (connector, listener) = memory::pair();
-    let (server, _seen) = serve_at(4, false, Limits::default().output(1 << 10), async || listener);
+    let (server, _seen) = serve_at(4, false, limits.output(1 << 10), async || listener);
     let (io, _) = within(connector.connect()).await.expect("it listens");
     let mut peer = BytePeer::over(io);
     peer.expect(GREETING).await;
-    let body = br#"{"way":"ThreadAwaited","rows":1000,"bytes":1000}"#;
-    peer.send(&[&[1, 1, body.len() as u8], &body[..]].concat()).await;
-    sleep(Duration::from_millis(200)).await; // it has filled the stream and the output, and waits
-    drop(peer);
-    within(async {
-        while server.counters().open > 0 {
-            sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+    let body = format!(r#"{{"way":"{way:?}","rows":1000,"bytes":1000}}"#);
+    peer.send(&[&[1, 1, body.len() as u8], body.as_bytes()].concat()).await;
+    until(|| server.counters().bytes_sent >= STREAM).await;
+    (peer.into_inner(), server)
+}
+
+/// What the stream to a client holds.
+const STREAM: u64 = 64 << 10;
+
+/// The connection's task is in the Command, and the Command in a thread that waits for room.
+#[tokio::test]
+async fn whoever_waits_for_room_hears_of_the_end_of_a_connection_whose_task_waits_for_him() {
+    let (client, server) = deaf(ThreadAwaited, Limits::default()).await;
+    drop(client);
+    until(|| server.counters().open == 0).await;
+}
+
+/// It would hold a thread of the server for as long as it likes.
+#[tokio::test]
+async fn a_client_that_takes_nothing_from_a_command_that_blocks_in_place_is_cut_in_time() {
+    for way in [InPlaceByHandle, ThreadAwaited] {
+        let limits = Limits::default().output_stall(Duration::from_millis(300));
+        let (_client, server) = deaf(way, limits).await;
+        until(|| server.counters().open == 0).await;
+        assert_eq!(server.counters().output_stalls, 1, "{way:?}");
+    }
 }
 
 /// Whoever stands in for a connection's task goes when that one is back.

@@ -9,6 +9,7 @@ use super::{Driver, has_closed};
 use crate::connection::{Deadlines, LOOK_AFTER, SHRINK_AFTER};
 use crate::error::cause::Cause;
 use crate::error::{Error, ErrorKind, Origin};
+use crate::server::desk::has_stalled;
 use crate::server::service::Service;
 use crate::transport::{Io, Presence, presence};
 
@@ -28,7 +29,7 @@ impl<IO: Io, S: Service> Driver<IO, S> {
                     cx.waker().wake_by_ref();
                     continue;
                 }
-                Timer::Stall => (Cause::OutputStall, "the client takes no output (`Limits::output_stall`)"),
+                Timer::Stall => return Err(has_stalled()),
                 Timer::Frame => {
                     (Cause::FrameTime, "a command did not arrive whole in time (`Limits::frame_time`)")
                 }
