@@ -51,14 +51,7 @@ impl<'a, R> Proxy<'a, R> {
     ///
     /// If it is dropped before it returns, the Reply may or may not have been sent, but never a part of it.
     pub async fn send(&self, reply: impl IntoReply<R>) -> Result<(), Failed> {
-        let woke = match self.link.send(reply.into())? {
-            Sent::Done { woke } => woke,
-            // On the heap, so that the future of a Command keeps no room for it.
-            Sent::Full(reply) => Box::pin(send_when_room(self.link, reply)).await?,
-        };
-        // After the Reply is in the output: its wake-up is what others are let run for.
-        Pausing { link: self.link, pause: self.link.pause(woke) }.await;
-        Ok(())
+        send(self.link, reply.into()).await
     }
 
     /// Sends the only Reply of a Command that then ends. So it need not let others run. For `Answer` and `service!`.
