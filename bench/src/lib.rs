@@ -1,7 +1,6 @@
-//! What the programs of this folder share: the values and the serialization formats that are compared, how
-//! instructions are counted, and what is published. Only the program `bench` has connections and participants.
+//! What the programs of this folder share: the values and the serialization formats that are compared, and
+//! what is published. Only the program `bench` has connections and participants.
 
-pub mod callgrind;
 pub mod formats;
 pub mod published;
 pub mod spread;

@@ -7,12 +7,12 @@ mod alloc;
 mod baseline;
 mod cases;
 mod service;
-mod valgrind;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use baseline::{Baseline, Counted};
+use bench_harness::valgrind;
 use cases::{CASES, Case};
 use clap::Parser;
 

@@ -12,4 +12,5 @@ pub mod participant;
 pub mod process;
 pub mod random;
 pub mod rounds;
+pub mod valgrind;
 pub mod workload;

@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use bench_harness::valgrind;
 use serde::Deserialize;
 
 use super::build::Side;
@@ -63,7 +64,7 @@ pub(crate) fn instructions(side: &Side, clock: &Clock, format: Format) -> Result
     if !answer.error.is_empty() {
         return Err(format!("{}: {}", side.name, answer.error));
     }
-    each((read(&many.stderr)?, counted), (read(&few.stderr)?, answer.verified))
+    each((valgrind::counted(&many.stderr)?, counted), (valgrind::counted(&few.stderr)?, answer.verified))
         .ok_or_else(|| format!("{} has made too few round trips: {counted}", side.name))
 }
 
@@ -82,12 +83,10 @@ fn parse(lines: &str) -> Result<Vec<Counted>, String> {
     lines.lines().map(parse).collect()
 }
 
-/// Runs the program in valgrind's cachegrind. Without a simulated cache, it counts the same instructions as callgrind in half
-/// the time. All threads run on one processor, where they take turns at the same places.
+/// Runs the program in valgrind. All threads run on one processor, where they take turns at the same places.
 fn in_valgrind(side: &Side, clock: &Clock, arguments: &[&str], input: &str) -> Result<Output, String> {
     let mut program = Command::new("taskset");
-    program.args(["--cpu-list", &processor()?, "valgrind"]);
-    program.args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]);
+    program.args(["--cpu-list", &processor()?]).args(valgrind::COMMAND);
     side.set(&mut program);
     run(clock.set(program.arg(&side.program).args(arguments)), input)
 }
@@ -103,17 +102,6 @@ fn first_processor(status: &str) -> Option<String> {
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?.trim();
     let first = list.split([',', '-']).next()?;
     first.parse::<u32>().ok().map(|number| number.to_string())
-}
-
-/// The number after `I refs:`.
-fn read(told: &str) -> Result<u64, String> {
-    let number = |line: &str| {
-        let digits: String = line.split_once("refs:")?.1.chars().filter(|char| *char != ',').collect();
-        digits.trim().parse().ok()
-    };
-    let is_instructions = |line: &&str| line.split_whitespace().nth(1) == Some("I");
-    let mut counts = told.lines().filter(is_instructions);
-    counts.find_map(number).ok_or_else(|| format!("valgrind does not say how much it has counted: {told}"))
 }
 
 /// The output of a program.
@@ -164,16 +152,6 @@ mod tests {
         assert_eq!(each((1_000 + 40 * 100, 100), (1_000 + 40 * 10, 10)), Some(40.0));
         assert_eq!(each((5_000, 10), (1_000, 10)), None);
         assert_eq!(each((5_000, 10), (6_000, 11)), None);
-    }
-
-    #[test]
-    fn number_is_found_among_what_cachegrind_says() {
-        assert_eq!(
-            read("==7== Cachegrind, a tool\n==7== \n==7== I   refs:      586,719,979\n"),
-            Ok(586_719_979)
-        );
-        assert_eq!(read("==7== I refs:        12\n==7== D refs:        5\n"), Ok(12));
-        assert!(read("==7== D refs:        5\n").is_err());
     }
 
     #[test]

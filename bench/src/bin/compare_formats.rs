@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use bench::callgrind;
 use bench::formats::{self, Case, Operation, Shape};
 use bench::spread::Spread;
+use bench_harness::valgrind;
 use clap::Parser;
 
 /// The format that the others are compared with: the first one.
@@ -114,6 +114,6 @@ fn passes_in(case: &mut Case, time: Duration) -> u32 {
 fn instructions(case: usize, values: usize) -> Result<u64, String> {
     const PASSES: [usize; 2] = [1, 3];
     let [few, many] =
-        PASSES.map(|passes| callgrind::instructions(["--once", &case.to_string(), &passes.to_string()]));
+        PASSES.map(|passes| valgrind::instructions(["--once", &case.to_string(), &passes.to_string()]));
     Ok((many? - few?) / (PASSES[1] - PASSES[0]) as u64 / values as u64)
 }

@@ -7,9 +7,9 @@ use std::mem::forget;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use bench::callgrind;
 use bench::spread::Spread;
 use bench::values::{self, LINES};
+use bench_harness::valgrind;
 use clap::Parser;
 use cmd_stream::Mus;
 use cmd_stream::format::{Decode, Encode, Format};
@@ -130,7 +130,7 @@ fn counted(case: usize, way: usize, smaller: usize, name: &str, most: f64) -> Re
         let once = [case, way, whole, times].map(|number| number.to_string());
         let smaller = smaller.to_string();
         let options = ["--smaller", &smaller, "--once"];
-        callgrind::instructions(options.into_iter().chain(once.iter().map(String::as_str)))
+        valgrind::instructions(options.into_iter().chain(once.iter().map(String::as_str)))
     };
     let in_pieces = instructions(0, 2)? - instructions(0, 1)?;
     let whole = instructions(1, 2)? - instructions(1, 1)?;
