@@ -11,7 +11,7 @@ use testkit::peer::{BytePeer, GREETING};
 use testkit::wait::until;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::runtime::Handle as OfRuntime;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::*;
 
@@ -78,6 +78,25 @@ async fn what_others_have_sent_does_not_wait_for_a_command_that_blocks_in_place(
         let blocks = read::<1>(&client, WaitsFirst, 2, 0, &seen);
         let ((), count) = tokio::join!(biased; before, blocks);
         assert_eq!(count, 2, "{other:?}, {threads} threads");
+    }
+}
+
+/// tokio is told nothing of what blocks, and all other threads may sleep: then none looks at the sockets.
+#[tokio::test]
+async fn other_connections_do_not_wait_for_a_command_that_blocks_in_place() {
+    let (server, seen) = serve(4, true, Limits::default());
+    let (client, other) = (connect(&server).await, connect(&server).await);
+    for _ in 0..20 {
+        let blocks = async { read::<1>(&client, Blocks, 2, 0, &channel().0).await };
+        let calls = async {
+            sleep(Duration::from_millis(50)).await; // the others have gone to sleep, as a rule
+            let began = Instant::now();
+            read::<2>(&other, Plain, 1, 0, &seen).await;
+            seen.send(1).expect("the Command waits for it");
+            began.elapsed()
+        };
+        let (_, took) = tokio::join!(blocks, calls);
+        assert!(took < Duration::from_secs(1), "{took:?}");
     }
 }
 
