@@ -34,6 +34,10 @@ pub struct Number {
 /// raise both: <https://docs.rs/tonic/latest/tonic/transport/struct.Endpoint.html#method.initial_stream_window_size>.
 const WINDOW: u32 = 1 << 20;
 
+/// Of all streams of a connection together. h2 ends a connection ("too_many_data_frames", since its 0.4.16) when more small frames
+/// wait to be taken than fit into half of this window, each counted as 256 bytes or so. A burst of 100,000 calls needs that many.
+const CONNECTION_WINDOW: u32 = 64 << 20;
+
 /// Replies of a stream that wait for the connection: as tonic's own examples have it, a channel of this kind.
 const CHANNEL: usize = 128;
 
@@ -91,7 +95,7 @@ impl Adapter for Tonic {
             name: "tonic".to_owned(),
             version: "0.14.9".to_owned(),
             settings:
-                "HTTP/2 windows of 1 MiB, TCP_NODELAY; streams through a channel of 128; otherwise defaults"
+                "HTTP/2 windows of 1 MiB for a stream and 64 MiB for a connection, TCP_NODELAY; streams through a channel of 128; otherwise defaults"
                     .to_owned(),
             language: "rust".to_owned(),
             formats: vec!["grpc".to_owned()],
@@ -105,7 +109,7 @@ impl Adapter for Tonic {
         let delay = (setting.delay_ms > 0).then(|| Duration::from_millis(setting.delay_ms));
         let router = Server::builder()
             .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .tcp_nodelay(true)
             .add_service(BenchServer::new(Service { delay }));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -135,7 +139,7 @@ impl Adapter for Tonic {
         let endpoint = Endpoint::from_shared(uri)
             .map_err(text)?
             .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .tcp_nodelay(true);
         let channel = if setting.transport == Transport::Unix {
             let path = address.to_owned();
