@@ -5,10 +5,10 @@ use std::hint::black_box;
 
 use serde::Serialize;
 
-use crate::alloc::{self, Allocated};
 use crate::participant::runtime;
 use crate::participants::Participant;
 use crate::runner::Plan;
+use bench_harness::alloc::{self, Allocated};
 use bench_harness::format::Format;
 use bench_harness::workload;
 

@@ -7,7 +7,7 @@ use bench_harness::workload;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::alloc::{self, Allocated};
+use bench_harness::alloc::{self, Allocated};
 
 /// Counts what `in_flight` tasks allocate, in the whole process, for `calls` round trips each, after as many to warm up.
 pub(crate) async fn counted_loop<C: Echo>(

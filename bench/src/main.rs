@@ -3,7 +3,6 @@
 //! This folder's `README.md` says what is measured, and whose benchmark this is.
 
 mod against;
-mod alloc;
 mod allocations;
 mod counted;
 mod memory;
@@ -23,6 +22,8 @@ use clap::{Parser, Subcommand};
 use bench_harness::format::Format;
 use participants::Participant;
 use runner::Plan;
+
+bench_harness::count_allocations!();
 
 /// Runs the same workload through each participant, in interleaved rounds, and compares them.
 #[derive(Parser)]

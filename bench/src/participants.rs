@@ -11,7 +11,7 @@ use clap::ValueEnum;
 
 use self::cmd_stream::Security;
 use self::otel::Records;
-use crate::alloc::Allocated;
+use bench_harness::alloc::Allocated;
 use bench_harness::format::Format;
 use bench_harness::lines::Request;
 use bench_harness::load::Measured;

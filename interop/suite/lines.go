@@ -75,6 +75,8 @@ type outcome struct {
 	Latency                *latency `json:"latency"`
 	ServerRSSKiB           *uint64  `json:"server_rss_kib"`
 	MemoryKiBPerConnection *float64 `json:"memory_kib_per_connection"`
+	AllocationsPerCommand  *float64 `json:"allocations_per_command"`
+	BytesPerCommand        *float64 `json:"bytes_per_command"`
 	Error                  string   `json:"error"`
 }
 

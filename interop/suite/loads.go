@@ -212,8 +212,20 @@ func (r *round) burst(calls int) (o outcome, err error) {
 	}
 	elapsed := time.Since(begin)
 	count := t.verified.Load()
-	return outcome{Commands: count, Verified: count, ElapsedNS: elapsed.Nanoseconds(), CPUNS: r.since(before, err),
-		Latency: latencyOf(t.times())}, nil
+	o = outcome{Commands: count, Verified: count, ElapsedNS: elapsed.Nanoseconds(), CPUNS: r.since(before, err),
+		Latency: latencyOf(t.times())}
+	// As in Rust, a tenth again shows what a call allocates.
+	tenth := (calls + 9) / 10
+	var start, end runtime.MemStats
+	runtime.ReadMemStats(&start)
+	if _, err = r.atOnce(tenth); err != nil {
+		return o, err
+	}
+	runtime.ReadMemStats(&end)
+	allocations := float64(end.Mallocs-start.Mallocs) / float64(tenth)
+	bytes := float64(end.TotalAlloc-start.TotalAlloc) / float64(tenth)
+	o.AllocationsPerCommand, o.BytesPerCommand = &allocations, &bytes
+	return o, nil
 }
 
 func (r *round) atOnce(calls int) (*tally, error) {

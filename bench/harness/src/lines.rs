@@ -285,6 +285,10 @@ pub struct Outcome {
     pub server_rss_kib: Option<u64>,
     /// What an idle connection takes of that.
     pub memory_kib_per_connection: Option<f64>,
+    /// Heap allocations for each Command of a burst, client and server together.
+    pub allocations_per_command: Option<f64>,
+    /// Bytes of these.
+    pub bytes_per_command: Option<f64>,
     /// Empty on success.
     pub error: String,
 }
@@ -305,6 +309,8 @@ impl From<Measured> for Outcome {
             elapsed_ns: nanos(measured.elapsed),
             cpu_ns: measured.cpu.map(nanos),
             latency: Latency::of(&measured.tally.latency),
+            allocations_per_command: measured.allocated.map(|allocated| allocated.allocations),
+            bytes_per_command: measured.allocated.map(|allocated| allocated.bytes),
             ..Self::default()
         }
     }

@@ -88,6 +88,16 @@ pub struct Measured {
     pub tally: Tally,
     /// Commands of an open loop whose time came, and which were not sent.
     pub missed: u64,
+    /// What the process of the client has allocated for each Command; `None` if that was not counted.
+    pub allocated: Option<PerCommand>,
+}
+
+/// What each Command took, on average.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "those of [`Allocated`](crate::alloc::Allocated)")]
+pub struct PerCommand {
+    pub allocations: f64,
+    pub bytes: f64,
 }
 
 /// What one task measured, or all of them together.
@@ -256,7 +266,9 @@ impl Window {
             keeper.await.map_err(|error| error.to_string())
         };
         match tokio::time::timeout_at(patience.into(), all).await {
-            Ok(kept) => kept.map(|(elapsed, cpu)| Measured { elapsed, cpu, tally, missed: 0 }),
+            Ok(kept) => {
+                kept.map(|(elapsed, cpu)| Measured { elapsed, cpu, tally, missed: 0, allocated: None })
+            }
             Err(_) => Err(format!("replies are missing {} s after the end", PATIENCE.as_secs())),
         }
     }

@@ -106,6 +106,12 @@ pub struct Sample {
     /// Memory of a server per idle connection.
     #[serde(default)]
     pub memory_kib_per_connection: Option<f64>,
+    /// Heap allocations for each Command, client and server together.
+    #[serde(default)]
+    pub allocations_per_command: Option<f64>,
+    /// Bytes of these.
+    #[serde(default)]
+    pub bytes_per_command: Option<f64>,
     /// Resident memory of the server.
     #[serde(default)]
     pub server_rss_kib: Option<f64>,

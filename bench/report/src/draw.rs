@@ -262,7 +262,7 @@ fn style(metric: Metric, rows: &[Row]) -> Style {
     let medians = || rows.iter().map(|row| row.value.median);
     let is_wide = medians().fold(0.0, f64::max) > 20.0 * medians().fold(f64::INFINITY, f64::min);
     match metric {
-        Metric::Cpu | Metric::Memory => Style::Amounts,
+        Metric::Cpu | Metric::Memory | Metric::Allocations | Metric::Bytes => Style::Amounts,
         Metric::Rate if !is_wide => Style::Amounts,
         _ => Style::Dots,
     }
@@ -306,9 +306,7 @@ pub(crate) fn y_title(metric: Metric, workload: &str) -> String {
         // One Command has them all.
         Metric::Rate if workload == "stream" => "Replies per second".to_owned(),
         Metric::Rate => "Commands per second".to_owned(),
-        Metric::P50 | Metric::P90 | Metric::P99 | Metric::P999 => metric.name().to_owned(),
-        Metric::Cpu => "CPU time per Command".to_owned(),
-        Metric::Memory => "memory per idle connection".to_owned(),
+        _ => metric.name().to_owned(),
     }
 }
 

@@ -234,7 +234,16 @@ fn left_out(draw: &Draw<'_>) -> String {
 
 /// A table per workload with all that was measured.
 fn everything(draw: &Draw<'_>) -> String {
-    let metrics = [Metric::Rate, Metric::P50, Metric::P99, Metric::P999, Metric::Cpu, Metric::Memory];
+    let metrics = [
+        Metric::Rate,
+        Metric::P50,
+        Metric::P99,
+        Metric::P999,
+        Metric::Cpu,
+        Metric::Memory,
+        Metric::Allocations,
+        Metric::Bytes,
+    ];
     let mut html = "<section id=\"figures\">\n<h2>All figures</h2>\n<p>Everything that the run measured, also what no chart \
                     shows.</p>\n"
         .to_owned();

@@ -17,6 +17,8 @@ pub(crate) enum Metric {
     P999,
     Cpu,
     Memory,
+    Allocations,
+    Bytes,
 }
 
 impl Metric {
@@ -31,6 +33,8 @@ impl Metric {
             Self::P999 => latency.map(|latency| latency.p999),
             Self::Cpu => sample.cpu_us_per_command,
             Self::Memory => sample.memory_kib_per_connection,
+            Self::Allocations => sample.allocations_per_command,
+            Self::Bytes => sample.bytes_per_command,
         }
         .filter(|value| value.is_finite() && *value > 0.0)
     }
@@ -39,6 +43,8 @@ impl Metric {
         match self {
             Self::Rate => units::per_second,
             Self::Memory => units::kib,
+            Self::Allocations => units::si,
+            Self::Bytes => units::bytes,
             Self::P50 | Self::P90 | Self::P99 | Self::P999 | Self::Cpu => units::time,
         }
     }
@@ -56,6 +62,8 @@ impl Metric {
             Self::P999 => "p99.9 latency",
             Self::Cpu => "CPU time per Command",
             Self::Memory => "memory per idle connection",
+            Self::Allocations => "heap allocations per Command",
+            Self::Bytes => "heap bytes per Command",
         }
     }
 }

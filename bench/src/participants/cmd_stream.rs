@@ -16,8 +16,8 @@ use testkit::certs::{Authority, Issued};
 use tokio::task::JoinHandle;
 
 use crate::against::{DEADLINE, GROUP};
-use crate::alloc::Allocated;
 use crate::counted::counted_loop;
+use bench_harness::alloc::Allocated;
 use bench_harness::format::Format;
 use bench_harness::lines::Request;
 use bench_harness::load::{self, Echo, Measured};

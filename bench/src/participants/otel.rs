@@ -24,8 +24,8 @@ use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
 
 use super::cmd_stream::{Arrived, Nothing, Sent};
-use crate::alloc::Allocated;
 use crate::counted::counted_loop;
+use bench_harness::alloc::Allocated;
 use bench_harness::format::Format;
 use bench_harness::lines::Request;
 use bench_harness::load::{self, Echo, Measured};

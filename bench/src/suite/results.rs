@@ -64,6 +64,8 @@ pub(crate) fn sample(
         latency_us,
         cdf,
         memory_kib_per_connection: outcome.memory_kib_per_connection,
+        allocations_per_command: outcome.allocations_per_command,
+        bytes_per_command: outcome.bytes_per_command,
         server_rss_kib: outcome.server_rss_kib.map(|kib| kib as f64),
         missed,
     })

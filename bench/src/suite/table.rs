@@ -84,6 +84,8 @@ fn head() -> String {
         ("p99.9 us", 11),
         ("CPU us", 9),
         ("KiB/conn", 10),
+        ("allocs/op", 11),
+        ("B/op", 9),
         ("missed", 9),
     ];
     let columns: String = columns.iter().map(|(name, width)| format!("{name:>width$}")).collect();
@@ -101,7 +103,7 @@ fn line(text: &mut String, row: &Row<'_>, rate_ratio: Option<Spread>, p50_ratio:
     let missed: u64 = row.rounds.iter().map(|sample| sample.missed).sum();
     writeln!(
         text,
-        "{:<40}{:<26}{:<26}{:>12}{:>11}{:>11}{:>11}{:>9}{:>10}{:>9}   ({} to {})",
+        "{:<40}{:<26}{:<26}{:>12}{:>11}{:>11}{:>11}{:>9}{:>10}{:>11}{:>9}{:>9}   ({} to {})",
         row.name(),
         times(rate_ratio),
         times(p50_ratio),
@@ -111,6 +113,8 @@ fn line(text: &mut String, row: &Row<'_>, rate_ratio: Option<Spread>, p50_ratio:
         latency(|latency| latency.p999),
         number(row.spread(|sample| sample.cpu_us_per_command), 2),
         number(row.spread(|sample| sample.memory_kib_per_connection), 2),
+        number(row.spread(|sample| sample.allocations_per_command), 1),
+        number(row.spread(|sample| sample.bytes_per_command), 0),
         if missed == 0 { NOTHING.to_owned() } else { thousands(missed as f64) },
         thousands(rate.min),
         thousands(rate.max),

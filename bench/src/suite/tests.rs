@@ -243,7 +243,7 @@ fn lines_have_the_names_of_the_schema_and_come_back() {
             r#""processes":1,"in_flight":1,"connections":2,"payload_bytes":null,"offered_per_s":null,"variant":null,"#,
             r#""round":3,"commands":1000,"verified":1001,"elapsed_s":0.5,"rate":2000.0,"cpu_us_per_command":3.0,"#,
             r#""latency_us":{"p50":2.0,"p90":3.0,"p99":4.0,"p999":5.0,"max":6.0},"cdf":[[2.0,0.5],[6.0,1.0]],"#,
-            r#""memory_kib_per_connection":null,"server_rss_kib":null,"missed":0}"#,
+            r#""memory_kib_per_connection":null,"allocations_per_command":null,"bytes_per_command":null,"server_rss_kib":null,"missed":0}"#,
         )
     );
     for line in [Line::Run(run), Line::Sample(sample("cmd-stream", 3, 1000))] {

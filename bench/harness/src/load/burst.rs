@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::{Echo, Measured, PATIENCE, Round, Tally, round_trip};
+use super::{Echo, Measured, PATIENCE, PerCommand, Round, Tally, round_trip};
+use crate::alloc::{Allocated, start_counting, stop_counting};
 
 /// What a burst took.
 pub struct Burst {
@@ -41,17 +42,25 @@ pub async fn burst<C: Echo>(clients: &[C], round: &Round, calls: usize) -> Resul
     }
 }
 
-/// A tenth of the calls to warm up, then the calls.
+/// A tenth of the calls to warm up, then the calls. A tenth again shows what they allocate, as counting takes time.
 pub(crate) async fn warm_burst<C: Echo>(
     clients: &[C],
     round: &Round,
     calls: usize,
 ) -> Result<Measured, String> {
-    burst(clients, round, calls.div_ceil(10)).await?;
+    let tenth = calls.div_ceil(10);
+    burst(clients, round, tenth).await?;
     let before = round.meter.read();
     let Burst { elapsed, tally } = burst(clients, round, calls).await?;
     let cpu = round.meter.read().zip(before).map(|(after, before)| after.saturating_sub(before));
-    Ok(Measured { elapsed, cpu, tally, missed: 0 })
+    start_counting();
+    let counted = burst(clients, round, tenth).await;
+    let Allocated { count, bytes } = stop_counting();
+    counted?;
+    // A burst makes tasks. If nothing was counted, the program does not have the allocator that counts.
+    let per = |number: u64| number as f64 / tenth as f64;
+    let allocated = (count > 0).then(|| PerCommand { allocations: per(count), bytes: per(bytes) });
+    Ok(Measured { elapsed, cpu, tally, missed: 0, allocated })
 }
 
 #[cfg(test)]
@@ -59,6 +68,17 @@ mod tests {
     use super::*;
     use crate::load::tests::{Mirror, round};
     use crate::participant::runtime;
+
+    crate::count_allocations!();
+
+    #[test]
+    fn what_a_burst_allocates_is_counted() {
+        let clients = [Mirror { lies: false }];
+        let measured = runtime().unwrap().block_on(warm_burst(&clients, &round(), 1000)).unwrap();
+        let PerCommand { allocations, bytes } = measured.allocated.unwrap();
+        // At least its task, and the copy of its string.
+        assert!((2.0..20.0).contains(&allocations) && bytes > 100.0, "{allocations} {bytes}");
+    }
 
     #[test]
     fn every_call_of_a_burst_is_compared_and_timed() {

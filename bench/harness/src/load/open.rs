@@ -104,7 +104,7 @@ pub async fn open_loop<C: Echo>(
     let cpu = round.meter.read().zip(before).map(|(after, before)| after.saturating_sub(before));
     let tally = std::mem::replace(&mut *shared.tally.lock().expect(UNPOISONED), Tally::new(1));
     // Longer than asked for if replies came late: the rate is what the participant did, and not what was offered.
-    Ok(Measured { elapsed: opened.elapsed().max(round.duration), cpu, tally, missed })
+    Ok(Measured { elapsed: opened.elapsed().max(round.duration), cpu, tally, missed, allocated: None })
 }
 
 /// Waits until all calls have ended.

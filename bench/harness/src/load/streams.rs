@@ -25,7 +25,7 @@ pub async fn streams(client: &impl Client, round: &Round, replies: u32) -> Resul
     }
     let elapsed = started.elapsed();
     let cpu = round.meter.read().zip(before).map(|(after, before)| after.saturating_sub(before));
-    Ok(Measured { elapsed, cpu, tally, missed: 0 })
+    Ok(Measured { elapsed, cpu, tally, missed: 0, allocated: None })
 }
 
 async fn within_patience(stream: impl Future<Output = Result<(), String>>) -> Result<(), String> {

@@ -25,6 +25,8 @@ use tokio_util::compat::TokioAsyncReadCompatExt;
 
 use bench_capnp::{bench, numbers};
 
+bench_harness::count_allocations!();
+
 #[allow(clippy::all, reason = "generated")]
 mod bench_capnp {
     include!(concat!(env!("OUT_DIR"), "/bench_capnp.rs"));

@@ -15,6 +15,8 @@ use jsonrpsee::server::{RpcModule, Server, ServerConfig, ServerHandle};
 use jsonrpsee::types::ErrorObjectOwned;
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
 
+bench_harness::count_allocations!();
+
 /// The default is 256, and a call that is one too many fails; whoever has more in flight raises it:
 /// <https://docs.rs/jsonrpsee-ws-client/0.26.1/jsonrpsee_ws_client/struct.WsClientBuilder.html#method.max_concurrent_requests>.
 const IN_FLIGHT: usize = 1 << 17;

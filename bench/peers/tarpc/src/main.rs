@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::{AbortHandle, JoinSet};
 
+bench_harness::count_allocations!();
+
 /// With the default, 1000, further calls wait for others to end:
 /// <https://docs.rs/tarpc/0.38.0/tarpc/client/struct.Config.html#structfield.max_in_flight_requests>.
 const IN_FLIGHT: usize = 1 << 17;

@@ -18,6 +18,8 @@ use tonic::{Request, Response, Status};
 use pb::bench_client::BenchClient;
 use pb::bench_server::{Bench, BenchServer};
 
+bench_harness::count_allocations!();
+
 mod pb {
     include!(concat!(env!("OUT_DIR"), "/bench.Bench.rs"));
 }

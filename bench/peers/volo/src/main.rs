@@ -21,6 +21,8 @@ use volo_grpc::{BoxStream, Request, Response, Status};
 
 use volo_gen::bench::{Bench, BenchClient, BenchClientBuilder, BenchServer, Number, Value as Message};
 
+bench_harness::count_allocations!();
+
 #[allow(clippy::all, reason = "generated")]
 mod volo_gen {
     include!(concat!(env!("OUT_DIR"), "/volo_gen.rs"));

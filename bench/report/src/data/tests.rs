@@ -1,7 +1,7 @@
 use super::*;
 
 const RUN: &str = r#"{"kind":"run","date":"2026-11-27T18:00:00Z","os":"Linux 6.1","cpu":"a model","cpus":2,"rust":"1.95.0","go":"1.26.8","commit":"1af2a9b","dirty":false,"rounds":5,"seconds_per_round":1.0,"participants":[{"name":"tonic","version":"0.14.9","settings":"TCP_NODELAY","language":"rust"}],"workloads":[{"name":"echo","title":"Echo, closed loop","text":"what it does"}],"left_out":["volo"],"not_measured":[]}"#;
-const SAMPLE: &str = r#"{"kind":"sample","workload":"echo","participant":"tonic","format":"protobuf","transport":"tcp","processes":1,"in_flight":64,"connections":2,"payload_bytes":null,"offered_per_s":null,"variant":null,"round":0,"commands":123456,"verified":123460,"elapsed_s":1.0001,"rate":123443.2,"cpu_us_per_command":1.52,"latency_us":{"p50":31.0,"p90":40.1,"p99":71.0,"p999":140.0,"max":900.1},"cdf":[[20.1,0.01],[31.0,0.5],[900.1,1.0]],"memory_kib_per_connection":null,"server_rss_kib":10240,"missed":0}"#;
+const SAMPLE: &str = r#"{"kind":"sample","workload":"echo","participant":"tonic","format":"protobuf","transport":"tcp","processes":1,"in_flight":64,"connections":2,"payload_bytes":null,"offered_per_s":null,"variant":null,"round":0,"commands":123456,"verified":123460,"elapsed_s":1.0001,"rate":123443.2,"cpu_us_per_command":1.52,"latency_us":{"p50":31.0,"p90":40.1,"p99":71.0,"p999":140.0,"max":900.1},"cdf":[[20.1,0.01],[31.0,0.5],[900.1,1.0]],"memory_kib_per_connection":null,"allocations_per_command":null,"bytes_per_command":null,"server_rss_kib":10240,"missed":0}"#;
 
 fn error(text: &str) -> String {
     Results::parse(text).unwrap_err().to_string()

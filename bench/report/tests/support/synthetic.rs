@@ -236,6 +236,8 @@ fn sample(
         cpu_us_per_command: Some((cpu / slower + lonely / 2.0 / many) * noise.about(1.0)),
         latency_us: is_timed.then_some(latency),
         cdf: if is_timed { distribution(latency) } else { Vec::new() },
+        allocations_per_command: (setting.workload == "waiting").then(|| memory * noise.about(0.2)),
+        bytes_per_command: (setting.workload == "waiting").then(|| memory * noise.about(100.0)),
         memory_kib_per_connection: (setting.workload == "idle").then(|| memory * noise.about(1.0)),
         server_rss_kib: Some(10_240.0),
         missed,

@@ -1,4 +1,5 @@
-//! A global allocator that can count. While it does not count, it costs one relaxed load.
+//! A global allocator that can count. While it does not count, it costs one relaxed load. A program has it by
+//! [`count_allocations!`](crate::count_allocations).
 #![allow(
     unsafe_code,
     reason = "a global allocator cannot be written without it; each call goes on to the system's"
@@ -7,8 +8,14 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+/// Gives the program the allocator that can count.
+#[macro_export]
+macro_rules! count_allocations {
+    () => {
+        #[global_allocator]
+        static ALLOCATOR: $crate::alloc::Counting = $crate::alloc::Counting;
+    };
+}
 
 // The counters are apart from the switch, which every thread reads at every allocation.
 static ENABLED: Padded<AtomicBool> = Padded(AtomicBool::new(false));
@@ -18,24 +25,26 @@ static BYTES: AtomicU64 = AtomicU64::new(0);
 #[repr(align(128))]
 struct Padded<T>(T);
 
-struct Counting;
+/// The system's allocator, which counts between [`start_counting`] and [`stop_counting`].
+pub struct Counting;
 
 /// What was allocated, in calls and in requested bytes. Growing an allocation counts as one more, of the bytes it grew by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Allocated {
-    pub(crate) count: u64,
-    pub(crate) bytes: u64,
+#[expect(missing_docs, reason = "as the type says")]
+pub struct Allocated {
+    pub count: u64,
+    pub bytes: u64,
 }
 
 /// Starts to count, in all threads, from zero.
-pub(crate) fn start_counting() {
+pub fn start_counting() {
     COUNT.0.store(0, Relaxed);
     BYTES.store(0, Relaxed);
     ENABLED.0.store(true, Relaxed);
 }
 
 /// Stops counting, and returns what was allocated since the start.
-pub(crate) fn stop_counting() -> Allocated {
+pub fn stop_counting() -> Allocated {
     ENABLED.0.store(false, Relaxed);
     Allocated { count: COUNT.0.load(Relaxed), bytes: BYTES.load(Relaxed) }
 }
