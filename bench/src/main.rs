@@ -11,6 +11,7 @@ mod participants;
 mod pipe;
 mod report;
 mod runner;
+mod scaling;
 mod suite;
 
 use std::process::ExitCode;
@@ -111,6 +112,8 @@ struct Args {
 enum Role {
     /// Run all workloads of a file through all participants, and write the results.
     Suite(suite::Options),
+    /// Measure what this library takes with more connections, Commands in flight and threads, each side apart. Linux only.
+    Scaling(scaling::Options),
     /// Be one participant of the suite (the runner starts these).
     #[command(hide = true)]
     SuiteParticipant { name: String },
@@ -141,6 +144,7 @@ fn run(args: Args) -> Result<(), String> {
         Some(Role::Participant { name }) => return participant::serve(name),
         Some(Role::IdleServer { name }) => return memory::serve(name),
         Some(Role::Suite(options)) => return suite::run(&options),
+        Some(Role::Scaling(options)) => return scaling::run(&options),
         Some(Role::SuiteParticipant { .. }) | None => {}
     }
     if let Some(connections) = args.memory {

@@ -184,6 +184,10 @@ pub use sender::Sender;
 #[doc(inline)]
 pub use server::{Answer, Context, Execute, Invoker, Proxy, Server};
 
+#[cfg(all(cmd_stream_lock_profile, not(test)))]
+#[doc(hidden)]
+pub use crate::sync::profiled::{LockUse, take_lock_profile};
+
 /// Items that the expansion of [`protocol!`] refers to.
 #[doc(hidden)]
 pub mod __private {

@@ -8,7 +8,8 @@
 //! RUSTFLAGS="--cfg cmd_stream_model" cargo test -p cmd-stream --lib models
 //! ```
 //!
-//! In the other unit tests they are those of `std`, and count how many of them a thread holds (`held.rs`).
+//! In the other unit tests they are those of `std`, and count how many of them a thread holds (`held.rs`). Below
+//! `cfg(cmd_stream_lock_profile)` they count how often a thread waits for them, and where (`profiled.rs`).
 //!
 //! What loom does not have stays that of `std`:
 //!
@@ -26,15 +27,19 @@
 #[cfg(not(all(test, cmd_stream_model)))]
 pub(crate) use std::sync::atomic;
 pub(crate) use std::sync::{Arc, OnceLock, PoisonError, Weak};
-#[cfg(not(test))]
+#[cfg(not(any(test, cmd_stream_lock_profile)))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
 #[cfg(all(test, not(cmd_stream_model)))]
 pub(crate) use held::{Mutex, MutexGuard, held};
 #[cfg(all(test, cmd_stream_model))]
 pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
+#[cfg(all(cmd_stream_lock_profile, not(test)))]
+pub(crate) use profiled::{Mutex, MutexGuard};
 
 #[cfg(all(test, not(cmd_stream_model)))]
 mod held;
 #[cfg(all(test, cmd_stream_model))]
 pub(crate) mod models;
+#[cfg(all(cmd_stream_lock_profile, not(test)))]
+pub(crate) mod profiled;
