@@ -73,7 +73,13 @@ impl Inbox {
     /// Whether few bytes of an incomplete frame, or none, occupy a whole buffer. They must be so few that they may be copied out
     /// of it; if the rest comes byte by byte, this happens for each of them.
     pub(crate) fn is_roomy(&self) -> bool {
-        self.buffer.capacity() >= buffers::SIZE && self.bytes().len() <= LITTLE
+        self.buffer.capacity() >= buffers::SIZE && (self.bytes().len() <= LITTLE || self.is_too_large())
+    }
+
+    /// Whether the buffer has grown for a frame that was much larger than what is in it. What is left of it has then not grown
+    /// so much, so that it is not copied again for this.
+    fn is_too_large(&self) -> bool {
+        self.has_grown() && self.bytes().len() <= self.buffer.capacity() / MOST_UNUSED
     }
 
     /// Gives the room in the buffer back.
@@ -104,8 +110,7 @@ impl Inbox {
     /// Gives a buffer back that has grown for large frames, if no such frame has come for a time. An idle connection does
     /// that at once; this is for one that is always busy.
     fn give_grown_back(&mut self) {
-        let is_small = self.buffer.capacity() > GROWN && self.buffer.len() <= LITTLE;
-        self.small_reads = if is_small { self.small_reads + 1 } else { 0 };
+        self.small_reads = if self.is_too_large() { self.small_reads + 1 } else { 0 };
         if self.small_reads == SMALL_READS {
             self.small_reads = 0;
             let rest = std::mem::replace(&mut self.buffer, buffers::take());
@@ -119,6 +124,8 @@ const AHEAD: usize = LITTLE;
 
 /// A buffer larger than this has grown.
 const GROWN: usize = 2 * buffers::SIZE;
+/// Of a buffer that has grown, at least one part in so many is in use.
+const MOST_UNUSED: usize = 8;
 /// So many reads in a row must have left little of a frame: with large frames most of them leave more.
 const SMALL_READS: u8 = 64;
 
@@ -177,5 +184,21 @@ mod tests {
         assert!(inbox.buffer.capacity() > 10 * buffers::SIZE, "large frames may still come");
         small_frames(&mut inbox);
         assert!(inbox.buffer.capacity() <= GROWN && inbox.bytes() == [1]);
+    }
+
+    #[test]
+    fn a_grown_buffer_is_given_back_also_if_a_good_part_of_a_frame_is_always_there() {
+        let mut inbox = Inbox::default();
+        while inbox.bytes().len() < 64 * buffers::SIZE {
+            read(&mut inbox); // a large frame
+        }
+        inbox.consume(inbox.bytes().len() - 2 * LITTLE);
+        assert!(inbox.is_roomy(), "nothing else may come for a long time");
+        for _ in 0..=SMALL_READS {
+            read(&mut inbox);
+            inbox.consume(inbox.bytes().len() - 2 * LITTLE);
+        }
+        assert!(inbox.buffer.capacity() <= GROWN && inbox.bytes().len() == 2 * LITTLE);
+        assert!(!inbox.is_roomy(), "it is not copied again");
     }
 }

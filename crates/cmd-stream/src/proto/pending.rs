@@ -44,9 +44,7 @@ impl<W> Pending<W> {
         // The seq is that of the new slot, so no caller can have the seq of another one.
         self.ring.push_back(Some(waiter));
         self.in_ring += 1;
-        if self.ring.len() > self.in_ring * SLOTS_PER_CALLER + SLACK {
-            self.move_front_out();
-        }
+        self.keep_short();
         seq
     }
 
@@ -68,6 +66,7 @@ impl<W> Pending<W> {
         let waiter = self.ring.get_mut(slot)?.take()?;
         self.in_ring -= 1;
         self.drop_empty_front();
+        self.keep_short();
         Some(waiter)
     }
 
@@ -134,8 +133,17 @@ impl<W> Pending<W> {
             self.ring.pop_front();
             self.first = self.first.next();
         }
-        if self.ring.is_empty() && self.ring.capacity() > 1024 {
-            self.ring = VecDeque::new(); // an idle client keeps no memory
+        // A client that has little to do keeps little memory.
+        if self.ring.capacity() > LARGEST_KEPT && self.ring.len() < self.ring.capacity() / MOST_EMPTY {
+            self.ring.shrink_to(2 * self.ring.len());
+        }
+    }
+
+    /// Moves the oldest callers out, as long as most of the slots are empty.
+    #[inline]
+    fn keep_short(&mut self) {
+        while self.ring.len() > self.in_ring * SLOTS_PER_CALLER + SLACK {
+            self.move_front_out();
         }
     }
 
@@ -152,6 +160,10 @@ impl<W> Pending<W> {
 /// The ring may have this many slots per caller in it, and [`SLACK`] more. Beyond that its oldest caller is moved out.
 const SLOTS_PER_CALLER: usize = 4;
 const SLACK: usize = 64;
+/// A larger ring has at least one caller, or empty slot before one, in so many places for them.
+const MOST_EMPTY: usize = 8;
+/// An empty ring is kept up to this size.
+const LARGEST_KEPT: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -168,6 +180,21 @@ mod tests {
         assert_eq!(pending.insert('b'), Seq::new(2));
         assert_eq!(pending.remove(Seq::new(1)), Some('a'));
         assert_eq!(pending.insert('c'), Seq::new(3));
+    }
+
+    #[test]
+    fn whichever_of_many_stays_it_keeps_little_memory() {
+        for stays in [1, 30_000, 60_000] {
+            let mut pending = Pending::default();
+            for seq in 1..=60_000 {
+                pending.insert(seq);
+            }
+            for seq in (1..=60_000).filter(|seq| *seq != stays) {
+                assert_eq!(pending.remove(Seq::new(seq)), Some(seq));
+            }
+            assert!(pending.ring.capacity() <= LARGEST_KEPT, "{} slots for one", pending.ring.capacity());
+            assert_eq!((pending.remove(Seq::new(stays)), pending.len()), (Some(stays), 0));
+        }
     }
 
     #[test]

@@ -521,7 +521,14 @@ impl State {
 
     /// Takes out a failure that can be answered now.
     fn take_owed(&mut self) -> Option<Owed> {
-        if self.owed.is_empty() || self.outbox.is_full() { None } else { self.owed.pop_front() }
+        if self.owed.is_empty() || self.outbox.is_full() {
+            return None;
+        }
+        let owed = self.owed.pop_front();
+        if self.owed.is_empty() {
+            self.owed = VecDeque::new(); // they are rare, and an idle connection keeps no memory
+        }
+        owed
     }
 
     /// Counts the Replies since this was asked last. `is_batch`: all of them are about to be written.

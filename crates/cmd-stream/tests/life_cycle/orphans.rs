@@ -111,3 +111,33 @@ async fn commands_without_a_connection_leave_the_second_half_of_the_memory_to_th
     assert!((1..80).contains(&counters.orphans_dropped), "{counters:?}");
     assert_eq!(counters.memory_pauses, 0);
 }
+
+/// What an idle connection has had once is not taken any more.
+#[tokio::test(start_paused = true)]
+async fn idle_connections_take_nothing_from_commands_without_a_connection() {
+    let (dialer, listener) = pipes();
+    let world = World::over(listener, Limits::default().memory(16 << 20));
+    let text = "a".repeat(400_000);
+    let (asked, answered) = (wire::echo_frame(1, &text), wire::text_frame(1, &text));
+    let mut idle = Vec::new();
+    for _ in 0..40 {
+        let mut peer = BytePeer::over(dialer.dial(1 << 20));
+        peer.expect(GREETING).await;
+        peer.send(&asked).await;
+        peer.expect(&answered).await;
+        idle.push(peer);
+    }
+    sleep(Duration::from_secs(2)).await;
+    let mut leaves = BytePeer::over(dialer.dial(1 << 16));
+    leaves.expect(GREETING).await;
+    leaves.send(&(1..=20).flat_map(|seq| hold_frame(seq, "a")).collect::<Vec<_>>()).await;
+    world.lab.until(|seen| seen.running == 20).await;
+    drop(leaves);
+    world.lost().await;
+    // Whether there are too many is looked at when others come.
+    let mut other = BytePeer::over(dialer.dial(1 << 16));
+    other.expect(GREETING).await;
+    other.send(&hold_frame(1, "a")).await;
+    world.lab.until(|seen| seen.running == 21).await;
+    assert_eq!(world.counters().orphans_dropped, 0);
+}

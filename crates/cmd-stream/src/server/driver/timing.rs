@@ -53,8 +53,7 @@ impl<IO: Io, S: Service> Driver<IO, S> {
                     "nothing has moved while a limit kept the connection from being read (`Limits::paused`)",
                 ),
                 Timer::Shrink => {
-                    self.inbox.shrink();
-                    self.book_rest();
+                    self.shrink_input();
                     continue;
                 }
             };

@@ -186,11 +186,19 @@ impl<IO: Io, S: Service> Driver<IO, S> {
     pub(super) fn book_rest(&mut self) {
         // A buffer that has grown is kept only while there is enough for others.
         if self.inbox.has_grown() && self.inbox.is_empty() && self.session.line.control.memory.is_scarce() {
-            self.inbox.shrink();
-        }
-        if self.inbox.capacity() != self.weighing.input || self.weighing.extra.is_some() {
+            self.shrink_input();
+        } else if self.inbox.capacity() != self.weighing.input || self.weighing.extra.is_some() {
             self.book_input(Instant::now());
         }
+    }
+
+    /// Gives the room in the read buffer back, and what was booked for it: the connection may be idle from now on, and would
+    /// not settle it.
+    #[cold]
+    pub(super) fn shrink_input(&mut self) {
+        self.inbox.shrink();
+        self.book_input(Instant::now());
+        self.session.line.settle_memory();
     }
 
     #[cold]
