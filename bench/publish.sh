@@ -1,21 +1,11 @@
 #!/usr/bin/env bash
-# Measures, and puts what was measured into the README, BENCHMARKS.md and the chart. Needs Go. Run it on a quiet machine.
+# Runs the suite, and puts what was measured into the README, BENCHMARKS.md and the charts. Needs Go. Run it on a quiet machine,
+# for about an hour.
 #
-#   bench/publish.sh [ROUNDS] [SECONDS_PER_ROUND]     # 7 rounds of 1 s by default, about five minutes
+#   bench/publish.sh [OPTIONS OF THE SUITE]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-rounds=${1:-7}
-seconds=${2:-1}
-data=bench/data/side_by_side.jsonl
-
-cargo build --release -p bench
-{
-    printf '{"date":"%s","system":"%s","processors":%d,"rust":"%s","go":"%s","seconds_per_round":%s}\n' \
-        "$(LC_ALL=C date '+%B %Y')" "$(uname -s)" "$(nproc)" "$(rustc --version | cut -d' ' -f2)" \
-        "$(cd interop && go env GOVERSION | sed 's/^go//')" "$seconds"
-    target/release/bench --json --participants cmd-stream,cmd-stream-go,raw-tcp --formats json,mus,protobuf \
-        --in-flight 1,64,1024 --connections 2 --rounds "$rounds" --seconds-per-round "$seconds"
-} >"$data.new"
-mv "$data.new" "$data"
-target/release/publish
+cargo build --release -p bench -p bench-report
+target/release/bench suite --out target/suite "$@"
+target/release/bench-report publish target/suite/results.jsonl .

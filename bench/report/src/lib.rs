@@ -15,6 +15,7 @@ mod figure;
 mod lines;
 mod page;
 mod palette;
+mod published;
 mod readme;
 mod rows;
 mod scale;
@@ -28,6 +29,7 @@ use std::path::Path;
 use std::{fs, io};
 
 pub use data::{Latency, Line, ParseError, Participant, Results, Run, Sample, Setting, Workload};
+pub use published::{replace, without_distributions};
 
 impl Results {
     /// The report as one HTML page, which needs no other file.
@@ -45,6 +47,16 @@ impl Results {
     /// was no open loop.
     pub fn latency_chart(&self) -> Option<String> {
         readme::latency(self)
+    }
+
+    /// A few sentences for the README, in Markdown. `None` if the run has not measured what they are about.
+    pub fn figures(&self) -> Option<String> {
+        published::figures(self)
+    }
+
+    /// How the run was made, and a table for each workload, in Markdown: how many times as good cmd-stream is.
+    pub fn tables(&self) -> String {
+        published::tables(self)
     }
 
     /// Writes `report.html`, and `throughput.svg` and `latency.svg` if there are figures for them, into a folder, which

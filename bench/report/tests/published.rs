@@ -1,0 +1,67 @@
+//! What the public pages show of a run.
+
+#[path = "support/synthetic.rs"]
+mod synthetic;
+
+use bench_report::{Line, Results, Sample, Setting, without_distributions};
+use synthetic::ALL;
+
+#[test]
+fn figures_are_medians_of_ratios_of_the_same_round() {
+    let mut lines = synthetic::run(1, 1);
+    lines.truncate(1);
+    let ours = [2000.0, 1600.0];
+    for in_flight in [1, 64, 1024] {
+        lines.extend(echo("cmd-stream", "mus", in_flight, ours, [10.0, 30.0]));
+        lines.extend(echo("cmd-stream-go", "mus", in_flight, [200.0, 100.0], [20.0, 90.0]));
+        lines.extend(echo("tonic", "grpc", in_flight, [100.0, 100.0], [50.0, 60.0]));
+        lines.extend(echo("tarpc", "bincode", in_flight, [1000.0, 400.0], [50.0, 60.0]));
+    }
+    let figures = Results::parse(&synthetic::text(&lines)).unwrap().figures().unwrap();
+    assert!(figures.contains("is **13x** (10–16) of that of cmd-stream-go"), "{figures}");
+    assert!(figures.contains("**18x** (16–20) of tonic's, and **3x** (2–4) of tarpc's"), "{figures}");
+    assert!(figures.contains("the median latency is **2.5x** (2–3) as short"), "{figures}");
+    lines.retain(|line| !matches!(line, Line::Sample(sample) if sample.participant == "tarpc"));
+    assert_eq!(Results::parse(&synthetic::text(&lines)).unwrap().figures(), None);
+}
+
+fn echo(participant: &str, format: &str, in_flight: u32, rates: [f64; 2], p50s: [f64; 2]) -> Vec<Line> {
+    let sample = |round: usize| Sample {
+        participant: participant.to_owned(),
+        format: format.to_owned(),
+        setting: Setting {
+            workload: "echo".to_owned(),
+            transport: "tcp".to_owned(),
+            processes: 1,
+            in_flight: Some(in_flight),
+            connections: Some(2),
+            ..Setting::default()
+        },
+        round: round as u32,
+        rate: rates[round],
+        latency_us: Some(bench_report::Latency { p50: p50s[round], ..Default::default() }),
+        ..Sample::default()
+    };
+    (0..2).map(|round| Line::Sample(sample(round))).collect()
+}
+
+#[test]
+fn every_workload_has_a_table_with_all_that_were_measured_beside_us() {
+    let results = Results::parse(&synthetic::text(&synthetic::run(ALL.len(), 2))).unwrap();
+    let tables = results.tables();
+    for title in ["### Echo", ": throughput", ": median latency", ": memory per idle connection"] {
+        assert!(tables.contains(title), "{title}: {tables}");
+    }
+    assert!(tables.contains("over cmd-stream-go") && tables.contains("over jsonrpsee"), "{tables}");
+    assert!(!tables.contains("NaN") && !tables.contains("over cmd-stream |"), "{tables}");
+}
+
+#[test]
+fn committed_results_are_without_distributions_and_otherwise_whole() {
+    let text = synthetic::text(&synthetic::run(2, 1));
+    let without = without_distributions(&text).unwrap();
+    assert!(without.len() < text.len() && without.lines().count() == text.lines().count());
+    let tables = |text: &str| Results::parse(text).unwrap().tables();
+    assert_eq!(tables(&without), tables(&text));
+    assert!(without_distributions("{}").is_err());
+}
