@@ -5,7 +5,7 @@ mod peers;
 
 use std::hint::black_box;
 
-use crate::values::{self, LINES, ORDERS};
+use crate::values::{self, LINES, ORDERS, SAMPLES};
 
 /// How a format writes and reads values of type `T`, in the way that its documentation recommends for speed.
 pub(crate) trait Peer<T> {
@@ -60,17 +60,20 @@ pub enum Shape {
     Echo,
     /// Orders of 1000 lines.
     Order,
+    /// A few numbers.
+    Sample,
 }
 
 impl Shape {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Echo, Self::Order];
+    pub const ALL: [Self; 3] = [Self::Echo, Self::Order, Self::Sample];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Echo => "echo",
             Self::Order => "order",
+            Self::Sample => "sample",
         }
     }
 }
@@ -106,6 +109,7 @@ impl Case {
 pub fn cases() -> Vec<Case> {
     let mut cases = of_shape(Shape::Echo, values::echoes().leak());
     cases.extend(of_shape(Shape::Order, values::orders(ORDERS, LINES).leak()));
+    cases.extend(of_shape(Shape::Sample, values::samples(SAMPLES).leak()));
     cases
 }
 

@@ -81,6 +81,30 @@ value! {
     }
 }
 
+value! {
+    /// What a sensor has measured: a few numbers, and nothing else.
+    pub struct Sample {
+        /// One of a thousand.
+        #[prost(uint32, tag = "1")]
+        pub sensor: u32,
+        /// In milliseconds since 1970.
+        #[prost(uint64, tag = "2")]
+        pub at: u64,
+        /// Of either sign, mostly one or two bytes as a varint.
+        #[prost(sint32, tag = "3")]
+        pub level: i32,
+        /// A random bit.
+        #[prost(bool, tag = "4")]
+        pub is_valid: bool,
+        /// The value.
+        #[prost(double, tag = "5")]
+        pub value: f64,
+        /// How much it may be wrong.
+        #[prost(float, tag = "6")]
+        pub error: f32,
+    }
+}
+
 /// The values that the participants echo, every field the same.
 pub fn echoes() -> Vec<Echo> {
     let mut random = XorShift::new();
@@ -105,6 +129,23 @@ pub const ORDERS: usize = 4;
 
 /// The number of lines of an order.
 pub const LINES: usize = 1000;
+
+/// Makes `count` samples.
+pub fn samples(count: usize) -> Vec<Sample> {
+    let mut random = XorShift::new();
+    let sample = |_| Sample {
+        sensor: random.below(1000) as u32,
+        at: 1_700_000_000_000 + random.below(100_000_000_000),
+        level: random.below(1 << 14) as i32 - (1 << 13),
+        is_valid: random.below(2) == 0,
+        value: random.below(1_000_000) as f64 / 8.0,
+        error: random.below(1000) as f32 / 8.0,
+    };
+    (0..count).map(sample).collect()
+}
+
+/// The number of samples.
+pub const SAMPLES: usize = 1024;
 
 fn order(random: &mut XorShift, lines: usize) -> Order {
     Order {

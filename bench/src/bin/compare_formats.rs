@@ -10,6 +10,7 @@ use clap::Parser;
 
 /// The format that the others are compared with: the first one.
 const BASELINE: usize = 0;
+const FIRST: &str = "mus-format";
 
 /// How long a case runs in a round, approximately.
 const SLICE: Duration = Duration::from_millis(20);
@@ -29,9 +30,23 @@ struct Args {
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 
+    /// Only these operations: encode, encode-new, decode, access.
+    #[arg(long, value_delimiter = ',')]
+    operations: Vec<String>,
+
+    /// Fail if the first format takes more than so many times the instructions of another one: `borsh=1.2`.
+    #[arg(long, requires = "instructions", value_delimiter = ',', value_parser = limit)]
+    at_most: Vec<(String, f64)>,
+
     /// Run one case this many times, and exit. This is what runs in valgrind.
     #[arg(long, hide = true, num_args = 2)]
     once: Vec<usize>,
+}
+
+fn limit(text: &str) -> Result<(String, f64), String> {
+    let (format, ratio) = text.split_once('=').ok_or("not a format, `=` and a ratio")?;
+    let ratio = ratio.parse().map_err(|error| format!("{ratio}: {error}"))?;
+    Ok((format.to_owned(), ratio))
 }
 
 fn main() -> ExitCode {
@@ -50,36 +65,65 @@ fn run(args: &Args) -> Result<(), String> {
         (0..passes).for_each(|_| cases[case].pass());
         return Ok(());
     }
+    if let Some((unknown, _)) =
+        args.at_most.iter().find(|(name, _)| cases.iter().all(|case| case.format != name))
+    {
+        return Err(format!("{unknown}: no such format"));
+    }
+    let mut exceeded = Vec::new();
     for shape in Shape::ALL {
         for operation in Operation::ALL {
-            let mut chosen: Vec<_> = cases
+            if !args.operations.is_empty() && !args.operations.iter().any(|name| name == operation.name()) {
+                continue;
+            }
+            let chosen: Vec<_> = cases
                 .iter_mut()
                 .enumerate()
                 .filter(|(_, case)| case.shape == shape && case.operation == operation)
-                .filter(|(_, case)| args.only.is_empty() || args.only.iter().any(|name| name == case.format))
+                .filter(|(_, case)| {
+                    args.only.is_empty()
+                        || case.format == FIRST
+                        || args.only.iter().any(|name| name == case.format)
+                })
                 .collect();
-            println!("\n{}, {}\n", shape.name(), operation.name());
-            let times = measure(&mut chosen, args.rounds);
-            println!(
-                "| format | bytes | ns | to the first | instructions |\n| --- | --- | --- | --- | --- |"
-            );
-            for ((at, case), ours) in chosen.iter().zip(&times) {
-                let bytes = case.bytes / case.values;
-                let time = Spread::of(ours.iter().copied())
-                    .map(|spread| format!("{:.1} ({:.1} to {:.1})", spread.median, spread.min, spread.max));
-                let ratio = Spread::of_ratios(ours, &times[BASELINE]).map(|spread| spread.to_string());
-                let count = match args.instructions {
-                    true => instructions(*at, case.values)?.to_string(),
-                    false => String::new(),
-                };
-                println!(
-                    "| {} | {bytes} | {} | {} | {count} |",
-                    case.format,
-                    time.unwrap_or_default(),
-                    ratio.unwrap_or_default()
-                );
+            compare(chosen, args, &mut exceeded)?;
+        }
+    }
+    if exceeded.is_empty() { Ok(()) } else { Err(exceeded.join("; ")) }
+}
+
+/// Measures formats at the same operation, and prints a table. Adds to `exceeded` what takes more than it may.
+fn compare(
+    mut chosen: Vec<(usize, &mut Case)>,
+    args: &Args,
+    exceeded: &mut Vec<String>,
+) -> Result<(), String> {
+    let Some((_, first)) = chosen.first() else { return Ok(()) };
+    let title = format!("{}, {}", first.shape.name(), first.operation.name());
+    println!("\n{title}\n");
+    let times = measure(&mut chosen, args.rounds);
+    println!("| format | bytes | ns | to the first | instructions | to the first |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    let mut first = None;
+    for ((at, case), ours) in chosen.iter().zip(&times) {
+        let bytes = case.bytes / case.values;
+        let time = Spread::of(ours.iter().copied())
+            .map(|spread| format!("{:.1} ({:.1} to {:.1})", spread.median, spread.min, spread.max));
+        let ratio = Spread::of_ratios(ours, &times[BASELINE]).map(|spread| spread.to_string());
+        let (mut count, mut counts) = (String::new(), String::new());
+        if args.instructions {
+            let taken = instructions(*at, case.values)?;
+            let first = *first.get_or_insert(taken);
+            (count, counts) = (taken.to_string(), format!("{:.2}", taken as f64 / first as f64));
+            for (_, most) in args.at_most.iter().filter(|(name, _)| name == case.format) {
+                let ours = first as f64 / taken as f64;
+                if ours > *most {
+                    exceeded.push(format!("{title}: {ours:.3} times the instructions of {}", case.format));
+                }
             }
         }
+        let (time, ratio) = (time.unwrap_or_default(), ratio.unwrap_or_default());
+        println!("| {} | {bytes} | {time} | {ratio} | {count} | {counts} |", case.format);
     }
     Ok(())
 }
