@@ -39,6 +39,7 @@ pub(crate) fn bodies(
         described.extend(quote!((#tag, #name, #parts),));
     }
     Bodies {
+        has_bytes: quote!(true),
         encode: quote!(match self { #encode }),
         decode: quote! {
             match __reader.tag()? {

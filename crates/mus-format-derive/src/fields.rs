@@ -22,10 +22,11 @@ pub(crate) struct Field {
     code: Option<Code>,
 }
 
-/// Paths of the functions that encode and decode, and of the constant with the shape; and an expression for the `Part`
+/// Paths of the functions that encode and decode, and of the constants that say whether every value has bytes, and its shape; and an expression for the `Part`
 /// of a description.
 struct Code {
     encode: TokenStream,
+    has_bytes: TokenStream,
     decode: TokenStream,
     shape: TokenStream,
     part: TokenStream,
@@ -59,12 +60,14 @@ fn code(ty: &Type, encoding: &Encoding, root: &Path, needs: &mut Needs<'_>, chec
         return match encoding.usual {
             Usual::Plain => Code {
                 encode: quote!(#encodes::encode),
+                has_bytes: quote!(#encodes::HAS_BYTES),
                 decode: quote!(#decodes::decode),
                 shape: quote!(#decodes::SHAPE),
                 part: quote!(#root::Part::of::<#ty>()),
             },
             Usual::AllRaw => Code {
                 encode: quote!(#encodes::encode_raw),
+                has_bytes: quote!(#encodes::HAS_BYTES),
                 decode: quote!(#decodes::decode_raw),
                 shape: quote!(#decodes::RAW_SHAPE),
                 part: quote!(#root::Part::of_as::<#root::encoding::AllRaw, #ty>()),
@@ -76,8 +79,10 @@ fn code(ty: &Type, encoding: &Encoding, root: &Path, needs: &mut Needs<'_>, chec
     needs.chosen(ty, &encodes, &decodes, encoding.borrows());
     let part = quote!(#root::Part::of_as::<#encodes, #ty>());
     let decodes = quote!(<#decodes as #root::encoding::DecodeAs<#bytes, #ty>>);
+    let encodes = quote!(<#encodes as #root::encoding::EncodeAs<#ty>>);
     Code {
-        encode: quote!(<#encodes as #root::encoding::EncodeAs<#ty>>::encode_as),
+        encode: quote!(#encodes::encode_as),
+        has_bytes: quote!(#encodes::HAS_BYTES),
         decode: quote!(#decodes::decode_as),
         shape: quote!(#decodes::SHAPE),
         part,
@@ -97,6 +102,12 @@ pub(crate) fn encode(fields: &[Field], access: impl Fn(&Field) -> TokenStream) -
         Some(quote!(#encode(#access, __out);))
     });
     statements.collect()
+}
+
+/// Generates an expression that says whether the fields surely have bytes.
+pub(crate) fn has_bytes(fields: &[Field]) -> TokenStream {
+    let each = fields.iter().filter_map(|field| Some(&field.code.as_ref()?.has_bytes));
+    quote!(false #(|| #each)*)
 }
 
 /// Generates `{ FIELD: VALUE, .. }`, which decodes the fields in order.

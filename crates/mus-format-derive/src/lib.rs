@@ -160,6 +160,8 @@ pub fn derive_mus_of_cmd_stream(input: proc_macro::TokenStream) -> proc_macro::T
 
 /// The bodies of the generated methods, which differ between structs and enums.
 struct Bodies {
+    /// An expression that says whether every value surely has bytes, which is a constant.
+    has_bytes: TokenStream,
     /// Statements that use `self` and `__out`.
     encode: TokenStream,
     /// An expression for the value, which uses `__reader` and returns early on errors.
@@ -244,13 +246,15 @@ fn encode(
         None => needs.of_encode(root),
     };
     let Header { generics, name, arguments, predicates } = Header::new(input, predicates);
-    let body = &bodies.encode;
+    let Bodies { has_bytes, encode, .. } = bodies;
     quote! {
         #[automatically_derived]
         impl #generics #root::Encode for #name #arguments #predicates {
+            const HAS_BYTES: ::core::primitive::bool = #has_bytes;
+
             #[inline]
             fn encode<__Output: #root::Output + ?::core::marker::Sized>(&self, __out: &mut __Output) {
-                #body
+                #encode
             }
         }
     }

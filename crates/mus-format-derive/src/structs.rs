@@ -28,12 +28,14 @@ pub(crate) fn bodies(
     let parts = fields::parts(&fields);
     match container.tag {
         None => Bodies {
+            has_bytes: fields::has_bytes(&fields),
             encode,
             decode: quote!(Self #values),
             shape: quote!(#root::Shape::fields(#shapes)),
             description: quote!(#root::Description::fields(#parts)),
         },
         Some(tag) => Bodies {
+            has_bytes: quote!(true),
             encode: quote! {
                 #root::Output::tag(__out, #tag);
                 #encode

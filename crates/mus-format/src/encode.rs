@@ -16,6 +16,11 @@ use crate::output::{Buffer, Counter, Output};
     note = "derive `Mus` on it, or choose an encoding for the field (`#[mus(..)]`)"
 )]
 pub trait Encode {
+    /// Whether every value takes at least a byte. `false` if that is not known: then it is looked at, for elements without
+    /// bytes are charged to a budget.
+    #[doc(hidden)]
+    const HAS_BYTES: bool = false;
+
     /// Writes the value, or calls [`Output::fail`] if it cannot be written.
     fn encode<O: Output + ?Sized>(&self, out: &mut O);
 
@@ -116,8 +121,8 @@ pub fn append_with<T: Encode + ?Sized>(
 /// Fails if the value cannot be written.
 #[inline]
 pub fn to_vec<T: Encode + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    let mut out = Vec::new();
-    encode(value, &mut out)?;
+    let mut out = Vec::with_capacity(size(value)?);
+    append(value, &mut out)?;
     Ok(out)
 }
 

@@ -78,6 +78,10 @@ pub use self::through::{Text, Via};
     label = "this encoding does not support `{T}`"
 )]
 pub trait EncodeAs<T: ?Sized> {
+    /// Whether every value takes at least a byte. `false` if that is not known.
+    #[doc(hidden)]
+    const HAS_BYTES: bool = false;
+
     /// Writes the value.
     fn encode_as<O: Output + ?Sized>(value: &T, out: &mut O);
 
@@ -273,7 +277,9 @@ pub struct Of<L = Positive, const MAX: usize = { usize::MAX }, E = Plain, K = Pl
 pub struct Checked<E, V>(PhantomData<(E, V)>);
 
 impl<T: Encode + ?Sized> EncodeAs<T> for Plain {
-    #[inline]
+    const HAS_BYTES: bool = T::HAS_BYTES;
+
+    #[inline(always)]
     fn encode_as<O: Output + ?Sized>(value: &T, out: &mut O) {
         value.encode(out);
     }
@@ -312,7 +318,9 @@ impl<'de, T: Decode<'de>> DecodeAs<'de, T> for Plain {
 }
 
 impl<T: Encode + ?Sized> EncodeAs<T> for AllRaw {
-    #[inline]
+    const HAS_BYTES: bool = T::HAS_BYTES;
+
+    #[inline(always)]
     fn encode_as<O: Output + ?Sized>(value: &T, out: &mut O) {
         value.encode_raw(out);
     }
@@ -373,7 +381,7 @@ mod sealed {
 /// Implements `Encode`'s part of [`AllRaw`] by this encoding.
 macro_rules! encode_raw_as {
     ($encoding:ty) => {
-        #[inline]
+        #[inline(always)]
         fn encode_raw<O: Output + ?Sized>(&self, out: &mut O) {
             <$encoding>::encode_as(self, out);
         }
@@ -400,7 +408,9 @@ macro_rules! decode_raw_as {
 use decode_raw_as;
 
 impl<T: ?Sized, E: EncodeAs<T>, V> EncodeAs<T> for Checked<E, V> {
-    #[inline]
+    const HAS_BYTES: bool = E::HAS_BYTES;
+
+    #[inline(always)]
     fn encode_as<O: Output + ?Sized>(value: &T, out: &mut O) {
         E::encode_as(value, out);
     }

@@ -1,14 +1,17 @@
 //! Destinations of encoded values: a buffer, or a counter that computes their size. Knows nothing of types.
 
+mod buffer;
+
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 use core::any::{Any, TypeId};
 
 use crate::error::EncodeError;
 use crate::limits::Limits;
 use crate::shape::empty_cost;
 use crate::varint;
+
+pub(crate) use self::buffer::Buffer;
 
 /// The destination of encoded values.
 ///
@@ -173,100 +176,6 @@ impl Rare {
     #[cold]
     fn finish(self) -> Result<(), EncodeError> {
         self.error.map_or(Ok(()), Err)
-    }
-}
-
-/// Appends to a buffer.
-pub(crate) struct Buffer<'a> {
-    out: &'a mut Vec<u8>,
-    encoding: Encoding,
-}
-
-impl<'a> Buffer<'a> {
-    #[inline]
-    pub(crate) const fn new(out: &'a mut Vec<u8>, limits: &Limits) -> Self {
-        Self { out, encoding: Encoding::new(limits) }
-    }
-
-    #[inline]
-    pub(crate) fn finish(self) -> Result<(), EncodeError> {
-        self.encoding.finish()
-    }
-}
-
-impl Buffer<'_> {
-    /// Writes a number of any length.
-    #[inline]
-    fn long_varint(&mut self, value: u64) {
-        let (bytes, len) = varint::bytes(value);
-        if self.out.capacity() - self.out.len() >= bytes.len() {
-            let end = self.out.len() + len;
-            self.out.extend_from_slice(&bytes);
-            self.out.truncate(end);
-        } else {
-            self.varint_at_the_end(value);
-        }
-    }
-
-    /// Writes a number where the buffer may have room for no more bytes than it takes.
-    #[cold]
-    fn varint_at_the_end(&mut self, value: u64) {
-        let (bytes, len) = varint::bytes(value);
-        self.out.extend_from_slice(&bytes[..len]);
-    }
-}
-
-impl sealed::State for Buffer<'_> {
-    #[inline]
-    fn state(&mut self) -> &mut Encoding {
-        &mut self.encoding
-    }
-
-    #[inline]
-    fn written(&self) -> usize {
-        self.out.len()
-    }
-}
-
-/// A string or a piece of bytes that is worth a copy less.
-const LARGE: usize = 16 << 10;
-
-impl Output for Buffer<'_> {
-    #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.out.push(byte);
-    }
-
-    #[inline]
-    fn bytes(&mut self, bytes: &[u8]) {
-        if bytes.len() >= LARGE && bytes.len() > self.out.capacity() - self.out.len() {
-            // It would have room for them exactly, and be copied as soon as anything follows.
-            self.out.reserve(bytes.len() + bytes.len() / 8);
-        }
-        self.out.extend_from_slice(bytes);
-    }
-
-    #[inline]
-    fn fixed<const N: usize>(&mut self, bytes: [u8; N]) {
-        self.out.extend_from_slice(&bytes);
-    }
-
-    #[inline]
-    fn all_fixed<const N: usize>(&mut self, arrays: impl ExactSizeIterator<Item = [u8; N]>) {
-        let start = self.out.len();
-        self.out.resize(start + N * arrays.len(), 0);
-        for (place, array) in self.out[start..].chunks_exact_mut(N).zip(arrays) {
-            place.copy_from_slice(&array);
-        }
-    }
-
-    #[inline]
-    fn varint(&mut self, value: u64) {
-        match value {
-            0..0x80 => self.out.push(value as u8),
-            0x80..0x4000 => self.out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]),
-            _ => self.long_varint(value),
-        }
     }
 }
 

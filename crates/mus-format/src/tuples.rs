@@ -11,6 +11,8 @@ use crate::shape::Shape;
 macro_rules! tuples {
     ($($(($type:ident $at:tt))+;)*) => {$(
         impl<$($type: Encode),+> Encode for ($($type,)+) {
+            const HAS_BYTES: bool = false $(|| $type::HAS_BYTES)+;
+
             #[inline]
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 $(self.$at.encode(out);)+

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use mus_format::encoding::{DecodeAs, Of, Raw, Text, Varint, Via};
 use mus_format::{
-    Decode, DecodeOwned, Decoded, EncodeError, Fault, Limits, Mus, Progress, Reader, Shape, Stopped,
-    append_with, decode, decode_with, size, to_vec,
+    Decode, DecodeOwned, Decoded, Encode, EncodeError, Fault, Limits, Mus, Output, Progress, Reader, Shape,
+    Stopped, append, append_with, decode, decode_with, size, to_vec,
 };
 use pieces::in_pieces;
 
@@ -416,4 +416,39 @@ fn elements_without_bytes_are_refused_in_pieces_as_soon_as_they_are_whole() {
     assert_eq!(depth(3), ("1 more".into(), 0));
     assert_eq!(depth(2), ("nested deeper than 2".into(), 1));
     assert_eq!(refused::<(Vec<Mark>, u64)>(&[0], &Limits::new().depth(1)), ("1 more".into(), 0));
+}
+
+/// Its `Encode` says what is not true.
+struct Liar(usize);
+
+impl Encode for Liar {
+    const HAS_BYTES: bool = true;
+
+    fn encode<O: Output + ?Sized>(&self, out: &mut O) {
+        (0..self.0).for_each(|_| out.varint(u64::MAX));
+    }
+}
+
+#[test]
+fn type_that_is_wrong_about_its_bytes_is_written_as_it_writes_itself() {
+    for (length, room) in (0..4).flat_map(|length| (0..64).map(move |room| (length, room))) {
+        let mut out = Vec::with_capacity(room);
+        append(&vec![Liar(length), Liar(length)], &mut out).unwrap();
+        assert_eq!(out, [&[2][..], &[&[255; 9][..], &[1]].concat().repeat(2 * length)].concat());
+    }
+    // It only escapes the budget for elements without bytes, which is its own program's.
+    assert!(append_with(&vec![Liar(0), Liar(0)], &mut Vec::new(), &Limits::new().empty_elements(1)).is_ok());
+}
+
+#[test]
+fn what_could_not_be_written_leaves_the_buffer_as_it_was() {
+    let deep = Some(Some("x".repeat(40_000)));
+    for room in [0, 1, 2, 3, 16, 100, 50_000, 100_000] {
+        let mut out = Vec::with_capacity(3 + room);
+        out.extend_from_slice(&[1, 2, 3]);
+        let value = ("text", u64::MAX, "y".repeat(20_000), &deep, [1_u32, 2]);
+        let error = append_with(&value, &mut out, &Limits::new().depth(1)).unwrap_err();
+        assert!(matches!(error, EncodeError::TooDeep(1)));
+        assert_eq!(out, [1, 2, 3]);
+    }
 }

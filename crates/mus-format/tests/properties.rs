@@ -46,6 +46,23 @@ fn round_trips<T: Value>(value: &T) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A value is written in the same bytes, behind what was there, whatever room the buffer has.
+fn fits_any_room<T: Value>(value: &T) -> Result<(), TestCaseError> {
+    const BEFORE: [u8; 3] = [7, 8, 9];
+    let bytes = to_vec(value).expect("encodes");
+    let near = bytes.len().saturating_sub(24)..=bytes.len() + 24; // the longest number is written with 16 bytes
+    for room in (0..bytes.len().min(24)).chain(near) {
+        let mut out = Vec::with_capacity(BEFORE.len() + room);
+        out.extend_from_slice(&BEFORE);
+        append(value, &mut out).expect("encodes");
+        prop_assert_eq!(&out[..BEFORE.len()], BEFORE);
+        prop_assert_eq!(&out[BEFORE.len()..], &bytes, "with room for {}", room);
+    }
+    // Only of such a type it is not looked at whether an element has bytes.
+    prop_assert!(!T::HAS_BYTES || T::SHAPE.min_size() > 0);
+    Ok(())
+}
+
 /// While bytes of a value are missing it is incomplete, and what is asked for is not more than what is missing.
 fn prefixes_are_incomplete<T: Value>(value: &T) -> Result<(), TestCaseError> {
     let bytes = to_vec(value).expect("encodes");
@@ -140,6 +157,7 @@ macro_rules! properties {
                 beyond in prop::collection::vec(0_u8..24, 1..8),
             ) {
                 round_trips::<$type>(&value)?;
+                fits_any_room::<$type>(&value)?;
                 prefixes_are_incomplete::<$type>(&value)?;
                 let encoded = to_vec(&value).expect("encodes");
                 for bytes in [bytes, changed(encoded.clone(), &changes), encoded] {

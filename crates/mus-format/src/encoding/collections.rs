@@ -22,7 +22,7 @@ macro_rules! sets {
         impl<T, $($other,)* L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<T, $($other)*>> for Of<L, MAX, E, K> {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<T, $($other)*>, out: &mut O) {
-                write::<T, L, MAX, O>(value.len(), out, |out| {
+                write::<T, L, MAX, O>(value.len(), E::HAS_BYTES, out, |out| {
                     for element in value {
                         E::encode_as(element, out);
                     }
@@ -50,6 +50,8 @@ macro_rules! sets {
         }
 
         impl<T: Encode, $($other)*> Encode for $type<T, $($other)*> {
+            const HAS_BYTES: bool = true;
+
             #[inline]
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 <Of>::encode_as(self, out);
@@ -89,7 +91,7 @@ macro_rules! maps {
         {
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<T, V, $($other)*>, out: &mut O) {
-                write::<(T, V), L, MAX, O>(value.len(), out, |out| {
+                write::<(T, V), L, MAX, O>(value.len(), K::HAS_BYTES || E::HAS_BYTES, out, |out| {
                     for (key, value) in value {
                         K::encode_as(key, out);
                         E::encode_as(value, out);
@@ -124,6 +126,8 @@ macro_rules! maps {
         }
 
         impl<T: Encode, V: Encode, $($other)*> Encode for $type<T, V, $($other)*> {
+            const HAS_BYTES: bool = true;
+
             #[inline]
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 <Of>::encode_as(self, out);

@@ -14,6 +14,8 @@ use crate::shape::Shape;
 macro_rules! raw {
     ($($type:ident)*) => {$(
         impl EncodeAs<$type> for Raw {
+            const HAS_BYTES: bool = true;
+
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type, out: &mut O) {
                 out.fixed(value.to_le_bytes());
@@ -50,6 +52,8 @@ macro_rules! raw {
 raw!(i8 u16 i16 u32 i32 u64 i64 f32 f64);
 
 impl EncodeAs<u8> for Raw {
+    const HAS_BYTES: bool = true;
+
     #[inline]
     fn encode_as<O: Output + ?Sized>(value: &u8, out: &mut O) {
         out.byte(*value);
@@ -84,6 +88,8 @@ impl<'de> DecodeAs<'de, u8> for Raw {
 macro_rules! through {
     ($($encoding:ident $type:ty: $wire:ident of $unsigned:ident, $write:expr, $read:expr;)*) => {$(
         impl EncodeAs<$type> for $encoding {
+            const HAS_BYTES: bool = true;
+
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type, out: &mut O) {
                 out.$wire($write(*value));
@@ -120,6 +126,8 @@ through! {
 macro_rules! address_sized {
     ($($type:ident as $wire:ident: $($encoding:ident)*;)*) => {$($(
         impl EncodeAs<$type> for $encoding {
+            const HAS_BYTES: bool = true;
+
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type, out: &mut O) {
                 Self::encode_as(&(*value as $wire), out);
@@ -146,6 +154,8 @@ address_sized! {
 macro_rules! by_default {
     ($($encoding:ident $raw:ident: $($type:ty)*;)*) => {$($(
         impl $crate::Encode for $type {
+            const HAS_BYTES: bool = <$encoding as $crate::encoding::EncodeAs<Self>>::HAS_BYTES;
+
             #[inline]
             fn encode<O: $crate::Output + ?Sized>(&self, out: &mut O) {
                 <$encoding as $crate::encoding::EncodeAs<Self>>::encode_as(self, out);
@@ -220,6 +230,8 @@ by_default! {
 }
 
 impl Encode for bool {
+    const HAS_BYTES: Self = true;
+
     #[inline]
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         out.byte(u8::from(*self));

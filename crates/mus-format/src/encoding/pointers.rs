@@ -22,6 +22,8 @@ use crate::shape::Shape;
 type Content<E, K> = Of<Positive, { usize::MAX }, E, K>;
 
 impl<T, E: EncodeAs<T>, K: Unsaid> EncodeAs<Option<T>> for Content<E, K> {
+    const HAS_BYTES: bool = true;
+
     #[inline]
     fn encode_as<O: Output + ?Sized>(value: &Option<T>, out: &mut O) {
         match value {
@@ -48,6 +50,8 @@ impl<'de, T, E: DecodeAs<'de, T>, K: Unsaid> DecodeAs<'de, Option<T>> for Conten
 }
 
 impl<T: Encode> Encode for Option<T> {
+    const HAS_BYTES: bool = true;
+
     #[inline]
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         <Of>::encode_as(self, out);
@@ -75,12 +79,16 @@ impl<T> Elements for Option<T> {
 macro_rules! owners {
     ($($type:ident)*) => {$(
         impl<T, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<T>> for Content<E, K> {
+            const HAS_BYTES: bool = E::HAS_BYTES;
+
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<T>, out: &mut O) {
                 out.nest(|out| {
                     let start = out.written();
                     E::encode_as(value, out);
-                    charge_if_empty::<T, O>(1, start, out);
+                    if !E::HAS_BYTES {
+                        charge_if_empty::<T, O>(1, start, out);
+                    }
                 });
             }
         }
@@ -98,6 +106,8 @@ macro_rules! owners {
         }
 
         impl<T: Encode> Encode for $type<T> {
+            const HAS_BYTES: bool = T::HAS_BYTES;
+
             #[inline]
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 <Of>::encode_as(self, out);
@@ -132,6 +142,8 @@ impl<T: ?Sized, L, const MAX: usize, E, K> EncodeAs<&T> for Of<L, MAX, E, K>
 where
     Self: EncodeAs<T>,
 {
+    const HAS_BYTES: bool = <Self as EncodeAs<T>>::HAS_BYTES;
+
     #[inline]
     fn encode_as<O: Output + ?Sized>(value: &&T, out: &mut O) {
         <Self as EncodeAs<T>>::encode_as(value, out);
@@ -139,6 +151,8 @@ where
 }
 
 impl<T: Encode + ?Sized> Encode for &T {
+    const HAS_BYTES: bool = T::HAS_BYTES;
+
     #[inline]
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         T::encode(self, out);
@@ -151,6 +165,8 @@ impl<T: Encode + ?Sized> Encode for &T {
 }
 
 impl<T: Encode + ?Sized> Encode for &mut T {
+    const HAS_BYTES: bool = T::HAS_BYTES;
+
     #[inline]
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         T::encode(self, out);

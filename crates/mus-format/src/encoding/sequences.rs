@@ -18,10 +18,11 @@ use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
 
 /// Writes a length, and then the elements by `write`, one level deeper. `T` is the type of an element, as large as one is in
-/// memory.
+/// memory. `has_bytes` says whether each surely takes bytes.
 #[inline]
 pub(super) fn write<T, L: Length, const MAX: usize, O: Output + ?Sized>(
     length: usize,
+    has_bytes: bool,
     out: &mut O,
     write: impl FnOnce(&mut O),
 ) {
@@ -29,7 +30,9 @@ pub(super) fn write<T, L: Length, const MAX: usize, O: Output + ?Sized>(
         write_length::<L, MAX, O>(length, out);
         let start = out.written();
         write(out);
-        charge_if_empty::<T, O>(length, start, out);
+        if !has_bytes {
+            charge_if_empty::<T, O>(length, start, out);
+        }
     });
 }
 
@@ -55,13 +58,17 @@ fn read<'de, L: Length, const MAX: usize, E: DecodeAs<'de, T>, T, S>(
 }
 
 impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<[T]> for Of<L, MAX, E, K> {
+    const HAS_BYTES: bool = true;
+
     #[inline]
     fn encode_as<O: Output + ?Sized>(value: &[T], out: &mut O) {
-        write::<T, L, MAX, O>(value.len(), out, |out| E::encode_slice_as(value, out));
+        write::<T, L, MAX, O>(value.len(), E::HAS_BYTES, out, |out| E::encode_slice_as(value, out));
     }
 }
 
 impl<T: Encode> Encode for [T] {
+    const HAS_BYTES: bool = true;
+
     #[inline]
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         <Of>::encode_as(self, out);
@@ -79,6 +86,8 @@ impl<T> Elements for [T] {
 macro_rules! slices {
     ($($type:ident)*) => {$(
         impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<[T]>> for Of<L, MAX, E, K> {
+            const HAS_BYTES: bool = true;
+
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<[T]>, out: &mut O) {
                 <Self as EncodeAs<[T]>>::encode_as(value, out);
@@ -95,6 +104,8 @@ macro_rules! slices {
         }
 
         impl<T: Encode> Encode for $type<[T]> {
+            const HAS_BYTES: bool = true;
+
             #[inline]
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 <[T]>::encode(self, out);
@@ -128,6 +139,8 @@ slices!(Arc);
 impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, const N: usize, K: Unsaid> EncodeAs<[T; N]>
     for Of<L, MAX, E, K>
 {
+    const HAS_BYTES: bool = true;
+
     #[inline]
     fn encode_as<O: Output + ?Sized>(value: &[T; N], out: &mut O) {
         <Self as EncodeAs<[T]>>::encode_as(value, out);
@@ -194,6 +207,8 @@ fn wrong_length(reader: &mut Reader<'_>, count: usize, expected: usize) -> Stopp
 }
 
 impl<T: Encode, const N: usize> Encode for [T; N] {
+    const HAS_BYTES: bool = true;
+
     #[inline]
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         <[T]>::encode(self, out);
@@ -227,9 +242,11 @@ impl<T, const N: usize> Elements for [T; N] {
 macro_rules! growing {
     ($($type:ident: $slices:expr;)*) => {$(
         impl<T, L: Length, const MAX: usize, E: EncodeAs<T>, K: Unsaid> EncodeAs<$type<T>> for Of<L, MAX, E, K> {
+            const HAS_BYTES: bool = true;
+
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type<T>, out: &mut O) {
-                write::<T, L, MAX, O>(value.len(), out, |out| {
+                write::<T, L, MAX, O>(value.len(), E::HAS_BYTES, out, |out| {
                     for slice in $slices(value) {
                         E::encode_slice_as(slice, out);
                     }
@@ -247,6 +264,8 @@ macro_rules! growing {
         }
 
         impl<T: Encode> Encode for $type<T> {
+            const HAS_BYTES: bool = true;
+
             #[inline]
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 <Of>::encode_as(self, out);
@@ -310,6 +329,8 @@ mod shared {
     bytes!([] Bytes: Bytes::copy_from_slice;);
 
     impl<L: Length, const MAX: usize, E: Unsaid, K: Unsaid> EncodeAs<Bytes> for Of<L, MAX, E, K> {
+        const HAS_BYTES: bool = true;
+
         #[inline]
         fn encode_as<O: Output + ?Sized>(value: &Bytes, out: &mut O) {
             <Of<L, MAX> as EncodeAs<[u8]>>::encode_as(value, out);
@@ -317,6 +338,8 @@ mod shared {
     }
 
     impl Encode for Bytes {
+        const HAS_BYTES: bool = true;
+
         #[inline]
         fn encode<O: Output + ?Sized>(&self, out: &mut O) {
             <[u8]>::encode(self, out);

@@ -17,6 +17,8 @@ use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
 
 impl<L: Length, const MAX: usize, E: Unsaid, K: Unsaid> EncodeAs<str> for Of<L, MAX, E, K> {
+    const HAS_BYTES: bool = true;
+
     #[inline]
     fn encode_as<O: Output + ?Sized>(value: &str, out: &mut O) {
         write_length::<L, MAX, O>(value.len(), out);
@@ -37,6 +39,8 @@ impl<'a, 'de: 'a, L: Length, const MAX: usize, E: Unsaid, K: Unsaid> DecodeAs<'d
 }
 
 impl Encode for str {
+    const HAS_BYTES: bool = true;
+
     #[inline]
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         <Of>::encode_as(self, out);
@@ -56,6 +60,8 @@ impl<'a, 'de: 'a> Decode<'de> for &'a str {
 macro_rules! owned {
     ($($type:ty: $read:expr;)*) => {$(
         impl<L: Length, const MAX: usize, E: Unsaid, K: Unsaid> EncodeAs<$type> for Of<L, MAX, E, K> {
+            const HAS_BYTES: bool = true;
+
             #[inline]
             fn encode_as<O: Output + ?Sized>(value: &$type, out: &mut O) {
                 <Self as EncodeAs<str>>::encode_as(value, out);
@@ -73,6 +79,8 @@ macro_rules! owned {
         }
 
         impl Encode for $type {
+            const HAS_BYTES: bool = true;
+
             #[inline]
             fn encode<O: Output + ?Sized>(&self, out: &mut O) {
                 str::encode(self, out);
@@ -104,6 +112,8 @@ impl<B: ToOwned + ?Sized, L, const MAX: usize, E, K> EncodeAs<Cow<'_, B>> for Of
 where
     Self: EncodeAs<B>,
 {
+    const HAS_BYTES: bool = <Self as EncodeAs<B>>::HAS_BYTES;
+
     #[inline]
     fn encode_as<O: Output + ?Sized>(value: &Cow<'_, B>, out: &mut O) {
         <Self as EncodeAs<B>>::encode_as(value, out);
@@ -123,6 +133,8 @@ where
 }
 
 impl<B: ToOwned + Encode + ?Sized> Encode for Cow<'_, B> {
+    const HAS_BYTES: bool = B::HAS_BYTES;
+
     #[inline]
     fn encode<O: Output + ?Sized>(&self, out: &mut O) {
         B::encode(self, out);
