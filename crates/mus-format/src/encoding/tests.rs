@@ -77,6 +77,25 @@ fn numbers_stand_as_their_encoding_says() {
 }
 
 #[test]
+fn text_of_any_length_is_refused_where_the_standard_library_refuses_it() {
+    // Longer text is checked by other code. Parts of it are looked at together: what is wrong may be at any place of them.
+    for length in (0..5).chain(60..72).chain(124..132).chain([190]) {
+        let text: Vec<u8> = "aé€😀".bytes().cycle().take(length).collect();
+        for (at, byte) in (0..length).flat_map(|at| [0x7f, 0x80, 0xc0, 0xe2, 0xff].map(|byte| (at, byte))) {
+            let mut text = text.clone();
+            text[at] = byte;
+            let bytes = to_vec(&text).unwrap();
+            let expected = core::str::from_utf8(&text).ok();
+            assert_eq!(from_slice::<&str>(&bytes).ok(), expected);
+            assert_eq!(from_slice::<String>(&bytes).ok().as_deref(), expected);
+            assert_eq!(from_slice::<Box<str>>(&bytes).ok().as_deref(), expected);
+            assert_eq!(from_slice::<Rc<str>>(&bytes).ok().as_deref(), expected);
+            assert_eq!(from_slice::<Arc<str>>(&bytes).ok().as_deref(), expected);
+        }
+    }
+}
+
+#[test]
 fn text_stands_as_its_bytes_behind_their_number() {
     is::<Plain, _>("hi", &[2, b'h', b'i']);
     is::<Plain, _>(String::from("hi"), &[2, b'h', b'i']);

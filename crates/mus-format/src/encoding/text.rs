@@ -16,6 +16,28 @@ use crate::output::Output;
 use crate::reader::{Reader, Stopped};
 use crate::shape::Shape;
 
+/// Text of so many bytes is checked with instructions that look at many at once. They are not faster for less.
+const LONG: usize = 64;
+
+/// Returns the text that the bytes are, if they are UTF-8.
+#[inline]
+fn checked(bytes: &[u8]) -> Option<&str> {
+    #[cfg(feature = "std")]
+    if bytes.len() >= LONG {
+        return simdutf8::basic::from_utf8(bytes).ok();
+    }
+    core::str::from_utf8(bytes).ok()
+}
+
+/// Returns a copy of the text that the bytes are, if they are UTF-8.
+#[inline]
+fn owned(bytes: &[u8]) -> Option<String> {
+    match bytes.len() {
+        ..LONG => String::from_utf8(bytes.to_vec()).ok(),
+        LONG.. => checked(bytes).map(String::from),
+    }
+}
+
 impl<L: Length, const MAX: usize, E: Unsaid, K: Unsaid> EncodeAs<str> for Of<L, MAX, E, K> {
     const HAS_BYTES: bool = true;
 
@@ -34,7 +56,7 @@ impl<'a, 'de: 'a, L: Length, const MAX: usize, E: Unsaid, K: Unsaid> DecodeAs<'d
     #[inline]
     fn decode_as(reader: &mut Reader<'de>) -> Result<&'a str, Stopped> {
         let bytes = reader.bytes::<L>(MAX)?;
-        core::str::from_utf8(bytes).map_err(|_| reader.invalid(Fault::InvalidUtf8))
+        checked(bytes).ok_or_else(|| reader.invalid(Fault::InvalidUtf8))
     }
 }
 
@@ -98,13 +120,12 @@ macro_rules! owned {
     )*};
 }
 owned! {
-    // Copy first, then check: text that was just copied is in the cache.
-    String: |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-    Box<str>: |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok().map(String::into_boxed_str);
-    Rc<str>: |bytes| core::str::from_utf8(bytes).ok().map(Rc::from);
+    String: owned;
+    Box<str>: |bytes| owned(bytes).map(String::into_boxed_str);
+    Rc<str>: |bytes| checked(bytes).map(Rc::from);
 }
 #[cfg(target_has_atomic = "ptr")]
-owned!(Arc<str>: |bytes| core::str::from_utf8(bytes).ok().map(Arc::from););
+owned!(Arc<str>: |bytes| checked(bytes).map(Arc::from););
 
 // `Cow`s of all kinds. Decoded ones are owned, so that they may outlive the bytes.
 
