@@ -122,7 +122,10 @@ pub fn append_with<T: Encode + ?Sized>(
 #[inline]
 pub fn to_vec<T: Encode + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut out = Vec::with_capacity(size(value)?);
-    append(value, &mut out)?;
+    // Not by `append`, a function that need not be in line, and would look after what was in the buffer before.
+    let mut buffer = Buffer::new(&mut out, &Limits::new());
+    value.encode(&mut buffer);
+    buffer.finish()?;
     Ok(out)
 }
 
