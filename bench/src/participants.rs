@@ -24,8 +24,14 @@ pub(crate) enum Participant {
     CmdStreamGroup,
     /// As the group, with OpenTelemetry on both sides, of which no span is sampled.
     CmdStreamOtelOff,
+    /// The same, but only the tracer provider is told that no span is sampled.
+    CmdStreamOtelDropped,
     /// The same with metrics.
     CmdStreamOtelMetrics,
+    /// Without metrics, with one trace of a hundred sampled, and exported to a receiver in the process.
+    CmdStreamOtelOnePercent,
+    /// The same with one trace of ten.
+    CmdStreamOtelTenPercent,
     /// The same without metrics, with all spans sampled and exported to a receiver in the process.
     CmdStreamOtelOn,
     /// This library over TLS 1.3, with certificates on both sides.
@@ -42,7 +48,10 @@ impl Participant {
             Self::CmdStream => "cmd-stream",
             Self::CmdStreamGroup => "cmd-stream-group",
             Self::CmdStreamOtelOff => "cmd-stream-otel-off",
+            Self::CmdStreamOtelDropped => "cmd-stream-otel-dropped",
             Self::CmdStreamOtelMetrics => "cmd-stream-otel-metrics",
+            Self::CmdStreamOtelOnePercent => "cmd-stream-otel-one-percent",
+            Self::CmdStreamOtelTenPercent => "cmd-stream-otel-ten-percent",
             Self::CmdStreamOtelOn => "cmd-stream-otel-on",
             Self::CmdStreamTls => "cmd-stream-tls",
             Self::CmdStreamGo => "cmd-stream-go",
@@ -52,10 +61,7 @@ impl Participant {
 
     /// Whether its allocations can be counted.
     pub(crate) fn is_counted(self) -> bool {
-        matches!(
-            self,
-            Self::CmdStream | Self::CmdStreamOtelOff | Self::CmdStreamOtelMetrics | Self::CmdStreamOtelOn
-        )
+        self == Self::CmdStream || self.records().is_some()
     }
 
     /// Counts what `calls` round trips of each of `tasks` tasks allocate.
@@ -66,27 +72,38 @@ impl Participant {
         tasks: usize,
         calls: usize,
     ) -> Result<Allocated, String> {
-        let records = match self {
-            Self::CmdStream => return cmd_stream::count(format, connections, tasks, calls).await,
-            Self::CmdStreamOtelOff => Records::Nothing,
-            Self::CmdStreamOtelMetrics => Records::Metrics,
-            Self::CmdStreamOtelOn => Records::Spans,
-            _ => return Err(format!("the allocations of {} are not counted", self.name())),
-        };
+        if self == Self::CmdStream {
+            return cmd_stream::count(format, connections, tasks, calls).await;
+        }
+        let not_counted = || format!("the allocations of {} are not counted", self.name());
+        let records = self.records().ok_or_else(not_counted)?;
         otel::count(records, format, connections, tasks, calls).await
+    }
+
+    /// What OpenTelemetry records, of the participants with it.
+    fn records(self) -> Option<Records> {
+        match self {
+            Self::CmdStreamOtelOff => Some(Records::Nothing),
+            Self::CmdStreamOtelDropped => Some(Records::NothingAsTheProviderSays),
+            Self::CmdStreamOtelMetrics => Some(Records::Metrics),
+            Self::CmdStreamOtelOnePercent => Some(Records::Traces(0.01)),
+            Self::CmdStreamOtelTenPercent => Some(Records::Traces(0.1)),
+            Self::CmdStreamOtelOn => Some(Records::Spans),
+            _ => None,
+        }
     }
 
     /// One round, in this process.
     pub(crate) async fn measure(self, request: &Request) -> Result<Measured, String> {
+        if let Some(records) = self.records() {
+            return otel::measure(request, records).await;
+        }
         match self {
             Self::CmdStream => cmd_stream::measure(request, Security::Plain).await,
             Self::CmdStreamGroup => cmd_stream::measure_group(request).await,
-            Self::CmdStreamOtelOff => otel::measure(request, Records::Nothing).await,
-            Self::CmdStreamOtelMetrics => otel::measure(request, Records::Metrics).await,
-            Self::CmdStreamOtelOn => otel::measure(request, Records::Spans).await,
             Self::CmdStreamTls => cmd_stream::measure(request, Security::Tls).await,
             Self::RawTcp => raw_tcp::measure(request).await,
-            Self::CmdStreamGo => Err("this participant is a program of its own, written in Go".to_owned()),
+            _ => Err(format!("{} is no participant of this program", self.name())),
         }
     }
 }

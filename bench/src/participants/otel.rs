@@ -59,14 +59,24 @@ impl<F> TracedFormat for F where
 }
 
 /// What is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Records {
-    /// No span is sampled, and there are no metrics.
+    /// No span is sampled, which hooks and Invoker are told, and there are no metrics.
     Nothing,
-    /// No span is sampled.
+    /// The same, but only the tracer provider knows it.
+    NothingAsTheProviderSays,
+    /// No span is sampled, as in the first one.
     Metrics,
+    /// So many of all traces are sampled, which the hooks decide. Their spans are exported.
+    Traces(f64),
     /// All spans are sampled and exported.
     Spans,
+}
+
+impl Records {
+    fn has_spans(self) -> bool {
+        matches!(self, Self::Traces(_) | Self::Spans)
+    }
 }
 
 /// Runs one round. Both ends are started for it, and stopped after it.
@@ -133,19 +143,31 @@ struct Session<F: TracedFormat> {
 
 impl<F: TracedFormat> Session<F> {
     async fn start(format: F, connections: u32, records: Records) -> Result<Self, String> {
-        let receiver = (records == Records::Spans).then(Receiver::start).transpose()?;
+        let receiver = records.has_spans().then(Receiver::start).transpose()?;
         let tracers = match &receiver {
             Some(receiver) => {
                 let exporter = SpanExporter::builder().with_tonic().with_endpoint(&receiver.endpoint);
                 let exporter = exporter.build().map_err(|error| error.to_string())?;
-                SdkTracerProvider::builder().with_batch_exporter(exporter).with_sampler(Sampler::AlwaysOn)
+                SdkTracerProvider::builder()
+                    .with_batch_exporter(exporter)
+                    .with_sampler(by_parent(Sampler::AlwaysOn))
             }
             None => SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff),
         };
         let tracers = tracers.build();
-        let carries = records == Records::Spans;
+        let carries = records.has_spans();
         let hooks = OtelHooks::builder().tracer_provider(tracers.clone()).carry_unsampled(carries);
         let invoker = OtelInvoker::builder().tracer_provider(tracers.clone()).carry_unsampled(carries);
+        let (hooks, invoker) = match records {
+            Records::Nothing | Records::Metrics => {
+                (hooks.sampler(Sampler::AlwaysOff), invoker.sampler(Sampler::AlwaysOff))
+            }
+            Records::Traces(ratio) => (
+                hooks.sampler(by_parent(Sampler::TraceIdRatioBased(ratio))),
+                invoker.sampler(by_parent(Sampler::AlwaysOn)),
+            ),
+            Records::NothingAsTheProviderSays | Records::Spans => (hooks, invoker),
+        };
         let (hooks, invoker) = if records == Records::Metrics {
             // As with an exporter, each value is kept until it is collected.
             let meters = SdkMeterProvider::builder().with_reader(ManualReader::builder().build()).build();
@@ -234,6 +256,11 @@ impl TraceService for Counts {
         self.0.fetch_add(count as u64, Relaxed);
         Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
     }
+}
+
+/// The parent decides, and of a span without one this sampler.
+fn by_parent(root: Sampler) -> Sampler {
+    Sampler::ParentBased(Box::new(root))
 }
 
 fn text(error: cmd_stream::Error) -> String {

@@ -12,14 +12,14 @@ use cmd_stream::protocol::{CommandOf, Entry, Protocol};
 use opentelemetry::global::GlobalTracerProvider;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{
-    Span, SpanBuilder, SpanKind, Status as SpanStatus, TraceContextExt, Tracer, TracerProvider,
-};
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, Status as SpanStatus, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::ShouldSample;
 
 use crate::Status;
 use crate::commands::Measured;
-use crate::propagation::inject;
+use crate::first::{First, Verdict};
+use crate::propagation::{Carried, Propagator};
 use crate::semconv;
 use crate::settings::{Address, Parts, Settings, is_noop, shared_settings};
 
@@ -168,6 +168,14 @@ pub struct Call<S> {
     has_ended: bool,
 }
 
+impl<S> Default for Call<S> {
+    /// One without a span.
+    fn default() -> Self {
+        let (is_sent, is_described, has_ended) = (true, false, false);
+        Self { span: None, replies: 0, replied_after: None, is_sent, is_described, has_ended }
+    }
+}
+
 impl<P, T> Hooks<P> for OtelHooks<P, T>
 where
     P: Protocol,
@@ -180,17 +188,22 @@ where
         command: &mut C,
         entry: &'static Entry,
     ) -> Result<Self::Call, Refused> {
-        let known = self.parts.commands.get(entry, "Send", std::any::type_name::<C>);
         let carries = command.metadata().is_some();
+        if self.parts.first.is_never()
+            && !self.parts.has_metrics
+            && !(carries && self.parts.carries_unsampled)
+        {
+            return Ok(Call::default());
+        }
+        let known = self.parts.commands.get(entry, "Send", std::any::type_name::<C>);
         // All that is done with the span is done in there: it is large, and would be moved out.
         let (span, carried) = Context::map_current(|current| self.start(known.span, carries, current));
         if let Some(carried) = carried
             && let Some(metadata) = command.metadata()
         {
-            inject(&self.parts.propagator, &carried, metadata);
+            self.parts.propagator.inject(&carried, metadata);
         }
-        let (is_sent, is_described, has_ended) = (true, false, false);
-        Ok(Call { span, replies: 0, replied_after: None, is_sent, is_described, has_ended })
+        Ok(Call { span, ..Call::default() })
     }
 
     fn watches(&self, call: &Self::Call) -> bool {
@@ -268,7 +281,14 @@ where
         name: &'static str,
         carries: bool,
         current: &Context,
-    ) -> (Option<Box<T::Span>>, Option<Context>) {
+    ) -> (Option<Box<T::Span>>, Option<Carried>) {
+        let carries_unsampled = carries && self.parts.carries_unsampled;
+        let propagator = &self.parts.propagator;
+        if let Verdict::Dropped(context) =
+            self.parts.first.decide(current, name, &SpanKind::Client, carries_unsampled)
+        {
+            return (None, context.map(|context| propagator.carried(current, Some(context))));
+        }
         let mut builder = SpanBuilder::from_name(name);
         builder.span_kind = Some(SpanKind::Client); // `with_kind` would move it, and it is large
         let span = self.parts.tracer.build_with_context(builder, current);
@@ -276,9 +296,9 @@ where
         let carried = if !carries {
             None
         } else if !context.is_valid() {
-            Some(current.clone())
-        } else if context.is_sampled() || self.parts.carries_unsampled {
-            Some(current.with_remote_span_context(context.clone()))
+            Some(propagator.carried(current, None))
+        } else if context.is_sampled() || carries_unsampled {
+            Some(propagator.carried(current, Some(context.clone())))
         } else {
             None
         };

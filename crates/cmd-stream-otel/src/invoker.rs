@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use cmd_stream::Failed;
@@ -21,11 +21,13 @@ use opentelemetry::trace::{
     Span, SpanBuilder, SpanKind, Status as SpanStatus, TraceContextExt, Tracer, TracerProvider,
 };
 use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::ShouldSample;
 use pin_project_lite::pin_project;
 
 use crate::Status;
 use crate::commands::Measured;
-use crate::propagation::extract;
+use crate::first::{First, Verdict};
+use crate::propagation::Propagator;
 use crate::semconv;
 use crate::settings::{Address, Parts, Settings, is_noop, shared_settings};
 
@@ -204,24 +206,19 @@ where
 {
     const SEES_REPLIES: bool = true;
 
-    async fn invoke(&self, mut invocation: impl Invocation<P>) -> Result<Ended, Failed> {
+    // Not an `async fn`, which would move the Command two times more.
+    fn invoke(
+        &self,
+        mut invocation: impl Invocation<P>,
+    ) -> impl Future<Output = Result<Ended, Failed>> + Send {
         let kept = self.begin(&mut invocation);
         let measures = self.parts.has_metrics.then(|| {
             let custom = self.custom.command_metric.as_ref();
             let custom = custom.map(|attributes| contained(|| attributes(&received(&invocation))));
-            (invocation.entry(), invocation.size(), invocation.received_at(), custom)
+            let (entry, size, began) = (invocation.entry(), invocation.size(), invocation.received_at());
+            Measures { entry, size, elapsed: move || began.elapsed(), custom }
         });
-        let context = kept.as_ref().map(Kept::context);
-        let ended = Within { future: invocation.run(), context }.await;
-        if let Some((entry, size, began, custom)) = measures
-            && (self.parts.is_go || !matches!(ended, Ok(Ended::HandedOver)))
-        {
-            self.measure(entry, ended.is_err(), size, began.elapsed(), custom);
-        }
-        if let Some(Kept::Recorded(recorded)) = &kept {
-            self.end(recorded, &ended);
-        }
-        ended
+        Within { future: invocation.run(), invoker: self, kept, measures }
     }
 
     fn on_reply(&self, reply: &Replied<'_>) {
@@ -292,9 +289,18 @@ where
 
     /// Starts the span. Returns the context for the Command, if there is one that matters.
     fn begin(&self, invocation: &mut impl Invocation<P>) -> Option<Kept> {
+        let carries_unsampled = self.parts.carries_unsampled;
+        if self.parts.first.is_never() && !self.parts.has_metrics && !carries_unsampled {
+            return None;
+        }
         let known = self.parts.commands.get(invocation.entry(), "Invoke", || invocation.type_name());
-        let carried = invocation.metadata().and_then(|metadata| extract(&self.parts.propagator, metadata));
+        let carried = invocation.metadata().and_then(|metadata| self.parts.propagator.extract(metadata));
         let parent = carried.unwrap_or_default();
+        if let Verdict::Dropped(context) =
+            self.parts.first.decide(&parent, known.span, &SpanKind::Server, carries_unsampled)
+        {
+            return context.map(|context| Kept::Unsampled(parent.with_remote_span_context(context)));
+        }
         let mut builder = SpanBuilder::from_name(known.span);
         builder.span_kind = Some(SpanKind::Server); // `with_kind` would move it, and it is large
         let mut span = self.parts.tracer.build_with_context(builder, &parent);
@@ -310,11 +316,31 @@ where
             invocation.extensions().insert(Arc::clone(&recorded));
             return Some(Kept::Recorded(recorded));
         }
-        let is_carried = self.parts.carries_unsampled && span.span_context().is_valid();
-        is_carried.then(|| Kept::Unsampled(parent.with_span(span)))
+        // Its context is enough for what the Command makes, and takes less than the span.
+        let context = span.span_context();
+        let is_carried = carries_unsampled && context.is_valid();
+        is_carried.then(|| Kept::Unsampled(parent.with_remote_span_context(context.clone())))
     }
 
     /// The Command has returned.
+    #[inline]
+    fn returned<E: FnOnce() -> Duration>(
+        &self,
+        kept: Option<Kept>,
+        measures: Option<Measures<E>>,
+        ended: &Result<Ended, Failed>,
+    ) {
+        if let Some(Measures { entry, size, elapsed, custom }) = measures
+            && (self.parts.is_go || !matches!(ended, Ok(Ended::HandedOver)))
+        {
+            self.measure(entry, ended.is_err(), size, elapsed(), custom);
+        }
+        if let Some(Kept::Recorded(recorded)) = kept {
+            self.end(&recorded, ended);
+        }
+    }
+
+    /// Ends the span, if its Command has.
     fn end(&self, recorded: &Recorded, ended: &Result<Ended, Failed>) {
         let span = recorded.context.span();
         if matches!(ended, Ok(Ended::HandedOver))
@@ -349,22 +375,42 @@ fn received<P: Protocol>(invocation: &impl Invocation<P>) -> Received<'_> {
     }
 }
 
+/// What the metrics of a Command need when it has returned.
+struct Measures<E> {
+    entry: &'static Entry,
+    size: usize,
+    /// Returns the time since it was received.
+    elapsed: E,
+    custom: Option<Vec<KeyValue>>,
+}
+
 pin_project! {
-    /// A future for which a context is the current one.
-    struct Within<'a, F> {
+    /// A Command that runs, with its context as the current one.
+    struct Within<'a, P, T, F, E> {
         #[pin]
         future: F,
-        context: Option<&'a Context>,
+        invoker: &'a OtelInvoker<P, T>,
+        kept: Option<Kept>,
+        measures: Option<Measures<E>>,
     }
 }
 
-impl<F: Future> Future for Within<'_, F> {
+impl<P, T, F, E> Future for Within<'_, P, T, F, E>
+where
+    P: Protocol,
+    T: Tracer<Span: Send + Sync + 'static>,
+    F: Future<Output = Result<Ended, Failed>>,
+    E: FnOnce() -> Duration,
+{
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _attached = this.context.map(|context| context.clone().attach());
-        this.future.poll(cx)
+        let attached = this.kept.as_ref().map(|kept| kept.context().clone().attach());
+        let ended = ready!(this.future.poll(cx));
+        drop(attached);
+        this.invoker.returned(this.kept.take(), this.measures.take(), &ended);
+        Poll::Ready(ended)
     }
 }
 

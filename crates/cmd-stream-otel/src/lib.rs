@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod commands;
+mod first;
 mod hooks;
 mod invoker;
 mod propagation;
 mod semconv;
 mod settings;
 mod traced;
+mod traceparent;
 
 pub use commands::Status;
 pub use hooks::{Call, HooksBuilder, OtelHooks};

@@ -11,7 +11,8 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry::{InstrumentationScope, KeyValue, global};
 
 use crate::commands::{Commands, Durations};
-use crate::propagation::{Propagator, default_propagator};
+use crate::first::First;
+use crate::propagation::Propagator;
 use crate::semconv;
 
 /// What a builder is given, but for the functions of the user.
@@ -20,6 +21,7 @@ pub(crate) struct Settings<T> {
     pub(crate) meters: Arc<dyn MeterProvider + Send + Sync>,
     pub(crate) has_metrics: bool,
     pub(crate) propagator: Propagator,
+    pub(crate) first: First,
     pub(crate) carries_unsampled: bool,
     pub(crate) is_go: bool,
 }
@@ -30,7 +32,8 @@ impl Settings<global::GlobalTracerProvider> {
             tracers: global::tracer_provider(),
             meters: global::meter_provider(),
             has_metrics: true,
-            propagator: default_propagator(),
+            propagator: Propagator::w3c(),
+            first: First::Nobody,
             carries_unsampled: true,
             is_go: false,
         }
@@ -39,8 +42,8 @@ impl Settings<global::GlobalTracerProvider> {
 
 impl<T: TracerProvider> Settings<T> {
     pub(crate) fn with_tracers<N>(self, tracers: N) -> Settings<N> {
-        let Self { meters, has_metrics, propagator, carries_unsampled, is_go, .. } = self;
-        Settings { tracers, meters, has_metrics, propagator, carries_unsampled, is_go }
+        let Self { meters, has_metrics, propagator, first, carries_unsampled, is_go, .. } = self;
+        Settings { tracers, meters, has_metrics, propagator, first, carries_unsampled, is_go }
     }
 
     /// What is made of them.
@@ -54,6 +57,7 @@ impl<T: TracerProvider> Settings<T> {
             tracer: self.tracers.tracer_with_scope(scope),
             has_metrics: self.has_metrics,
             propagator: self.propagator,
+            first: self.first,
             carries_unsampled: self.carries_unsampled,
             is_go: self.is_go,
         }
@@ -67,6 +71,7 @@ pub(crate) struct Parts<P, T> {
     /// Whether metrics are recorded. If not, no time is taken for them.
     pub(crate) has_metrics: bool,
     pub(crate) propagator: Propagator,
+    pub(crate) first: First,
     pub(crate) carries_unsampled: bool,
     pub(crate) is_go: bool,
 }
@@ -158,10 +163,27 @@ macro_rules! shared_settings {
             self
         }
 
+        /// Sets a sampler that is asked before the tracer provider. What it drops, the provider is not asked for, which is much
+        /// cheaper than a provider that drops it. What it lets pass, the sampler of the provider decides. By default there is
+        /// none.
+        ///
+        /// It cannot be found out what sampler a provider has. So say it here, too, and leave the default one to the provider:
+        /// [`Sampler::AlwaysOff`](opentelemetry_sdk::trace::Sampler) for no spans at all, or
+        /// `Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(0.01)))` for one trace in a hundred. Two samplers by ratio
+        /// would let a hundredth of a hundredth pass, as the provider gives a new trace its id later.
+        ///
+        /// A span that is dropped has an id all the same, which is random, and is carried if
+        /// [`carry_unsampled`](Self::carry_unsampled) says so. The sampler gets no attributes and no links.
+        #[must_use]
+        pub fn sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
+            self.settings.first = First::of(sampler);
+            self
+        }
+
         /// Sets in which form a context travels. The default is W3C: `traceparent`, `tracestate` and `baggage`.
         #[must_use]
         pub fn propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-            self.settings.propagator = Box::new(propagator);
+            self.settings.propagator = Propagator::Other(Box::new(propagator));
             self
         }
 

@@ -1,6 +1,5 @@
 //! The wrapper that carries the context of a trace with a Command.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 
 use cmd_stream::protocol::Metadata;
@@ -8,8 +7,11 @@ use cmd_stream::protocol::kind::Wrapper;
 use cmd_stream::server::{Execute, Proxy, Scheduling};
 use cmd_stream::{Command, Failed};
 
+mod carrier;
 #[cfg(feature = "protobuf")]
 mod protobuf;
+
+use carrier::Carrier;
 
 /// A Command that carries the context of a trace: what the propagator of [`OtelHooks`](crate::OtelHooks) writes and that of
 /// [`OtelInvoker`](crate::OtelInvoker) reads, such as `traceparent`.
@@ -63,7 +65,7 @@ mod protobuf;
 pub struct Traced<C> {
     /// A pointer to a map in Go.
     #[cfg_attr(feature = "json", serde(rename = "MapCarrier"))]
-    carrier: Option<BTreeMap<String, String>>,
+    carrier: Option<Carrier>,
     #[cfg_attr(feature = "json", serde(rename = "Cmd"))]
     command: C,
 }
@@ -71,7 +73,7 @@ pub struct Traced<C> {
 impl<C> Traced<C> {
     /// Wraps a Command. There is no context in it until it is sent.
     pub fn new(command: C) -> Self {
-        Self { carrier: Some(BTreeMap::new()), command }
+        Self { carrier: Some(Carrier::default()), command }
     }
 
     /// Returns the Command inside.
@@ -84,9 +86,9 @@ impl<C> Traced<C> {
         self.command
     }
 
-    /// Returns what it carries, by name. `None` if the peer has sent no map, as Go may.
-    pub fn carrier(&self) -> Option<&BTreeMap<String, String>> {
-        self.carrier.as_ref()
+    /// Returns what it carries: names and values, in the order of the names. `None` if the peer has sent no map, as Go may.
+    pub fn carrier(&self) -> Option<impl Iterator<Item = (&str, &str)>> {
+        self.carrier.as_ref().map(Carrier::iter)
     }
 }
 
@@ -114,19 +116,19 @@ impl<C: Command> Command for Traced<C> {
 
 impl<C> Metadata for Traced<C> {
     fn set(&mut self, name: &str, value: &str) {
-        self.carrier.get_or_insert_default().insert(name.into(), value.into());
+        self.carrier.get_or_insert_default().set(name, value);
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        Some(self.carrier.as_ref()?.get(name)?)
+        self.carrier.as_ref()?.get(name)
     }
 
     fn names(&self) -> Vec<&str> {
-        self.carrier.iter().flat_map(BTreeMap::keys).map(String::as_str).collect()
+        self.carrier.iter().flat_map(Carrier::iter).map(|(name, _)| name).collect()
     }
 
     fn is_empty(&self) -> bool {
-        self.carrier.as_ref().is_none_or(BTreeMap::is_empty)
+        self.carrier.as_ref().is_none_or(Carrier::is_empty)
     }
 }
 

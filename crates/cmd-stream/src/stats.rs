@@ -16,7 +16,7 @@ pub(crate) mod mirror;
 pub(crate) mod names;
 mod slow;
 mod tally;
-mod thread;
+pub(crate) mod thread;
 
 pub(crate) use slow::Slow;
 pub(crate) use tally::{Outcome, Tally};

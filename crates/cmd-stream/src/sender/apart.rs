@@ -3,7 +3,7 @@
 
 use std::array::from_fn;
 
-use crate::proto::backoff::seed;
+use crate::stats::thread;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -51,20 +51,16 @@ impl Aparts {
 
     /// As [`count`](Self::count), for a call that is kept.
     pub(super) fn keep(self: &Arc<Self>) -> Apart {
-        let place = PLACE.try_with(|place| *place).unwrap_or_default();
+        let place = thread::number() % PLACES;
         self.places[place].0.fetch_add(ONE_MORE, SeqCst);
         Apart { aparts: Arc::clone(self), place }
     }
 
     fn enter(&self) -> &Place {
-        let place = &self.places[PLACE.try_with(|place| *place).unwrap_or_default()];
+        let place = &self.places[thread::number() % PLACES];
         place.0.fetch_add(ONE_MORE, SeqCst);
         place
     }
-}
-
-thread_local! {
-    static PLACE: usize = seed() as usize % PLACES;
 }
 
 pub(super) struct Counted<'a>(&'a Place);

@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{discard, take_message};
 
+type Value = Box<dyn Any + Send + Sync>;
+
 /// Values by type, at most one of each type.
 ///
 /// The Invoker inserts what it finds out about a Command, such as the trace that it belongs to. The Command finds it at
@@ -24,25 +26,29 @@ use crate::error::{discard, take_message};
 /// ```
 #[derive(Default)]
 pub struct Extensions {
-    /// As a rule one or two, which are found faster than they are hashed. Allocates nothing while it is empty.
-    values: Vec<Box<dyn Any + Send + Sync>>,
+    /// As a rule there is one, which takes no room for others.
+    first: Option<Value>,
+    /// A few, which are found faster than they are hashed.
+    others: Vec<Value>,
 }
 
 impl Extensions {
     /// Inserts a value. Returns the previous value of the same type, if there was one.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> Option<T> {
-        match self.values.iter_mut().find_map(|kept| kept.downcast_mut()) {
-            Some(kept) => Some(std::mem::replace(kept, value)),
-            None => {
-                self.values.push(Box::new(value));
-                None
-            }
+        let mut all = self.first.iter_mut().chain(&mut self.others);
+        if let Some(kept) = all.find_map(|kept| kept.downcast_mut()) {
+            return Some(std::mem::replace(kept, value));
         }
+        match &self.first {
+            None => self.first = Some(Box::new(value)),
+            Some(_) => self.others.push(Box::new(value)),
+        }
+        None
     }
 
     /// Returns the value of type `T`.
     pub fn get<T: 'static>(&self) -> Option<&T> {
-        self.values.iter().find_map(|kept| kept.downcast_ref())
+        self.first.iter().chain(&self.others).find_map(|kept| kept.downcast_ref())
     }
 
     /// Drops all values. Their destructors are the user's code.
@@ -52,7 +58,7 @@ impl Extensions {
     /// If destructors panic, what the first of them has panicked with.
     pub(super) fn drop_values(&mut self) -> std::thread::Result<()> {
         let mut result = Ok(());
-        for value in std::mem::take(&mut self.values) {
+        for value in self.first.take().into_iter().chain(std::mem::take(&mut self.others)) {
             match (catch_unwind(AssertUnwindSafe(|| drop(value))), &result) {
                 (Err(payload), Ok(())) => result = Err(payload),
                 (Err(payload), Err(_)) => discard(payload),
@@ -63,14 +69,18 @@ impl Extensions {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.first.is_none() // which is inserted before others
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
     }
 }
 
 impl Drop for Extensions {
     /// They may outlive their Command, and whoever drops the last Proxy drops them.
     fn drop(&mut self) {
-        if !self.values.is_empty()
+        if !self.is_empty()
             && let Err(payload) = self.drop_values()
         {
             tracing::error!(panic = take_message(payload), "the destructor of an extension panicked");
@@ -80,7 +90,7 @@ impl Drop for Extensions {
 
 impl fmt::Debug for Extensions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Extensions({})", self.values.len())
+        write!(f, "Extensions({})", self.len())
     }
 }
 
@@ -101,6 +111,6 @@ mod tests {
             (extensions.get(), extensions.get(), extensions.get()),
             (Some(&3_u8), Some(&"b"), Some(&2_u16))
         );
-        assert_eq!((extensions.get::<u32>(), extensions.values.len()), (None, 3));
+        assert_eq!((extensions.get::<u32>(), extensions.len()), (None, 3));
     }
 }

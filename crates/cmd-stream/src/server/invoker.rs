@@ -93,6 +93,16 @@ pub trait Invoker<P: Protocol>: Send + Sync + 'static {
     /// Whether it only runs the Command, whose panics are contained anyway.
     #[doc(hidden)]
     const IS_DIRECT: bool = false;
+
+    /// Handles one Command with another Invoker inside this one.
+    #[doc(hidden)]
+    fn invoke_around<I: Invoker<P>>(
+        &self,
+        inner: &I,
+        invocation: impl Invocation<P>,
+    ) -> impl Future<Output = Result<Ended, Failed>> + Send {
+        self.invoke(Through { invocation, inner })
+    }
 }
 
 /// A Command that has arrived and has not run yet. Only the library implements it.
@@ -154,6 +164,15 @@ impl<P: Protocol> Invoker<P> for Direct {
     fn invoke(&self, invocation: impl Invocation<P>) -> impl Future<Output = Result<Ended, Failed>> + Send {
         invocation.run()
     }
+
+    // There is nothing around the other one. Its panics are contained as those of any Invoker.
+    fn invoke_around<I: Invoker<P>>(
+        &self,
+        inner: &I,
+        invocation: impl Invocation<P>,
+    ) -> impl Future<Output = Result<Ended, Failed>> + Send {
+        inner.invoke(invocation)
+    }
 }
 
 /// Two Invokers, one around the other; from [`Builder::invoker`](super::Builder::invoker).
@@ -165,7 +184,7 @@ pub struct Stack<A, B> {
 
 impl<P: Protocol, A: Invoker<P>, B: Invoker<P>> Invoker<P> for Stack<A, B> {
     fn invoke(&self, invocation: impl Invocation<P>) -> impl Future<Output = Result<Ended, Failed>> + Send {
-        self.outer.invoke(Through { invocation, inner: &self.inner })
+        self.outer.invoke_around(&self.inner, invocation)
     }
 
     const SEES_REPLIES: bool = A::SEES_REPLIES || B::SEES_REPLIES;

@@ -1,4 +1,4 @@
-//! The number of each thread that records, so that threads do not record into the same memory.
+//! The number of each thread that records or counts, so that threads do not record into the same memory.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,7 +11,7 @@ thread_local! {
 
 /// The number of this thread.
 #[inline]
-pub(super) fn number() -> usize {
+pub(crate) fn number() -> usize {
     match NUMBER.get() {
         usize::MAX => {
             let number = THREADS.fetch_add(1, Relaxed);
