@@ -53,8 +53,7 @@ impl Propagator {
         match (self, carried) {
             (Self::W3c(of_baggage), Carried::W3c { span, baggage }) => {
                 if span.is_valid() {
-                    let text = traceparent::write(span);
-                    metadata.set(TRACEPARENT, std::str::from_utf8(&text).expect("digits are text"));
+                    metadata.set(TRACEPARENT, &traceparent::write(span));
                     let state = span.trace_state().header();
                     if !state.is_empty() {
                         metadata.set(TRACESTATE, &state);

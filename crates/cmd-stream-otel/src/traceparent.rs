@@ -1,5 +1,6 @@
 //! The text of W3C Trace Context: `traceparent` and `tracestate`. Knows nothing of Commands.
 
+use arrayvec::ArrayString;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
 pub(crate) const TRACEPARENT: &str = "traceparent";
@@ -8,26 +9,31 @@ pub(crate) const TRACESTATE: &str = "tracestate";
 /// The length of a `traceparent` of version 00: `00-<trace id>-<span id>-<flags>`.
 pub(crate) const LEN: usize = 55;
 
+/// The text of one.
+pub(crate) type Text = ArrayString<LEN>;
+
 /// Where the fields are.
 const TRACE_ID: usize = 3;
 const SPAN_ID: usize = 36;
 const FLAGS: usize = 53;
 
 /// Writes a `traceparent`, whose only flag is whether the span is sampled.
-pub(crate) fn write(context: &SpanContext) -> [u8; LEN] {
+pub(crate) fn write(context: &SpanContext) -> Text {
     let mut text = [b'-'; LEN];
     write_hex([0], &mut text);
     write_hex(context.trace_id().to_bytes(), &mut text[TRACE_ID..]);
     write_hex(context.span_id().to_bytes(), &mut text[SPAN_ID..]);
     write_hex([(context.trace_flags() & TraceFlags::SAMPLED).to_u8()], &mut text[FLAGS..]);
-    text
+    Text::from_byte_string(&text).expect("digits are text")
 }
 
+#[inline]
 fn write_hex<const N: usize>(bytes: [u8; N], text: &mut [u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (byte, digits) in bytes.into_iter().zip(text.chunks_exact_mut(2)) {
-        digits[0] = DIGITS[usize::from(byte >> 4)];
-        digits[1] = DIGITS[usize::from(byte & 15)];
+    let text = &mut text[..2 * N];
+    for at in 0..N {
+        text[2 * at] = DIGITS[usize::from(bytes[at] >> 4)];
+        text[2 * at + 1] = DIGITS[usize::from(bytes[at] & 15)];
     }
 }
 
@@ -60,18 +66,28 @@ pub(crate) fn read(traceparent: &str, tracestate: Option<&str>) -> Option<SpanCo
 }
 
 /// Reads the first digits, two for each byte. Only lower case is allowed.
+#[inline]
 fn read_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let digit = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    for (byte, digits) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(digits[0])? << 4 | digit(digits[1])?;
+    let text = &text[..2 * N];
+    let (mut bytes, mut all) = ([0; N], 0);
+    for at in 0..N {
+        let (high, low) = (VALUES[usize::from(text[2 * at])], VALUES[usize::from(text[2 * at + 1])]);
+        bytes[at] = high << 4 | low & 15;
+        all |= high | low;
     }
-    Some(bytes)
+    (all < 16).then_some(bytes)
 }
+
+/// What each character is as a digit; more than 15 if it is none.
+const VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 /// The most members that a `tracestate` may have.
 const MAX_MEMBERS: usize = 32;

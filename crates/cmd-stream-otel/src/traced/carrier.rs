@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
-use crate::traceparent::{LEN, TRACEPARENT};
+use crate::traceparent::{TRACEPARENT, Text};
 
 /// A map of text. Most Commands carry a `traceparent` and nothing else, so that has a place of its own, which is not allocated.
 #[derive(Clone, Default)]
 pub(super) struct Carrier {
     /// If it has the usual length. Otherwise it is with the others.
-    traceparent: Option<[u8; LEN]>,
+    traceparent: Option<Text>,
     #[expect(clippy::box_collection, reason = "it is smaller, and is moved with its Command")]
     others: Option<Box<BTreeMap<String, String>>>,
 }
@@ -18,7 +18,7 @@ pub(super) struct Carrier {
 impl Carrier {
     pub(super) fn set(&mut self, name: &str, value: &str) {
         if name == TRACEPARENT {
-            self.traceparent = value.as_bytes().try_into().ok();
+            self.traceparent = Text::from(value).ok().filter(Text::is_full);
             if self.traceparent.is_some() {
                 if let Some(others) = &mut self.others {
                     others.remove(name);
@@ -30,8 +30,8 @@ impl Carrier {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        match self.traceparent() {
-            Some(text) if name == TRACEPARENT => Some(text),
+        match &self.traceparent {
+            Some(text) if name == TRACEPARENT => Some(text.as_str()),
             _ => Some(self.others.as_ref()?.get(name)?),
         }
     }
@@ -41,7 +41,7 @@ impl Carrier {
             let others = self.others.iter().flat_map(move |others| others.range::<str, _>(range));
             others.map(|(name, value)| (name.as_str(), value.as_str()))
         };
-        let own = self.traceparent().map(|text| (TRACEPARENT, text));
+        let own = self.traceparent.iter().map(|text| (TRACEPARENT, text.as_str()));
         others((Unbounded, Excluded(TRACEPARENT)))
             .chain(own)
             .chain(others((Included(TRACEPARENT), Unbounded)))
@@ -56,10 +56,6 @@ impl Carrier {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.traceparent.is_none() && self.others.as_ref().is_none_or(|others| others.is_empty())
-    }
-
-    fn traceparent(&self) -> Option<&str> {
-        self.traceparent.as_ref().map(|text| std::str::from_utf8(text).expect("it was text"))
     }
 }
 
@@ -83,7 +79,7 @@ mod in_mus {
     use mus_format::encoding::Positive;
     use mus_format::{Decode, Describe, Description, Encode, Output, Reader, Shape, Stopped};
 
-    use super::{BTreeMap, Carrier};
+    use super::{BTreeMap, Carrier, TRACEPARENT};
 
     type Map = BTreeMap<String, String>;
 
@@ -101,6 +97,11 @@ mod in_mus {
 
     impl Carrier {
         fn encode_pairs<O: Output + ?Sized>(&self, out: &mut O) {
+            // As a rule there is only this.
+            if let (Some(text), None) = (&self.traceparent, &self.others) {
+                TRACEPARENT.encode(out);
+                return text.as_str().encode(out);
+            }
             for (name, value) in self.iter() {
                 name.encode(out);
                 value.encode(out);
