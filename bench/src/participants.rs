@@ -32,6 +32,8 @@ pub(crate) enum Participant {
     CmdStreamOtelOnePercent,
     /// The same with one trace of ten.
     CmdStreamOtelTenPercent,
+    /// The same with all spans sampled, and no exporter.
+    CmdStreamOtelAlone,
     /// The same without metrics, with all spans sampled and exported to a receiver in the process.
     CmdStreamOtelOn,
     /// This library over TLS 1.3, with certificates on both sides.
@@ -52,6 +54,7 @@ impl Participant {
             Self::CmdStreamOtelMetrics => "cmd-stream-otel-metrics",
             Self::CmdStreamOtelOnePercent => "cmd-stream-otel-one-percent",
             Self::CmdStreamOtelTenPercent => "cmd-stream-otel-ten-percent",
+            Self::CmdStreamOtelAlone => "cmd-stream-otel-alone",
             Self::CmdStreamOtelOn => "cmd-stream-otel-on",
             Self::CmdStreamTls => "cmd-stream-tls",
             Self::CmdStreamGo => "cmd-stream-go",
@@ -88,6 +91,7 @@ impl Participant {
             Self::CmdStreamOtelMetrics => Some(Records::Metrics),
             Self::CmdStreamOtelOnePercent => Some(Records::Traces(0.01)),
             Self::CmdStreamOtelTenPercent => Some(Records::Traces(0.1)),
+            Self::CmdStreamOtelAlone => Some(Records::SpansAlone),
             Self::CmdStreamOtelOn => Some(Records::Spans),
             _ => None,
         }

@@ -69,13 +69,20 @@ pub(crate) enum Records {
     Metrics,
     /// So many of all traces are sampled, which the hooks decide. Their spans are exported.
     Traces(f64),
+    /// All spans are sampled, and nobody exports them.
+    SpansAlone,
     /// All spans are sampled and exported.
     Spans,
 }
 
 impl Records {
-    fn has_spans(self) -> bool {
+    fn has_exporter(self) -> bool {
         matches!(self, Self::Traces(_) | Self::Spans)
+    }
+
+    /// Whether Commands carry that they are not sampled. That is not needed where sampling is off.
+    fn carries_unsampled(self) -> bool {
+        self.has_exporter() || self == Self::SpansAlone
     }
 }
 
@@ -143,7 +150,7 @@ struct Session<F: TracedFormat> {
 
 impl<F: TracedFormat> Session<F> {
     async fn start(format: F, connections: u32, records: Records) -> Result<Self, String> {
-        let receiver = records.has_spans().then(Receiver::start).transpose()?;
+        let receiver = records.has_exporter().then(Receiver::start).transpose()?;
         let tracers = match &receiver {
             Some(receiver) => {
                 let exporter = SpanExporter::builder().with_tonic().with_endpoint(&receiver.endpoint);
@@ -152,10 +159,11 @@ impl<F: TracedFormat> Session<F> {
                     .with_batch_exporter(exporter)
                     .with_sampler(by_parent(Sampler::AlwaysOn))
             }
+            None if records == Records::SpansAlone => SdkTracerProvider::builder(),
             None => SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff),
         };
         let tracers = tracers.build();
-        let carries = records.has_spans();
+        let carries = records.carries_unsampled();
         let hooks = OtelHooks::builder().tracer_provider(tracers.clone()).carry_unsampled(carries);
         let invoker = OtelInvoker::builder().tracer_provider(tracers.clone()).carry_unsampled(carries);
         let (hooks, invoker) = match records {
@@ -166,7 +174,7 @@ impl<F: TracedFormat> Session<F> {
                 hooks.sampler(by_parent(Sampler::TraceIdRatioBased(ratio))),
                 invoker.sampler(by_parent(Sampler::AlwaysOn)),
             ),
-            Records::NothingAsTheProviderSays | Records::Spans => (hooks, invoker),
+            Records::NothingAsTheProviderSays | Records::SpansAlone | Records::Spans => (hooks, invoker),
         };
         let (hooks, invoker) = if records == Records::Metrics {
             // As with an exporter, each value is kept until it is collected.

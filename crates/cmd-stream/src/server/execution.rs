@@ -2,13 +2,13 @@
 //! or in a task of its own.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 
 use super::alone;
 use super::boxes::Boxes;
 use super::execute::{Execute, Scheduling};
 use super::extensions::Extensions;
-use super::invoker::{Ended, Invoker, contain};
+use super::invoker::{Ended, Invoker, Starting};
 use super::line::Arrival;
 use super::running::{Arrived, Held, Inline, Running};
 use super::service::Service;
@@ -80,7 +80,8 @@ where
         let result = if S::Invoker::IS_DIRECT {
             invoker.invoke(arrived).await
         } else {
-            contain(catch_unwind(AssertUnwindSafe(|| invoker.invoke(arrived))), Ok).await
+            // Pinned where it is made, and not moved to where it is awaited.
+            pin!(Starting::new(|| invoker.invoke(arrived))).await
         };
         // The extensions are the Invoker's, and so are their destructors.
         let result = if extensions.is_empty() {

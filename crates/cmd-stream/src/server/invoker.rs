@@ -296,6 +296,61 @@ where
 }
 
 pin_project! {
+    /// A future that is made when it is first polled, and whose panics are failures, as are those of making it. It is made where
+    /// it stays: a future that holds a Command is large, and [`contain`] would move it several times.
+    #[project = StartingProjection]
+    pub(super) enum Starting<Make, Fut> {
+        Start { make: Option<Make> },
+        Runs {
+            #[pin]
+            future: Fut,
+        },
+        Done,
+    }
+}
+
+impl<Make: FnOnce() -> Fut, Fut> Starting<Make, Fut> {
+    pub(super) fn new(make: Make) -> Self {
+        Self::Start { make: Some(make) }
+    }
+}
+
+impl<Make, Fut> Future for Starting<Make, Fut>
+where
+    Make: FnOnce() -> Fut,
+    Fut: Future<Output = Result<Ended, Failed>>,
+{
+    type Output = Result<Ended, Failed>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let poll = AssertUnwindSafe(|| {
+            if let StartingProjection::Start { make } = self.as_mut().project()
+                && let Some(make) = make.take()
+            {
+                self.set(Self::Runs { future: make() });
+            }
+            let StartingProjection::Runs { future } = self.as_mut().project() else {
+                panic!("a future was polled after it was done")
+            };
+            let result = ready!(future.poll(cx));
+            // Here, as the destructors of what it holds are the user's code, too.
+            self.set(Self::Done);
+            Poll::Ready(result)
+        });
+        match catch_unwind(poll) {
+            Ok(poll) => poll,
+            Err(payload) => {
+                // The future is still there, if it was its poll that has panicked.
+                let done = AssertUnwindSafe(|| self.set(Self::Done));
+                let _ = catch_unwind(done).map_err(discard);
+                Poll::Ready(Err(Failed::panic(payload)))
+            }
+        }
+    }
+}
+
+pin_project! {
     #[project = ContainedProjection]
     enum Contained<Fut, Then> {
         Runs {
