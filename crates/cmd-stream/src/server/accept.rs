@@ -32,6 +32,7 @@ use super::rates::{Admission, Rates};
 use super::service::Service;
 use super::session::Session;
 use super::unserved::Unserved;
+use super::watch::threads::Marks;
 use super::{Callbacks, LostConnection, Server};
 use crate::connection::goodbye::read_out;
 use crate::connection::{say_goodbye, write_all};
@@ -156,7 +157,8 @@ where
                 continue;
             };
             let span = tracing::debug_span!("connection", peer = %incoming.peer(), id);
-            connections.spawn(self.connection(incoming, id, entry, unserved).instrument(span));
+            let connection = self.connection(incoming, id, entry, unserved).instrument(span);
+            connections.spawn(Marks::new(&self.control.watch, connection));
         }
     }
 

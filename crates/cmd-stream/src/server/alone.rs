@@ -152,6 +152,8 @@ impl<S: Service, Fut: Future<Output = Option<Outcome>>> Future for Alone<S, Fut>
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Also while the destructors of the user's values run.
+        let _marked = self.life.booked.as_ref().and_then(|booked| booked.session.line.mark_thread());
         if !self.has_come {
             self.as_mut().come();
         }

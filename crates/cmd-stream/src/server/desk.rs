@@ -20,6 +20,7 @@ use super::polling::set_woken;
 use super::service::Service;
 use super::session::Session;
 use super::watch::Watched;
+use super::watch::threads::Answer;
 use crate::connection::{Writer, wake_all};
 use crate::error::cause::Cause;
 use crate::error::{Error, ErrorKind, Origin};
@@ -227,6 +228,10 @@ impl<IO: Io, S: Service> Watched for Desk<IO, S> {
         let runtime = self.runtime.clone();
         runtime.spawn(async move { poll_fn(|cx| self.poll_write(round, cx)).await });
         set_woken();
+    }
+
+    fn ask(&self) -> Answer {
+        Answer::of(&self.runtime)
     }
 
     fn look(self: Arc<Self>, seen: &mut u64) -> bool {

@@ -16,6 +16,7 @@ use super::line::{Line, Place, Sent};
 use super::link::{HandedLink, Link, ReplyLink, RunningLink};
 use super::polling::{is_elsewhere, is_in_place, is_own_task, leave_slot, poll_number};
 use super::stint::Pause;
+use super::watch::threads::Answer;
 use crate::connection::let_others_run;
 use crate::proto::frame::Seq;
 use crate::protocol::Failed;
@@ -59,7 +60,9 @@ impl<'a, R> Proxy<'a, R> {
     pub async fn send_and_end(&self, reply: R) -> Result<(), Failed> {
         match self.link.send(reply)? {
             Sent::Done { .. } => Ok(()),
-            Sent::Full(reply) => Box::pin(send_when_room(self.link, reply)).await.map(drop),
+            Sent::Full(reply) => {
+                Box::pin(send_when_room(self.link, reply, Blocked::default())).await.map(drop)
+            }
         }
     }
 
@@ -170,7 +173,9 @@ impl<R> OwnedProxy<R> {
             Sent::Done { .. } => may_block(self.link.line()),
             // Nobody else could make room.
             Sent::Full(reply) if is_in_place() && is_only_thread() => return self.link.send_over(*reply),
-            Sent::Full(reply) => _ = block_on(send_when_room(&*self.link, reply))?,
+            Sent::Full(reply) => {
+                _ = block_on(send_when_room(&*self.link, reply, Blocked::here()))?;
+            }
         }
         Ok(())
     }
@@ -214,7 +219,7 @@ async fn send<R>(link: &(impl ReplyLink<R> + ?Sized), reply: R) -> Result<(), Fa
     let woke = match link.send(reply)? {
         Sent::Done { woke } => woke,
         // On the heap, so that the future of a Command keeps no room for it.
-        Sent::Full(reply) => Box::pin(send_when_room(link, reply)).await?,
+        Sent::Full(reply) => Box::pin(send_when_room(link, reply, Blocked::default())).await?,
     };
     // After the Reply is in the output: its wake-up is what others are let run for.
     Pausing { link, pause: link.pause(woke) }.await;
@@ -247,9 +252,12 @@ impl<L: Link + ?Sized> Future for Pausing<'_, L> {
 }
 
 /// Returns whether that has woken the connection's task, or may have.
-async fn send_when_room<R>(link: &(impl ReplyLink<R> + ?Sized), mut reply: Box<R>) -> Result<bool, Failed> {
+async fn send_when_room<R>(
+    link: &(impl ReplyLink<R> + ?Sized),
+    mut reply: Box<R>,
+    mut blocked: Blocked,
+) -> Result<bool, Failed> {
     let mut place = Place::new(link.line());
-    let mut blocked = Blocked::default();
     loop {
         let is_blocked = poll_fn(|cx| match link.poll_ready(place.turn(), cx) {
             task::Poll::Ready(ready) => task::Poll::Ready(ready.map(|()| false)),
@@ -280,32 +288,48 @@ async fn ready(link: &(impl Link + ?Sized)) -> Result<(), Failed> {
 /// the middle of a Command.
 #[derive(Default)]
 struct Blocked {
+    /// Whether it blocks this thread in any case, wherever that is.
+    is_here: bool,
     /// Since when, in which poll of a Command, and how often the connection's task had been awake.
     since: Option<(Instant, u64, Option<u64>)>,
+    /// What the threads of the runtime were asked when it had waited for that long.
+    asked: Option<Answer>,
     /// Wakes it when the time is over, for as long as it waits.
     sleeper: Option<Arc<Sleeper>>,
 }
 
 impl Blocked {
-    /// Looks whether nothing can make room while this thread waits: for [`AFTER`] it has done nothing else, and
-    /// either it is the only one of its runtime, or the connection's task was woken and has not come.
+    /// It blocks this thread.
+    fn here() -> Self {
+        Self { is_here: true, since: None, asked: None, sleeper: None }
+    }
+
+    /// Looks whether nothing can make room while this thread waits. It has done nothing else for [`AFTER`], and either it is the
+    /// only one of its runtime, or the connection's task was woken and has not come. Or, for twice as long, no other thread has
+    /// been free: the connection's task may wait for its socket, which nobody looks at then.
     fn look(&mut self, line: &Line, cx: &task::Context<'_>) -> bool {
-        if !is_elsewhere(cx.waker()) {
+        let in_command = is_elsewhere(cx.waker());
+        if !in_command && !self.is_here {
             return false;
         }
         may_block(line);
         let (poll, rounds) = (poll_number(), line.rounds());
-        if let Some((since, before, seen)) = self.since
-            && before == poll
-        {
+        let before = self.since.filter(|(_, before, _)| *before == poll);
+        if let Some((since, _, seen)) = before {
             if since.elapsed() < AFTER {
                 self.sleep(line, cx);
                 return false;
             }
-            if is_only_thread() || (rounds.is_some() && rounds == seen) {
+            // In a thread for blocking code neither says anything.
+            if in_command && (is_only_thread() || (rounds.is_some() && rounds == seen)) {
+                return true;
+            }
+            if self.asked.as_ref().is_some_and(|asked| !asked.has_come()) {
                 return true;
             }
         }
+        // Only then: who has not done anything else may be polled by a combinator, and not block at all.
+        self.asked = before.and_then(|_| line.ask_threads());
         self.since = Some((Instant::now(), poll, rounds));
         self.sleep(line, cx);
         false

@@ -38,6 +38,12 @@ impl Unstarted {
         }
     }
 
+    /// Whether several threads poll them.
+    #[inline]
+    pub(super) fn has_several_threads(&self) -> bool {
+        self.workers > 1
+    }
+
     /// Books one more. By the connection's task.
     pub(super) fn add(&self) {
         self.number.fetch_add(1, Relaxed);

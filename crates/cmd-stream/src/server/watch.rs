@@ -1,13 +1,16 @@
 //! Notices that the task of a connection is blocked by the code of a Command that it polls in place, and has somebody stand
-//! in for it. A thread does that, as the runtime and its timers may be blocked, too. There is one for all of a server, and
-//! only while Commands come: whoever hands Commands to the user's code asks to be watched, and is forgotten when it is
-//! seen to be back.
+//! in for it; and that a thread is blocked by any code of the user's, and wakes another one (`threads.rs`). A thread does
+//! that, as the runtime and its timers may be blocked, too. There is one for all of a server, and only while Commands come:
+//! whoever hands Commands to the user's code asks to be watched, and is forgotten when it is seen to be back.
 
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use self::threads::{Answer, Seen, Waking};
 use crate::error::drop_contained;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+pub(super) mod threads;
 
 /// The task of a connection, as long as the user's code may block it.
 pub(super) trait Watched: Send + Sync {
@@ -17,15 +20,22 @@ pub(super) trait Watched: Send + Sync {
     /// Whether it is still in the user's code; else it is watched no longer. `round` is the number of the time that it was seen
     /// there last. If it is the same time, somebody stands in.
     fn look(self: Arc<Self>, round: &mut u64) -> bool;
+
+    /// Asks whether a thread is free to run what it waits for.
+    fn ask(&self) -> Answer;
 }
 
 /// Those who are watched, of one server.
 #[derive(Default)]
-pub(super) struct Watch(Mutex<State>);
+pub(super) struct Watch {
+    state: Mutex<State>,
+    waking: Waking,
+}
 
 #[derive(Default)]
 struct State {
     watched: Vec<(Weak<dyn Watched>, u64)>,
+    threads: Vec<threads::Thread>,
     has_thread: bool,
     /// The thread, if it sleeps until somebody comes.
     sleeps: Option<Thread>,
@@ -35,9 +45,13 @@ impl Watch {
     /// Watches this one until it is seen to be back.
     #[cold]
     pub(super) fn add(self: &Arc<Self>, watched: Weak<dyn Watched>) {
+        self.add_to(|state| state.watched.push((watched, 0)));
+    }
+
+    fn add_to(self: &Arc<Self>, add: impl FnOnce(&mut State)) {
         let (sleeps, has_thread) = {
             let mut state = self.lock();
-            state.watched.push((watched, 0));
+            add(&mut state);
             (state.sleeps.take(), std::mem::replace(&mut state.has_thread, true))
         };
         if let Some(thread) = sleeps {
@@ -54,26 +68,34 @@ impl Watch {
 
     /// Looks at all of them. Returns whether there are any.
     fn look(&self) -> bool {
-        let mut watched = std::mem::take(&mut self.lock().watched);
+        let (mut watched, mut threads) = {
+            let mut state = self.lock();
+            (std::mem::take(&mut state.watched), std::mem::take(&mut state.threads))
+        };
         watched.retain_mut(|(watched, round)| {
             let Some(watched) = watched.upgrade() else { return false };
             let is_there = Arc::clone(&watched).look(round);
             drop_contained(watched); // it may be the last one that holds the connection
             is_there
         });
+        let mut is_woken = false;
+        threads.retain_mut(|thread| {
+            let seen = thread.look();
+            if seen == Seen::Blocked && !std::mem::replace(&mut is_woken, true) {
+                self.waking.wake(&thread.runtime);
+            }
+            seen != Seen::Gone
+        });
         let mut state = self.lock();
-        if state.watched.is_empty() {
-            state.watched = watched;
-        } else {
-            state.watched.append(&mut watched);
-        }
-        !state.watched.is_empty()
+        give_back(&mut state.watched, watched);
+        give_back(&mut state.threads, threads);
+        !state.is_idle()
     }
 
     /// Whether the thread sleeps now: nobody is there.
     fn sleeps(&self) -> bool {
         let mut state = self.lock();
-        let is_idle = state.watched.is_empty();
+        let is_idle = state.is_idle();
         state.sleeps = is_idle.then(thread::current);
         is_idle
     }
@@ -81,18 +103,35 @@ impl Watch {
     /// Whether the thread ends: nobody has come while it slept.
     fn ends(&self) -> bool {
         let mut state = self.lock();
-        state.has_thread = state.sleeps.take().is_none() || !state.watched.is_empty();
+        state.has_thread = state.sleeps.take().is_none() || !state.is_idle();
         !state.has_thread
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.watched.is_empty() && self.threads.is_empty()
+    }
+}
+
+/// Those who were looked at are watched on, beside those who have come meanwhile.
+fn give_back<T>(to: &mut Vec<T>, mut looked_at: Vec<T>) {
+    if to.is_empty() {
+        *to = looked_at;
+    } else {
+        to.append(&mut looked_at);
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if let Some(thread) = self.lock().sleeps.take() {
+        let mut state = self.lock();
+        state.threads.iter().for_each(threads::Thread::leave);
+        if let Some(thread) = state.sleeps.take() {
             thread.unpark();
         }
     }
@@ -120,7 +159,8 @@ fn watch_until_ended(watch: &Weak<Watch>) {
     }
 }
 
-/// How often the thread looks. Whoever is blocked for this long, or up to twice as long, is stood in for.
+/// How often the thread looks. Whoever is blocked for this long, or up to twice as long, is stood in for, or another thread is
+/// woken.
 const TICK: Duration = Duration::from_millis(10);
 /// So often it looks in vain before it sleeps until somebody comes, so that it is not woken for each of a few Commands.
 const IDLE_TICKS: u32 = 10;

@@ -2,6 +2,7 @@
 //! `block_in_place` or without it, in other threads, in a `LocalSet`. What they have sent arrives while they go on, and
 //! waiting for room does not wait for ever.
 
+mod alone;
 mod in_place;
 
 use std::pin::pin;
@@ -52,6 +53,14 @@ enum Way {
     Later,
     /// It sends with an executor of its own, and blocks for a moment, but waits for nobody.
     Briefly,
+    /// It blocks the thread before it sends anything, and tokio is told nothing.
+    BlocksFirst,
+    /// The same, after half a second.
+    LaterBlocks,
+    /// Another executor, after half a second, and it waits for nobody.
+    LaterOther,
+    /// By the owned Proxy, in a task that is not for blocking code, after half a second.
+    LaterTask,
 }
 use Way::*;
 
@@ -106,6 +115,7 @@ impl Table {
 }
 
 const PATIENCE: Duration = Duration::from_secs(5);
+const HALF_A_SECOND: Duration = Duration::from_millis(500);
 
 impl<const HOW: u8> Rows<HOW> {
     fn all(self) -> impl Iterator<Item = Row> {
@@ -140,8 +150,13 @@ impl<const HOW: u8> Execute<&'static Table> for Rows<HOW> {
                 }
                 Ok(())
             }),
-            Plain | WaitsFirst | Later => {
+            Plain | WaitsFirst | Later | BlocksFirst | LaterBlocks => {
                 match way {
+                    BlocksFirst => table.wait((1, false))?,
+                    LaterBlocks => {
+                        tokio::time::sleep(HALF_A_SECOND).await;
+                        table.wait((1, false))?;
+                    }
                     WaitsFirst => block_in_place(|| table.wait((1, false)))?,
                     Later => tokio::time::sleep(Duration::from_millis(50)).await,
                     _ => {}
@@ -172,6 +187,20 @@ impl<const HOW: u8> Execute<&'static Table> for Rows<HOW> {
                     block_on(proxy.send(row))?;
                     thread::sleep(Duration::from_millis(20));
                 }
+                Ok(())
+            }
+            LaterOther => {
+                tokio::time::sleep(HALF_A_SECOND).await;
+                self.all().try_for_each(|row| block_on(proxy.send(row)))
+            }
+            LaterTask => {
+                let proxy = proxy.into_owned();
+                tokio::spawn(async move {
+                    tokio::time::sleep(HALF_A_SECOND).await;
+                    if let Err(failed) = self.all().try_for_each(|row| proxy.send_blocking(row)) {
+                        proxy.fail(failed);
+                    }
+                });
                 Ok(())
             }
             Other | Blocks => {

@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use super::{Line, Watched, wake};
 use crate::server::polling::{is_in_place, leave_slot};
+use crate::server::watch::threads::{Answer, Marked};
 use crate::sync::Weak;
 use crate::sync::atomic::Ordering::Relaxed;
 
@@ -21,12 +22,24 @@ impl Line {
         }
     }
 
+    /// This thread polls the task of a Command. If the Command blocks it, another one is woken, if there is any.
+    #[inline]
+    pub(in crate::server) fn mark_thread(&self) -> Option<Marked> {
+        if self.unstarted.has_several_threads() { Marked::enter(&self.control.watch) } else { None }
+    }
+
     /// If the connection's task is in a Command, somebody else writes what there is from now on.
     #[cold]
     pub(in crate::server) fn stand_in(&self) {
         if let Some(desk) = self.desk.get().and_then(Weak::upgrade) {
             desk.stand_in();
         }
+    }
+
+    /// Asks whether a thread is free to write the output. None if nobody writes it any more.
+    #[cold]
+    pub(in crate::server) fn ask_threads(&self) -> Option<Answer> {
+        self.desk.get().and_then(Weak::upgrade).map(|desk| desk.ask())
     }
 
     /// Something was appended.
