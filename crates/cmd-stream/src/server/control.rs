@@ -187,8 +187,9 @@ impl Handle {
     /// are closed at once.
     ///
     /// Nothing waits for code of yours. If a Command, an Invoker, a destructor or a callback blocks its thread, `serve` still
-    /// ends when `Limits::drain` is over (and 100 ms more, at most), and [`Cut`] counts what blocks. This takes a runtime with
-    /// several threads: in one with a single thread a blocked thread blocks `serve` as well.
+    /// ends when `Limits::drain` is over (and about 100 ms more), and [`Cut`] counts what blocks. This takes a runtime with
+    /// a thread that is free: if all are blocked, as the only one of a runtime may be, `serve` waits for one. Tasks of your own that
+    /// block a thread may hold it up even if another thread is free; see [`Execute::execute`](crate::Execute::execute).
     ///
     /// Calling it again has no effect. If the server does not serve yet, `serve` will return at once.
     ///
@@ -205,7 +206,7 @@ impl Handle {
         self.control.set_life(Life::Draining);
     }
 
-    /// Closes the server now, even while it drains. Returns at once; `serve` ends with [`Served::Closed`], within 100 ms.
+    /// Closes the server now, even while it drains. Returns at once; `serve` ends with [`Served::Closed`], within about 100 ms.
     ///
     /// All connections are closed. Running Commands continue, but can send nothing. [`Cut`] says how many there were. They
     /// are not waited for, not even if they block their threads; see [`shutdown`](Self::shutdown).

@@ -130,6 +130,14 @@ pub trait Execute<R>: Command {
     /// wait for [`Proxy::send`]. Replies that are sent there arrive while the Command goes on, if the runtime has another thread
     /// to write them.
     ///
+    /// Code that blocks its thread and does not tell the runtime holds one of the threads of that. If it is the one that looked at
+    /// the sockets and the timers, another one that sleeps is woken after 10 to 20 ms, and looks at them. This holds for
+    /// Commands, Invokers, and the callbacks and destructors that run in their tasks and in those of connections. Tasks of your
+    /// own are not seen. As long as all threads are blocked, nobody is served. A Command that waits there for room in the
+    /// output, by an executor of its own, goes on after 100 to 200 ms all the same: its Reply exceeds
+    /// [`Limits::output`](super::Limits::output). If that goes on for longer than
+    /// [`Limits::output_stall`](super::Limits::output_stall), and nothing of the output is written, the connection is closed.
+    ///
     /// A Command that is polled in place blocks the task of its own connection: one with [`Scheduling::InPlace`], or one of
     /// a type that was quick so far. Then another task writes what is sent on that connection: at once if it is sent by an
     /// executor of the Command's own, as with `Handle::block_on`, and else after 10 to 20 ms. Until the Command lets go of
@@ -188,7 +196,8 @@ pub enum Scheduling {
     /// Always in place at first. For Commands that never compute for more than some ten microseconds at a time. One that
     /// blocks keeps its connection from being read. What is sent on it is written; see [`Execute::execute`].
     InPlace,
-    /// Always in a task of its own. For Commands that are known to compute for long.
+    /// Always in a task of its own. For Commands that are known to compute for long. One that blocks holds a thread; see
+    /// [`Execute::execute`].
     Spawned,
 }
 

@@ -108,6 +108,7 @@ impl Limits {
     /// `proxy.send` waits before it encodes its Reply. Failures are made and encoded when there is room again. So what a
     /// connection has encoded is at most this, and one frame for each thread that encodes one. Values that Commands have
     /// made before they wait are not counted: [`Proxy::ready`](crate::Proxy::ready) waits before a value is made.
+    /// Commands that block all threads of the runtime may exceed it; see [`Execute::execute`](crate::Execute::execute).
     #[must_use]
     pub fn output(self, bytes: usize) -> Self {
         Self { output: bytes.max(1), ..self }
@@ -115,7 +116,8 @@ impl Limits {
 
     /// How long the peer may go without reading queued output. 30 s by default.
     ///
-    /// After that the connection is closed.
+    /// After that the connection is closed. So is one whose output no thread of the server has written for this long, while a
+    /// Command exceeds [`output`](Self::output) because of that.
     #[must_use]
     pub fn output_stall(self, time: Duration) -> Self {
         Self { output_stall: time, ..self }

@@ -91,6 +91,8 @@ pub(super) struct State {
     pub(super) replies: u64,
     /// How often the task was awake.
     pub(super) rounds: u64,
+    /// How often it was when somebody first sent over the limit, as nobody wrote; and when that was.
+    over: Option<(u64, Instant)>,
 }
 
 /// How a Reply is sent.
@@ -158,6 +160,7 @@ impl Line {
             is_held_up: false,
             replies: 0,
             rounds: 0,
+            over: None,
         });
         let [is_full, is_in_command, is_over] = [(); 3].map(|()| AtomicBool::new(false));
         let (unstarted, desk) = (Unstarted::new(), OnceLock::new());

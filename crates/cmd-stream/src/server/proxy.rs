@@ -162,8 +162,9 @@ impl<R> OwnedProxy<R> {
     /// Sends a Reply from code that may block its thread, such as that of
     /// [`spawn_blocking`](tokio::task::spawn_blocking). The thread sleeps while the connection's output is over its limit.
     ///
-    /// If `execute` itself calls it, this may be the only thread that can write that output. Then it does not wait, or not for
-    /// long, and the output exceeds its limit.
+    /// If `execute` itself calls it, or another task of the runtime, no other thread may be free to write that output. Then it
+    /// does not wait, or for 200 ms at most, and the output exceeds its limit. If that goes on, the connection is closed; see
+    /// [`Execute::execute`](crate::Execute::execute).
     ///
     /// # Errors
     ///
@@ -265,6 +266,7 @@ async fn send_when_room<R>(
             task::Poll::Pending => task::Poll::Pending,
         });
         if is_blocked.await? {
+            link.line().goes_over();
             return link.send_over(*reply).map(|()| true);
         }
         match link.send(*reply)? {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use cmd_stream::server::Served;
 use futures_util::future::join_all;
 use testkit::peer::{BytePeer, GREETING};
+use testkit::wait::until;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
@@ -165,6 +166,20 @@ async fn assert_end_when_clients_read(threads: usize, clients: Vec<(Vec<u8>, usi
     join_all(clients.into_iter().map(|(frames, commands)| reads_late(address, frames, commands))).await;
     assert_eq!(read::<2>(&connect(&server).await, Plain, 1, 0, &channel().0).await, 1);
     server.close();
+}
+
+/// It would take memory for as long as it sends.
+#[tokio::test]
+async fn a_command_that_holds_the_only_thread_is_cut_when_nobody_has_written_for_too_long() {
+    for threads in [0, 1] {
+        let limits = Limits::default().output(1000).output_stall(Duration::from_millis(500));
+        let (server, _seen) = serve(threads, false, limits);
+        let mut peer = BytePeer::connect(server.local_addr()).await;
+        peer.expect(GREETING).await;
+        peer.send(&frame::<2>(1, Other, 100_000, 4 * LARGE)).await;
+        until(|| server.counters().output_stalls == 1 && server.counters().open == 0).await;
+        assert_eq!(read::<2>(&connect(&server).await, Plain, 1, 0, &channel().0).await, 1);
+    }
 }
 
 const THREADS_AND_CLIENTS: [(usize, usize); 5] = [(1, 1), (2, 1), (2, 2), (2, 3), (4, 4)];

@@ -2,7 +2,9 @@
 
 use std::task::Waker;
 
-use super::{Line, Watched, wake};
+use tokio::time::Instant;
+
+use super::{Cause, Ending, Error, ErrorKind, Line, Origin, Watched, wake};
 use crate::server::polling::{is_in_place, leave_slot};
 use crate::server::watch::threads::{Answer, Marked};
 use crate::sync::Weak;
@@ -40,6 +42,24 @@ impl Line {
     #[cold]
     pub(in crate::server) fn ask_threads(&self) -> Option<Answer> {
         self.desk.get().and_then(Weak::upgrade).map(|desk| desk.ask())
+    }
+
+    /// Somebody sends over the limit of the output, as nobody writes it while he blocks a thread. If it has not been written for
+    /// too long, the connection ends, so that what it holds is bounded.
+    #[cold]
+    pub(in crate::server) fn goes_over(&self) {
+        let has_stalled = {
+            let mut state = self.lock();
+            let (rounds, now) = (state.rounds, Instant::now());
+            let over = state.over.filter(|(before, _)| *before == rounds);
+            let (_, since) = *state.over.insert(over.unwrap_or((rounds, now)));
+            now.saturating_duration_since(since) > self.limits().output_stall
+        };
+        if has_stalled {
+            let message = "no thread was free to write the output (`Limits::output_stall`)";
+            let error = Error::new(ErrorKind::Timeout, Origin::Local, message);
+            self.end(Ending::Now(error.caused_by(Cause::OutputStall)));
+        }
     }
 
     /// Something was appended.

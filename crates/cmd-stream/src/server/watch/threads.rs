@@ -203,7 +203,7 @@ impl Answer {
     }
 }
 
-#[cfg(all(test, not(cmd_stream_model)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
