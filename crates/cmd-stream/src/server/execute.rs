@@ -136,7 +136,8 @@ pub trait Execute<R>: Command {
     /// own are not seen. As long as all threads are blocked, nobody is served. A Command that waits there for room in the
     /// output, by an executor of its own, goes on after 100 to 200 ms all the same: its Reply exceeds
     /// [`Limits::output`](super::Limits::output). If that goes on for longer than
-    /// [`Limits::output_stall`](super::Limits::output_stall), and nothing of the output is written, the connection is closed.
+    /// [`Limits::output_stall`](super::Limits::output_stall) and nothing of the output is written, or if the output comes to
+    /// 64 times its limit (and to 64 MiB), the connection is closed.
     ///
     /// A Command that is polled in place blocks the task of its own connection: one with [`Scheduling::InPlace`], or one of
     /// a type that was quick so far. Then another task writes what is sent on that connection: at once if it is sent by an

@@ -108,7 +108,8 @@ impl Limits {
     /// `proxy.send` waits before it encodes its Reply. Failures are made and encoded when there is room again. So what a
     /// connection has encoded is at most this, and one frame for each thread that encodes one. Values that Commands have
     /// made before they wait are not counted: [`Proxy::ready`](crate::Proxy::ready) waits before a value is made.
-    /// Commands that block all threads of the runtime may exceed it; see [`Execute::execute`](crate::Execute::execute).
+    /// Commands that block all threads of the runtime may exceed it, up to 64 times (or 64 MiB, if that is more); see
+    /// [`Execute::execute`](crate::Execute::execute).
     #[must_use]
     pub fn output(self, bytes: usize) -> Self {
         Self { output: bytes.max(1), ..self }

@@ -16,7 +16,7 @@ use super::line::{Line, Place, Sent};
 use super::link::{HandedLink, Link, ReplyLink, RunningLink};
 use super::polling::{is_elsewhere, is_in_place, is_own_task, leave_slot, poll_number};
 use super::stint::Pause;
-use super::watch::threads::Answer;
+use super::watch::threads::{Answer, polls_tasks};
 use crate::connection::let_others_run;
 use crate::proto::frame::Seq;
 use crate::protocol::Failed;
@@ -173,7 +173,10 @@ impl<R> OwnedProxy<R> {
         match self.link.send(reply.into())? {
             Sent::Done { .. } => may_block(self.link.line()),
             // Nobody else could make room.
-            Sent::Full(reply) if is_in_place() && is_only_thread() => return self.link.send_over(*reply),
+            Sent::Full(reply) if is_in_place() && is_only_thread() => {
+                self.link.line().goes_over();
+                return self.link.send_over(*reply);
+            }
             Sent::Full(reply) => {
                 _ = block_on(send_when_room(&*self.link, reply, Blocked::here()))?;
             }
@@ -290,7 +293,7 @@ async fn ready(link: &(impl Link + ?Sized)) -> Result<(), Failed> {
 /// the middle of a Command.
 #[derive(Default)]
 struct Blocked {
-    /// Whether it blocks this thread in any case, wherever that is.
+    /// Whether it blocks this thread, which is one of the runtime, in any case.
     is_here: bool,
     /// Since when, in which poll of a Command, and how often the connection's task had been awake.
     since: Option<(Instant, u64, Option<u64>)>,
@@ -301,9 +304,10 @@ struct Blocked {
 }
 
 impl Blocked {
-    /// It blocks this thread.
+    /// It blocks this thread. In one for blocking code, it waits for room as long as it takes: the threads of the runtime may be
+    /// busy, and are not blocked.
     fn here() -> Self {
-        Self { is_here: true, since: None, asked: None, sleeper: None }
+        Self { is_here: polls_tasks(), since: None, asked: None, sleeper: None }
     }
 
     /// Looks whether nothing can make room while this thread waits. It has done nothing else for [`AFTER`], and either it is the

@@ -1,7 +1,8 @@
 //! Notices that the task of a connection is blocked by the code of a Command that it polls in place, and has somebody stand
 //! in for it; and that a thread is blocked by any code of the user's, and wakes another one (`threads.rs`). A thread does
-//! that, as the runtime and its timers may be blocked, too. There is one for all of a server, and only while Commands come:
-//! whoever hands Commands to the user's code asks to be watched, and is forgotten when it is seen to be back.
+//! that, as the runtime and its timers may be blocked, too. There is one for all of a server, and it sleeps
+//! while nothing comes: whoever hands Commands to the user's code asks to be watched, and is forgotten when it is seen to be back.
+//! So does a thread that polls a connection, be it for a ping.
 
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -60,8 +61,10 @@ impl Watch {
             let watch = Arc::downgrade(self);
             let thread = thread::Builder::new().name("cmd-stream-watch".into());
             if thread.spawn(move || watch_until_ended(&watch)).is_err() {
-                // What is blocked waits. The next one tries again.
-                self.lock().has_thread = false;
+                // What is blocked waits. The next one tries again, as does the next poll of a thread that was to be watched.
+                let mut state = self.lock();
+                state.has_thread = false;
+                state.threads.drain(..).for_each(|thread| thread.leave());
             }
         }
     }

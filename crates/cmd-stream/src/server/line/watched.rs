@@ -10,6 +10,9 @@ use crate::server::watch::threads::{Answer, Marked};
 use crate::sync::Weak;
 use crate::sync::atomic::Ordering::Relaxed;
 
+/// An output that nobody writes is at most so many times its limit, or that of one of a MiB if that is more; and one frame.
+const MOST_OVER: usize = 64;
+
 impl Line {
     /// Says who is watched while a Command may block the connection's task.
     pub(in crate::server) fn set_desk(&self, desk: Weak<dyn Watched>) {
@@ -45,7 +48,7 @@ impl Line {
     }
 
     /// Somebody sends over the limit of the output, as nobody writes it while he blocks a thread. If it has not been written for
-    /// too long, the connection ends, so that what it holds is bounded.
+    /// too long, or is many times its limit, the connection ends, so that what it holds is bounded.
     #[cold]
     pub(in crate::server) fn goes_over(&self) {
         let has_stalled = {
@@ -53,7 +56,9 @@ impl Line {
             let (rounds, now) = (state.rounds, Instant::now());
             let over = state.over.filter(|(before, _)| *before == rounds);
             let (_, since) = *state.over.insert(over.unwrap_or((rounds, now)));
-            now.saturating_duration_since(since) > self.limits().output_stall
+            let (limits, bytes) = (self.limits(), state.outbox.len());
+            now.saturating_duration_since(since) > limits.output_stall
+                || bytes / MOST_OVER >= limits.output.max(1 << 20)
         };
         if has_stalled {
             let message = "no thread was free to write the output (`Limits::output_stall`)";

@@ -59,6 +59,12 @@ impl Marked {
     }
 }
 
+/// Whether this thread has polled a task that is marked: then it is one of a runtime, and hardly one for blocking code. (It is one if
+/// it stood in for a thread in `block_in_place` before.)
+pub(in crate::server) fn polls_tasks() -> bool {
+    MARK.try_with(|mark| mark.last.load(Relaxed) != 0).unwrap_or(false)
+}
+
 impl Drop for Marked {
     #[inline]
     fn drop(&mut self) {
@@ -88,7 +94,13 @@ impl<F: Future> Future for Marks<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _marked = this.watch.as_ref().and_then(Marked::enter);
+        let _marked = match this.watch {
+            Some(watch) => Marked::enter(watch),
+            None => {
+                let _ = MARK.try_with(|mark| mark.last.store(1, Relaxed)); // only that it polls tasks
+                None
+            }
+        };
         this.future.poll(cx)
     }
 }
