@@ -93,7 +93,8 @@ where
             First::Right(Err(_)) => false,
         };
         // Counted before they are cut, which lets most of them end.
-        let mut cut = Cut { connections: control.not_ended(connections.len()), commands: control.commands() };
+        let not_ended = if closed { control.open_at_close() } else { control.not_ended(connections.len()) };
+        let mut cut = Cut { connections: not_ended, commands: control.commands() };
         control.end();
         // Those that can end now. The others do so in the background: those whose clients take their last output slowly, and
         // those whose threads the user's code blocks.

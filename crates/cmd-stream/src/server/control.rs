@@ -115,7 +115,11 @@ pub(crate) struct Control {
     /// Commands in tasks of their own, also those that outlive their connection.
     commands: AtomicUsize,
     no_commands: Notify,
+    /// How many connections there were when the server was closed; [`NOT_CLOSED`] before.
+    open_at_close: AtomicUsize,
 }
+
+const NOT_CLOSED: usize = usize::MAX;
 
 /// A session, whatever its Protocol is.
 pub(crate) trait EndSession: Send + Sync {
@@ -216,6 +220,7 @@ impl Handle {
     /// a Reply may take that for a fault, and not come back. The same holds for what is cut at the end of a shutdown, and
     /// for every other end of a connection. If the runtime ends before, so does this; see [`Cut`].
     pub fn close(&self) {
+        self.control.count_open();
         self.control.set_life(Life::Closed);
     }
 }
@@ -246,6 +251,7 @@ impl Control {
             sessions: Mutex::default(),
             commands: AtomicUsize::new(0),
             no_commands: Notify::new(),
+            open_at_close: AtomicUsize::new(NOT_CLOSED),
         }
     }
 
@@ -363,6 +369,19 @@ impl Control {
     /// Tells the log that a connection has ended.
     pub(super) fn note_end(&self, end: End, peer: &Peer, reason: impl fmt::Display) {
         self.notices.ended(&self.address, end, peer, reason);
+    }
+
+    /// The server is about to be closed. Counted before that, as it ends the connections faster than `serve` could count them.
+    fn count_open(&self) {
+        let there = [&self.counts.open, &self.counts.waiting].map(|gauge| gauge.load(Ordering::Relaxed));
+        let there = there.iter().sum::<u64>() as usize;
+        // The first time counts.
+        let _ = self.open_at_close.compare_exchange(NOT_CLOSED, there, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// How many connections there were when the server was closed.
+    pub(super) fn open_at_close(&self) -> usize {
+        self.open_at_close.load(Ordering::Acquire)
     }
 
     /// How many of these connections have not ended. The others are only leaving.
