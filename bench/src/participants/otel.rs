@@ -168,11 +168,11 @@ impl<F: TracedFormat> Session<F> {
         let invoker = OtelInvoker::builder().tracer_provider(tracers.clone()).carry_unsampled(carries);
         let (hooks, invoker) = match records {
             Records::Nothing | Records::Metrics => {
-                (hooks.sampler(Sampler::AlwaysOff), invoker.sampler(Sampler::AlwaysOff))
+                (hooks.pre_sampler(Sampler::AlwaysOff), invoker.pre_sampler(Sampler::AlwaysOff))
             }
             Records::Traces(ratio) => (
-                hooks.sampler(by_parent(Sampler::TraceIdRatioBased(ratio))),
-                invoker.sampler(by_parent(Sampler::AlwaysOn)),
+                hooks.pre_sampler(by_parent(Sampler::TraceIdRatioBased(ratio))),
+                invoker.pre_sampler(by_parent(Sampler::AlwaysOn)),
             ),
             Records::NothingAsTheProviderSays | Records::SpansAlone | Records::Spans => (hooks, invoker),
         };

@@ -18,7 +18,7 @@ use opentelemetry_sdk::trace::ShouldSample;
 
 use crate::Status;
 use crate::commands::Measured;
-use crate::first::{First, Verdict};
+use crate::pre_sampler::{PreSampler, Verdict};
 use crate::propagation::{Carried, Propagator};
 use crate::semconv;
 use crate::settings::{Address, Parts, Settings, is_noop, shared_settings};
@@ -98,7 +98,8 @@ impl<P: Protocol, T: TracerProvider> HooksBuilder<P, T> {
     }
 
     /// Sets whether a Command carries the context of a span that is not sampled, so that the server does not sample its span
-    /// either. The default is `true`. With `false` such a call allocates nothing, and the server decides for itself.
+    /// either. The default is `true`. With `false` such a Command carries nothing, no baggage either, and the server decides for
+    /// itself.
     #[must_use]
     pub fn carry_unsampled(mut self, carries: bool) -> Self {
         self.settings.carries_unsampled = carries;
@@ -168,9 +169,8 @@ pub struct Call<S> {
     has_ended: bool,
 }
 
-impl<S> Default for Call<S> {
-    /// One without a span.
-    fn default() -> Self {
+impl<S> Call<S> {
+    fn without_span() -> Self {
         let (is_sent, is_described, has_ended) = (true, false, false);
         Self { span: None, replies: 0, replied_after: None, is_sent, is_described, has_ended }
     }
@@ -189,11 +189,11 @@ where
         entry: &'static Entry,
     ) -> Result<Self::Call, Refused> {
         let carries = command.metadata().is_some();
-        if self.parts.first.is_never()
+        if self.parts.pre_sampler.is_never()
             && !self.parts.has_metrics
             && !(carries && self.parts.carries_unsampled)
         {
-            return Ok(Call::default());
+            return Ok(Call::without_span());
         }
         let known = self.parts.commands.get(entry, "Send", std::any::type_name::<C>);
         // All that is done with the span is done in there: it is large, and would be moved out.
@@ -203,7 +203,7 @@ where
         {
             self.parts.propagator.inject(&carried, metadata);
         }
-        Ok(Call { span, ..Call::default() })
+        Ok(Call { span, ..Call::without_span() })
     }
 
     fn watches(&self, call: &Self::Call) -> bool {
@@ -285,7 +285,7 @@ where
         let carries_unsampled = carries && self.parts.carries_unsampled;
         let propagator = &self.parts.propagator;
         if let Verdict::Dropped(context) =
-            self.parts.first.decide(current, name, &SpanKind::Client, carries_unsampled)
+            self.parts.pre_sampler.decide(current, name, &SpanKind::Client, carries_unsampled)
         {
             return (None, context.map(|context| propagator.carried(current, Some(context))));
         }

@@ -26,7 +26,7 @@ use pin_project_lite::pin_project;
 
 use crate::Status;
 use crate::commands::Measured;
-use crate::first::{First, Verdict};
+use crate::pre_sampler::{PreSampler, Verdict};
 use crate::propagation::Propagator;
 use crate::semconv;
 use crate::settings::{Address, Parts, Settings, is_noop, shared_settings};
@@ -290,14 +290,14 @@ where
     /// Starts the span. Returns the context for the Command, if there is one that matters.
     fn begin(&self, invocation: &mut impl Invocation<P>) -> Option<Kept> {
         let carries_unsampled = self.parts.carries_unsampled;
-        if self.parts.first.is_never() && !self.parts.has_metrics && !carries_unsampled {
+        if self.parts.pre_sampler.is_never() && !self.parts.has_metrics && !carries_unsampled {
             return None;
         }
         let known = self.parts.commands.get(invocation.entry(), "Invoke", || invocation.type_name());
         let carried = invocation.metadata().and_then(|metadata| self.parts.propagator.extract(metadata));
         let parent = carried.unwrap_or_default();
         if let Verdict::Dropped(context) =
-            self.parts.first.decide(&parent, known.span, &SpanKind::Server, carries_unsampled)
+            self.parts.pre_sampler.decide(&parent, known.span, &SpanKind::Server, carries_unsampled)
         {
             return context.map(|context| Kept::Unsampled(parent.with_remote_span_context(context)));
         }

@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 mod commands;
-mod first;
 mod hooks;
 mod invoker;
+mod pre_sampler;
 mod propagation;
 mod semconv;
 mod settings;

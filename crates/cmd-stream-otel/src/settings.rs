@@ -11,7 +11,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry::{InstrumentationScope, KeyValue, global};
 
 use crate::commands::{Commands, Durations};
-use crate::first::First;
+use crate::pre_sampler::PreSampler;
 use crate::propagation::Propagator;
 use crate::semconv;
 
@@ -21,7 +21,7 @@ pub(crate) struct Settings<T> {
     pub(crate) meters: Arc<dyn MeterProvider + Send + Sync>,
     pub(crate) has_metrics: bool,
     pub(crate) propagator: Propagator,
-    pub(crate) first: First,
+    pub(crate) pre_sampler: PreSampler,
     pub(crate) carries_unsampled: bool,
     pub(crate) is_go: bool,
 }
@@ -33,7 +33,7 @@ impl Settings<global::GlobalTracerProvider> {
             meters: global::meter_provider(),
             has_metrics: true,
             propagator: Propagator::w3c(),
-            first: First::Nobody,
+            pre_sampler: PreSampler::Nobody,
             carries_unsampled: true,
             is_go: false,
         }
@@ -42,8 +42,8 @@ impl Settings<global::GlobalTracerProvider> {
 
 impl<T: TracerProvider> Settings<T> {
     pub(crate) fn with_tracers<N>(self, tracers: N) -> Settings<N> {
-        let Self { meters, has_metrics, propagator, first, carries_unsampled, is_go, .. } = self;
-        Settings { tracers, meters, has_metrics, propagator, first, carries_unsampled, is_go }
+        let Self { meters, has_metrics, propagator, pre_sampler, carries_unsampled, is_go, .. } = self;
+        Settings { tracers, meters, has_metrics, propagator, pre_sampler, carries_unsampled, is_go }
     }
 
     /// What is made of them.
@@ -57,7 +57,7 @@ impl<T: TracerProvider> Settings<T> {
             tracer: self.tracers.tracer_with_scope(scope),
             has_metrics: self.has_metrics,
             propagator: self.propagator,
-            first: self.first,
+            pre_sampler: self.pre_sampler,
             carries_unsampled: self.carries_unsampled,
             is_go: self.is_go,
         }
@@ -71,7 +71,7 @@ pub(crate) struct Parts<P, T> {
     /// Whether metrics are recorded. If not, no time is taken for them.
     pub(crate) has_metrics: bool,
     pub(crate) propagator: Propagator,
-    pub(crate) first: First,
+    pub(crate) pre_sampler: PreSampler,
     pub(crate) carries_unsampled: bool,
     pub(crate) is_go: bool,
 }
@@ -175,8 +175,8 @@ macro_rules! shared_settings {
         /// A span that is dropped has an id all the same, which is random, and is carried if
         /// [`carry_unsampled`](Self::carry_unsampled) says so. The sampler gets no attributes and no links.
         #[must_use]
-        pub fn sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
-            self.settings.first = First::of(sampler);
+        pub fn pre_sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
+            self.settings.pre_sampler = PreSampler::of(sampler);
             self
         }
 

@@ -129,7 +129,7 @@ fn parent(flags: TraceFlags) -> Context {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_dropped_is_carried_as_not_sampled() {
-    let world = start(|hooks| hooks.sampler(Sampler::AlwaysOff), |invoker| invoker).await;
+    let world = start(|hooks| hooks.pre_sampler(Sampler::AlwaysOff), |invoker| invoker).await;
     let seen = world.look().await;
     let carried = world.last_sent().expect("it carries a context");
     assert!(carried.ends_with("-00") && carried.contains(&seen.trace), "{carried} {seen:?}");
@@ -142,7 +142,7 @@ async fn what_is_dropped_is_carried_as_not_sampled() {
 #[tokio::test(start_paused = true)]
 async fn what_is_dropped_below_a_span_is_of_its_trace() {
     for flags in [TraceFlags::SAMPLED, TraceFlags::default()] {
-        let world = start(|hooks| hooks.sampler(Sampler::AlwaysOff), |invoker| invoker).await;
+        let world = start(|hooks| hooks.pre_sampler(Sampler::AlwaysOff), |invoker| invoker).await;
         let seen = {
             let _current = parent(flags).attach();
             world.look().await
@@ -160,7 +160,7 @@ async fn what_is_dropped_below_a_span_is_of_its_trace() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_dropped_is_not_carried_if_so_set() {
-    let hooks = |hooks: Client| hooks.sampler(Sampler::AlwaysOff).carry_unsampled(false);
+    let hooks = |hooks: Client| hooks.pre_sampler(Sampler::AlwaysOff).carry_unsampled(false);
     let world = start(hooks, |invoker| invoker).await;
     assert!(world.look().await.is_sampled, "the server decides for itself");
     assert_eq!(world.last_sent(), None);
@@ -171,8 +171,8 @@ async fn what_is_dropped_is_not_carried_if_so_set() {
 #[tokio::test(start_paused = true)]
 async fn metrics_are_recorded_all_the_same() {
     let world = start(
-        |hooks| hooks.sampler(Sampler::AlwaysOff).carry_unsampled(false),
-        |invoker| invoker.sampler(Sampler::AlwaysOff).carry_unsampled(false),
+        |hooks| hooks.pre_sampler(Sampler::AlwaysOff).carry_unsampled(false),
+        |invoker| invoker.pre_sampler(Sampler::AlwaysOff).carry_unsampled(false),
     )
     .await;
     world.look().await;
@@ -184,7 +184,7 @@ async fn metrics_are_recorded_all_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn a_command_below_one_that_a_server_drops_is_of_its_trace_and_not_sampled() {
-    let world = start(|hooks| hooks, |invoker| invoker.sampler(Sampler::AlwaysOff)).await;
+    let world = start(|hooks| hooks, |invoker| invoker.pre_sampler(Sampler::AlwaysOff)).await;
     let seen = world.look().await;
     let client = &world.client.wait_for_spans(1).await[0];
     assert_eq!(seen.trace, client.span_context.trace_id().to_string());
@@ -204,8 +204,8 @@ async fn what_a_sampler_lets_pass_is_as_without_it() {
     let set: [Set; 2] = [
         (|hooks| hooks, |invoker| invoker),
         (
-            |hooks| hooks.sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn))),
-            |invoker| invoker.sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn))),
+            |hooks| hooks.pre_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn))),
+            |invoker| invoker.pre_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn))),
         ),
     ];
     for (client_side, server_side) in set {
@@ -254,7 +254,7 @@ async fn any_sampler_is_asked_once_for_each_span() {
     fn asked() -> Asked {
         ASKED.lock().expect("nobody panics").get_or_insert_default().clone()
     }
-    let world = start(|hooks| hooks.sampler(asked()), |invoker| invoker.sampler(asked())).await;
+    let world = start(|hooks| hooks.pre_sampler(asked()), |invoker| invoker.pre_sampler(asked())).await;
     world.look().await;
     let asked = asked().0.lock().expect("nobody panics").clone();
     assert_eq!(asked, ["Send Look (trace) Client false false", "Invoke Look (trace) Server true true"]);
@@ -263,7 +263,7 @@ async fn any_sampler_is_asked_once_for_each_span() {
 
 #[tokio::test(start_paused = true)]
 async fn where_telemetry_is_suppressed_the_sampler_is_not_asked() {
-    let world = start(|hooks| hooks.sampler(Sampler::AlwaysOff), |invoker| invoker).await;
+    let world = start(|hooks| hooks.pre_sampler(Sampler::AlwaysOff), |invoker| invoker).await;
     let _current = parent(TraceFlags::SAMPLED).with_telemetry_suppressed().attach();
     world.look().await;
     // There is no span, so the one of the caller is carried.

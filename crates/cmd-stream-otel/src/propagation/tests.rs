@@ -46,7 +46,7 @@ fn sorted(carried: &Traced<()>) -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
-fn the_default_reads_and_writes_what_the_sdk_does() {
+fn the_default_writes_what_the_sdk_does_and_both_read_it() {
     let sdk = Propagator::Other(Box::new(TextMapCompositePropagator::new(vec![
         Box::new(TraceContextPropagator::new()),
         Box::new(BaggagePropagator::new()),

@@ -7,7 +7,7 @@ use opentelemetry::trace::{SpanContext, SpanKind, TraceContextExt, TraceFlags};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, Sampler, SamplingDecision, ShouldSample};
 
 /// Who is asked before the tracer.
-pub(crate) enum First {
+pub(crate) enum PreSampler {
     Nobody,
     /// It is known that no span is sampled.
     Never,
@@ -23,7 +23,7 @@ pub(crate) enum Verdict {
     Dropped(Option<SpanContext>),
 }
 
-impl First {
+impl PreSampler {
     pub(crate) fn of(sampler: impl ShouldSample + 'static) -> Self {
         match (&sampler as &dyn Any).downcast_ref() {
             Some(Sampler::AlwaysOff) => Self::Never,
