@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the suite, and puts what was measured into the README, BENCHMARKS.md and the charts. Needs Go. Run it on a quiet machine,
-# for about an hour.
+# for about half an hour.
 #
 #   bench/publish.sh [OPTIONS OF THE SUITE]
 set -euo pipefail

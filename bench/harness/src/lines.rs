@@ -285,7 +285,7 @@ pub struct Outcome {
     pub server_rss_kib: Option<u64>,
     /// What an idle connection takes of that.
     pub memory_kib_per_connection: Option<f64>,
-    /// Heap allocations for each Command of a burst, client and server together.
+    /// Heap allocations for each Command of a burst, of the process that was asked.
     pub allocations_per_command: Option<f64>,
     /// Bytes of these.
     pub bytes_per_command: Option<f64>,

@@ -7,8 +7,7 @@ mod open;
 mod streams;
 
 pub use burning::burning;
-pub(crate) use burst::warm_burst;
-pub use burst::{Burst, burst};
+pub use burst::{Burst, burst, warm_burst};
 pub use open::open_loop;
 pub use streams::{Expected, streams};
 
@@ -88,7 +87,8 @@ pub struct Measured {
     pub tally: Tally,
     /// Commands of an open loop whose time came, and which were not sent.
     pub missed: u64,
-    /// What the process of the client has allocated for each Command; `None` if that was not counted.
+    /// What this process has allocated for each Command: both ends, unless the server is in another one. `None` if that was not
+    /// counted.
     pub allocated: Option<PerCommand>,
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crate::data::{Cell, Line, Results, Run};
+use crate::data::{Cell, Line, Results, Run, Setting};
 use crate::draw::format_name;
 use crate::select::{Metric, OURS, formats, rivals, words};
 use crate::spread::Spread;
@@ -18,16 +18,7 @@ const CONNECTIONS: u32 = 2;
 /// A few sentences for the README. `None` if the run has not measured what they are about.
 pub(crate) fn figures(results: &Results) -> Option<String> {
     let times = |participant: &str, in_flight: u32, metric: Metric| {
-        let echo = results.of_workload("echo");
-        let is_asked = |cell: &&&Cell| {
-            let setting = &cell.setting;
-            (setting.in_flight, setting.connections) == (Some(in_flight), Some(CONNECTIONS))
-                && (&*setting.transport, setting.processes) == ("tcp", 1)
-        };
-        let ours =
-            echo.iter().filter(is_asked).find(|cell| (&*cell.participant, &*cell.format) == (OURS, "mus"))?;
-        let theirs = rivals(ours, &echo).into_iter().find(|cell| cell.participant == participant)?;
-        ours.times_better_than(theirs, metric)
+        ratio(results, "echo", "mus", participant, metric, |setting| is_usual(setting, in_flight))
     };
     let rate = |participant, in_flight| times(participant, in_flight, Metric::Rate);
     let (go, go_some, go_one) =
@@ -38,9 +29,8 @@ pub(crate) fn figures(results: &Results) -> Option<String> {
         range => format!("**{}** ({range})", units::times(spread.median)),
     };
     Some(format!(
-        "With 1024 Commands in flight, its throughput is {} of that of cmd-stream-go v0.6.2,\n{} of tonic's, and {} of \
-         tarpc's. With 64 in flight it is {}\nof cmd-stream-go's. With one, the median latency is {} as short as \
-         cmd-stream-go's.\n",
+        "With 1024 Commands in flight, its throughput is {} that of cmd-stream-go v0.6.2,\n{} that of tonic, and {} that of \
+         tarpc. With 64 in flight it is {}\nthat of cmd-stream-go. With one, the median latency of cmd-stream-go is {} ours.\n",
         bold(go),
         bold(tonic),
         bold(tarpc),
@@ -49,20 +39,105 @@ pub(crate) fn figures(results: &Results) -> Option<String> {
     ))
 }
 
-/// How it was measured, and a table for each workload.
+/// In one process over TCP, on as many connections as the README says.
+fn is_usual(setting: &Setting, in_flight: u32) -> bool {
+    (setting.in_flight, setting.connections) == (Some(in_flight), Some(CONNECTIONS)) && is_plain(setting)
+}
+
+fn is_plain(setting: &Setting) -> bool {
+    (&*setting.transport, setting.processes) == ("tcp", 1)
+}
+
+/// How many times as good we are as this participant: in the worst of the settings that are asked for.
+fn ratio(
+    results: &Results,
+    workload: &str,
+    format: &str,
+    participant: &str,
+    metric: Metric,
+    is_asked: impl Fn(&Setting) -> bool,
+) -> Option<Spread> {
+    let cells = results.of_workload(workload);
+    let is_ours =
+        |cell: &&&Cell| (&*cell.participant, &*cell.format) == (OURS, format) && is_asked(&cell.setting);
+    let ratios = cells.iter().filter(is_ours).filter_map(|ours| {
+        let theirs = rivals(ours, &cells).into_iter().find(|cell| cell.participant == participant)?;
+        ours.times_better_than(theirs, metric)
+    });
+    ratios.min_by(|one, other| one.median.total_cmp(&other.median))
+}
+
+/// What we aim at, and what was reached. A row is left out if the run has not measured it.
+fn targets(results: &Results) -> String {
+    let (mus, echo) = ("mus", "echo");
+    let at = |in_flight| move |setting: &Setting| is_usual(setting, in_flight);
+    let of_size = |bytes| move |setting: &Setting| setting.payload_bytes == Some(bytes);
+    let echoes = |what, format, participant, metric, in_flight, least| {
+        (what, least, ratio(results, echo, format, participant, metric, at(in_flight)))
+    };
+    let others = |what, workload, participant, least| {
+        (what, least, ratio(results, workload, mus, participant, Metric::Rate, is_plain))
+    };
+    let sizes =
+        |what, bytes| (what, 1.2, ratio(results, "payload", mus, "tarpc", Metric::Rate, of_size(bytes)));
+    let (rate, p50) = (Metric::Rate, Metric::P50);
+    let rows = [
+        echoes("throughput, 1024 in flight, over cmd-stream-go", mus, "cmd-stream-go", rate, 1024, 20.0),
+        echoes("the same over tonic", mus, "tonic", rate, 1024, 50.0),
+        echoes("the same over tarpc", mus, "tarpc", rate, 1024, 8.0),
+        echoes("the same over the raw pump", mus, "raw", rate, 1024, 0.4),
+        echoes("throughput, 64 in flight, over cmd-stream-go", mus, "cmd-stream-go", rate, 64, 20.0),
+        echoes(
+            "throughput in JSON, 1024 in flight, over cmd-stream-go",
+            "json",
+            "cmd-stream-go",
+            rate,
+            1024,
+            15.0,
+        ),
+        echoes("p50 with 1 in flight: a raw ping-pong's over ours", mus, "raw", p50, 1, 1.0 / 1.1),
+        echoes("the same: cmd-stream-go's over ours", mus, "cmd-stream-go", p50, 1, 2.0),
+        echoes("the same: tonic's over ours", mus, "tonic", p50, 1, 1.0 / 0.12),
+        echoes("the same: tarpc's over ours", mus, "tarpc", p50, 1, 1.0 / 0.32),
+        others("60,000 Commands that wait, over cmd-stream-go", "waiting", "cmd-stream-go", 5.0),
+        others("the same over tarpc", "waiting", "tarpc", 3.0),
+        others("100,000 Replies of one Command, the slowest scheduling, over tonic", "stream", "tonic", 1.2),
+        sizes("values of 4 KiB over tarpc", 4 << 10),
+        sizes("values of 64 KiB over tarpc", 64 << 10),
+        sizes("values of 1 MiB over tarpc", 1 << 20),
+    ];
+    let mut text = "| what | aim | reached |\n| --- | --- | --- |\n".to_owned();
+    for (what, least, reached) in rows {
+        let Some(reached) = reached else { continue };
+        let met = if reached.median >= least { "" } else { ", **missed**" };
+        let (aim, reached) = (units::times(least), reached.text(units::times));
+        writeln!(text, "| {what} | {aim} | {reached}{met} |").expect(TAKES_ALL);
+    }
+    text
+}
+
+/// How it was measured, what was aimed at, and a table for each workload.
 pub(crate) fn tables(results: &Results) -> String {
     let Run { date, os, cpu, cpus, rust, go, rounds, seconds_per_round, .. } = &results.run;
     let mut text = format!(
         "{date}, {os}, {cpu}, {cpus} processors, Rust {rust}, Go {go}; {rounds} rounds of {seconds_per_round} s.\n"
     );
-    for name in &results.run.not_measured {
-        writeln!(text, "Not measured: {name}.").expect(TAKES_ALL);
+    let mut reasons: Vec<&str> = Vec::new();
+    for reason in &results.run.not_measured {
+        if !reasons.contains(&&**reason) {
+            reasons.push(reason);
+        }
     }
+    if !reasons.is_empty() {
+        writeln!(text, "\nNot measured: {}.", reasons.join("; ")).expect(TAKES_ALL);
+    }
+    write!(text, "\n### Aims\n\n{}", targets(results)).expect(TAKES_ALL);
     for workload in &results.run.workloads {
         let metrics: &[Metric] = match &*workload.name {
             "idle" => &[Metric::Memory, Metric::P50],
             "burning" | "open-loop" => &[Metric::P50, Metric::P99],
-            "stream" | "go-suite" | "go-suite-fixed" | "features" => &[Metric::Rate],
+            "go-suite" | "go-suite-fixed" => &[Metric::Rate, Metric::P99, Metric::Allocations, Metric::Bytes],
+            "stream" | "features" => &[Metric::Rate],
             "waiting" => &[Metric::Rate, Metric::Cpu],
             _ => &[Metric::Rate, Metric::P50, Metric::P99],
         };

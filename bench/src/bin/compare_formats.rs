@@ -70,6 +70,11 @@ fn run(args: &Args) -> Result<(), String> {
     {
         return Err(format!("{unknown}: no such format"));
     }
+    let is_unknown =
+        |name: &&String| Operation::ALL.iter().all(|operation| operation.name() != name.as_str());
+    if let Some(unknown) = args.operations.iter().find(is_unknown) {
+        return Err(format!("{unknown}: no such operation"));
+    }
     let mut exceeded = Vec::new();
     for shape in Shape::ALL {
         for operation in Operation::ALL {

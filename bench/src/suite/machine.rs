@@ -4,9 +4,13 @@ use std::fs;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Of the operating system, as far as it tells.
+/// The name of the operating system, and the first two numbers of its version: what follows says more of the machine's owner.
 pub(crate) fn os() -> String {
-    output("uname", &["-sr"])
+    short(&output("uname", &["-sr"]))
+}
+
+fn short(os: &str) -> String {
+    os.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
 /// The processor's name.
@@ -84,6 +88,12 @@ fn unknown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_version_two_numbers_are_kept() {
+        assert_eq!(short("Linux 6.1.0-18-amd64"), "Linux 6.1");
+        assert_eq!(short("unknown"), "unknown");
+    }
 
     #[test]
     fn dates_are_those_of_the_calendar() {

@@ -43,11 +43,7 @@ pub async fn burst<C: Echo>(clients: &[C], round: &Round, calls: usize) -> Resul
 }
 
 /// A tenth of the calls to warm up, then the calls. A tenth again shows what they allocate, as counting takes time.
-pub(crate) async fn warm_burst<C: Echo>(
-    clients: &[C],
-    round: &Round,
-    calls: usize,
-) -> Result<Measured, String> {
+pub async fn warm_burst<C: Echo>(clients: &[C], round: &Round, calls: usize) -> Result<Measured, String> {
     let tenth = calls.div_ceil(10);
     burst(clients, round, tenth).await?;
     let before = round.meter.read();
@@ -68,17 +64,6 @@ mod tests {
     use super::*;
     use crate::load::tests::{Mirror, round};
     use crate::participant::runtime;
-
-    crate::count_allocations!();
-
-    #[test]
-    fn what_a_burst_allocates_is_counted() {
-        let clients = [Mirror { lies: false }];
-        let measured = runtime().unwrap().block_on(warm_burst(&clients, &round(), 1000)).unwrap();
-        let PerCommand { allocations, bytes } = measured.allocated.unwrap();
-        // At least its task, and the copy of its string.
-        assert!((2.0..20.0).contains(&allocations) && bytes > 100.0, "{allocations} {bytes}");
-    }
 
     #[test]
     fn every_call_of_a_burst_is_compared_and_timed() {
