@@ -1,5 +1,5 @@
 //! The lock of a build with `cfg(cmd_stream_lock_profile)`: it counts, for each place in the code that takes a lock, how often
-//! it had to wait, and for how long the lock was held. `bench/src/bin/locks.rs` shows that.
+//! it had to wait, and for how long the lock was held. `bench scaling` shows that.
 //!
 //! A thread counts for itself, and hands its counts over when it ends, so that counting is no lock that threads contend for.
 
@@ -17,7 +17,7 @@ pub(crate) struct Mutex<T: ?Sized>(std::sync::Mutex<T>);
 
 pub(crate) struct MutexGuard<'a, T: ?Sized> {
     lock: std::sync::MutexGuard<'a, T>,
-    held: Held,
+    _held: Held,
 }
 
 /// What is known of the locks that are taken at one place in the code.
@@ -108,17 +108,19 @@ impl<T: ?Sized> Mutex<T> {
         let place = Location::caller();
         let began = Instant::now();
         match self.0.try_lock() {
-            Ok(lock) => Ok(MutexGuard { lock, held: Held::new(place, None) }),
+            Ok(lock) => Ok(MutexGuard { lock, _held: Held::new(place, None) }),
             Err(TryLockError::Poisoned(poisoned)) => {
                 let lock = poisoned.into_inner();
-                Err(PoisonError::new(MutexGuard { lock, held: Held::new(place, None) }))
+                Err(PoisonError::new(MutexGuard { lock, _held: Held::new(place, None) }))
             }
             Err(TryLockError::WouldBlock) => {
                 let lock = self.0.lock();
                 let held = Held::new(place, Some(began.elapsed()));
                 match lock {
-                    Ok(lock) => Ok(MutexGuard { lock, held }),
-                    Err(poisoned) => Err(PoisonError::new(MutexGuard { lock: poisoned.into_inner(), held })),
+                    Ok(lock) => Ok(MutexGuard { lock, _held: held }),
+                    Err(poisoned) => {
+                        Err(PoisonError::new(MutexGuard { lock: poisoned.into_inner(), _held: held }))
+                    }
                 }
             }
         }
@@ -128,11 +130,11 @@ impl<T: ?Sized> Mutex<T> {
     pub(crate) fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
         let place = Location::caller();
         match self.0.try_lock() {
-            Ok(lock) => Ok(MutexGuard { lock, held: Held::new(place, None) }),
+            Ok(lock) => Ok(MutexGuard { lock, _held: Held::new(place, None) }),
             Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
             Err(TryLockError::Poisoned(poisoned)) => {
                 let lock = poisoned.into_inner();
-                Err(PoisonError::new(MutexGuard { lock, held: Held::new(place, None) }).into())
+                Err(PoisonError::new(MutexGuard { lock, _held: Held::new(place, None) }).into())
             }
         }
     }
