@@ -30,6 +30,11 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "1,2", value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: Vec<u8>,
 
+    /// After so many polls a thread of a runtime looks into the queue that all its threads share. As tokio has it by default, if
+    /// this is not set.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    global_queue_interval: Option<u32>,
+
     /// Each figure is a median over these.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
@@ -38,7 +43,7 @@ pub(crate) struct Options {
     seconds_per_round: f64,
 
     /// Connections that are opened one after another, by 64 tasks, to see how fast they are accepted. 0: none.
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 8_000)]
     accepts: u32,
 }
 
@@ -67,7 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         for threads in &options.threads {
             for setting in &options.settings {
                 eprintln!("round {}: {threads} threads, {setting:?}", round + 1);
-                took.push(measure(*setting, *threads, options.seconds_per_round)?);
+                took.push(measure(*setting, *threads, options)?);
             }
         }
         rounds.push(took);
@@ -106,8 +111,9 @@ struct Cpu {
     kernel: f64,
 }
 
-fn measure(setting: Setting, threads: u8, seconds: f64) -> Result<Took, String> {
-    let (server, client) = (runtime(SERVER, threads)?, runtime(CLIENT, threads)?);
+fn measure(setting: Setting, threads: u8, options: &Options) -> Result<Took, String> {
+    let interval = options.global_queue_interval;
+    let (server, client) = (runtime(SERVER, threads, interval)?, runtime(CLIENT, threads, interval)?);
     let (handle, serving) = server.block_on(listen(Mus, None))?;
     let address = handle.local_addr().to_string();
     let took = client.block_on(async {
@@ -119,7 +125,7 @@ fn measure(setting: Setting, threads: u8, seconds: f64) -> Result<Took, String> 
             values: workload::pool(),
             in_flight: setting.in_flight,
             warmup: Duration::from_millis(200),
-            duration: Duration::from_secs_f64(seconds),
+            duration: Duration::from_secs_f64(options.seconds_per_round),
             meter: Meter::default(),
         };
         // The warm-up counts in what the threads take: they have it, and so do the Commands that were verified.
@@ -150,7 +156,7 @@ struct Accepted {
 
 fn accept(connections: u32) -> Result<Accepted, String> {
     const TASKS: u32 = 64;
-    let (server, client) = (runtime(SERVER, 1)?, runtime(CLIENT, 1)?);
+    let (server, client) = (runtime(SERVER, 1, None)?, runtime(CLIENT, 1, None)?);
     let (handle, serving) = server.block_on(listen(Mus, None))?;
     let address = handle.local_addr().to_string();
     let before = times(SERVER)?;
@@ -185,8 +191,11 @@ fn accept(connections: u32) -> Result<Accepted, String> {
 const SERVER: &str = "scaling-server";
 const CLIENT: &str = "scaling-client";
 
-fn runtime(name: &str, threads: u8) -> Result<Runtime, String> {
+fn runtime(name: &str, threads: u8, global_queue_interval: Option<u32>) -> Result<Runtime, String> {
     let mut builder = Builder::new_multi_thread();
+    if let Some(polls) = global_queue_interval {
+        builder.global_queue_interval(polls);
+    }
     builder.worker_threads(threads.into()).thread_name(name).enable_all();
     builder.build().map_err(|error| format!("runtime: {error}"))
 }
@@ -211,7 +220,9 @@ impl Times {
 
     fn per(self, commands: u64) -> Cpu {
         let (user, kernel) = (self.user.as_secs_f64(), self.kernel.as_secs_f64());
-        Cpu { all: self.all.as_secs_f64() * 1e6 / commands as f64, kernel: kernel / (user + kernel) }
+        // Both are 0 if no tick has passed.
+        let kernel = kernel / (user + kernel).max(f64::MIN_POSITIVE);
+        Cpu { all: self.all.as_secs_f64() * 1e6 / commands as f64, kernel }
     }
 }
 
@@ -292,20 +303,17 @@ impl Echo for Client {
 mod locks {
     #[cfg(cmd_stream_lock_profile)]
     pub(super) fn print() {
-        use std::collections::BTreeMap;
-
-        let mut of_file: BTreeMap<_, cmd_stream::LockUse> = BTreeMap::new();
-        for (place, used) in cmd_stream::take_lock_profile() {
-            *of_file.entry(place).or_default() += used;
-        }
+        let mut places = cmd_stream::take_lock_profile();
+        places.sort_unstable_by_key(|(place, _)| *place);
         println!(
-            "\nlock                                          taken      waited     wait, mean us   held, mean us"
+            "\n{:<48}{:>11}{:>12}{:>18}{:>16}",
+            "lock", "taken", "waited", "wait, mean us", "held, mean us"
         );
-        for ((file, line), used) in of_file {
+        for ((file, line), used) in places {
             let mean = |time: std::time::Duration, of: u64| time.as_secs_f64() * 1e6 / of.max(1) as f64;
             let (wait, held) = (mean(used.wait, used.waited), mean(used.held, used.taken));
             println!(
-                "{:<40}{:>11}{:>12}{wait:>18.2}{held:>16.2}",
+                "{:<48}{:>11}{:>12}{wait:>18.2}{held:>16.2}",
                 format!("{file}:{line}"),
                 used.taken,
                 used.waited
@@ -334,14 +342,22 @@ mod tests {
         let line = "7 (a) b (c)) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 9 9 20 0 1 0";
         assert_eq!(user_and_kernel(line), Some([Duration::from_millis(2500), Duration::from_millis(500)]));
         assert_eq!(times("nobody").unwrap().all, Duration::ZERO);
-        let runtime = runtime("busy-for-a-test", 1).unwrap();
+        let runtime = runtime("busy-for-a-test", 1, None).unwrap();
         runtime.block_on(runtime.spawn(async { load::burn_here(Duration::from_millis(30)) })).unwrap();
         assert!(times("busy-for-a-test").unwrap().all > Duration::ZERO);
     }
 
     #[test]
     fn both_sides_are_measured() {
-        let took = measure(Setting { connections: 2, in_flight: 4 }, 1, 0.05).unwrap();
+        let options = Options {
+            settings: Vec::new(),
+            threads: vec![1],
+            global_queue_interval: Some(8),
+            rounds: 1,
+            seconds_per_round: 0.05,
+            accepts: 0,
+        };
+        let took = measure(Setting { connections: 2, in_flight: 4 }, 1, &options).unwrap();
         assert!(
             took.rate > 0.0 && took.server.all > 0.0 && took.client.all > 0.0 && took.p99_us >= took.p50_us
         );
