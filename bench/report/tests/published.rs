@@ -3,7 +3,10 @@
 #[path = "support/synthetic.rs"]
 mod synthetic;
 
-use bench_report::{Line, Results, Sample, Setting, without_distributions};
+use std::fs;
+use std::path::Path;
+
+use bench_report::{Line, Results, Sample, Setting, replace, without_distributions};
 use synthetic::ALL;
 
 #[test]
@@ -18,9 +21,9 @@ fn figures_are_medians_of_ratios_of_the_same_round() {
         lines.extend(echo("tarpc", "bincode", in_flight, [1000.0, 400.0], [50.0, 60.0]));
     }
     let figures = Results::parse(&synthetic::text(&lines)).unwrap().figures().unwrap();
-    assert!(figures.contains("is **13x** (10–16) of that of cmd-stream-go"), "{figures}");
-    assert!(figures.contains("**18x** (16–20) of tonic's, and **3x** (2–4) of tarpc's"), "{figures}");
-    assert!(figures.contains("the median latency is **2.5x** (2–3) as short"), "{figures}");
+    assert!(figures.contains("is **13x** (10–16) that of cmd-stream-go"), "{figures}");
+    assert!(figures.contains("**18x** (16–20) that of tonic, and **3x** (2–4) that of tarpc"), "{figures}");
+    assert!(figures.contains("the median latency of cmd-stream-go is **2.5x** (2–3) ours"), "{figures}");
     lines.retain(|line| !matches!(line, Line::Sample(sample) if sample.participant == "tarpc"));
     assert_eq!(Results::parse(&synthetic::text(&lines)).unwrap().figures(), None);
 }
@@ -49,7 +52,14 @@ fn echo(participant: &str, format: &str, in_flight: u32, rates: [f64; 2], p50s: 
 fn every_workload_has_a_table_with_all_that_were_measured_beside_us() {
     let results = Results::parse(&synthetic::text(&synthetic::run(ALL.len(), 2))).unwrap();
     let tables = results.tables();
-    for title in ["### Echo", ": throughput", ": median latency", ": memory per idle connection"] {
+    for title in [
+        "### Aims",
+        "over the raw pump | 0.4x |",
+        "### Echo",
+        ": throughput",
+        ": median latency",
+        ": memory per idle connection",
+    ] {
         assert!(tables.contains(title), "{title}: {tables}");
     }
     assert!(tables.contains("over cmd-stream-go") && tables.contains("over jsonrpsee"), "{tables}");
@@ -64,4 +74,23 @@ fn committed_results_are_without_distributions_and_otherwise_whole() {
     let tables = |text: &str| Results::parse(text).unwrap().tables();
     assert_eq!(tables(&without), tables(&text));
     assert!(without_distributions("{}").is_err());
+}
+/// Whoever changes a page or the data by hand makes them differ.
+#[test]
+fn public_pages_show_what_the_committed_results_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read =
+        |path: &str| fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let results = Results::parse(&read("bench/data/suite.jsonl")).unwrap();
+    for (page, name, content) in
+        [("README.md", "figures", results.figures().unwrap()), ("BENCHMARKS.md", "suite", results.tables())]
+    {
+        let text = read(page);
+        assert!(
+            replace(&text, name, &content).unwrap() == text,
+            "{page}: `bench-report publish` writes it anew"
+        );
+    }
+    assert!(read("bench/data/throughput.svg") == results.throughput_chart().unwrap());
+    assert!(read("bench/data/latency.svg") == results.latency_chart().unwrap());
 }
