@@ -160,7 +160,7 @@ impl<W> Pending<W> {
 /// The ring may have this many slots per caller in it, and [`SLACK`] more. Beyond that its oldest caller is moved out.
 const SLOTS_PER_CALLER: usize = 4;
 const SLACK: usize = 64;
-/// A larger ring has at least one caller, or empty slot before one, in so many places for them.
+/// A larger ring shrinks when less than one part in so many of it is in use.
 const MOST_EMPTY: usize = 8;
 /// An empty ring is kept up to this size.
 const LARGEST_KEPT: usize = 1024;

@@ -130,7 +130,7 @@ const GAP: usize = 16;
 /// The ring may have this many slots per value in it, and [`SLACK`] more. Beyond that its oldest value is moved out.
 const SLOTS_PER_VALUE: usize = 4;
 const SLACK: usize = 64;
-/// A larger ring has at least one value, or empty slot before one, in so many places for them.
+/// A larger ring shrinks when less than one part in so many of it is in use.
 const MOST_EMPTY: usize = 8;
 /// An empty ring is kept up to this size.
 const LARGEST_KEPT: usize = 64;
