@@ -37,6 +37,9 @@ fn publish_into(path: &Path, root: &Path) -> Result<(), String> {
     let results = parsed(path, &data)?;
     let missing = |what: &str| format!("{}: the run lacks what {what} shows", path.display());
     let figures = results.figures().ok_or_else(|| missing("the README"))?;
+    // Nothing is written before it is known that all of it is there.
+    let throughput = results.throughput_chart().ok_or_else(|| missing("the chart of the throughput"))?;
+    let latency = results.latency_chart().ok_or_else(|| missing("the chart of the latency"))?;
     for (page, name, content) in
         [("README.md", "figures", &figures), ("BENCHMARKS.md", "suite", &results.tables())]
     {
@@ -45,8 +48,6 @@ fn publish_into(path: &Path, root: &Path) -> Result<(), String> {
             replace(&read(&page)?, name, content).map_err(|error| format!("{}: {error}", page.display()))?;
         write(&page, &text)?;
     }
-    let throughput = results.throughput_chart().ok_or_else(|| missing("the chart of the throughput"))?;
-    let latency = results.latency_chart().ok_or_else(|| missing("the chart of the latency"))?;
     for (name, text) in [("suite.jsonl", data), ("throughput.svg", throughput), ("latency.svg", latency)] {
         write(&root.join(DATA).join(name), &text)?;
     }

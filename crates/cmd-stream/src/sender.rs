@@ -149,6 +149,42 @@ where
     /// # Cancel safety
     ///
     /// Dropping the call or the stream forgets the Command, as for [`send`](Self::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use cmd_stream::{protocol, Execute, Failed, Json, Proxy, Reply, Sender, Server};
+    /// # use serde::{Deserialize, Serialize};
+    /// # struct Calc;
+    /// # #[derive(Serialize, Deserialize)] struct Count { to: u32 }
+    /// # #[derive(Serialize, Deserialize)] struct Number { number: u32, last: bool }
+    /// # impl Reply for Number {
+    /// #     fn is_last(&self) -> bool { self.last }
+    /// # }
+    /// # impl Execute<Calc> for Count {
+    /// #     async fn execute(self, _: &Calc, proxy: Proxy<'_, Number>) -> Result<(), Failed> {
+    /// #         for number in 1..=self.to {
+    /// #             proxy.send(Number { number, last: number == self.to }).await?;
+    /// #         }
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # protocol! {
+    /// #     struct Counter { commands { 0 => Count -> Number } replies { 0 => Number } failure close_connection }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Server::bind("127.0.0.1:0", Counter, Json, Calc).await?;
+    /// # let address = server.handle().local_addr().to_string();
+    /// # tokio::spawn(server.serve());
+    /// # let sender = Sender::connect(address, Counter, Json).await?;
+    /// let mut numbers = sender.stream(Count { to: 3 }).await?;
+    /// let mut sum = 0;
+    /// while let Some(number) = numbers.next().await {
+    ///     sum += number?.number;
+    /// }
+    /// assert_eq!(sum, 6);
+    /// # Ok(()) }
+    /// ```
     pub fn stream<C>(&self, command: C) -> OpenStream<'_, P, F, C, H>
     where
         C: CommandOf<P, Kind: HasReply>,
