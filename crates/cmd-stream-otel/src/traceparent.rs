@@ -37,8 +37,8 @@ fn write_hex<const N: usize>(bytes: [u8; N], text: &mut [u8]) {
     }
 }
 
-/// Reads a span context of a peer. `None` if the `traceparent` is not valid: then the standard has both ignored. A `tracestate`
-/// that is not valid is ignored alone.
+/// Reads a span context of a peer. If the `traceparent` is not valid, it is `None`: the standard has both texts ignored then. If
+/// only the `tracestate` is not valid, the context has none.
 pub(crate) fn read(traceparent: &str, tracestate: Option<&str>) -> Option<SpanContext> {
     let text = traceparent.as_bytes();
     if text.len() < LEN || [TRACE_ID, SPAN_ID, FLAGS].iter().any(|field| text[field - 1] != b'-') {

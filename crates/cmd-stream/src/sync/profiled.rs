@@ -1,5 +1,5 @@
 //! The lock of a build with `cfg(cmd_stream_lock_profile)`: it counts, for each place in the code that takes a lock, how often
-//! it had to wait, and for how long the lock was held. `bench scaling` shows that.
+//! a thread had to wait for it, and how long the lock was held. `bench scaling` prints these numbers.
 //!
 //! A thread counts for itself, and hands its counts over when it ends, so that counting is no lock that threads contend for.
 
@@ -27,9 +27,9 @@ pub struct LockUse {
     pub taken: u64,
     /// How often another thread had it.
     pub waited: u64,
-    /// For how long this took, together.
+    /// The sum of the times that they waited.
     pub wait: Duration,
-    /// For how long the locks were held, together.
+    /// The sum of the times that the locks were held.
     pub held: Duration,
 }
 

@@ -21,16 +21,7 @@ where
         // A new one, so that the type is not known to be quick or slow.
         let (server, seen) = serve(threads, true, Limits::default());
         let (client, other) = (connect(&server).await, connect(&server).await);
-        let blocks = async { read::<HOW>(&client, BlocksFirst, 2, 0, &channel().0).await };
-        let calls = async {
-            sleep(Duration::from_millis(50)).await; // the others have gone to sleep
-            let began = Instant::now();
-            read::<2>(&other, Plain, 1, 0, &channel().0).await;
-            let took = began.elapsed();
-            seen.send(1).expect("the Command waits for it");
-            took
-        };
-        let (_, took) = tokio::join!(blocks, calls);
+        let took = a_call_beside::<HOW>(&client, BlocksFirst, &other, &seen, 50).await;
         assert!(took < Duration::from_secs(1), "{took:?} with {threads} threads");
         server.close();
     }
@@ -50,16 +41,7 @@ async fn nor_for_the_next_one() {
     let (server, seen) = serve(2, true, Limits::default());
     let (client, other) = (connect(&server).await, connect(&server).await);
     for n in 0..20 {
-        let blocks = async { read::<2>(&client, BlocksFirst, 2, 0, &channel().0).await };
-        let calls = async {
-            sleep(Duration::from_millis(40 + n)).await;
-            let began = Instant::now();
-            read::<2>(&other, Plain, 1, 0, &channel().0).await;
-            let took = began.elapsed();
-            seen.send(1).expect("the Command waits for it");
-            took
-        };
-        let (_, took) = tokio::join!(blocks, calls);
+        let took = a_call_beside::<2>(&client, BlocksFirst, &other, &seen, 40 + n).await;
         assert!(took < Duration::from_secs(1), "{took:?}, the {n}th");
     }
 }

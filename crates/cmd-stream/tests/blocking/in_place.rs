@@ -11,7 +11,7 @@ use testkit::peer::{BytePeer, GREETING};
 use testkit::wait::until;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::runtime::Handle as OfRuntime;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::*;
 
@@ -87,15 +87,7 @@ async fn other_connections_do_not_wait_for_a_command_that_blocks_in_place() {
     let (server, seen) = serve(4, true, Limits::default());
     let (client, other) = (connect(&server).await, connect(&server).await);
     for _ in 0..20 {
-        let blocks = async { read::<1>(&client, Blocks, 2, 0, &channel().0).await };
-        let calls = async {
-            sleep(Duration::from_millis(50)).await; // the others have gone to sleep, as a rule
-            let began = Instant::now();
-            read::<2>(&other, Plain, 1, 0, &seen).await;
-            seen.send(1).expect("the Command waits for it");
-            began.elapsed()
-        };
-        let (_, took) = tokio::join!(blocks, calls);
+        let took = a_call_beside::<1>(&client, Blocks, &other, &seen, 50).await;
         assert!(took < Duration::from_secs(1), "{took:?}");
     }
 }

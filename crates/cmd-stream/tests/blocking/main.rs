@@ -22,6 +22,7 @@ use testkit::wait::within;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{LocalSet, block_in_place, spawn_blocking};
+use tokio::time::{Instant, sleep};
 
 /// How a Command sends and blocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -338,6 +339,30 @@ where
         }
     }
     count
+}
+
+/// How long a call on another connection takes while a Command blocks its thread. The pause before it only makes it likely that
+/// all other threads sleep.
+async fn a_call_beside<const HOW: u8>(
+    client: &Client<Tables, Json>,
+    way: Way,
+    other: &Client<Tables, Json>,
+    seen: &Sender<u32>,
+    pause_ms: u64,
+) -> Duration
+where
+    Rows<HOW>: CommandOf<Tables> + Command<Reply = Row, Kind = kind::Plain>,
+{
+    let blocks = async { read::<HOW>(client, way, 2, 0, &channel().0).await };
+    let calls = async {
+        sleep(Duration::from_millis(pause_ms)).await;
+        let began = Instant::now();
+        read::<2>(other, Plain, 1, 0, &channel().0).await;
+        let took = began.elapsed();
+        seen.send(1).expect("the Command waits for it");
+        took
+    };
+    tokio::join!(blocks, calls).1
 }
 
 async fn connect(server: &Handle) -> Client<Tables, Json> {
