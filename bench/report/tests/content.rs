@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs, process};
 
-use bench_report::{Latency, Line, Results, Run, Sample, Setting, Workload};
+use bench_report::{Latency, Line, Results, Run, Sample, Workload};
 use support::synthetic::{self, ALL};
 
 fn page(lines: &[Line]) -> String {
@@ -19,14 +19,7 @@ fn samples(participant: &str, format: &str, rates: &[f64]) -> Vec<Line> {
         Line::Sample(Sample {
             participant: participant.to_owned(),
             format: format.to_owned(),
-            setting: Setting {
-                workload: "echo".to_owned(),
-                transport: "tcp".to_owned(),
-                processes: 1,
-                in_flight: Some(1024),
-                connections: Some(2),
-                ..Setting::default()
-            },
+            setting: synthetic::at_once(1024, 2, 1, "tcp"),
             round: round as u32,
             rate: *rate,
             latency_us: Some(Latency { p50: 31.4, p90: 40.0, p99: 71.0, p999: 140.0, max: 900.0 }),

@@ -6,7 +6,7 @@ mod synthetic;
 use std::fs;
 use std::path::Path;
 
-use bench_report::{Line, Results, Sample, Setting, replace, without_distributions};
+use bench_report::{Line, Results, Sample, replace, without_distributions};
 use synthetic::ALL;
 
 #[test]
@@ -32,14 +32,7 @@ fn echo(participant: &str, format: &str, in_flight: u32, rates: [f64; 2], p50s: 
     let sample = |round: usize| Sample {
         participant: participant.to_owned(),
         format: format.to_owned(),
-        setting: Setting {
-            workload: "echo".to_owned(),
-            transport: "tcp".to_owned(),
-            processes: 1,
-            in_flight: Some(in_flight),
-            connections: Some(2),
-            ..Setting::default()
-        },
+        setting: synthetic::at_once(in_flight, 2, 1, "tcp"),
         round: round as u32,
         rate: rates[round],
         latency_us: Some(bench_report::Latency { p50: p50s[round], ..Default::default() }),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use bench_harness::lines::{Ask, Description, Elsewhere, Measure, Outcome, Serving, Setting};
+use bench_harness::lines::{Ask, Description, Elsewhere, Load, Measure, Outcome, Serving, Setting};
 use bench_harness::participant::THREADS;
 use serde::de::DeserializeOwned;
 
@@ -114,11 +114,16 @@ impl Peer {
         if apart {
             measure.server = Some(self.serve(&measure.setting)?);
         }
+        let is_idle = matches!(measure.load, Load::Idle { .. });
         let outcome = ask(&mut self.pipe, &Ask::Measure(measure), patience)?;
         if let Some(server) = self.server.as_mut().filter(|_| apart) {
             let Serving { error, .. } = ask(server, &Ask::Stop, PATIENCE)?;
             if !error.is_empty() {
                 return Err(format!("its server does not stop: {error}"));
+            }
+            if is_idle {
+                // What it keeps of this round's memory would not show as growth in the next one.
+                self.server = None;
             }
         }
         Ok(outcome)

@@ -111,7 +111,8 @@ fn echo(add: &mut impl FnMut(Setting)) {
     }
 }
 
-fn at_once(in_flight: u32, connections: u32, processes: u32, transport: &str) -> Setting {
+/// A closed loop of echoes.
+pub(crate) fn at_once(in_flight: u32, connections: u32, processes: u32, transport: &str) -> Setting {
     Setting {
         in_flight: Some(in_flight),
         connections: Some(connections),
