@@ -66,6 +66,7 @@ pub(crate) mod runtime;
 pub(crate) mod seldom;
 pub(crate) mod slice;
 pub(crate) mod timers;
+pub(crate) mod woken;
 pub(crate) mod writer;
 
 pub(crate) use goodbye::{GOODBYE, say_goodbye};
@@ -73,6 +74,7 @@ pub(crate) use inbox::Inbox;
 pub(crate) use outbox::Outbox;
 pub(crate) use slice::{SLICE, Slice, let_others_run};
 pub(crate) use timers::{Deadlines, Timers};
+pub(crate) use woken::Waking;
 pub(crate) use writer::Writer;
 
 /// After this many rounds in a row the task of a connection lets others have their turn.

@@ -17,7 +17,8 @@ use super::counters::add;
 use super::keepalive::Keepalive;
 use super::table::{Arrived, Batch};
 use crate::connection::{
-    Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Slice, Timers, Writer, let_others_run, wake_all,
+    Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Slice, Timers, Waking, Writer, let_others_run,
+    wake_all,
 };
 use crate::error::cause::Cause;
 use crate::error::{Error, ErrorKind, Origin, discard};
@@ -63,7 +64,10 @@ pub(super) struct Driver<'a, IO, P: Protocol, F: Format> {
     overflows: u64,
     arrived: Vec<Arrived<P::Reply>>,
     unexpected: Vec<(Seq, P::Reply)>,
+    /// The callers whose Replies are in the table, and who were not woken yet, the last one first. Nothing is read before
+    /// they are.
     wakers: Vec<Waker>,
+    waking: Waking,
 }
 
 impl<'a, IO: Io, P, F> Driver<'a, IO, P, F>
@@ -100,6 +104,7 @@ where
             arrived: Vec::new(),
             unexpected: Vec::new(),
             wakers: Vec::new(),
+            waking: Waking::default(),
             shared,
         }
     }
@@ -119,8 +124,8 @@ where
     }
 
     /// What was taken to be written, and is not yet. All else is given back.
-    pub(super) fn into_writer(self) -> Writer {
-        self.writer
+    pub(super) fn into_writer(mut self) -> Writer {
+        std::mem::take(&mut self.writer)
     }
 
     /// The stream may be the user's, and may panic.
@@ -141,7 +146,7 @@ where
                 self.wait(cx)?;
             }
             // Output first: what the callers added in their turn should not wait for another read.
-            if self.give_out(cx)? {
+            if self.wake_callers(cx) || self.give_out(cx)? || self.waking.yields_before_reading(cx) {
                 return Ok(());
             }
             if !self.take_in(cx)? && !self.wait(cx)? {
@@ -152,8 +157,31 @@ where
             }
         }
         // There may be more to do, so this task must not sleep; but it lets others run in between.
-        let_others_run(cx);
+        if !self.wake_callers(cx) {
+            let_others_run(cx);
+        }
         Ok(())
+    }
+
+    /// Wakes those whose Replies were read. Returns true if that has to go on when others have had their turn; this task has
+    /// then woken itself.
+    fn wake_callers(&mut self, cx: &Context<'_>) -> bool {
+        if self.wakers.is_empty() {
+            return false;
+        }
+        let room = self.waking.room(cx);
+        if room == 0 {
+            return true;
+        }
+        // These callers have something to send next, as a rule: they get their turn before the next write.
+        self.yielded = false;
+        let left = self.wakers.len().saturating_sub(room);
+        self.waking.wakes(self.wakers.len() - left);
+        wake_all(self.wakers.drain(left..).rev());
+        if left > 0 {
+            cx.waker().wake_by_ref();
+        }
+        left > 0
     }
 
     /// Reads once. Returns whether there may be more to do.
@@ -198,11 +226,7 @@ where
             self.shared.table.reads_at(now);
         }
         let completed = self.shared.table.complete(&mut self.arrived, &mut self.wakers, &mut self.unexpected);
-        if !self.wakers.is_empty() {
-            // These callers have something to send next, as a rule: they get their turn before the next write.
-            self.yielded = false;
-            wake_all(self.wakers.drain(..));
-        }
+        self.wakers.reverse();
         if !self.unexpected.is_empty() {
             self.note_overflows();
         }
@@ -380,6 +404,13 @@ where
         let since = self.frame_began.unwrap_or_else(|| self.liveness.last_heard());
         deadlines.set(Timer::Shrink, self.inbox.is_roomy().then_some(since), SHRINK_AFTER);
         deadlines
+    }
+}
+
+impl<IO, P: Protocol, F: Format> Drop for Driver<'_, IO, P, F> {
+    /// Their Replies are in the table, where the end of the connection does not change them.
+    fn drop(&mut self) {
+        wake_all(self.wakers.drain(..).rev());
     }
 }
 
