@@ -1,8 +1,12 @@
 //! Where a run took place.
 
-use std::fs;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Acquire, Release},
+};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{fs, hint, thread};
 
 /// The name of the operating system, and the first two numbers of its version: what follows says more of the machine's owner.
 pub(crate) fn os() -> String {
@@ -13,11 +17,39 @@ fn short(os: &str) -> String {
     os.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// The processor's name.
+/// The processor's name, and how far its parts are from each other: a runtime with several threads depends on both.
 pub(crate) fn cpu() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    name.map_or_else(unknown, |(_, name)| name.trim().to_owned())
+    let name = name.map_or_else(unknown, |(_, name)| name.trim().to_owned());
+    if cpus() < 2 {
+        return name; // two threads would wait for their turns
+    }
+    format!("{name} (a cache line takes {} ns between processors)", between_threads().as_nanos())
+}
+
+/// How long it takes until one thread sees what another one has written: the least of some attempts, as others may use the
+/// machine. On a virtual machine it may change within a day: that depends on where its processors are.
+fn between_threads() -> Duration {
+    const TIMES: u32 = 20_000;
+    let attempt = || {
+        let turn = AtomicU32::new(0);
+        let take_turns = |first: u32| {
+            for at in (first..2 * TIMES).step_by(2) {
+                while turn.load(Acquire) != at {
+                    hint::spin_loop();
+                }
+                turn.store(at + 1, Release);
+            }
+        };
+        let began = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| take_turns(1));
+            take_turns(0);
+        });
+        began.elapsed() / (2 * TIMES)
+    };
+    (0..5).map(|_| attempt()).min().unwrap_or_default()
 }
 
 /// Processors that this process may use.
@@ -93,6 +125,11 @@ mod tests {
     fn of_a_version_two_numbers_are_kept() {
         assert_eq!(short("Linux 6.1.0-18-amd64"), "Linux 6.1");
         assert_eq!(short("unknown"), "unknown");
+    }
+
+    #[test]
+    fn what_a_thread_writes_is_seen_by_another_one() {
+        assert!(between_threads() < Duration::from_millis(1));
     }
 
     #[test]
