@@ -34,6 +34,8 @@
 //! - On the client before it writes. The callers whose Replies it has just handed on can then add their next Commands to
 //!   the same write. It does so once per batch. With at most one call in flight there is nobody to wait for, and it writes
 //!   at once.
+//! - On the client before it wakes more callers, if many who were woken on its thread have not run, and once more when it
+//!   has woken many (`connection/woken.rs`).
 //! - On the server before it writes Replies of Commands with tasks of their own, because more of these are about to come.
 //!   Replies of Commands that were polled in place are all there when the read has been handled. They are written at once.
 //! - After [`ROUNDS`] rounds in a row, or a [`Slice`] of time, so that a busy connection leaves its thread to others.
@@ -44,7 +46,7 @@
 //! does, as nothing is known of the task that uses it (`server/stint.rs`).
 //!
 //! **What is put off, and until when.** On the client, the wake-ups of callers: until all Replies of one read have been
-//! handed on, under one lock. On the server nothing: a Command may block its thread right after it has sent, and wait for
+//! handed on, under one lock, and some of them until those before them have run. On the server nothing: a Command may block its thread right after it has sent, and wait for
 //! what its client does then (`server/polling.rs`). If it is polled in place, and so blocks the connection's task, another task
 //! writes what there is, and leaves its own waker for more (`server/desk.rs`).
 
@@ -74,7 +76,7 @@ pub(crate) use inbox::Inbox;
 pub(crate) use outbox::Outbox;
 pub(crate) use slice::{SLICE, Slice, let_others_run};
 pub(crate) use timers::{Deadlines, Timers};
-pub(crate) use woken::Waking;
+pub(crate) use woken::{PATIENCE, Waking};
 pub(crate) use writer::Writer;
 
 /// After this many rounds in a row the task of a connection lets others have their turn.

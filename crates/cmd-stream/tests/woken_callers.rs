@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
+use std::time::Duration;
 
 use cmd_stream::{CallError, Client, Error, ErrorKind, Json, Reply, protocol};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use testkit::peer::BytePeer;
 use testkit::wait::within;
 use tokio::io::DuplexStream;
 use tokio::task::{JoinHandle, yield_now};
+use tokio::time::advance;
 
 #[derive(Serialize, Deserialize)]
 struct Ask {}
@@ -58,12 +60,12 @@ fn answers(calls: usize) -> Vec<u8> {
     (1..=calls as u64).flat_map(|seq| json_frame(seq, 0, &seq.to_string())).collect()
 }
 
-/// How many callers go on between two turns of a task that always has something to do, at most, until all of them have.
-async fn most_in_a_turn(ended: &Arc<AtomicU64>, all: u64) -> u64 {
-    let (ended, mut before, mut most) = (ended.clone(), 0, 0);
-    assert_eq!(ended.load(Relaxed), before);
+/// Tells how many callers go on between two turns of a task that always has something to do, at most, until this many have.
+fn most_in_a_turn(ended: &Arc<AtomicU64>, all: u64) -> JoinHandle<u64> {
+    let ended = ended.clone();
+    let (mut before, mut most) = (ended.load(Relaxed), 0);
     // In a task of its own: the runtime polls what the test itself awaits out of turn.
-    let turns = tokio::spawn(poll_fn(move |cx| {
+    tokio::spawn(poll_fn(move |cx| {
         let now = ended.load(Relaxed);
         (most, before) = (most.max(now - before), now);
         if now == all {
@@ -71,37 +73,54 @@ async fn most_in_a_turn(ended: &Arc<AtomicU64>, all: u64) -> u64 {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
-    }));
-    within(turns).await.expect("it does not panic")
+    }))
 }
 
 /// Half of the room in a thread's queue. The other half is for what others have there.
 const HALF_A_QUEUE: u64 = 128;
 
-#[tokio::test]
+// The clock stands still: callers that have waited for long are woken in any case.
+#[tokio::test(start_paused = true)]
 async fn callers_of_one_read_are_woken_in_steps() {
     let ended = Arc::default();
     let (_client, mut peer, calls) = client_with_calls(1000, &ended).await;
+    let most = most_in_a_turn(&ended, 1000);
     peer.send(&answers(calls.len())).await;
-    let most = most_in_a_turn(&ended, 1000).await;
+    let most = most.await.expect("it does not panic");
     assert!((1..HALF_A_QUEUE).contains(&most), "{most} callers were woken at once");
     for (seq, call) in (1..).zip(calls) {
         assert_eq!(call.await.expect("no panic").expect("it was answered").0, seq);
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn so_are_those_of_many_connections_on_one_thread() {
     let ended = Arc::default();
     let mut ends = Vec::new();
-    for _ in 0..32 {
+    for _ in 0..100 {
         ends.push(client_with_calls(30, &ended).await);
     }
+    let most = most_in_a_turn(&ended, 100 * 30);
     for (_, peer, calls) in &mut ends {
         peer.send(&answers(calls.len())).await;
     }
-    let most = most_in_a_turn(&ended, 32 * 30).await;
+    let most = most.await.expect("it does not panic");
     assert!((1..HALF_A_QUEUE).contains(&most), "{most} callers were woken at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn but_nobody_waits_for_long_for_those_before_him() {
+    let ended = Arc::default();
+    let (_client, mut peer, calls) = client_with_calls(1000, &ended).await;
+    peer.send(&answers(calls.len())).await;
+    while ended.load(Relaxed) == 0 {
+        yield_now().await;
+    }
+    advance(Duration::from_millis(6)).await;
+    let woken = ended.load(Relaxed);
+    assert!((1..500).contains(&woken), "{woken} have run by now");
+    let most = most_in_a_turn(&ended, 1000).await.expect("it does not panic");
+    assert!(most > 500, "{most} callers were woken at once");
 }
 
 #[tokio::test]

@@ -14,7 +14,6 @@ use tokio::time::Instant;
 use super::table::{Expects, Waited};
 use super::{Client, Shared};
 use crate::connection::outbox::Scratch;
-use crate::connection::woken;
 use crate::error::{CallError, Error, ErrorKind, Origin};
 use crate::format::Encode;
 use crate::proto::frame::Seq;
@@ -308,7 +307,6 @@ where
             };
         };
         let reply = ready!(this.shared.table.poll_reply(seq, this.bound.deadline(), cx));
-        woken::one_runs();
         this.stage.advance(Stage::Done); // the call is out of the table
         let reply = reply.map(|(reply, _)| reply).map_err(CallError::Other);
         Poll::Ready(reply.and_then(unwrap_reply::<P, C>))

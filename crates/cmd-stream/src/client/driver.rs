@@ -17,8 +17,8 @@ use super::counters::add;
 use super::keepalive::Keepalive;
 use super::table::{Arrived, Batch};
 use crate::connection::{
-    Deadlines, Inbox, LOOK_AFTER, ROUNDS, SHRINK_AFTER, Slice, Timers, Waking, Writer, let_others_run,
-    wake_all,
+    Deadlines, Inbox, LOOK_AFTER, PATIENCE, ROUNDS, SHRINK_AFTER, Slice, Timers, Waking, Writer,
+    let_others_run, wake_all,
 };
 use crate::error::cause::Cause;
 use crate::error::{Error, ErrorKind, Origin, discard};
@@ -64,8 +64,8 @@ pub(super) struct Driver<'a, IO, P: Protocol, F: Format> {
     overflows: u64,
     arrived: Vec<Arrived<P::Reply>>,
     unexpected: Vec<(Seq, P::Reply)>,
-    /// The callers whose Replies are in the table, and who were not woken yet, the last one first. Nothing is read before
-    /// they are.
+    /// Callers who have Replies in the table, or room, and were not woken yet, the last one first. Nothing is read or written
+    /// before they are.
     wakers: Vec<Waker>,
     waking: Waking,
 }
@@ -139,6 +139,11 @@ where
         let mut slice = Slice::default();
         self.looked_at = None;
         for _ in 0..ROUNDS {
+            // Before a round is counted: one in which nothing is read or written says nothing about the server.
+            if self.wake_callers(cx) {
+                self.inbox.rest();
+                return Ok(());
+            }
             // A connection that is always busy does not wait. Its timers are looked at all the same.
             self.rounds += 1;
             if self.rounds > ROUNDS {
@@ -146,7 +151,8 @@ where
                 self.wait(cx)?;
             }
             // Output first: what the callers added in their turn should not wait for another read.
-            if self.wake_callers(cx) || self.give_out(cx)? || self.waking.yields_before_reading(cx) {
+            if self.give_out(cx)? || self.waking.yields_before_reading(cx) {
+                self.inbox.rest();
                 return Ok(());
             }
             if !self.take_in(cx)? && !self.wait(cx)? {
@@ -163,23 +169,20 @@ where
         Ok(())
     }
 
-    /// Wakes those whose Replies were read. Returns true if that has to go on when others have had their turn; this task has
-    /// then woken itself.
+    /// Wakes those whose Replies were read, as many as may be. Returns true if some are left, for when others have had their turn;
+    /// this task has then woken itself.
     fn wake_callers(&mut self, cx: &Context<'_>) -> bool {
-        if self.wakers.is_empty() {
+        let callers = self.wakers.len();
+        if callers == 0 {
             return false;
         }
-        let room = self.waking.room(cx);
-        if room == 0 {
-            return true;
-        }
-        // These callers have something to send next, as a rule: they get their turn before the next write.
-        self.yielded = false;
-        let left = self.wakers.len().saturating_sub(room);
-        self.waking.wakes(self.wakers.len() - left);
-        wake_all(self.wakers.drain(left..).rev());
-        if left > 0 {
-            cx.waker().wake_by_ref();
+        // The clock was looked at when they were decoded, which may have been in this very poll.
+        let is_late = self.looked_at.is_none() && self.shared.table.read_at().elapsed() > PATIENCE;
+        let left = callers - self.waking.wakes(callers, is_late, cx);
+        if left < callers {
+            // These callers have something to send next, as a rule: they get their turn before the next write.
+            self.yielded = false;
+            wake_all(self.wakers.drain(left..).rev());
         }
         left > 0
     }
@@ -408,7 +411,7 @@ where
 }
 
 impl<IO, P: Protocol, F: Format> Drop for Driver<'_, IO, P, F> {
-    /// Their Replies are in the table, where the end of the connection does not change them.
+    /// Wakes those who were not woken yet: nobody else would. They have their Replies, which an end of the connection leaves them.
     fn drop(&mut self) {
         wake_all(self.wakers.drain(..).rev());
     }

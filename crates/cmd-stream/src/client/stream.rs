@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::Client;
 use super::call::{Bound, Stage, accepts, forget, poll_send, unwrap_reply};
 use super::table::{Expects, Unread};
-use crate::connection::woken;
 use crate::error::{CallError, Error};
 use crate::format::{Encode, Format};
 use crate::proto::frame::Seq;
@@ -244,10 +243,7 @@ where
         if this.until.is_none() && !this.is_first {
             this.until = this.bounds.until_next();
         }
-        let Poll::Ready(next) = table.poll_some(seq, this.until, &mut this.unread, cx) else {
-            woken::one_runs(); // it was woken once for all that it has read since it last waited
-            return Poll::Pending;
-        };
+        let next = ready!(table.poll_some(seq, this.until, &mut this.unread, cx));
         (this.is_first, this.until) = (false, None);
         let item = next.map(|reply| match reply {
             Ok((reply, _)) => unwrap_reply::<P, C>(reply),

@@ -30,6 +30,7 @@ use super::limits::Limits;
 use super::link::{Link, LinkCell};
 use super::notices::Notices;
 use crate::connection::outbox::Scratch;
+use crate::connection::woken;
 use crate::connection::{Outbox, Writer, wake_all};
 use crate::error::{Error, ErrorKind, Origin, drop_contained};
 use crate::proto::frame::Seq;
@@ -264,6 +265,9 @@ impl<R> Table<R> {
             }
             return Poll::Pending;
         }
+        if has_waited {
+            woken::one_runs();
+        }
         // The entry and the frame come under one lock, so that no Reply can arrive before its caller is in the table, and
         // so that frames stand in the output in the order of their seqs: `written_before` relies on it.
         let len = len as u32; // `Limits::frame` is at most `u32::MAX`
@@ -330,6 +334,7 @@ impl<R> Table<R> {
             drop(state);
             renewed.clone_of(cx);
         };
+        woken::one_runs();
         if let Some(Waiter::HandedBack(back)) = state.pending.get_mut(seq) {
             return Poll::Ready(Err(back.error.clone()));
         }
@@ -462,6 +467,7 @@ impl<R> Table<R> {
                     return self.poll_next_by(seq, deadline, unread, renewed, cx);
                 }
                 queue.deadline = deadline;
+                woken::one_runs(); // it was woken once for all that it has read since it last waited
                 self.time_out_or_wait(guard, seq, deadline).map(|error| Some(Err(error)))
             }
         }

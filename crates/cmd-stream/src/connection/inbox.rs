@@ -62,12 +62,19 @@ impl Inbox {
         } else {
             pin!(io.read_buf(&mut self.buffer)).poll(cx)
         };
-        // Nothing came, so the buffer goes back: an idle connection holds none. One that has grown stays for a time, as it
-        // would have to grow again for the next large frame: until it is `shrink`ed.
-        if self.buffer.is_empty() && !self.has_grown() {
-            buffers::give_back(std::mem::take(&mut self.buffer));
+        if self.buffer.is_empty() {
+            self.rest();
         }
         answer
+    }
+
+    /// Nothing is read for now, so an empty buffer goes back: an idle connection holds none. One that has grown stays for a time,
+    /// as it would have to grow again for the next large frame: until it is `shrink`ed.
+    pub(crate) fn rest(&mut self) {
+        if self.is_empty() && !self.has_grown() {
+            buffers::give_back(std::mem::take(&mut self.buffer));
+            self.start = 0;
+        }
     }
 
     /// Whether few bytes of an incomplete frame, or none, occupy a whole buffer. They must be so few that they may be copied out
