@@ -45,10 +45,11 @@
 //! yields when it has gone on for some time. A Command whose type is known to be quick does neither. An owned Proxy always
 //! does, as nothing is known of the task that uses it (`server/stint.rs`).
 //!
-//! **What is put off, and until when.** On the client, the wake-ups of callers: until all Replies of one read have been
-//! handed on, under one lock, and some of them until those before them have run. On the server nothing: a Command may block its thread right after it has sent, and wait for
-//! what its client does then (`server/polling.rs`). If it is polled in place, and so blocks the connection's task, another task
-//! writes what there is, and leaves its own waker for more (`server/desk.rs`).
+//! **What is put off, and until when.** On the client, the wake-ups of callers: until all Replies of one read have
+//! been handed on, under one lock, and some of them until those before them have run. On the server nothing: a
+//! Command may block its thread right after it has sent, and wait for what its client does then
+//! (`server/polling.rs`). If it is polled in place, and so blocks the connection's task, another task writes what
+//! there is, and leaves its own waker for more (`server/desk.rs`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
