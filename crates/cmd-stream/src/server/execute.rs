@@ -126,7 +126,7 @@ pub trait Execute<R>: Command {
     /// destructor; see [`Answer::answer`].
     ///
     /// Code that blocks belongs in [`spawn_blocking`](tokio::task::spawn_blocking), with an
-    /// [owned Proxy](Proxy::into_owned), or in [`block_in_place`](tokio::task::block_in_place), where `Handle::block_on` may
+    /// [owned Proxy](Proxy::into_owned), or in `tokio::task::block_in_place`, where `Handle::block_on` may
     /// wait for [`Proxy::send`]. Replies that are sent there arrive while the Command goes on, if the runtime has another thread
     /// to write them.
     ///
