@@ -81,7 +81,7 @@ impl Waking {
             };
             woken.set(Woken { number: number + now as u64, ran });
             self.woken += now;
-            self.is_lonely = callers <= LONELY;
+            self.is_lonely = self.woken <= LONELY;
             if now < callers {
                 self.yields_to(woken, cx);
             }
@@ -212,6 +212,7 @@ mod tests {
         on_a_new_thread(|cx| {
             let (mut one, mut lonely) = (Waking::default(), Waking::default());
             assert_eq!(lonely.wakes(1, false, cx), 1);
+            assert!(!lonely.yields_before_reading(cx));
             for _ in 0..2 {
                 for _ in 0..MOST_YIELDS {
                     Waking::default().wakes(MOST_AT_ONCE, true, cx);
@@ -220,6 +221,19 @@ mod tests {
                 Waking::default().wakes(MOST_AT_ONCE, true, cx);
                 assert!(!one.yields_before_reading(cx) && !lonely.yields_before_reading(cx));
             }
+        });
+    }
+
+    #[test]
+    fn it_is_not_lonely_if_few_are_left_of_many() {
+        on_a_new_thread(|cx| {
+            let mut waking = Waking::default();
+            for callers in [MOST_AT_ONCE, 1] {
+                assert_eq!(waking.wakes(callers, true, cx), callers);
+            }
+            assert!(waking.yields_before_reading(cx), "it has woken many");
+            Waking::default().wakes(MOST_AT_ONCE, true, cx);
+            assert!(waking.yields_before_reading(cx), "others have");
         });
     }
 }
