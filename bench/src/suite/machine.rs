@@ -29,7 +29,7 @@ pub(crate) fn cpu() -> String {
 }
 
 /// How long it takes until one thread sees what another one has written: the least of some attempts, as others may use the
-/// machine. On a virtual machine it may change within a day: that depends on where its processors are.
+/// machine. On a virtual machine it may change: that depends on where its processors are.
 fn between_threads() -> Duration {
     const TIMES: u32 = 20_000;
     let attempt = || {
