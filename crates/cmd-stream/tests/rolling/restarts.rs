@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use cmd_stream::client::{Backoff, Link};
+use cmd_stream::sender::Retry;
 use cmd_stream::server::{Cut, Limits, Served};
 use cmd_stream::{Json, Sender};
 use testkit::wait::{until, within};
@@ -55,9 +56,10 @@ where
         .minimum(clients)
         .timeout(TIMEOUT)
         .backoff(Backoff::default().first(ms(5)).longest(ms(50)))
+        .retry(retry())
         .connect();
     let sender = within(sender).await.expect("both are there");
-    let load = Load::start(&sender, 32);
+    let load = Load::start(&sender, TASKS);
     let mut longest = Duration::ZERO;
     for restart in 0..restarts() {
         until(|| sender.group().members().all(|member| matches!(member.link(), Link::Up(_)))).await;
@@ -78,10 +80,23 @@ where
     }
     let told = load.stop().await;
     assert_eq!(within(sender.drain(Duration::from_secs(5))).await, 0);
-    let summary = compare(&told, &record);
+    let summary = compare(&told, &record, attempts());
     println!("{clients} clients, {} restarts, {how:?}, at most {longest:?} each: {summary:?}", restarts());
     summary
 }
+
+/// The restarts follow each other as closely as the attempts of one call do, so it may be cut off by several of them. But each
+/// cuts it off at most once.
+fn retry() -> Retry {
+    Retry::default().attempts(attempts()).budget(0, attempts() * TASKS as u32)
+}
+
+fn attempts() -> u32 {
+    1 + u32::try_from(restarts()).expect("a few")
+}
+
+/// Each has one call.
+const TASKS: usize = 32;
 
 /// How often a server is restarted.
 fn restarts() -> usize {
