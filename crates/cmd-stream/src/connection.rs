@@ -40,16 +40,17 @@
 //!   Replies of Commands that were polled in place are all there when the read has been handled. They are written at once.
 //! - After [`ROUNDS`] rounds in a row, or a [`Slice`] of time, so that a busy connection leaves its thread to others.
 //!
-//! A Command of the server that has a task of its own also yields when it has sent a Reply that woke the connection's task,
-//! once per batch: that task may stand behind it in the queue of the same thread, where no other thread can take it. And it
+//! A Command of the server that has a task of its own also yields when it has sent a Reply that woke the connection's task:
+//! that task may stand behind it in the queue of the same thread, where no other thread can take it. And it
 //! yields when it has gone on for some time. A Command whose type is known to be quick does neither. An owned Proxy always
 //! does, as nothing is known of the task that uses it (`server/stint.rs`).
 //!
 //! **What is put off, and until when.** On the client, the wake-ups of callers: until all Replies of one read have
-//! been handed on, under one lock, and some of them until those before them have run. On the server nothing: a
-//! Command may block its thread right after it has sent, and wait for what its client does then
-//! (`server/polling.rs`). If it is polled in place, and so blocks the connection's task, another task writes what
-//! there is, and leaves its own waker for more (`server/desk.rs`).
+//! been handed on, under one lock, and some of them until those before them have run. On the server, the wake-up of the
+//! connection's task for Replies that follow each other closely, until the poll of their Command is over: 100 µs
+//! (`server/line/put_off.rs`). A Command may block its thread right after it has sent, and wait for what its client does then
+//! (`server/polling.rs`). So nothing else is put off, and that for 20 ms at most. If it is polled in place, and so blocks the
+//! connection's task, another task writes what there is, and leaves its own waker for more (`server/desk.rs`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;

@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::execute::{Execute, Scheduling};
 use super::gate::Turn;
-use super::line::{Arrival, How};
+use super::line::{Arrival, How, put_off};
 use super::polling::{Current, Polling};
 use super::service::Service;
 use super::session::{Booked, Session};
@@ -203,7 +203,9 @@ impl<S: Service, Fut: Future<Output = Option<Outcome>>> Alone<S, Fut> {
         }
         let started = (*this.is_adaptive || spent.is_counted()).then(Instant::now);
         let current = Current::enter(Polling::Alone, cx.waker());
+        let may_put_off = put_off::Poll::enter(&session.line);
         let poll = this.future.as_pin_mut().map_or(Poll::Ready(None), |future| future.poll(cx));
+        drop(may_put_off);
         let mut ended_at = None;
         if started.is_some() || poll.is_ready() {
             let now = Instant::now();

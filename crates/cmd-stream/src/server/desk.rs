@@ -234,15 +234,29 @@ impl<IO: Io, S: Service> Watched for Desk<IO, S> {
         Answer::of(&self.runtime)
     }
 
+    fn puts_off(self: Arc<Self>) {
+        let is_watched = std::mem::replace(&mut self.lock().is_watched, true);
+        if !is_watched {
+            self.session.line.watch();
+        }
+    }
+
     fn look(self: Arc<Self>, seen: &mut u64) -> bool {
-        let (round, stalled) = {
+        let (round, stalled, is_left, task) = {
             let mut state = self.lock();
-            state.is_watched = state.is_left;
-            if !state.is_left {
+            // Under this lock, as whoever puts off the next wake-up is to see what is decided here.
+            let (is_put_off, task) = self.session.line.look_at_put_off();
+            state.is_watched = state.is_left || is_put_off;
+            if !state.is_watched {
                 return false;
             }
-            (state.round, state.stream.as_ref().and_then(|stream| stream.writer.stalled_since()))
+            let stalled = state.stream.as_ref().and_then(|stream| stream.writer.stalled_since());
+            (state.round, stalled, state.is_left, task)
         };
+        wake_all(task);
+        if !is_left {
+            return true;
+        }
         // Its timers are not looked at, and a client that takes nothing must not hold a thread for as long as it likes.
         if stalled.is_some_and(|since| since.elapsed() > self.session.line.limits().output_stall) {
             self.session.line.end(Ending::Now(has_stalled()));

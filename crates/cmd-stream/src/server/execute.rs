@@ -139,6 +139,10 @@ pub trait Execute<R>: Command {
     /// [`Limits::output_stall`](super::Limits::output_stall) and nothing of the output is written, or if the output comes to
     /// 64 times its limit (and to 64 MiB), the connection is closed.
     ///
+    /// Replies that follow each other closely, with some microseconds between two of them, are written together: when the Command
+    /// waits for something, ends, or has sent for 100 µs and lets others run. If it blocks its thread or computes instead, they are
+    /// written after 10 to 20 ms.
+    ///
     /// A Command that is polled in place blocks the task of its own connection: one with [`Scheduling::InPlace`], or one of
     /// a type that was quick so far. Then another task writes what is sent on that connection: at once if it is sent by an
     /// executor of the Command's own, as with `Handle::block_on`, and else after 10 to 20 ms. Until the Command lets go of

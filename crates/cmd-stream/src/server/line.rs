@@ -28,6 +28,7 @@ use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 mod memory;
+pub(super) mod put_off;
 mod reports;
 pub(super) mod task;
 mod watched;
@@ -76,6 +77,8 @@ pub(super) struct State {
     held: memory::Held,
     /// The connection's task, if it sleeps; whoever has something for it takes this and wakes it.
     pub(super) task: Option<Waker>,
+    /// Whether what is in the output waits for more.
+    put_off: put_off::PutOff,
     /// The output has late Replies (see [`How`]); more of them may be about to come.
     pub(super) has_late_output: bool,
     pub(super) ending: Option<Ending>,
@@ -96,10 +99,14 @@ pub(super) struct State {
 }
 
 /// How a Reply is sent.
-#[derive(Clone, Copy)]
-pub(super) struct How {
-    /// Not where its Command was decoded: there the connection's task writes it in any case.
-    late: bool,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// Where its Command was decoded: the connection's task writes it in any case.
+    InPlace,
+    /// Elsewhere.
+    Late,
+    /// Elsewhere, and it waits for the Replies that follow it; see [`put_off`].
+    Dense,
 }
 
 /// A Command that has failed, and is in flight until it has been answered.
@@ -152,6 +159,7 @@ impl Line {
             in_flight: InFlight::new(limits.in_flight, limits.in_flight_bytes),
             held: memory::Held::default(),
             task: None,
+            put_off: put_off::PutOff::default(),
             has_late_output: false,
             ending: None,
             input_ended: false,
@@ -169,6 +177,11 @@ impl Line {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.control.limits
+    }
+
+    /// Only to be compared.
+    pub(super) fn identity(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
     }
 
     pub(super) fn counts(&self) -> &Counts {
@@ -353,8 +366,8 @@ impl Line {
             state.outbox.append(|_| {}, &mut bytes);
             self.note_full(&state);
             state.replies += 1;
-            state.has_late_output |= how.late;
-            state.task.take()
+            state.has_late_output |= how != How::InPlace;
+            if how == How::Dense && !is_last { None } else { state.write_now() }
         };
         let woke = task.is_some();
         if woke {
@@ -461,6 +474,7 @@ impl Line {
         Seq::PING.encode(pong.buffer());
         let mut state = self.lock();
         state.outbox.append(|_| {}, &mut pong);
+        state.put_off.is_due();
         self.note_full(&state);
         drop(state);
         one(&self.counts().pings);
@@ -471,12 +485,18 @@ impl How {
     /// By the Command, or by somebody it was handed over to, who may be anywhere: in the middle of another Command, say.
     #[inline]
     pub(super) fn running() -> Self {
-        Self { late: is_late() }
+        if is_late() { Self::Late } else { Self::InPlace }
+    }
+
+    /// By the Command, among many others that follow each other closely.
+    #[inline(never)] // the others would pay for its registers
+    pub(super) fn dense(line: &Line) -> Self {
+        if line.may_put_off() { Self::Dense } else { Self::running() }
     }
 
     /// By the connection's task, of a Command that it does not start.
     pub(super) fn refusing() -> Self {
-        Self { late: false }
+        Self::InPlace
     }
 }
 

@@ -1,14 +1,16 @@
 //! How this thread polls a Command.
 //!
-//! A Command is polled by the task of its connection, where it was decoded, or by a task of its own. Three things depend
+//! A Command is polled by the task of its connection, where it was decoded, or by a task of its own. Four things depend
 //! on which, and the code that has to know them is far below the one that polls: the user's code is in between. So the
 //! thread keeps them, from [`Current::enter`] to the end of the poll:
 //!
 //! - **Whether a Reply is late.** The connection's task writes what was sent in place as soon as it has started the
 //!   other Commands of the read. A Reply that comes at another time wakes it, and it waits for more of them first.
 //! - **What a wake-up took.** A Reply of a Command with a task of its own wakes the connection's task, which may take
-//!   longer than a quick Command does. The Command is not to be blamed for it, so that time is not counted. Nothing is put
-//!   off: the Command may block its thread next, and wait for what its client does with the Reply.
+//!   longer than a quick Command does. The Command is not to be blamed for it, so that time is not counted.
+//! - **Whether output is put off.** Of many Replies that follow each other closely, none wakes the connection's task, but the
+//!   end of the poll does (`line/put_off.rs`). Nothing else is put off: the Command may block its thread next, and wait for what its
+//!   client does with the Reply.
 //! - **Whether the Command only yields.** A poll that is pending because the Command let others run, after a Reply, says
 //!   nothing about whether the Command is quick.
 //!
@@ -60,6 +62,10 @@ struct Here {
     /// Whether there were any.
     has_woken: Cell<bool>,
     yields: Cell<bool>,
+    /// The connection whose output may wait until the poll is over. Only compared.
+    line: Cell<*const ()>,
+    /// Whether it does.
+    has_put_off: Cell<bool>,
     /// The number of the poll of a Command that the thread is in, and of the last one.
     poll: Cell<u64>,
     last_poll: Cell<u64>,
@@ -73,6 +79,8 @@ thread_local! {
             waking: Cell::new(Duration::ZERO),
             has_woken: Cell::new(false),
             yields: Cell::new(false),
+            line: Cell::new(null()),
+            has_put_off: Cell::new(false),
             poll: Cell::new(0),
             last_poll: Cell::new(0),
         }
@@ -136,6 +144,11 @@ impl Drop for Current {
     }
 }
 
+/// Sets the connection whose output the Command that this thread polls may put off, and whether it has. Returns what it was before.
+pub(super) fn set_may_put_off(line: *const (), has_put_off: bool) -> (*const (), bool) {
+    here(|here| (here.line.replace(line), here.has_put_off.replace(has_put_off))).unwrap_or((null(), false))
+}
+
 /// Whether a Reply that is sent now is not sent where its Command was decoded.
 pub(super) fn is_late() -> bool {
     !is_in_place()
@@ -144,6 +157,24 @@ pub(super) fn is_late() -> bool {
 /// Whether this thread polls a Command where it was decoded. Then it is that of the Command's connection.
 pub(super) fn is_in_place() -> bool {
     here(|here| here.polling.get()) == Some(Polling::InPlace)
+}
+
+/// Whether this thread polls a Command that may put off the output of that connection.
+#[inline]
+pub(super) fn may_put_off(line: *const ()) -> bool {
+    here(|here| here.line.get()) == Some(line)
+}
+
+/// Whether the Command that this thread polls has put off output.
+#[inline]
+pub(super) fn has_put_off() -> bool {
+    here(|here| here.has_put_off.get()).unwrap_or(false)
+}
+
+/// The Command that this thread polls puts off output.
+#[inline]
+pub(super) fn set_put_off() {
+    here(|here| here.has_put_off.set(true));
 }
 
 /// Says whether the Command lets others run now.

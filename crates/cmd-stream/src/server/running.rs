@@ -148,22 +148,23 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<S> {
         if self.session.line.is_full() && !Reply::TAGS.is_empty() {
             return Ok(Sent::Full(Box::new(reply)));
         }
-        self.append(reply).map(|woke| Sent::Done { woke })
+        let how = if self.stint.is_dense() { How::dense(&self.session.line) } else { How::running() };
+        self.append(reply, how).map(|woke| Sent::Done { woke })
     }
 
     fn send_over(&self, reply: Reply) -> Result<(), Failed> {
         match self.handed.get() {
             Some(handed) => handed.send_over(reply),
-            None => self.append(reply).map(drop),
+            None => self.append(reply, How::running()).map(drop),
         }
     }
 }
 
 impl<S: Service> Running<S> {
     #[inline(always)] // a part of `send`
-    fn append<Reply: ReplyOf<S::Protocol>>(&self, reply: Reply) -> Result<bool, Failed> {
+    fn append<Reply: ReplyOf<S::Protocol>>(&self, reply: Reply, how: How) -> Result<bool, Failed> {
         let Some(reply) = reply.into_reply() else { return Ok(false) };
-        let (last_is_sent, how) = (Some(&self.last_is_sent), How::running());
+        let last_is_sent = Some(&self.last_is_sent);
         let sent = if S::Invoker::SEES_REPLIES {
             self.session.send_and_tell(self.told(), &reply, last_is_sent, how)
         } else {

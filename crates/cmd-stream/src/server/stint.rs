@@ -3,9 +3,12 @@
 //! Whoever sends without waiting for anything never gives its thread back by itself. It has to in two cases:
 //!
 //! - **It has just woken the connection's task.** That may stand in the slot of this worker that no other worker takes
-//!   anything from. This happens once per batch: until the task has written it, it is awake, and is not woken again.
+//!   anything from. Until the task has written what there is, it is awake, and is not woken again.
 //! - **It has gone on for [`STINT`].** The clock is not looked at for each Reply, which would cost a fifth of it, but after
 //!   some of them, the fewer the longer they take.
+//!
+//! Whoever is seen to send so densely that the clock is seldom looked at no longer wakes the task for a Reply, but when the stint
+//! is over (`line/put_off.rs`). So the first case is that of streams which are slow, or have only begun.
 
 use tokio::time::Instant;
 
@@ -27,6 +30,10 @@ const STINT: u32 = 100; // µs
 
 /// After so many Replies the clock is looked at, even if they are quick.
 const MOST: u64 = 64;
+
+/// If the clock is looked at so seldom, Replies follow each other closely. It is reached with as many of them in one stint, as the
+/// number begins with 1 and doubles.
+const DENSE: u64 = 16;
 
 /// What is known of one who sends. Several threads may send for one Command. If they race, a Reply is counted once for two;
 /// it matters little.
@@ -54,6 +61,12 @@ impl Stint {
             false if woke => Pause::ForTask,
             false => Pause::Nothing,
         }
+    }
+
+    /// Whether Replies follow each other so closely that the connection's task need not be woken for a single one of them.
+    #[inline]
+    pub(super) fn is_dense(&self) -> bool {
+        quota(self.0.load(Relaxed)) >= DENSE
     }
 
     /// Looks at the clock. Returns whether the stint is over.
@@ -107,6 +120,20 @@ mod tests {
         assert!(sent == 1000 && turns >= 460, "{sent} {turns}");
         let (sent, turns) = send(&stint, Duration::from_millis(100), Duration::from_micros(1)).await;
         assert!(sent == 100_000 && (300..=1000).contains(&turns), "{sent} {turns}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_replies_in_one_stint_are_dense_and_slow_ones_are_not() {
+        let (stint, micro) = (Stint::new(), Duration::from_micros(1));
+        send(&stint, Duration::from_micros(15), micro).await;
+        assert!(!stint.is_dense());
+        send(&stint, Duration::from_micros(1), micro).await;
+        assert!(stint.is_dense());
+        // Also when others have had their turn.
+        let (_, turns) = send(&stint, Duration::from_millis(1), micro).await;
+        assert!(turns > 2 && stint.is_dense());
+        send(&stint, Duration::from_millis(2), Duration::from_micros(20)).await;
+        assert!(!stint.is_dense());
     }
 
     #[tokio::test(start_paused = true)]

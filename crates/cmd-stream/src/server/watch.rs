@@ -18,8 +18,11 @@ pub(super) trait Watched: Send + Sync {
     /// Somebody stands in for it, if it is in the user's code.
     fn stand_in(self: Arc<Self>);
 
-    /// Whether it is still in the user's code; else it is watched no longer. `round` is the number of the time that it was seen
-    /// there last. If it is the same time, somebody stands in.
+    /// Its wake-up is put off. It is woken if that is not made up for.
+    fn puts_off(self: Arc<Self>);
+
+    /// Whether it is still in the user's code, or its wake-up is put off; else it is watched no longer. `round` is the number of
+    /// the time that it was seen there last. If it is the same time, somebody stands in.
     fn look(self: Arc<Self>, round: &mut u64) -> bool;
 
     /// Asks whether a thread is free to run what it waits for.

@@ -62,6 +62,12 @@ enum Way {
     LaterOther,
     /// By the owned Proxy, in a task that is not for blocking code, after half a second.
     LaterTask,
+    /// It sends almost all of many rows as quickly as it can, and then blocks the thread itself until its client has them.
+    ManyThenBlocks,
+    /// The same, and it sends the last of these with another executor.
+    ManyThenOther,
+    /// The same as the first, and it blocks in `block_in_place`.
+    ManyThenWaits,
 }
 use Way::*;
 
@@ -119,8 +125,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const HALF_A_SECOND: Duration = Duration::from_millis(500);
 
 impl<const HOW: u8> Rows<HOW> {
-    fn all(self) -> impl Iterator<Item = Row> {
-        let Self { rows, bytes, .. } = self;
+    fn all(&self) -> impl Iterator<Item = Row> + use<HOW> {
+        let Self { rows, bytes, .. } = *self;
         (1..=rows).map(move |number| Row { number, is_last: number == rows, text: "x".repeat(bytes) })
     }
 }
@@ -212,6 +218,22 @@ impl<const HOW: u8> Execute<&'static Table> for Rows<HOW> {
                         _ => proxy.send(row).await?,
                     }
                     table.wait(number)?;
+                }
+                Ok(())
+            }
+            ManyThenBlocks | ManyThenOther | ManyThenWaits => {
+                let wait = |number| (1..=number).try_for_each(|number| table.wait((number, false)));
+                for row in self.all() {
+                    let (number, is_next_to_last) = (row.number, row.number + 1 == self.rows);
+                    match (way, is_next_to_last) {
+                        (ManyThenOther, true) => block_on(proxy.send(row))?,
+                        _ => proxy.send(row).await?,
+                    }
+                    match (way, is_next_to_last) {
+                        (ManyThenWaits, true) => block_in_place(|| wait(number))?,
+                        (_, true) => wait(number)?,
+                        (_, false) => {}
+                    }
                 }
                 Ok(())
             }
@@ -402,6 +424,21 @@ async fn the_same_with_another_executor_without_a_word_to_tokio() {
         assert_eq!(read::<2>(&client, way, 3, 0, &seen).await, 3, "{way:?}");
         assert_eq!(read::<0>(&client, way, 3, 0, &seen).await, 3, "{way:?}");
         assert_eq!(read::<1>(&client, way, 3, 0, &seen).await, 3, "{way:?} in place");
+    }
+}
+
+/// Its Replies follow each other so closely that not each of them wakes the connection's task.
+#[tokio::test]
+async fn the_same_after_many_that_were_sent_quickly() {
+    for (threads, ways) in [(1, &[ManyThenWaits][..]), (4, &[ManyThenBlocks, ManyThenOther, ManyThenWaits])] {
+        let (server, seen) = serve(threads, true, Limits::default());
+        let client = connect(&server).await;
+        for &way in ways {
+            for rows in 490..500 {
+                assert_eq!(read::<2>(&client, way, rows, 0, &seen).await, rows, "{way:?}, {threads} threads");
+                assert_eq!(read::<0>(&client, way, rows, 0, &seen).await, rows, "{way:?}, {threads} threads");
+            }
+        }
     }
 }
 

@@ -288,6 +288,74 @@ fn what_is_appended_while_the_task_falls_asleep_is_written() {
     });
 }
 
+/// A poll sends Replies that follow each other closely, and does something in the middle of it.
+fn send_densely(line: &Line, meanwhile: impl FnOnce()) {
+    line.begin_put_off();
+    for _ in 0..2 {
+        let mut bytes = Scratch::new();
+        bytes.buffer().extend([1; FRAME]);
+        line.append(bytes, false, None, How::Dense).expect("it is open");
+    }
+    meanwhile();
+    line.end_put_off();
+}
+
+#[test]
+fn what_waits_for_more_is_written_when_the_poll_is_over() {
+    model(|| {
+        let line = line();
+        let sending = thread::spawn({
+            let line = Arc::clone(&line);
+            move || send_densely(&line, || {})
+        });
+        Writing::default().write(&line, 2);
+        sending.join().expect("it does not panic");
+    });
+}
+
+#[test]
+fn what_waits_for_more_is_written_with_what_does_not() {
+    model(|| {
+        let line = line();
+        let (blocked, is_written) = (Arc::new(Task::default()), Arc::new(AtomicBool::new(false)));
+        let sending = thread::spawn({
+            let (line, blocked, is_written) =
+                (Arc::clone(&line), Arc::clone(&blocked), Arc::clone(&is_written));
+            move || {
+                // It blocks its thread until something was written.
+                let look =
+                    |_: &Context<'_>| if is_written.load(Relaxed) { Poll::Ready(()) } else { Poll::Pending };
+                send_densely(&line, || blocked.block_on(look));
+            }
+        });
+        let appending = thread::spawn({
+            let line = Arc::clone(&line);
+            move || append(&line).expect("it is open")
+        });
+        Writing::default().write(&line, 1);
+        is_written.store(true, Relaxed);
+        blocked.waker().wake();
+        appending.join().expect("it does not panic");
+        sending.join().expect("it does not panic");
+    });
+}
+
+#[test]
+fn what_waits_for_more_is_written_when_it_was_looked_at_twice() {
+    model(|| {
+        let line = line();
+        let sending = thread::spawn({
+            let line = Arc::clone(&line);
+            move || {
+                let look = || (0..2).for_each(|_| wake_all(line.look_at_put_off().1));
+                send_densely(&line, look);
+            }
+        });
+        Writing::default().write(&line, 2);
+        sending.join().expect("it does not panic");
+    });
+}
+
 /// A connection as the server knows it, to tell it of its end.
 struct Session(Arc<Line>);
 

@@ -75,10 +75,12 @@ impl Line {
             wake_all(wakers);
             return Ok(Next::Owed(Box::new(owed)));
         }
+        let puts_off = state.puts_off();
         let yields = state.has_late_output && !*yielded;
-        let is_batch = !yields && !state.outbox.is_empty();
+        let is_batch = !puts_off && !yields && !state.outbox.is_empty();
         let replies = state.take_replies(is_batch);
-        let next = if state.outbox.is_empty() {
+        let next = if puts_off || state.outbox.is_empty() {
+            state.put_off.is_over();
             swap(&mut state.task, &mut waker);
             *yielded = false;
             self.book_writing(&mut state, 0);
@@ -88,13 +90,14 @@ impl Line {
             Next::Nothing
         } else {
             (*yielded, state.has_late_output) = (false, false);
+            state.put_off.is_over();
             writer.load(&mut state.outbox);
             Next::Batch
         };
         drop(state);
         self.control.tally.replied(replies);
         wake_all(wakers);
-        if yields {
+        if yields && !puts_off {
             // More Replies are about to come. Their Commands run first, and all go out in one write.
             cx.waker().wake_by_ref();
         }
