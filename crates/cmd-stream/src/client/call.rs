@@ -77,21 +77,21 @@ impl Bound {
     }
 }
 
-/// Encodes a Command without holding a lock. Returns the frame without its seq, which the table assigns later.
-pub(crate) fn encode<P, F, C>(format: &F, command: &C) -> Result<Scratch, Error>
+/// Encodes a Command without holding a lock: its frame without the seq, which the table assigns later. Into what the caller has; see
+/// `encode` of `server/session.rs`.
+pub(crate) fn encode<P, F, C>(format: &F, command: &C, frame: &mut Scratch) -> Result<(), Error>
 where
     P: Protocol,
     C: CommandOf<P>,
     F: Encode<C>,
 {
     // What was encoded before a panic or an error is dropped with the buffer. The output never sees it.
-    let mut bytes = Scratch::new();
     let encoding = AssertUnwindSafe(|| {
-        format.encode_tag(C::TAG, bytes.buffer());
-        format.encode(command, bytes.buffer())
+        format.encode_tag(C::TAG, frame.buffer());
+        format.encode(command, frame.buffer())
     });
     match catch_unwind(encoding) {
-        Ok(Ok(())) => Ok(bytes),
+        Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {
             Err(Error::with_source(ErrorKind::Encode, Origin::Local, "the command cannot be encoded", error))
         }
@@ -127,10 +127,11 @@ where
     match stage {
         Stage::Unsent(command) => {
             // By reference: moving a Command costs as much as encoding a small one.
-            let encoded = encode::<P, F, C>(&shared.format, command);
+            let (mut bytes, mut turn) = (Scratch::new(), None);
+            let encoded = encode::<P, F, C>(&shared.format, command, &mut bytes);
             // Drops the Command here, as its destructor must not run under the lock. It is the caller's, and may panic.
             let dropped = catch_unwind(AssertUnwindSafe(|| *stage = Stage::Done));
-            let (mut bytes, mut turn) = (encoded?, None);
+            encoded?;
             dropped.map_err(|payload| Error::panic("dropping a command", payload))?;
             let sent = shared.table.poll_send(&mut bytes, &mut turn, expects, deadline, cx);
             if let Poll::Ready(Ok(seq)) = sent {

@@ -289,13 +289,11 @@ impl<K: Send + 'static> Course<K> {
                 }
             }
         }
-        let frame = match encode::<P, F, C>(&core.format, value) {
-            Ok(frame) => frame,
-            Err(error) => {
-                *command = None;
-                return self.finish::<P, F, H, C>(core, error);
-            }
-        };
+        let mut frame = Scratch::new();
+        if let Err(error) = encode::<P, F, C>(&core.format, value, &mut frame) {
+            *command = None;
+            return self.finish::<P, F, H, C>(core, error);
+        }
         if !H::IS_NONE
             && let Some(told) = &mut self.told
         {

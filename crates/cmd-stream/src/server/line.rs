@@ -349,7 +349,7 @@ impl Line {
     #[inline(always)] // almost all Replies take this way, and each call that is saved is 1 % of a round trip
     pub(super) fn append(
         &self,
-        mut bytes: Scratch,
+        bytes: &mut Scratch,
         is_last: bool,
         last_is_sent: Option<&AtomicBool>,
         how: How,
@@ -363,7 +363,7 @@ impl Line {
                     last_is_sent.store(true, Relaxed);
                 }
             }
-            state.outbox.append(|_| {}, &mut bytes);
+            state.outbox.append(|_| {}, bytes);
             self.note_full(&state);
             state.replies += 1;
             state.has_late_output |= how != How::InPlace;

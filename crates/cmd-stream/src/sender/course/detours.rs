@@ -64,7 +64,10 @@ impl<K: Send + 'static> Course<K> {
         let kept = self.more.as_ref().and_then(|more| more.kept.as_ref());
         let frame = match (kept, &*command) {
             (Some(kept), _) => Some(Scratch::of(kept.to_vec())),
-            (None, Some(command)) => encode::<P, F, C>(&core.format, command).ok(),
+            (None, Some(command)) => {
+                let mut frame = Scratch::new();
+                encode::<P, F, C>(&core.format, command, &mut frame).ok().map(|()| frame)
+            }
             (None, None) => None,
         };
         let is_replied = self.more.as_ref().is_some_and(|more| more.is_replied);

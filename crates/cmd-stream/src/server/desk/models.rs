@@ -88,7 +88,7 @@ fn desk() -> Arc<Desk<Sink, Served>> {
 fn append(desk: &Desk<Sink, Served>) {
     let mut bytes = Scratch::new();
     bytes.buffer().extend([1; FRAME]);
-    desk.session.line.append(bytes, false, None, How::refusing()).expect("it is open");
+    desk.session.line.append(&mut bytes, false, None, How::refusing()).expect("it is open");
 }
 
 /// Stands in for the connection's task, until that is back.

@@ -39,7 +39,7 @@ fn full_line() -> Arc<Line> {
 fn append(line: &Line) -> Result<(), Error> {
     let mut bytes = Scratch::new();
     bytes.buffer().extend([1; FRAME]);
-    line.append(bytes, false, None, How::running()).map(drop)
+    line.append(&mut bytes, false, None, How::running()).map(drop)
 }
 
 /// A Command sends a Reply once there is room, as `Proxy::send` does.
@@ -294,7 +294,7 @@ fn send_densely(line: &Line, meanwhile: impl FnOnce()) {
     for _ in 0..2 {
         let mut bytes = Scratch::new();
         bytes.buffer().extend([1; FRAME]);
-        line.append(bytes, false, None, How::Dense).expect("it is open");
+        line.append(&mut bytes, false, None, How::Dense).expect("it is open");
     }
     meanwhile();
     line.end_put_off();
