@@ -10,7 +10,7 @@
 //! **The connection's task** sleeps when there is nothing to read and nothing to write, and while a limit keeps it from
 //! reading. Its socket and its timers wake it as usual. For everything else it leaves its waker under the lock, in
 //! `State::task`. Nobody else sets it. Whoever has something for the task takes the waker out and wakes it: a caller that
-//! adds a Command, a Command that adds a Reply, whoever ends the connection or removes what kept it from being read.
+//! adds a Command, a Command that adds a Reply (or the end of its poll), whoever ends the connection or removes what kept it from being read.
 //! Because the waker is taken out, a thousand Commands that are added while the task sleeps wake it once.
 //!
 //! **Others** leave their wakers under the same lock. A caller waits for its Reply, for the next Reply of its stream, or
@@ -47,10 +47,10 @@
 //!
 //! **What is put off, and until when.** On the client, the wake-ups of callers: until all Replies of one read have
 //! been handed on, under one lock, and some of them until those before them have run. On the server, the wake-up of the
-//! connection's task for Replies that follow each other closely, until the poll of their Command is over: 100 µs
+//! connection's task for Replies that follow each other closely, until the poll of their Command is over, which is 100 µs as a rule
 //! (`server/line/put_off.rs`). A Command may block its thread right after it has sent, and wait for what its client does then
-//! (`server/polling.rs`). So nothing else is put off, and that for 20 ms at most. If it is polled in place, and so blocks the
-//! connection's task, another task writes what there is, and leaves its own waker for more (`server/desk.rs`).
+//! (`server/polling.rs`). So nothing else is put off, and that only until somebody looks, every 10 ms. If it is polled in place, and
+//! so blocks the connection's task, another task writes what there is, and leaves its own waker for more (`server/desk.rs`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;

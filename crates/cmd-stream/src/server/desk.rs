@@ -40,6 +40,7 @@ pub(crate) struct Stream<IO> {
 
 /// How far the output was written.
 pub(super) enum Written {
+    /// Or the rest is put off.
     All,
     Blocked,
     Yielding,

@@ -141,7 +141,7 @@ pub trait Execute<R>: Command {
     ///
     /// Replies that follow each other closely, with some microseconds between two of them, are written together: when the Command
     /// waits for something, ends, or has sent for 100 µs and lets others run. If it blocks its thread or computes instead, they are
-    /// written after 10 to 20 ms.
+    /// written within 10 ms, or at once if it then sends by an executor of its own.
     ///
     /// A Command that is polled in place blocks the task of its own connection: one with [`Scheduling::InPlace`], or one of
     /// a type that was quick so far. Then another task writes what is sent on that connection: at once if it is sent by an

@@ -75,7 +75,8 @@ pub(super) struct State {
     owed: VecDeque<Owed>,
     pub(super) in_flight: InFlight,
     held: memory::Held,
-    /// The connection's task, if it sleeps; whoever has something for it takes this and wakes it.
+    /// The connection's task, if it sleeps; whoever has something for it takes this and wakes it. Output may be
+    /// [put off](put_off).
     pub(super) task: Option<Waker>,
     /// Whether what is in the output waits for more.
     put_off: put_off::PutOff,
@@ -367,7 +368,9 @@ impl Line {
             self.note_full(&state);
             state.replies += 1;
             state.has_late_output |= how != How::InPlace;
-            if how == How::Dense && !is_last { None } else { state.write_now() }
+            // Those who wait for room rely on the task.
+            let puts_off = how == How::Dense && !is_last && !state.outbox.is_full();
+            if puts_off { None } else { state.write_now() }
         };
         let woke = task.is_some();
         if woke {
@@ -474,7 +477,7 @@ impl Line {
         Seq::PING.encode(pong.buffer());
         let mut state = self.lock();
         state.outbox.append(|_| {}, &mut pong);
-        state.put_off.is_due();
+        state.put_off.set_due();
         self.note_full(&state);
         drop(state);
         one(&self.counts().pings);

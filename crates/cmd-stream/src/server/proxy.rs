@@ -14,7 +14,7 @@ use super::context::Context;
 use super::extensions::Extensions;
 use super::line::{Line, Place, Sent};
 use super::link::{HandedLink, Link, ReplyLink, RunningLink};
-use super::polling::{has_put_off, is_elsewhere, is_in_place, is_own_task, leave_slot, poll_number};
+use super::polling::{is_elsewhere, is_in_place, is_own_task, leave_slot, poll_number};
 use super::stint::Pause;
 use super::watch::threads::{Answer, polls_tasks};
 use crate::connection::let_others_run;
@@ -35,7 +35,7 @@ impl<'a, R> Proxy<'a, R> {
 
     /// Sends a Reply. Replies of one Command arrive in the order in which they were sent.
     ///
-    /// It returns when the Reply is in the connection's output, which is written together with the Replies of other
+    /// It returns when the Reply is in the connection's output. That is written together with the Replies of other
     /// Commands, and with those that this one sends right after it; see [`Execute::execute`](crate::Execute::execute). It waits while that output is over its limit ([`Limits::output`](super::Limits::output)), and encodes the
     /// Reply after that.
     ///
@@ -358,9 +358,7 @@ impl Drop for Blocked {
 
 /// The thread may be blocked next. Others write what has been sent.
 fn may_block(line: &Line) {
-    if has_put_off() {
-        line.write_now();
-    }
+    line.stop_putting_off();
     if is_in_place() {
         line.stand_in();
     }

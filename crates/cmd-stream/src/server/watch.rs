@@ -1,5 +1,5 @@
 //! Notices that the task of a connection is blocked by the code of a Command that it polls in place, and has somebody stand
-//! in for it; and that a thread is blocked by any code of the user's, and wakes another one (`threads.rs`). A thread does
+//! in for it; that output is put off; and that a thread is blocked by any code of the user's, and wakes another one (`threads.rs`). A thread does
 //! that, as the runtime and its timers may be blocked, too. There is one for all of a server, and it sleeps
 //! while nothing comes: whoever hands Commands to the user's code asks to be watched, and is forgotten when it is seen to be back.
 //! So does a thread that polls a connection, be it for a ping.
@@ -18,10 +18,10 @@ pub(super) trait Watched: Send + Sync {
     /// Somebody stands in for it, if it is in the user's code.
     fn stand_in(self: Arc<Self>);
 
-    /// Its wake-up is put off. It is woken if that is not made up for.
+    /// It sleeps, though there is output: that is put off (`line/put_off.rs`). With the next look it is woken.
     fn puts_off(self: Arc<Self>);
 
-    /// Whether it is still in the user's code, or its wake-up is put off; else it is watched no longer. `round` is the number of
+    /// Whether it is still in the user's code, or its output is put off; else it is watched no longer. `round` is the number of
     /// the time that it was seen there last. If it is the same time, somebody stands in.
     fn look(self: Arc<Self>, round: &mut u64) -> bool;
 

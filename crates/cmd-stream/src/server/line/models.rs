@@ -341,14 +341,13 @@ fn what_waits_for_more_is_written_with_what_does_not() {
 }
 
 #[test]
-fn what_waits_for_more_is_written_when_it_was_looked_at_twice() {
+fn what_waits_for_more_is_written_when_somebody_looks() {
     model(|| {
         let line = line();
         let sending = thread::spawn({
             let line = Arc::clone(&line);
             move || {
-                let look = || (0..2).for_each(|_| wake_all(line.look_at_put_off().1));
-                send_densely(&line, look);
+                send_densely(&line, || wake_all(line.look_at_put_off().1));
             }
         });
         Writing::default().write(&line, 2);

@@ -6,10 +6,11 @@
 //! follow each other closely (`stint.rs`), the connection's task sleeps, unless there is something else to be written. It is woken
 //! when the poll is over: when the Command waits for something, has ended, or lets others run, which it does every 100 µs.
 //!
-//! In the middle of the poll the Command may block its thread, and wait for what its client does with the Replies. If that
-//! is seen, because it uses an executor of its own, they are written at once. Else the thread that watches connections sees to it
-//! (`watch.rs`), after 10 to 20 ms.
+//! In the middle of the poll the Command may block its thread, and wait for what its client does with the Replies. If it is
+//! seen to use an executor of its own, they are written at once, and nothing is put off for the rest of the poll. Else the thread that
+//! watches connections wakes the task (`watch.rs`), after 10 ms at most. That runs if the runtime has another thread for it.
 
+use std::ptr::null;
 use std::task::Waker;
 
 use super::{Line, State, wake};
@@ -22,24 +23,21 @@ pub(super) struct PutOff {
     polls: u32,
     /// Whether there is output that is to be written all the same.
     is_due: bool,
-    /// How many such polls have begun, and had when somebody looked last. They wrap.
-    begun: u32,
-    seen: u32,
     is_watched: bool,
 }
 
 impl PutOff {
-    /// Something was added to the output that is to be written at once. What is there when a poll begins is so in any case.
+    /// Something is in the output that is to be written at once. Without such polls all of it is, which the first one notes.
     #[inline]
-    pub(super) fn is_due(&mut self) {
+    pub(super) fn set_due(&mut self) {
         if self.polls > 0 {
             self.is_due = true;
         }
     }
 
-    /// All output is about to be written, or there is none but what is put off.
+    /// Nothing of that is left.
     #[inline]
-    pub(super) fn is_over(&mut self) {
+    pub(super) fn clear_due(&mut self) {
         self.is_due = false;
     }
 }
@@ -54,7 +52,7 @@ impl State {
     /// The output waits no longer. Returns the waker of the task, if it sleeps.
     #[inline]
     pub(super) fn write_now(&mut self) -> Option<Waker> {
-        self.put_off.is_due();
+        self.put_off.set_due();
         self.task.take()
     }
 }
@@ -73,7 +71,8 @@ impl Line {
         true
     }
 
-    /// A poll sends Replies that follow each other closely.
+    /// A poll sends Replies that follow each other closely. What was in the output before is due: those who added it rely on the task
+    /// that they have woken, or that is awake.
     #[cold]
     pub(super) fn begin_put_off(&self) {
         let is_watched = {
@@ -82,7 +81,6 @@ impl Line {
             let put_off = &mut state.put_off;
             put_off.is_due |= put_off.polls == 0 && is_due;
             put_off.polls += 1;
-            put_off.begun = put_off.begun.wrapping_add(1);
             std::mem::replace(&mut put_off.is_watched, true)
         };
         if !is_watched && let Some(desk) = self.desk.get().and_then(|desk| desk.upgrade()) {
@@ -101,21 +99,22 @@ impl Line {
         wake(task);
     }
 
-    /// Such a poll may block its thread.
-    pub(in crate::server) fn write_now(&self) {
-        let task = self.lock().write_now();
-        wake(task);
+    /// The thread may be blocked next. If it is in a poll that puts off output of this connection, that is written now, and nothing
+    /// more is put off.
+    pub(in crate::server) fn stop_putting_off(&self) {
+        if has_put_off() && may_put_off(self.identity()) {
+            set_may_put_off(null(), true);
+            let task = self.lock().write_now();
+            wake(task);
+        }
     }
 
-    /// Looks whether output waits for more. Returns the waker of the task if there was no other such poll since the last look.
+    /// Looks whether output is put off. Then it is due, as its Command may block its thread. Returns the waker of the task.
     pub(in crate::server) fn look_at_put_off(&self) -> (bool, Option<Waker>) {
         let mut state = self.lock();
         let is_put_off = state.put_off.polls > 0;
         state.put_off.is_watched = is_put_off;
-        let begun = state.put_off.begun;
-        let is_same = std::mem::replace(&mut state.put_off.seen, begun) == begun;
-        let task = if is_put_off && is_same { state.write_now() } else { None };
-        (is_put_off, task)
+        (is_put_off, if is_put_off { state.write_now() } else { None })
     }
 }
 

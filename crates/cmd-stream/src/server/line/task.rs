@@ -11,7 +11,7 @@ use crate::connection::Writer;
 pub(in crate::server) enum Next {
     /// The writer has it.
     Batch,
-    /// Nothing. Whoever adds something wakes the task.
+    /// Nothing. Whoever adds something wakes the task, or does so later ([`put_off`](super::put_off)). Or it has woken itself.
     Nothing,
     /// There is room for this one now.
     Owed(Box<Owed>),
@@ -80,7 +80,7 @@ impl Line {
         let is_batch = !puts_off && !yields && !state.outbox.is_empty();
         let replies = state.take_replies(is_batch);
         let next = if puts_off || state.outbox.is_empty() {
-            state.put_off.is_over();
+            state.put_off.clear_due();
             swap(&mut state.task, &mut waker);
             *yielded = false;
             self.book_writing(&mut state, 0);
@@ -90,7 +90,7 @@ impl Line {
             Next::Nothing
         } else {
             (*yielded, state.has_late_output) = (false, false);
-            state.put_off.is_over();
+            state.put_off.clear_due();
             writer.load(&mut state.outbox);
             Next::Batch
         };
