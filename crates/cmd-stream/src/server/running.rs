@@ -68,16 +68,6 @@ impl<S: Service> Running<S> {
         &self.session.service.parts().paces[self.index as usize]
     }
 
-    /// Whether it has stints. Where it was decoded, the connection's task waits for it in any case. In a task of its own, only a
-    /// Command may let that task wait that has proved to be quick, or says that it is (`InPlace`).
-    fn lets_others_run(&self) -> bool {
-        match self.scheduling {
-            Scheduling::Adaptive => is_late() && !self.pace().is_quick(),
-            Scheduling::InPlace => false,
-            Scheduling::Spawned => true,
-        }
-    }
-
     /// How it has ended, if it has.
     pub(super) fn ended(&self) -> Option<Ended> {
         // In this order: a Command that was handed over may have replied before that.
@@ -131,10 +121,18 @@ impl<S: Service> Link for Running<S> {
         self.session.line.poll_room(turn, Some(&self.last_is_sent), cx).map_err(Failed::from)
     }
 
+    /// Where it was decoded, the connection's task waits for it in any case. In a task of its own, only a Command may let that
+    /// task wait that has proved to be quick, or says that it is (`InPlace`).
     fn pause(&self, woke: bool) -> Pause {
-        let pause = if self.lets_others_run() {
+        let waits = match self.scheduling {
+            Scheduling::Adaptive => is_late() && !self.pace().is_quick(),
+            Scheduling::InPlace => false,
+            Scheduling::Spawned => true,
+        };
+        let pause = if waits {
             self.stint.pause(woke, self.arrival.received_at)
         } else {
+            self.stint.end(); // no other end of it would have the output written
             Pause::Nothing
         };
         set_yields(pause != Pause::Nothing);
@@ -155,9 +153,7 @@ impl<Reply: ReplyOf<S::Protocol>, S: Service> ReplyLink<Reply> for Running<S> {
         if self.session.line.is_full() && !Reply::TAGS.is_empty() {
             return Ok(Sent::Full(Box::new(reply)));
         }
-        // A stint that is over ends the poll, and what was put off is written.
-        let puts_off = self.stint.is_dense() && self.lets_others_run();
-        let how = if puts_off { How::dense(&self.session.line) } else { How::running() };
+        let how = if self.stint.is_dense() { How::dense(&self.session.line) } else { How::running() };
         self.append(reply, how).map(|woke| Sent::Done { woke })
     }
 

@@ -69,6 +69,14 @@ impl Stint {
         quota(self.0.load(Relaxed)) >= DENSE
     }
 
+    /// It is over, and the next one is as if it were the first.
+    #[inline]
+    pub(super) fn end(&self) {
+        if self.is_dense() {
+            self.0.store(pack(1, 0), Relaxed);
+        }
+    }
+
     /// Looks at the clock. Returns whether the stint is over.
     fn look(&self, state: u64, micros: u128) -> bool {
         let now = micros as u32 | 1; // it wraps, and differences stay right
