@@ -10,7 +10,8 @@
 //! **The connection's task** sleeps when there is nothing to read and nothing to write, and while a limit keeps it from
 //! reading. Its socket and its timers wake it as usual. For everything else it leaves its waker under the lock, in
 //! `State::task`. Nobody else sets it. Whoever has something for the task takes the waker out and wakes it: a caller that
-//! adds a Command, a Command that adds a Reply (or the end of its poll), whoever ends the connection or removes what kept it from being read.
+//! adds a Command, a Command that adds a Reply (or the end of its poll), whoever ends the connection or removes what kept it
+//! from being read.
 //! Because the waker is taken out, a thousand Commands that are added while the task sleeps wake it once.
 //!
 //! **Others** leave their wakers under the same lock. A caller waits for its Reply, for the next Reply of its stream, or

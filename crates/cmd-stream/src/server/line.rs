@@ -494,7 +494,7 @@ impl How {
     /// By the Command, among many others that follow each other closely.
     #[inline(never)] // the others would pay for its registers
     pub(super) fn dense(line: &Line) -> Self {
-        if line.may_put_off() { Self::Dense } else { Self::running() }
+        if line.try_put_off() { Self::Dense } else { Self::running() }
     }
 
     /// By the connection's task, of a Command that it does not start.

@@ -36,8 +36,8 @@ impl<'a, R> Proxy<'a, R> {
     /// Sends a Reply. Replies of one Command arrive in the order in which they were sent.
     ///
     /// It returns when the Reply is in the connection's output. That is written together with the Replies of other
-    /// Commands, and with those that this one sends right after it; see [`Execute::execute`](crate::Execute::execute). It waits while that output is over its limit ([`Limits::output`](super::Limits::output)), and encodes the
-    /// Reply after that.
+    /// Commands, and with those that this one sends right after it; see [`Execute::execute`](crate::Execute::execute). It waits
+    /// while that output is over its limit ([`Limits::output`](super::Limits::output)), and encodes the Reply after that.
     ///
     /// A one-way Command may send `()`. Nothing goes out.
     ///

@@ -1,6 +1,6 @@
 //! Notices that the task of a connection is blocked by the code of a Command that it polls in place, and has somebody stand
-//! in for it; that output is put off; and that a thread is blocked by any code of the user's, and wakes another one (`threads.rs`). A thread does
-//! that, as the runtime and its timers may be blocked, too. There is one for all of a server, and it sleeps
+//! in for it; that output is put off, and has it written (`line/put_off.rs`); and that a thread is blocked by any code of the
+//! user's, and wakes another one (`threads.rs`). A thread does that, as the runtime and its timers may be blocked, too. There is one for all of a server, and it sleeps
 //! while nothing comes: whoever hands Commands to the user's code asks to be watched, and is forgotten when it is seen to be back.
 //! So does a thread that polls a connection, be it for a ping.
 

@@ -23,7 +23,12 @@ const FRAME: usize = 2;
 
 /// A line whose output is full with one Reply.
 fn line() -> Arc<Line> {
-    let limits = Limits::default().output(FRAME);
+    line_for(1)
+}
+
+/// A line whose output is full with so many.
+fn line_for(replies: usize) -> Arc<Line> {
+    let limits = Limits::default().output(replies * FRAME);
     let control = Control::new(Peer::other("model"), limits, Tally::new(&[], None));
     Arc::new(Line::new(Arc::new(control), Connection::new(1, Peer::other("client"))))
 }
@@ -288,70 +293,63 @@ fn what_is_appended_while_the_task_falls_asleep_is_written() {
     });
 }
 
-/// A poll sends Replies that follow each other closely, and does something in the middle of it.
-fn send_densely(line: &Line, meanwhile: impl FnOnce()) {
-    line.begin_put_off();
-    for _ in 0..2 {
-        let mut bytes = Scratch::new();
-        bytes.buffer().extend([1; FRAME]);
-        line.append(&mut bytes, false, None, How::Dense).expect("it is open");
-    }
-    meanwhile();
-    line.end_put_off();
-}
-
-#[test]
-fn what_waits_for_more_is_written_when_the_poll_is_over() {
-    model(|| {
-        let line = line();
-        let sending = thread::spawn({
-            let line = Arc::clone(&line);
-            move || send_densely(&line, || {})
-        });
-        Writing::default().write(&line, 2);
-        sending.join().expect("it does not panic");
-    });
-}
-
-#[test]
-fn what_waits_for_more_is_written_with_what_does_not() {
-    model(|| {
-        let line = line();
-        let (blocked, is_written) = (Arc::new(Task::default()), Arc::new(AtomicBool::new(false)));
+/// A poll sends two Replies that follow each other closely, for which there is room, and then does something before it ends.
+/// The task writes what the poll waits for in the middle, if it does, and then the rest.
+fn sends_densely(before_its_end: fn(&Line), waits: bool) {
+    model(move || {
+        let line = line_for(8);
+        let (blocked, is_written) = (Arc::new(Task::default()), Arc::new(AtomicBool::new(!waits)));
         let sending = thread::spawn({
             let (line, blocked, is_written) =
                 (Arc::clone(&line), Arc::clone(&blocked), Arc::clone(&is_written));
             move || {
-                // It blocks its thread until something was written.
-                let look =
-                    |_: &Context<'_>| if is_written.load(Relaxed) { Poll::Ready(()) } else { Poll::Pending };
-                send_densely(&line, || blocked.block_on(look));
+                line.begin_put_off();
+                for _ in 0..2 {
+                    let mut bytes = Scratch::new();
+                    bytes.buffer().extend([1; FRAME]);
+                    line.append(&mut bytes, false, None, How::Dense).expect("it is open");
+                }
+                before_its_end(&line);
+                // It blocks its thread until both were written.
+                blocked.block_on(|_| if is_written.load(Relaxed) { Poll::Ready(()) } else { Poll::Pending });
+                line.end_put_off();
             }
         });
-        let appending = thread::spawn({
-            let line = Arc::clone(&line);
-            move || append(&line).expect("it is open")
-        });
-        Writing::default().write(&line, 1);
+        Writing::default().write(&line, 2);
         is_written.store(true, Relaxed);
         blocked.waker().wake();
-        appending.join().expect("it does not panic");
         sending.join().expect("it does not panic");
     });
 }
 
 #[test]
+fn what_waits_for_more_is_written_when_the_poll_is_over() {
+    sends_densely(|_| {}, false);
+}
+
+#[test]
 fn what_waits_for_more_is_written_when_somebody_looks() {
-    model(|| {
-        let line = line();
-        let sending = thread::spawn({
+    sends_densely(|line| wake_all(line.look_at_put_off().1), true);
+}
+
+#[test]
+fn what_waits_for_more_is_written_with_what_does_not() {
+    let append = |line: &Line| append(line).expect("it is open");
+    sends_densely(append, true);
+    // It may come before the poll begins, and is written all the same.
+    model(move || {
+        let line = line_for(8);
+        let beginning = thread::spawn({
             let line = Arc::clone(&line);
-            move || {
-                send_densely(&line, || wake_all(line.look_at_put_off().1));
-            }
+            move || line.begin_put_off() // and it never ends
         });
-        Writing::default().write(&line, 2);
-        sending.join().expect("it does not panic");
+        let appending = thread::spawn({
+            let line = Arc::clone(&line);
+            move || append(&line)
+        });
+        Writing::default().write(&line, 1);
+        beginning.join().expect("it does not panic");
+        appending.join().expect("it does not panic");
     });
 }
 

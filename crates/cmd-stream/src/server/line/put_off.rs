@@ -27,7 +27,8 @@ pub(super) struct PutOff {
 }
 
 impl PutOff {
-    /// Something is in the output that is to be written at once. Without such polls all of it is, which the first one notes.
+    /// Something is in the output that is to be written at once. While there are no such polls that goes for all of it, and need not
+    /// be noted: the first poll that begins does so.
     #[inline]
     pub(super) fn set_due(&mut self) {
         if self.polls > 0 {
@@ -58,9 +59,9 @@ impl State {
 }
 
 impl Line {
-    /// Whether a Reply may wait for more, as the poll that sends it is one of a [`Poll`] of this connection.
+    /// Lets a Reply wait for more, if this thread is in a [`Poll`] of this connection. Returns whether it does.
     #[inline]
-    pub(super) fn may_put_off(&self) -> bool {
+    pub(super) fn try_put_off(&self) -> bool {
         if !may_put_off(self.identity()) {
             return false;
         }
