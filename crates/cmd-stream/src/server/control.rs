@@ -15,6 +15,7 @@ use super::ends::End;
 use super::limits::Limits;
 use super::memory::{Memory, Orphaned};
 use super::notices::Notices;
+use super::polling::{leave_slot, set_woken};
 use super::shedding::Shedder;
 use super::stats::Stats;
 use super::watch::Watch;
@@ -208,6 +209,7 @@ impl Handle {
     /// ```
     pub fn shutdown(&self) {
         self.control.set_life(Life::Draining);
+        wakes_tasks();
     }
 
     /// Closes the server now, even while it drains. Returns at once; `serve` ends with [`Served::Closed`], within about 100 ms.
@@ -222,7 +224,14 @@ impl Handle {
     pub fn close(&self) {
         self.control.count_open();
         self.control.set_life(Life::Closed);
+        wakes_tasks();
     }
+}
+
+/// Tasks were woken. If a Command did that, it may compute for long.
+fn wakes_tasks() {
+    set_woken();
+    leave_slot();
 }
 
 impl fmt::Debug for Handle {

@@ -22,7 +22,9 @@
 //! do no harm to them.
 //!
 //! The connection's task, which a Reply has woken, may stand behind the Command in the slot of this worker that no other
-//! worker takes anything from. [`leave_slot`] puts something else there.
+//! worker takes anything from. [`leave_slot`] puts something else there. The same holds for the task of another connection, which
+//! the Command has woken as it failed or dropped an [`OwnedProxy`](super::OwnedProxy), or ended the server: it may compute for long
+//! after that.
 //!
 //! A Command that is polled in place blocks the connection's task itself. Then another one writes (`desk.rs`): as soon as the
 //! Command is seen to use an executor of its own, and else when it was seen to take long (`watch.rs`).

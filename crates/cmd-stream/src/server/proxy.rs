@@ -116,7 +116,7 @@ impl<'a, R> Proxy<'a, R> {
     ///
     /// The [`extensions`](Context::extensions) of the Command stay with `execute`. Copy what is needed before.
     pub fn into_owned(self) -> OwnedProxy<R> {
-        OwnedProxy { link: self.link.hand_over() }
+        OwnedProxy::new(self.link.hand_over())
     }
 
     /// Returns what is known about the Command and its connection.
@@ -143,9 +143,24 @@ impl<'a, R> Proxy<'a, R> {
 #[must_use = "a Command whose owned Proxy is dropped without a last Reply fails"]
 pub struct OwnedProxy<R> {
     link: Arc<dyn HandedLink<R>>,
+    // Dropped after it, and so after what the end of the Command has woken.
+    _slot: LeavesSlot,
+}
+
+/// Calls [`leave_slot`] when it is dropped.
+struct LeavesSlot;
+
+impl Drop for LeavesSlot {
+    fn drop(&mut self) {
+        leave_slot();
+    }
 }
 
 impl<R> OwnedProxy<R> {
+    fn new(link: Arc<dyn HandedLink<R>>) -> Self {
+        Self { link, _slot: LeavesSlot }
+    }
+
     /// Sends a Reply; see [`Proxy::send`].
     ///
     /// # Errors
@@ -411,7 +426,7 @@ impl<R> Copy for Proxy<'_, R> {}
 
 impl<R> Clone for OwnedProxy<R> {
     fn clone(&self) -> Self {
-        Self { link: Arc::clone(&self.link) }
+        Self::new(Arc::clone(&self.link))
     }
 }
 

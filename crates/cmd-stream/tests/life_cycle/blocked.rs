@@ -1,13 +1,13 @@
 //! Code of the user's that blocks its thread holds up neither a shutdown nor a close, and is counted.
 
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use crate::call;
 use cmd_stream::server::{Cut, Handle, Limits, Scheduling, Served};
 use cmd_stream::{Answer, Client, Context, Failed, Json, Server, protocol};
 use serde::{Deserialize, Serialize};
-use testkit::wait::{until, within};
+use testkit::wait::{PATIENCE, until, within};
 use tokio::sync::Semaphore;
 
 /// Where threads are blocked until the test ends.
@@ -214,4 +214,65 @@ async fn a_connection_that_was_blocked_ends_when_it_goes_on() {
     drop(opens);
     assert!(within(call).await.expect("no panic").is_err(), "it can send nothing any more");
     testkit::wait::until(|| handle.counters().open == 0).await;
+}
+
+/// Ends its own server, then blocks its thread.
+#[derive(Serialize, Deserialize)]
+struct Ends {
+    closes: bool,
+}
+
+struct Ending {
+    handle: OnceLock<Handle>,
+    block: Block,
+}
+
+impl Answer<Arc<Ending>> for Ends {
+    const SCHEDULING: Scheduling = Scheduling::Spawned;
+
+    async fn answer(self, ending: &Arc<Ending>, _: &Context<'_>) -> Result<Done, Failed> {
+        // Polled anew, and not as a task that was woken by another one. So tokio keeps what this one wakes for this thread.
+        tokio::task::yield_now().await;
+        let handle = ending.handle.get().expect("the server runs");
+        if self.closes {
+            handle.close()
+        } else {
+            handle.shutdown()
+        }
+        ending.block.enter();
+        Ok(Done { on_drop: None })
+    }
+}
+
+protocol! {
+    struct EndedByCommand {
+        commands { 0 => Ends -> Done }
+        replies { 0 => Done }
+        failure close_connection
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_command_that_ends_the_server_and_blocks_does_not_hold_up_that_end() {
+    for closes in [false, true] {
+        let block = Block::new();
+        let _opens = Opens(block.clone());
+        let receiver = Arc::new(Ending { handle: OnceLock::new(), block });
+        let server = Server::builder(EndedByCommand, Json, Arc::clone(&receiver))
+            .limits(Limits::default().drain(Duration::from_millis(50)))
+            .bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let handle = server.handle();
+        assert!(receiver.handle.set(handle.clone()).is_ok());
+        let serving = tokio::spawn(server.serve());
+        let client = Client::builder(EndedByCommand, Json).reconnect(false);
+        let client = client.connect(handle.local_addr()).await.expect("it listens");
+        let (began, call) = (Instant::now(), call!(client.send(Ends { closes })));
+        let cut = cut_by(within(serving).await.expect("no panic"));
+        assert_eq!((cut.connections, cut.commands), (1, 1), "closes: {closes}");
+        assert!(within(call).await.expect("no panic").is_err());
+        // Not only when the client took the server for dead.
+        assert!(began.elapsed() < PATIENCE / 4, "closes: {closes}, {:?}", began.elapsed());
+    }
 }
