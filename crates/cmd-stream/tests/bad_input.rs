@@ -182,9 +182,16 @@ async fn bool_that_is_none_is_refused() {
 
 #[tokio::test]
 async fn invalid_utf_8_is_refused() {
-    server_refuses(&third(tag::ECHO, b"{\"text\":\"\xff\"}"), ErrorKind::Decode, "body cannot be decoded")
-        .await;
-    client_refuses(&third(tag::TEXT, b"\"\xc3\x28\""), ErrorKind::Decode, "body cannot be decoded").await;
+    for (body, says) in [
+        (&b"{\"text\":\"\xff\"}"[..], "byte 9 of the body is not UTF-8"),
+        // Also where nobody reads it.
+        (b"{\"other\":\"a\xff\",\"text\":\"a\"}", "byte 11 of the body is not UTF-8"),
+        (b"{\"text\":\"a\",\"\xff\":0}", "byte 13 of the body is not UTF-8"),
+    ] {
+        server_refuses(&third(tag::ECHO, body), ErrorKind::Decode, says).await;
+    }
+    let says = "byte 1 of the body is not UTF-8";
+    client_refuses(&third(tag::TEXT, b"\"\xc3\x28\""), ErrorKind::Decode, says).await;
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@
 //! | `null` for a field, as "leave it zero" | refused, unless the field is an `Option` or uses [`null_as_default`] |
 //! | a duplicate field, of which the last one wins | refused |
 //! | field names in another case | an unknown field, ignored |
-//! | invalid UTF-8 in a string, replaced by U+FFFD | refused |
+//! | invalid UTF-8 in a string, replaced by U+FFFD | refused, also in an unknown field |
 //! | half of a surrogate pair in a string (`"\ud800"`), replaced by U+FFFD | refused |
 //! | `-0` for an integer, as 0 | refused |
 //! | an array of another length, filled up with zeros or cut off | refused |
@@ -135,10 +135,18 @@ impl<T: DeserializeOwned> Decode<T> for Json {
 }
 
 fn read_body<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    // Of all of it at once. Else each string is checked by itself, names of fields too.
+    let body = simdutf8::basic::from_utf8(body).map_err(|_| not_text(body))?;
+    let mut deserializer = serde_json::Deserializer::from_str(body);
     let value = T::deserialize(Deep::<_, Objects>::new(&mut deserializer))?;
     deserializer.end()?; // only white space may follow
     Ok(value)
+}
+
+#[cold]
+fn not_text(body: &[u8]) -> serde_json::Error {
+    let at = std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len);
+    serde::de::Error::custom(format_args!("byte {at} of the body is not UTF-8"))
 }
 
 /// Room for the length. Most bodies have 128 to 16,383 bytes, whose length takes two.
