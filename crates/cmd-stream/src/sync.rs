@@ -34,6 +34,8 @@ pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use held::{Mutex, MutexGuard, held};
 #[cfg(all(test, cmd_stream_model))]
 pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
+#[cfg(not(cmd_stream_model))]
+pub(crate) use often::lock_often;
 #[cfg(all(cmd_stream_lock_profile, not(test)))]
 pub(crate) use profiled::{Mutex, MutexGuard};
 
@@ -41,5 +43,13 @@ pub(crate) use profiled::{Mutex, MutexGuard};
 mod held;
 #[cfg(all(test, cmd_stream_model))]
 pub(crate) mod models;
+#[cfg(not(cmd_stream_model))]
+mod often;
 #[cfg(all(cmd_stream_lock_profile, not(test)))]
 pub(crate) mod profiled;
+
+/// Without looking: loom would run each look in every order.
+#[cfg(cmd_stream_model)]
+pub(crate) fn lock_often<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -37,7 +37,7 @@ use crate::proto::frame::Seq;
 use crate::proto::minima::Minima;
 use crate::proto::pending::Pending;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::sync::{Arc, Mutex, MutexGuard, lock_often};
 use crate::transport::Peer;
 
 mod abandoned;
@@ -205,7 +205,7 @@ impl<R> Table<R> {
     /// a waker, which may own a task that owns a call of this very client. A waker is cloned before, and dropped or woken
     /// after. `Waker::will_wake` only compares two pointers, and `Waker::noop` has no code.
     fn lock(&self) -> MutexGuard<'_, State<R>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_often(&self.state)
     }
 
     /// Returns the number of callers in the table.

@@ -11,6 +11,8 @@ use std::panic::Location;
 use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 use std::time::{Duration, Instant};
 
+use super::often::look_again;
+
 /// A lock as that of `std`.
 #[derive(Default)]
 pub(crate) struct Mutex<T: ?Sized>(std::sync::Mutex<T>);
@@ -114,7 +116,7 @@ impl<T: ?Sized> Mutex<T> {
                 Err(PoisonError::new(MutexGuard { lock, _held: Held::new(place, None) }))
             }
             Err(TryLockError::WouldBlock) => {
-                let lock = self.0.lock();
+                let lock = look_again(|| self.0.try_lock().ok()).map_or_else(|| self.0.lock(), Ok);
                 let held = Held::new(place, Some(began.elapsed()));
                 match lock {
                     Ok(lock) => Ok(MutexGuard { lock, _held: held }),
