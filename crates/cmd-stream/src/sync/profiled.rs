@@ -107,6 +107,27 @@ impl<T> Mutex<T> {
 impl<T: ?Sized> Mutex<T> {
     #[track_caller]
     pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        self.lock_by(|| self.0.lock())
+    }
+
+    /// See [`lock_often`](super::lock_often).
+    #[track_caller]
+    pub(crate) fn lock_often(&self) -> MutexGuard<'_, T> {
+        let look = || match self.0.try_lock() {
+            Ok(lock) => Some(Ok(lock)),
+            Err(TryLockError::Poisoned(poisoned)) => Some(Err(poisoned)),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        let locked = self.lock_by(|| look_again(look).unwrap_or_else(|| self.0.lock()));
+        locked.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `wait` is for a lock that another thread has.
+    #[track_caller]
+    fn lock_by<'a>(
+        &'a self,
+        wait: impl FnOnce() -> LockResult<std::sync::MutexGuard<'a, T>>,
+    ) -> LockResult<MutexGuard<'a, T>> {
         let place = Location::caller();
         let began = Instant::now();
         match self.0.try_lock() {
@@ -116,7 +137,7 @@ impl<T: ?Sized> Mutex<T> {
                 Err(PoisonError::new(MutexGuard { lock, _held: Held::new(place, None) }))
             }
             Err(TryLockError::WouldBlock) => {
-                let lock = look_again(|| self.0.try_lock().ok()).map_or_else(|| self.0.lock(), Ok);
+                let lock = wait();
                 let held = Held::new(place, Some(began.elapsed()));
                 match lock {
                     Ok(lock) => Ok(MutexGuard { lock, _held: held }),
