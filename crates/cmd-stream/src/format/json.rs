@@ -16,7 +16,7 @@
 //! | `null` for a field, as "leave it zero" | refused, unless the field is an `Option` or uses [`null_as_default`] |
 //! | a duplicate field, of which the last one wins | refused |
 //! | field names in another case | an unknown field, ignored |
-//! | invalid UTF-8 in a string, replaced by U+FFFD | refused, also in an unknown field |
+//! | invalid UTF-8 in a string, replaced by U+FFFD | refused, wherever in the body it stands |
 //! | half of a surrogate pair in a string (`"\ud800"`), replaced by U+FFFD | refused |
 //! | `-0` for an integer, as 0 | refused |
 //! | an array of another length, filled up with zeros or cut off | refused |
@@ -135,7 +135,7 @@ impl<T: DeserializeOwned> Decode<T> for Json {
 }
 
 fn read_body<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
-    // Of all of it at once. Else each string is checked by itself, names of fields too.
+    // All of it is checked at once. `serde_json` would check each string by itself, and each name of a field.
     let body = simdutf8::basic::from_utf8(body).map_err(|_| not_text(body))?;
     let mut deserializer = serde_json::Deserializer::from_str(body);
     let value = T::deserialize(Deep::<_, Objects>::new(&mut deserializer))?;
