@@ -24,7 +24,8 @@
 //! The connection's task, which a Reply has woken, may stand behind the Command in the slot of this worker that no other
 //! worker takes anything from. [`leave_slot`] puts something else there. The same holds for the task of another connection, which
 //! the Command has woken as it failed or dropped an [`OwnedProxy`](super::OwnedProxy), or ended the server: it may compute for long
-//! after that.
+//! after that. And for a task of the user's own that fails an owned Proxy, or sends with `send_blocking`. (Not if it drops one: that is not
+//! looked at, as it ends few Commands that did not end before.)
 //!
 //! A Command that is polled in place blocks the connection's task itself. Then another one writes (`desk.rs`): as soon as the
 //! Command is seen to use an executor of its own, and else when it was seen to take long (`watch.rs`).
@@ -36,6 +37,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+
+use super::watch::threads::polls_tasks;
 
 /// How this thread is polling a Command.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -212,7 +215,14 @@ pub(super) fn wake(task: Option<Waker>) {
 
 fn wake_some(task: Waker) {
     match here(|here| here.polling.get()) {
-        None | Some(Polling::Nothing) => task.wake(),
+        None => task.wake(),
+        Some(Polling::Nothing) => {
+            task.wake();
+            // In a thread for blocking code nothing waits for the thread.
+            if polls_tasks() {
+                set_woken();
+            }
+        }
         // It is that of another connection, or somebody stands in for that of this one.
         Some(Polling::InPlace) => {
             task.wake();
@@ -231,6 +241,20 @@ fn wake_some(task: Waker) {
 /// This thread has woken a task that others wait for, or has spawned it.
 pub(super) fn set_woken() {
     here(|here| here.has_woken.set(true));
+}
+
+/// Outside of a Command: what this thread has woken before has had its turn since.
+pub(super) fn forget_woken() {
+    here(|here| {
+        if here.polling.get() == Polling::Nothing {
+            here.has_woken.set(false);
+        }
+    });
+}
+
+/// Whether this thread polls a Command.
+pub(super) fn polls_command() -> bool {
+    here(|here| here.polling.get()).is_some_and(|polling| polling != Polling::Nothing)
 }
 
 /// The thread may be blocked next. A connection's task that it has woken may stand in the slot of this worker that no other

@@ -14,7 +14,9 @@ use super::context::Context;
 use super::extensions::Extensions;
 use super::line::{Line, Place, Sent};
 use super::link::{HandedLink, Link, ReplyLink, RunningLink};
-use super::polling::{is_elsewhere, is_in_place, is_own_task, leave_slot, poll_number};
+use super::polling::{
+    forget_woken, is_elsewhere, is_in_place, is_own_task, leave_slot, poll_number, polls_command,
+};
 use super::stint::Pause;
 use super::watch::threads::{Answer, polls_tasks};
 use crate::connection::let_others_run;
@@ -147,12 +149,14 @@ pub struct OwnedProxy<R> {
     _slot: LeavesSlot,
 }
 
-/// Calls [`leave_slot`] when it is dropped.
+/// Calls [`leave_slot`] when it is dropped in a Command.
 struct LeavesSlot;
 
 impl Drop for LeavesSlot {
     fn drop(&mut self) {
-        leave_slot();
+        if polls_command() {
+            leave_slot();
+        }
     }
 }
 
@@ -185,18 +189,19 @@ impl<R> OwnedProxy<R> {
     ///
     /// Those of [`Proxy::send`].
     pub fn send_blocking(&self, reply: impl IntoReply<R>) -> Result<(), Failed> {
-        match self.link.send(reply.into())? {
-            Sent::Done { .. } => may_block(self.link.line()),
+        forget_woken();
+        let sent = match self.link.send(reply.into())? {
+            Sent::Done { .. } => Ok(()),
             // Nobody else could make room.
             Sent::Full(reply) if is_in_place() && is_only_thread() => {
                 self.link.line().goes_over();
                 return self.link.send_over(*reply);
             }
-            Sent::Full(reply) => {
-                _ = block_on(send_when_room(&*self.link, reply, Blocked::here()))?;
-            }
-        }
-        Ok(())
+            Sent::Full(reply) => block_on(send_when_room(&*self.link, reply, Blocked::here())).map(drop),
+        };
+        // Also if it has failed: the end of a connection has to be seen by its task.
+        may_block(self.link.line());
+        sent
     }
 
     /// Waits until there is room in the connection's output; see [`Proxy::ready`].
@@ -210,7 +215,9 @@ impl<R> OwnedProxy<R> {
 
     /// Makes the Command fail, as if `execute` had returned the error. It does nothing if the last Reply has been sent.
     pub fn fail(self, error: impl Into<Failed>) {
+        forget_woken();
         self.link.fail(error.into());
+        leave_slot();
     }
 
     /// Returns the Command's number on its connection.

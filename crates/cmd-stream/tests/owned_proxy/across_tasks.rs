@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::{HandOver, Part, client, desk, last, next, part, server};
-use cmd_stream::server::{OwnedProxy, Scheduling};
+use cmd_stream::server::{Limits, OwnedProxy, Scheduling};
 use cmd_stream::{CallError, Client, Execute, Failed, Json, Problem, Proxy, Server, protocol};
 use serde::{Deserialize, Serialize};
 use testkit::ends::both;
@@ -120,6 +120,8 @@ async fn ending_a_command_of_another_connection_does_not_wait_for_the_end_of_a_l
     enum How {
         Fails,
         Drops,
+        TaskFails,
+        TaskSends,
     }
 
     static HOWS_ARRIVED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
@@ -139,18 +141,38 @@ async fn ending_a_command_of_another_connection_does_not_wait_for_the_end_of_a_l
             // Polled anew, not as the third task in a row that was woken by the one before: after three, tokio puts what is woken
             // where other threads take it.
             tokio::task::yield_now().await;
-            for other in std::mem::take(&mut *slow.0.lock().expect("no panic")) {
-                match self.how {
-                    How::Fails => other.fail(Failed::new("as asked")),
-                    How::Drops => drop(other),
+            let other = slow.0.lock().expect("no panic").pop().expect("the other one waits");
+            let has_arrived = move || HOWS_ARRIVED.load(Ordering::Relaxed) > self.how as usize;
+            let computes = move || {
+                let began = std::time::Instant::now();
+                while !has_arrived() && began.elapsed() < testkit::wait::PATIENCE / 4 {
+                    std::hint::spin_loop();
                 }
-            }
-            let began = std::time::Instant::now();
-            let has_arrived = || HOWS_ARRIVED.load(Ordering::Relaxed) > self.how as usize;
-            while !has_arrived() && began.elapsed() < testkit::wait::PATIENCE / 4 {
-                std::hint::spin_loop();
-            }
-            proxy.send(last(if has_arrived() { "it arrived" } else { "gave up" })).await
+                has_arrived()
+            };
+            let has_arrived = match self.how {
+                How::Fails => {
+                    other.fail(Failed::new("as asked"));
+                    computes()
+                }
+                How::Drops => {
+                    drop(other);
+                    computes()
+                }
+                // Somebody else computes.
+                How::TaskFails | How::TaskSends => {
+                    let task = tokio::spawn(async move {
+                        tokio::task::yield_now().await;
+                        match self.how {
+                            How::TaskSends => other.send_blocking(last("as asked")).expect("it goes on"),
+                            _ => other.fail(Failed::new("as asked")),
+                        }
+                        computes()
+                    });
+                    task.await.expect("no panic")
+                }
+            };
+            proxy.send(last(if has_arrived { "it arrived" } else { "gave up" })).await
         }
     }
 
@@ -172,7 +194,7 @@ async fn ending_a_command_of_another_connection_does_not_wait_for_the_end_of_a_l
     let first =
         within(Client::builder(Slowness, Json).connect_by(connector.clone())).await.expect("it greets");
     let second = within(Client::builder(Slowness, Json).connect_by(connector)).await.expect("it greets");
-    for how in [How::Fails, How::Drops] {
+    for how in [How::Fails, How::Drops, How::TaskFails, How::TaskSends] {
         let waiting = tokio::spawn({
             let first = first.clone();
             async move { first.send(Wait).await }
@@ -186,9 +208,64 @@ async fn ending_a_command_of_another_connection_does_not_wait_for_the_end_of_a_l
         });
         let ended = within(waiting).await.expect("no panic");
         HOWS_ARRIVED.fetch_add(1, Ordering::Relaxed);
-        let Err(CallError::Failed(problem)) = ended else { panic!("{how:?}: {ended:?}") };
-        assert!(matches!(how, How::Drops) || problem.message == "as asked", "{how:?}: {problem:?}");
+        match (how, ended) {
+            (How::TaskSends, Ok(part)) => assert_eq!(part, last("as asked")),
+            (How::Drops, Err(CallError::Failed(_))) => {}
+            (_, Err(CallError::Failed(problem))) => assert_eq!(problem.message, "as asked", "{how:?}"),
+            (_, ended) => panic!("{how:?}: {ended:?}"),
+        }
         let computed = within(computing).await.expect("no panic").expect("a reply");
         assert_eq!(computed, last("it arrived"), "{how:?}");
+    }
+}
+
+/// Sends with `send_blocking` while the output is often full, then computes until it is told that all of that has arrived.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reply_that_had_to_wait_for_room_does_not_wait_for_the_end_of_its_command() {
+    #[derive(Serialize, Deserialize)]
+    struct Compute {
+        round: usize,
+    }
+
+    static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+
+    impl Execute<()> for Compute {
+        const SCHEDULING: Scheduling = Scheduling::Spawned;
+
+        async fn execute(self, (): &(), proxy: Proxy<'_, Part>) -> Result<(), Failed> {
+            tokio::task::yield_now().await;
+            let proxy = proxy.into_owned();
+            for _ in 0..10 {
+                proxy.send_blocking(part("a row"))?;
+            }
+            let began = std::time::Instant::now();
+            let has_arrived = || ARRIVED.load(Ordering::Relaxed) > self.round;
+            while !has_arrived() && began.elapsed() < testkit::wait::PATIENCE / 4 {
+                std::hint::spin_loop();
+            }
+            proxy.send_blocking(last(if has_arrived() { "it arrived" } else { "gave up" }))
+        }
+    }
+
+    protocol! {
+        struct Computing {
+            commands { 0 => Compute -> Part }
+            replies { 0 => Part, 1 => Problem }
+            failure Problem
+        }
+    }
+
+    let limits = Limits::default().output(1); // full with one Reply
+    let server = Server::builder(Computing, Json, ()).limits(limits);
+    let (client, _server) = both(server, Client::builder(Computing, Json)).await;
+    for round in 0..100 {
+        let mut parts = within(client.stream(Compute { round })).await.expect("it is sent");
+        for _ in 0..10 {
+            let row = within(parts.next()).await.expect("it is not the last one").expect("a part");
+            assert_eq!(row, part("a row"));
+        }
+        ARRIVED.fetch_add(1, Ordering::Relaxed);
+        let end = within(parts.next()).await.expect("the last one").expect("a part");
+        assert_eq!(end, last("it arrived"), "round {round}");
     }
 }
