@@ -134,9 +134,9 @@ impl Side for Reply {
     }
 }
 
-/// Parses a struct, only from an object.
+/// Parses a struct, only from an object. All of the text is UTF-8, also what nobody reads.
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, EncodeError> {
-    let value = serde_json::from_slice(text)?;
+    let value = serde_json::from_str(std::str::from_utf8(text)?)?;
     if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err("an array".into());
     }
