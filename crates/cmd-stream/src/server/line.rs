@@ -342,8 +342,8 @@ impl Line {
         self.is_full.load(Relaxed)
     }
 
-    /// Appends the frame of a Reply. Returns whether that has woken the connection's task. Whether there is room was asked before it was encoded, so the output can exceed its
-    /// limit by one frame for each thread that encodes one.
+    /// Appends the frame of a Reply. Returns whether that has woken the connection's task. Whether there is room was asked before it was
+    /// encoded, so the output can exceed its limit by one frame for each thread that encodes one.
     ///
     /// `last_is_sent` is asked, and told, under the lock: several threads may send for one Command, and nothing may follow
     /// its last Reply. A failure has none.

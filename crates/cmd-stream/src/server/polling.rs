@@ -24,8 +24,8 @@
 //! The connection's task, which a Reply has woken, may stand behind the Command in the slot of this worker that no other
 //! worker takes anything from. [`leave_slot`] puts something else there. The same holds for the task of another connection, which
 //! the Command has woken as it failed or dropped an [`OwnedProxy`](super::OwnedProxy), or ended the server: it may compute for long
-//! after that. And for a task of the user's own that fails an owned Proxy, or sends with `send_blocking`. (Not if it drops one: that is not
-//! looked at, as it ends few Commands that did not end before.)
+//! after that. And for a task of the user's own that fails an owned Proxy, or sends with `send_blocking`. If such a task only drops
+//! one, nothing is done: mostly the last Reply was sent before.
 //!
 //! A Command that is polled in place blocks the connection's task itself. Then another one writes (`desk.rs`): as soon as the
 //! Command is seen to use an executor of its own, and else when it was seen to take long (`watch.rs`).
