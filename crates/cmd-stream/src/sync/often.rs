@@ -2,11 +2,14 @@
 //!
 //! What is under it has to come from the processor of the thread that had it before, which takes longer than what is done with it. The
 //! lock of `std` gives itself to whoever waits as soon as it is free, so that two busy threads take turns each time. Here a thread
-//! that waits looks away for a time, in which the one that has the lock may take it several times. `bench/NOTES.md` has figures.
+//! that waits looks away for a time, in which the one that has the lock may take it several times. How long depends on how far the
+//! two processors are from each other, and so on how long a look takes. `bench/NOTES.md` has figures.
 
+use std::cell::Cell;
 use std::hint::spin_loop;
 #[cfg(any(test, not(cmd_stream_lock_profile)))]
 use std::sync::TryLockError;
+use std::time::{Duration, Instant};
 
 #[cfg(any(test, not(cmd_stream_lock_profile)))]
 use super::PoisonError;
@@ -15,9 +18,17 @@ use super::{Mutex, MutexGuard};
 /// How often a thread that waits looks, before it sleeps until it is woken.
 const LOOKS: u32 = 8;
 
-/// How many pauses it makes before it looks. They take 1.5 µs where a pause takes 23 ns, and several times as much or as little on
-/// other processors.
-const PAUSES: u32 = 64;
+/// It looks away for so many times as long as a look takes. On the machine of the figures the way between the two processors is 45 ns
+/// at times, when next to nothing is gained by waiting, and 190 ns at others.
+const AWAY: u32 = 6;
+
+/// A look that took longer was interrupted.
+const LONGEST: Duration = Duration::from_nanos(400);
+
+thread_local! {
+    /// How long this thread looks away: [`AWAY`] times a mean of what its last looks took. It begins between near and far.
+    static AWAY_FOR: Cell<Duration> = const { Cell::new(Duration::from_micros(1)) };
+}
 
 /// Takes such a lock. One that is poisoned is taken as well.
 #[cfg(any(test, not(cmd_stream_lock_profile)))]
@@ -53,11 +64,29 @@ pub(crate) fn lock_often<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock_often()
 }
 
+/// Looks away before each look, the first one too: whoever comes here has just looked.
 pub(super) fn look_again<G>(look: impl Fn() -> Option<G>) -> Option<G> {
-    (0..LOOKS).find_map(|_| {
-        (0..PAUSES).for_each(|_| spin_loop());
-        look()
-    })
+    let mut away = AWAY_FOR.get();
+    let taken = (0..LOOKS).find_map(|_| {
+        let looks = look_away(away);
+        let taken = look();
+        away = (away * 7 + looks.elapsed().min(LONGEST) * AWAY) / 8;
+        taken
+    });
+    AWAY_FOR.set(away);
+    taken
+}
+
+/// Returns when the time was over.
+fn look_away(time: Duration) -> Instant {
+    let since = Instant::now();
+    loop {
+        spin_loop();
+        let now = Instant::now();
+        if now.duration_since(since) >= time {
+            return now;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +128,26 @@ mod tests {
         *guard = 2;
         drop(guard);
         assert_eq!(waiting.join().expect("no panic"), 2);
+    }
+
+    #[test]
+    fn it_looks_away_for_as_long_as_looks_take_within_bounds() {
+        let after = |each: Duration| {
+            for _ in 0..10 {
+                assert_eq!(
+                    look_again(|| {
+                        look_away(each);
+                        None::<()>
+                    }),
+                    None
+                );
+            }
+            AWAY_FOR.get()
+        };
+        // All on this thread. A look that is interrupted is taken for the longest.
+        let (long, short) = (after(10 * LONGEST), after(Duration::ZERO));
+        assert!(long > LONGEST * AWAY * 9 / 10 && long <= LONGEST * AWAY, "{long:?}");
+        assert!(short < long, "{short:?}");
     }
 
     #[test]
