@@ -384,6 +384,10 @@ where
                     self.inbox.shrink();
                     continue;
                 }
+                Timer::Large => {
+                    self.writer.keep_none();
+                    continue;
+                }
             };
             return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message).caused_by(cause));
         }
@@ -406,6 +410,7 @@ where
         deadlines.set(Timer::Look, self.looked.filter(|_| self.paused), LOOK_AFTER);
         let since = self.frame_began.unwrap_or_else(|| self.liveness.last_heard());
         deadlines.set(Timer::Shrink, self.inbox.is_roomy().then_some(since), SHRINK_AFTER);
+        deadlines.set(Timer::Large, self.writer.keeps_since(), SHRINK_AFTER);
         deadlines
     }
 }
@@ -447,4 +452,6 @@ enum Timer {
     Look,
     /// The room in the read buffer is given back.
     Shrink,
+    /// No large buffers are kept any more for what is written.
+    Large,
 }

@@ -51,19 +51,22 @@ impl Chunks {
         pieces.len().min(self.chunks.len())
     }
 
-    /// Drops bytes that have been written.
-    pub(crate) fn advance(&mut self, bytes: usize) {
+    /// Drops bytes that have been written. Returns whether that was the end of a large frame.
+    pub(crate) fn advance(&mut self, bytes: usize) -> bool {
+        let mut is_large = false;
         self.written += bytes;
         self.len -= bytes;
         while self.chunks.front().is_some_and(|chunk| chunk.len() <= self.written)
             && let Some(chunk) = self.chunks.pop_front()
         {
             self.written -= chunk.len(); // what is left of it belongs to the next chunk
+            is_large |= buffers::is_large(&chunk);
             buffers::give_back(chunk);
         }
         if self.chunks.is_empty() && self.chunks.capacity() > 64 {
             self.chunks = VecDeque::new(); // an idle connection keeps no memory
         }
+        is_large
     }
 
     /// The chunk that small frames are added to.
@@ -148,7 +151,7 @@ impl Outbox {
                 // There was no head. Writing an empty chunk would return 0, as at the end of the stream.
                 buffers::give_back(empty);
             }
-            self.queued.chunks.push_back(mem::take(&mut scratch.bytes));
+            self.queued.chunks.push_back(scratch.take());
         }
         self.queued.len += added;
     }
@@ -233,11 +236,26 @@ pub(crate) struct Scratch {
 
 thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// How many bytes the last value took that was encoded here, if the spare one is gone. The next one may take as many.
+    static LAST: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Scratch {
     pub(crate) fn new() -> Self {
-        Self { bytes: SPARE.try_with(Cell::take).unwrap_or_default(), is_lent: true }
+        let mut bytes = SPARE.try_with(Cell::take).unwrap_or_default();
+        if bytes.capacity() == 0 {
+            bytes = Self::instead_of_spare();
+        }
+        Self { bytes, is_lent: true }
+    }
+
+    /// The thread's own has gone into the output, with a large value.
+    #[cold]
+    fn instead_of_spare() -> Vec<u8> {
+        match LAST.get() {
+            ..=LARGE => Vec::new(),
+            last => buffers::take_for(last),
+        }
     }
 
     /// What has been encoded before.
@@ -248,7 +266,33 @@ impl Scratch {
     /// The same for one that waits, in a buffer of its size: many may wait. The thread gets its own back. What is large stays
     /// where it is: it is moved into the output.
     pub(crate) fn into_waiting(self) -> Self {
-        if self.len() > LARGE { self } else { Self::of(self.bytes.as_slice().into()) }
+        if self.len() > LARGE && self.fills_its_buffer() {
+            self
+        } else {
+            Self::of(self.bytes.as_slice().into())
+        }
+    }
+
+    /// Takes a large value out, with its buffer.
+    fn take(&mut self) -> Vec<u8> {
+        LAST.set(self.len());
+        if !self.fills_its_buffer() {
+            return self.bytes.as_slice().into();
+        }
+        self.is_lent = false; // no more
+        mem::take(&mut self.bytes)
+    }
+
+    /// The thread would keep it for ever.
+    #[cold]
+    fn give_large_back(&mut self) {
+        LAST.set(self.len());
+        buffers::give_back(mem::take(&mut self.bytes));
+    }
+
+    /// Whether a value may stay in the buffer that it was encoded into. That may come from a much larger one.
+    fn fills_its_buffer(&self) -> bool {
+        self.len() >= self.bytes.capacity() / buffers::MOST_UNUSED
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -266,8 +310,10 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // A buffer that a large value has grown is freed. Otherwise each thread would keep one for ever.
-        if self.is_lent && self.bytes.capacity() <= buffers::SIZE {
+        if self.is_lent {
+            if self.bytes.capacity() > buffers::SIZE {
+                return self.give_large_back();
+            }
             self.bytes.clear();
             let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.bytes)));
         }

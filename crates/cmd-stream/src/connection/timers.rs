@@ -19,7 +19,7 @@ pub(crate) struct Deadlines<T> {
 }
 
 /// How many timers one connection has at most.
-const MOST: usize = 9;
+const MOST: usize = 10;
 
 impl<T: Copy> Deadlines<T> {
     pub(crate) fn new() -> Self {

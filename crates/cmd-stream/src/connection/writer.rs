@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
+use super::buffers::Keeper;
 use super::outbox::{Chunks, Outbox};
 use crate::error::Error;
 use crate::transport::Io;
@@ -18,6 +19,8 @@ pub(crate) struct Writer {
     /// A transport may have a buffer of its own, as TLS has. It is flushed after the last byte.
     flushing: bool,
     stalled: Option<Instant>,
+    /// When it last wrote a large frame, if it keeps such buffers for the next one.
+    keeps: Option<(Instant, Keeper)>,
 }
 
 impl Writer {
@@ -44,6 +47,16 @@ impl Writer {
     /// Since when the peer has not read any of the output.
     pub(crate) fn stalled_since(&self) -> Option<Instant> {
         self.stalled
+    }
+
+    /// Since when it keeps large buffers without need.
+    pub(crate) fn keeps_since(&self) -> Option<Instant> {
+        self.keeps.as_ref().map(|(since, _)| *since)
+    }
+
+    /// Keeps no large buffers any more.
+    pub(crate) fn keep_none(&mut self) {
+        self.keeps = None;
     }
 
     /// Takes all output. The writer must be idle.
@@ -74,7 +87,10 @@ impl Writer {
                 Poll::Ready(Ok(written)) => {
                     // Any progress counts: a slow peer is not a stalled one.
                     self.stalled = None;
-                    self.chunks.advance(written);
+                    if self.chunks.advance(written) {
+                        let keeper = self.keeps.take().map_or_else(Keeper::new, |(_, keeper)| keeper);
+                        self.keeps = Some((Instant::now(), keeper));
+                    }
                 }
                 Poll::Ready(Err(error)) => return Err(failed(error)),
                 Poll::Pending => return Ok(self.stall()),

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::weighing::PART_TIME;
 use super::{Driver, has_closed};
-use crate::connection::{Deadlines, LOOK_AFTER, SHRINK_AFTER};
+use crate::connection::{Deadlines, LOOK_AFTER, SHRINK_AFTER, Writer};
 use crate::error::cause::Cause;
 use crate::error::{Error, ErrorKind, Origin};
 use crate::server::desk::has_stalled;
@@ -56,6 +56,12 @@ impl<IO: Io, S: Service> Driver<IO, S> {
                     self.shrink_input();
                     continue;
                 }
+                Timer::Large => {
+                    if let Some(stream) = &mut self.stream {
+                        stream.writer.keep_none();
+                    }
+                    continue;
+                }
             };
             return Err(Error::new(ErrorKind::Timeout, Origin::Remote, message).caused_by(cause));
         }
@@ -72,7 +78,8 @@ impl<IO: Io, S: Service> Driver<IO, S> {
         let limits = self.session.line.limits();
         let reading = !self.paused && !self.input_ended;
         let mut deadlines = Deadlines::new();
-        let stalled = self.stream.as_ref().and_then(|stream| stream.writer.stalled_since());
+        let writer = self.stream.as_ref().map(|stream| &stream.writer);
+        let stalled = writer.and_then(Writer::stalled_since);
         deadlines.set(Timer::Stall, stalled, limits.output_stall);
         deadlines.set_at(Timer::Resume, self.paused_until.filter(|_| !self.input_ended));
         let has_place = self.weighing.holds_a_place_for_a_part();
@@ -94,6 +101,7 @@ impl<IO: Io, S: Service> Driver<IO, S> {
         deadlines.set(Timer::Look, self.looked.filter(|_| paused || half_closed.is_some()), LOOK_AFTER);
         let since = self.frame_began.unwrap_or(self.read_at);
         deadlines.set(Timer::Shrink, self.inbox.is_roomy().then_some(since), SHRINK_AFTER);
+        deadlines.set(Timer::Large, writer.and_then(Writer::keeps_since), SHRINK_AFTER);
         deadlines
     }
 
@@ -133,4 +141,6 @@ enum Timer {
     Look,
     /// The room in the read buffer is given back.
     Shrink,
+    /// No large buffers are kept any more for what is written.
+    Large,
 }
