@@ -91,7 +91,10 @@ where
         format.encode(command, frame.buffer())
     });
     match catch_unwind(encoding) {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => {
+            frame.fit();
+            Ok(())
+        }
         Ok(Err(error)) => {
             Err(Error::with_source(ErrorKind::Encode, Origin::Local, "the command cannot be encoded", error))
         }

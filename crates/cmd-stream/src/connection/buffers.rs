@@ -13,10 +13,9 @@ pub(crate) fn take() -> Vec<u8> {
     pooled.ok().flatten().unwrap_or_else(|| Vec::with_capacity(SIZE))
 }
 
-/// An empty buffer for a value of about so many bytes, more than fit into what a thread encodes smaller ones into. It may have
-/// no room yet.
-pub(crate) fn take_for(bytes: usize) -> Vec<u8> {
-    if bytes > LARGEST_KEPT { large::take(bytes) } else { take() }
+/// An empty buffer for a value like one that had a buffer of so many bytes. It may have no room yet.
+pub(crate) fn take_for(capacity: usize) -> Vec<u8> {
+    if capacity > LARGEST_KEPT { large::take(capacity) } else { take() }
 }
 
 /// Whether a buffer is too large to stay with a thread.

@@ -51,7 +51,7 @@ impl Chunks {
         pieces.len().min(self.chunks.len())
     }
 
-    /// Drops bytes that have been written. Returns whether that was the end of a large frame.
+    /// Drops bytes that have been written. Returns whether a large buffer is empty now.
     pub(crate) fn advance(&mut self, bytes: usize) -> bool {
         let mut is_large = false;
         self.written += bytes;
@@ -236,9 +236,13 @@ pub(crate) struct Scratch {
 
 thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    /// How many bytes the last value took that was encoded here, if the spare one is gone. The next one may take as many.
-    static LAST: Cell<usize> = const { Cell::new(0) };
+    /// How large the buffer was that the last large value left this thread with, and how many small ones were encoded into such a
+    /// buffer since. Looked at when the spare one is gone: then another large value is likely.
+    static LAST: Cell<(usize, u8)> = const { Cell::new((0, 0)) };
 }
+
+/// After so many small values in a row no large one is likely any more.
+const MOST_SMALL: u8 = 16;
 
 impl Scratch {
     pub(crate) fn new() -> Self {
@@ -253,8 +257,8 @@ impl Scratch {
     #[cold]
     fn instead_of_spare() -> Vec<u8> {
         match LAST.get() {
-            ..=LARGE => Vec::new(),
-            last => buffers::take_for(last),
+            (0, _) => Vec::new(),
+            (capacity, _) => buffers::take_for(capacity),
         }
     }
 
@@ -263,36 +267,45 @@ impl Scratch {
         Self { bytes: encoded, is_lent: false }
     }
 
-    /// The same for one that waits, in a buffer of its size: many may wait. The thread gets its own back. What is large stays
-    /// where it is: it is moved into the output.
-    pub(crate) fn into_waiting(self) -> Self {
-        if self.len() > LARGE && self.fills_its_buffer() {
-            self
-        } else {
-            Self::of(self.bytes.as_slice().into())
+    /// Once a value is encoded, and before any lock is taken: a large one leaves a buffer that is much larger. It would be moved into
+    /// the output together with it.
+    pub(crate) fn fit(&mut self) {
+        if self.len() > LARGE && self.bytes.capacity() / buffers::MOST_UNUSED > self.len() {
+            self.leave_buffer();
         }
     }
 
-    /// Takes a large value out, with its buffer.
-    fn take(&mut self) -> Vec<u8> {
-        LAST.set(self.len());
-        if !self.fills_its_buffer() {
-            return self.bytes.as_slice().into();
+    #[cold]
+    fn leave_buffer(&mut self) {
+        let fitting = self.bytes.as_slice().to_vec();
+        buffers::give_back(mem::replace(&mut self.bytes, fitting));
+    }
+
+    /// The same for one that waits, in a buffer of its size: many may wait. The thread gets its own back. What is large stays
+    /// where it is: it is moved into the output.
+    pub(crate) fn into_waiting(mut self) -> Self {
+        if self.len() <= LARGE {
+            return Self::of(self.bytes.as_slice().into());
         }
+        if self.bytes.capacity() / 2 > self.len() {
+            self.leave_buffer();
+        }
+        self
+    }
+
+    /// Moves a large value out.
+    fn take(&mut self) -> Vec<u8> {
+        LAST.set((self.bytes.capacity(), 0));
         self.is_lent = false; // no more
         mem::take(&mut self.bytes)
     }
 
-    /// The thread would keep it for ever.
+    /// A small value was encoded into it. The thread would keep it for ever.
     #[cold]
     fn give_large_back(&mut self) {
-        LAST.set(self.len());
+        let (capacity, small) = LAST.get();
+        LAST.set(if small < MOST_SMALL { (capacity, small + 1) } else { (0, 0) });
         buffers::give_back(mem::take(&mut self.bytes));
-    }
-
-    /// Whether a value may stay in the buffer that it was encoded into. That may come from a much larger one.
-    fn fills_its_buffer(&self) -> bool {
-        self.len() >= self.bytes.capacity() / buffers::MOST_UNUSED
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -87,6 +87,7 @@ impl Writer {
                 Poll::Ready(Ok(written)) => {
                     // Any progress counts: a slow peer is not a stalled one.
                     self.stalled = None;
+                    // The first buffers are freed: nobody keeps any before.
                     if self.chunks.advance(written) {
                         let keeper = self.keeps.take().map_or_else(Keeper::new, |(_, keeper)| keeper);
                         self.keeps = Some((Instant::now(), keeper));

@@ -99,6 +99,7 @@ impl<S: Service> Session<S> {
             let message = format!("reply of {len} bytes is over the limit of {limit} (`Limits::frame`)");
             return Err(Error::new(ErrorKind::Limit, Origin::Local, message));
         }
+        bytes.fit();
         Ok(is_last)
     }
 

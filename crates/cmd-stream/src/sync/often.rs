@@ -22,7 +22,7 @@ const LOOKS: u32 = 8;
 /// at times, when next to nothing is gained by waiting, and 190 ns at others.
 const AWAY: u32 = 6;
 
-/// A look that took longer was interrupted.
+/// A look that took longer counts as interrupted.
 const LONGEST: Duration = Duration::from_nanos(400);
 
 thread_local! {
@@ -70,6 +70,7 @@ pub(super) fn look_again<G>(look: impl Fn() -> Option<G>) -> Option<G> {
     let taken = (0..LOOKS).find_map(|_| {
         let looks = look_away(away);
         let taken = look();
+        // Although it may have the lock: where processors are near, each look succeeds.
         away = (away * 7 + looks.elapsed().min(LONGEST) * AWAY) / 8;
         taken
     });
@@ -147,7 +148,7 @@ mod tests {
         // All on this thread. A look that is interrupted is taken for the longest.
         let (long, short) = (after(10 * LONGEST), after(Duration::ZERO));
         assert!(long > LONGEST * AWAY * 9 / 10 && long <= LONGEST * AWAY, "{long:?}");
-        assert!(short < long, "{short:?}");
+        assert!(short <= long, "{short:?}"); // they are the same where the clock takes as long
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! Buffers that large values were encoded into. To get the memory anew for each of them, page by page from the system, takes a fifth of
-//! the time of a value of 1 MiB, and more where processors are far from each other.
+//! Buffers of more than 128 KiB, mostly those that large values were encoded into. To get the memory anew for each value, page by page from
+//! the system, takes a fifth of the time of a value of 1 MiB, and more where processors are far from each other.
 //!
 //! They are kept as long as a connection has written such a value within the last second, and at most [`MOST`] bytes for the whole process.
-//! A thread takes only what it has given back itself: what another processor has used last is as slow to write as new memory.
+//! A thread takes only what it has given back itself: what another processor has used last is as slow to write as new memory. So if all
+//! values are encoded on other threads than those that write them, nothing is gained, and [`MOST_OF_ONE`] bytes of each that writes are
+//! kept in vain.
 
 use std::mem;
 use std::sync::{Mutex, PoisonError};
@@ -48,6 +50,9 @@ pub(crate) const MOST_UNUSED: usize = 4;
 /// How many bytes are kept.
 const MOST: usize = 16 << 20;
 
+/// Of these, how many that one thread has given back.
+const MOST_OF_ONE: usize = MOST / 4;
+
 struct Large<Thread> {
     /// Each with the thread that has given it back, the last one at the end.
     buffers: Vec<(Thread, Vec<u8>)>,
@@ -75,16 +80,25 @@ impl<Thread: Copy + Eq> Large<Thread> {
     /// Returns what is not kept: the buffer, or older ones.
     fn give_back(&mut self, thread: Thread, buffer: Vec<u8>) -> Vec<Vec<u8>> {
         let size = buffer.capacity();
-        if self.keepers == 0 || size > MOST {
+        if self.keepers == 0 || size > MOST_OF_ONE {
             return vec![buffer];
         }
         let mut older = Vec::new();
+        while self.of_one(thread) > MOST_OF_ONE - size
+            && let Some(at) = self.buffers.iter().position(|(of, _)| *of == thread)
+        {
+            older.push(self.remove(at));
+        }
         while self.bytes > MOST - size {
             older.push(self.remove(0));
         }
         self.bytes += size;
         self.buffers.push((thread, buffer));
         older
+    }
+
+    fn of_one(&self, thread: Thread) -> usize {
+        self.buffers.iter().filter(|(of, _)| *of == thread).map(|(_, buffer)| buffer.capacity()).sum()
     }
 
     /// Returns what nobody keeps any more.
@@ -145,15 +159,19 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_kept_than_the_limit_and_the_oldest_go_first() {
+    fn no_more_is_kept_than_the_limits_and_the_oldest_go_first() {
         let mut large = Large::<u8> { keepers: 1, ..Large::new() };
-        assert_eq!(sizes(&large.give_back(0, of(MOST + 1))), [MOST + 1]);
-        for bytes in [MOST / 4, MOST / 2, MOST / 4] {
+        assert_eq!(sizes(&large.give_back(0, of(MOST_OF_ONE + 1))), [MOST_OF_ONE + 1]);
+        for bytes in [MOST_OF_ONE / 4, MOST_OF_ONE / 2, MOST_OF_ONE / 4] {
             assert!(large.give_back(0, of(bytes)).is_empty());
         }
-        assert_eq!(sizes(&large.give_back(1, of(MOST / 2))), [MOST / 4, MOST / 2]);
-        assert_eq!((large.bytes, large.buffers.len()), (MOST / 4 * 3, 2));
-        assert_eq!(sizes(&large.give_back(1, of(MOST))), [MOST / 4, MOST / 2]);
-        assert_eq!((large.bytes, large.buffers.len()), (MOST, 1));
+        let freed = large.give_back(0, of(MOST_OF_ONE / 2));
+        assert_eq!(sizes(&freed), [MOST_OF_ONE / 4, MOST_OF_ONE / 2], "of one thread");
+        for thread in 1..4 {
+            assert!(large.give_back(thread, of(MOST_OF_ONE)).is_empty());
+        }
+        let freed = large.give_back(4, of(MOST_OF_ONE));
+        assert_eq!(sizes(&freed), [MOST_OF_ONE / 4, MOST_OF_ONE / 2], "of all");
+        assert_eq!((large.bytes, large.buffers.len()), (MOST, 4));
     }
 }
