@@ -267,8 +267,8 @@ impl Scratch {
         Self { bytes: encoded, is_lent: false }
     }
 
-    /// Once a value is encoded, and before any lock is taken: a large one leaves a buffer that is much larger. It would be moved into
-    /// the output together with it.
+    /// To be called once a value is encoded, and before any lock is taken. A large value is moved into the output with its buffer, so it
+    /// is copied out of one that is much larger.
     pub(crate) fn fit(&mut self) {
         if self.len() > LARGE && self.bytes.capacity() / buffers::MOST_UNUSED > self.len() {
             self.leave_buffer();
@@ -281,8 +281,8 @@ impl Scratch {
         buffers::give_back(mem::replace(&mut self.bytes, fitting));
     }
 
-    /// The same for one that waits, in a buffer of its size: many may wait. The thread gets its own back. What is large stays
-    /// where it is: it is moved into the output.
+    /// For a value that waits for room, of which there may be many: it gets a buffer of about its size, and the thread has its own back.
+    /// A large one stays in its buffer if it fills half of that.
     pub(crate) fn into_waiting(mut self) -> Self {
         if self.len() <= LARGE {
             return Self::of(self.bytes.as_slice().into());
@@ -406,6 +406,25 @@ mod tests {
             let mut chunks = Chunks::default();
             outbox.take(&mut chunks);
             assert!(written(chunks) == expected, "{dropped:b}");
+        }
+    }
+
+    #[test]
+    fn a_large_value_leaves_a_buffer_that_is_much_larger() {
+        let scratch = |capacity: usize| {
+            let mut bytes = Vec::with_capacity(capacity);
+            bytes.extend((0..=LARGE).map(|at| at as u8));
+            Scratch::of(bytes)
+        };
+        let len = LARGE + 1;
+        for (capacity, fits, waits) in
+            [(len, len, len), (2 * len, 2 * len, 2 * len), (4 * len, 4 * len, len), (40 * len, len, len)]
+        {
+            let mut fitted = scratch(capacity);
+            fitted.fit();
+            let waiting = scratch(capacity).into_waiting();
+            assert_eq!((fitted.bytes.capacity(), waiting.bytes.capacity()), (fits, waits), "{capacity}");
+            assert!(fitted.bytes == scratch(0).bytes && waiting.bytes == fitted.bytes);
         }
     }
 

@@ -148,7 +148,8 @@ mod tests {
         // All on this thread. A look that is interrupted is taken for the longest.
         let (long, short) = (after(10 * LONGEST), after(Duration::ZERO));
         assert!(long > LONGEST * AWAY * 9 / 10 && long <= LONGEST * AWAY, "{long:?}");
-        assert!(short <= long, "{short:?}"); // they are the same where the clock takes as long
+        let clock = (0..100).map(|_| Instant::now().elapsed()).min().expect("there are some");
+        assert!(short < long || clock * 4 > LONGEST, "{short:?}, the clock takes {clock:?}");
     }
 
     #[test]
