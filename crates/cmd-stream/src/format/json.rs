@@ -45,11 +45,13 @@ mod deep;
 mod finite;
 pub mod go;
 mod objects;
+mod text;
 
 pub use super::prefixed::Length;
 use deep::Deep;
 use finite::{Finite, Unescaped};
 use objects::Objects;
+use text::Body;
 
 /// The JSON Format.
 ///
@@ -138,7 +140,7 @@ fn read_body<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
     // All of it is checked at once. `serde_json` would check each string by itself, and each name of a field.
     let body = simdutf8::basic::from_utf8(body).map_err(|_| not_text(body))?;
     let mut deserializer = serde_json::Deserializer::from_str(body);
-    let value = T::deserialize(Deep::<_, Objects>::new(&mut deserializer))?;
+    let value = T::deserialize(Deep(&mut deserializer, Objects(Body::new(body))))?;
     deserializer.end()?; // only white space may follow
     Ok(value)
 }

@@ -3,7 +3,6 @@
 //! Values that serde buffers (in flattened, untagged and internally tagged types) do not pass through here.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected, VariantAccess,
@@ -11,59 +10,44 @@ use serde::de::{
 };
 
 /// How some values are read, in place of what the deserializer does by itself.
-pub(super) trait Rule: Sized {
+pub(super) trait Rule<'de>: Copy {
     /// Whether a struct is read only from an object, and not from an array of its fields.
     const STRUCTS_ARE_OBJECTS: bool = false;
 
     /// Reads a sequence.
     #[inline]
-    fn seq<'de, D: Deserializer<'de>, V: Visitor<'de>>(from: D, visitor: V) -> Result<V::Value, D::Error> {
-        from.deserialize_seq(Inside::<V, Self>::new(visitor))
+    fn seq<D: Deserializer<'de>, V: Visitor<'de>>(self, from: D, visitor: V) -> Result<V::Value, D::Error> {
+        from.deserialize_seq(Inside::<V, Self>(visitor, self))
     }
 
     /// Reads a map.
     #[inline]
-    fn map<'de, D: Deserializer<'de>, V: Visitor<'de>>(from: D, visitor: V) -> Result<V::Value, D::Error> {
-        from.deserialize_map(Inside::<V, Self>::new(visitor))
+    fn map<D: Deserializer<'de>, V: Visitor<'de>>(self, from: D, visitor: V) -> Result<V::Value, D::Error> {
+        from.deserialize_map(Inside::<V, Self>(visitor, self))
+    }
+
+    /// Reads text.
+    #[inline]
+    fn text<D: Deserializer<'de>, V: Visitor<'de>>(self, from: D, visitor: V) -> Result<V::Value, D::Error> {
+        from.deserialize_str(visitor)
     }
 }
 
 /// A deserializer, or a part of one, that reads by the rule `R`, at any depth.
-pub(super) struct Deep<T, R>(T, PhantomData<R>);
+pub(super) struct Deep<T, R>(pub(super) T, pub(super) R);
 
 /// A visitor that passes `Deep` on to what is inside. With `STRUCT`, it is the visitor of a struct.
-pub(super) struct Inside<V, R, const STRUCT: bool = false>(V, PhantomData<R>);
+pub(super) struct Inside<V, R, const STRUCT: bool = false>(pub(super) V, pub(super) R);
 
 /// A seed that passes `Deep` on to what is inside.
-struct Seed<T, R>(T, PhantomData<R>);
+struct Seed<T, R>(T, R);
 
-impl<T, R> Deep<T, R> {
-    #[inline]
-    pub(super) fn new(inner: T) -> Self {
-        Self(inner, PhantomData)
-    }
-}
-
-impl<V, R, const STRUCT: bool> Inside<V, R, STRUCT> {
-    #[inline]
-    pub(super) fn new(visitor: V) -> Self {
-        Self(visitor, PhantomData)
-    }
-}
-
-impl<T, R> Seed<T, R> {
-    #[inline]
-    fn new(seed: T) -> Self {
-        Self(seed, PhantomData)
-    }
-}
-
-impl<'de, T: DeserializeSeed<'de>, R: Rule> DeserializeSeed<'de> for Seed<T, R> {
+impl<'de, T: DeserializeSeed<'de>, R: Rule<'de>> DeserializeSeed<'de> for Seed<T, R> {
     type Value = T::Value;
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T::Value, D::Error> {
-        self.0.deserialize(Deep::<_, R>::new(deserializer))
+        self.0.deserialize(Deep(deserializer, self.1))
     }
 }
 
@@ -72,22 +56,32 @@ macro_rules! hand_on {
     ($( $method:ident ( $( $name:ident : $type:ty ),* ) )*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, $( $name: $type, )* visitor: V) -> Result<V::Value, D::Error> {
-            self.0.$method($( $name, )* Inside::<V, R>::new(visitor))
+            self.0.$method($( $name, )* Inside::<V, R>(visitor, self.1))
         }
     )*};
 }
 
-impl<'de, D: Deserializer<'de>, R: Rule> Deserializer<'de> for Deep<D, R> {
+impl<'de, D: Deserializer<'de>, R: Rule<'de>> Deserializer<'de> for Deep<D, R> {
     type Error = D::Error;
 
     #[inline]
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        R::seq(self.0, visitor)
+        self.1.seq(self.0, visitor)
     }
 
     #[inline]
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        R::map(self.0, visitor)
+        self.1.map(self.0, visitor)
+    }
+
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.1.text(self.0, visitor)
+    }
+
+    #[inline]
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.1.text(self.0, visitor)
     }
 
     #[inline]
@@ -97,7 +91,7 @@ impl<'de, D: Deserializer<'de>, R: Rule> Deserializer<'de> for Deep<D, R> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_struct(name, fields, Inside::<V, R, true>::new(visitor))
+        self.0.deserialize_struct(name, fields, Inside::<V, R, true>(visitor, self.1))
     }
 
     #[inline]
@@ -121,8 +115,6 @@ impl<'de, D: Deserializer<'de>, R: Rule> Deserializer<'de> for Deep<D, R> {
         deserialize_f32()
         deserialize_f64()
         deserialize_char()
-        deserialize_str()
-        deserialize_string()
         deserialize_bytes()
         deserialize_byte_buf()
         deserialize_option()
@@ -147,7 +139,7 @@ macro_rules! visit {
     )*};
 }
 
-impl<'de, V: Visitor<'de>, R: Rule, const STRUCT: bool> Visitor<'de> for Inside<V, R, STRUCT> {
+impl<'de, V: Visitor<'de>, R: Rule<'de>, const STRUCT: bool> Visitor<'de> for Inside<V, R, STRUCT> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,27 +151,27 @@ impl<'de, V: Visitor<'de>, R: Rule, const STRUCT: bool> Visitor<'de> for Inside<
         if STRUCT && R::STRUCTS_ARE_OBJECTS {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }
-        self.0.visit_seq(Deep::<_, R>::new(seq))
+        self.0.visit_seq(Deep(seq, self.1))
     }
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.0.visit_map(Deep::<_, R>::new(map))
+        self.0.visit_map(Deep(map, self.1))
     }
 
     #[inline]
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.0.visit_some(Deep::<_, R>::new(deserializer))
+        self.0.visit_some(Deep(deserializer, self.1))
     }
 
     #[inline]
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.0.visit_newtype_struct(Deep::<_, R>::new(deserializer))
+        self.0.visit_newtype_struct(Deep(deserializer, self.1))
     }
 
     #[inline]
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
-        self.0.visit_enum(Deep::<_, R>::new(data))
+        self.0.visit_enum(Deep(data, self.1))
     }
 
     visit! {
@@ -208,12 +200,12 @@ impl<'de, V: Visitor<'de>, R: Rule, const STRUCT: bool> Visitor<'de> for Inside<
     }
 }
 
-impl<'de, A: SeqAccess<'de>, R: Rule> SeqAccess<'de> for Deep<A, R> {
+impl<'de, A: SeqAccess<'de>, R: Rule<'de>> SeqAccess<'de> for Deep<A, R> {
     type Error = A::Error;
 
     #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
-        self.0.next_element_seed(Seed::<_, R>::new(seed))
+        self.0.next_element_seed(Seed(seed, self.1))
     }
 
     #[inline]
@@ -222,7 +214,7 @@ impl<'de, A: SeqAccess<'de>, R: Rule> SeqAccess<'de> for Deep<A, R> {
     }
 }
 
-impl<'de, A: MapAccess<'de>, R: Rule> MapAccess<'de> for Deep<A, R> {
+impl<'de, A: MapAccess<'de>, R: Rule<'de>> MapAccess<'de> for Deep<A, R> {
     type Error = A::Error;
 
     // Keys are forwarded unchanged, because they are strings.
@@ -233,7 +225,7 @@ impl<'de, A: MapAccess<'de>, R: Rule> MapAccess<'de> for Deep<A, R> {
 
     #[inline]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
-        self.0.next_value_seed(Seed::<_, R>::new(seed))
+        self.0.next_value_seed(Seed(seed, self.1))
     }
 
     #[inline]
@@ -242,17 +234,17 @@ impl<'de, A: MapAccess<'de>, R: Rule> MapAccess<'de> for Deep<A, R> {
     }
 }
 
-impl<'de, A: EnumAccess<'de>, R: Rule> EnumAccess<'de> for Deep<A, R> {
+impl<'de, A: EnumAccess<'de>, R: Rule<'de>> EnumAccess<'de> for Deep<A, R> {
     type Error = A::Error;
     type Variant = Deep<A::Variant, R>;
 
     #[inline]
     fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self::Variant), A::Error> {
-        self.0.variant_seed(seed).map(|(value, variant)| (value, Deep::new(variant)))
+        self.0.variant_seed(seed).map(|(value, variant)| (value, Deep(variant, self.1)))
     }
 }
 
-impl<'de, A: VariantAccess<'de>, R: Rule> VariantAccess<'de> for Deep<A, R> {
+impl<'de, A: VariantAccess<'de>, R: Rule<'de>> VariantAccess<'de> for Deep<A, R> {
     type Error = A::Error;
 
     #[inline]
@@ -262,12 +254,12 @@ impl<'de, A: VariantAccess<'de>, R: Rule> VariantAccess<'de> for Deep<A, R> {
 
     #[inline]
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
-        self.0.newtype_variant_seed(Seed::<_, R>::new(seed))
+        self.0.newtype_variant_seed(Seed(seed, self.1))
     }
 
     #[inline]
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.0.tuple_variant(len, Inside::<V, R>::new(visitor))
+        self.0.tuple_variant(len, Inside::<V, R>(visitor, self.1))
     }
 
     #[inline]
@@ -276,6 +268,6 @@ impl<'de, A: VariantAccess<'de>, R: Rule> VariantAccess<'de> for Deep<A, R> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.0.struct_variant(fields, Inside::<V, R, true>::new(visitor))
+        self.0.struct_variant(fields, Inside::<V, R, true>(visitor, self.1))
     }
 }

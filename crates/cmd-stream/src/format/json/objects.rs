@@ -3,13 +3,22 @@
 //!
 //! Values that serde buffers (in flattened, untagged and internally tagged types) do not pass through here.
 
+use serde::de::{Deserializer, Visitor};
+
 use super::deep::Rule;
+use super::text::Body;
 
-/// Structs are read only from objects.
-pub(super) enum Objects {}
+/// Structs are read only from objects, and text from this body.
+#[derive(Clone, Copy)]
+pub(super) struct Objects<'de>(pub(super) Body<'de>);
 
-impl Rule for Objects {
+impl<'de> Rule<'de> for Objects<'de> {
     const STRUCTS_ARE_OBJECTS: bool = true;
+
+    #[inline]
+    fn text<D: Deserializer<'de>, V: Visitor<'de>>(self, from: D, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.text(from, visitor)
+    }
 }
 
 #[cfg(test)]

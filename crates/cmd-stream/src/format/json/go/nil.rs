@@ -48,18 +48,19 @@ pub fn serialize<T: Serialize + ?Sized, S: Serializer>(value: &T, serializer: S)
 ///
 /// The value has an error of another kind.
 pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    T::deserialize(Deep::<_, Nil>::new(deserializer))
+    T::deserialize(Deep(deserializer, Nil))
 }
 
 /// `null` is read as an empty sequence or map where one is expected.
-enum Nil {}
+#[derive(Clone, Copy)]
+struct Nil;
 
-impl Rule for Nil {
-    fn seq<'de, D: Deserializer<'de>, V: Visitor<'de>>(from: D, visitor: V) -> Result<V::Value, D::Error> {
+impl<'de> Rule<'de> for Nil {
+    fn seq<D: Deserializer<'de>, V: Visitor<'de>>(self, from: D, visitor: V) -> Result<V::Value, D::Error> {
         from.deserialize_option(OrEmpty::<V, false>(visitor))
     }
 
-    fn map<'de, D: Deserializer<'de>, V: Visitor<'de>>(from: D, visitor: V) -> Result<V::Value, D::Error> {
+    fn map<D: Deserializer<'de>, V: Visitor<'de>>(self, from: D, visitor: V) -> Result<V::Value, D::Error> {
         from.deserialize_option(OrEmpty::<V, true>(visitor))
     }
 }
@@ -93,9 +94,9 @@ impl<'de, V: Visitor<'de>, const MAP: bool> Visitor<'de> for OrEmpty<V, MAP> {
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
         if MAP {
-            deserializer.deserialize_map(Inside::<V, Nil>::new(self.0))
+            deserializer.deserialize_map(Inside::<V, Nil>(self.0, Nil))
         } else {
-            deserializer.deserialize_seq(Inside::<V, Nil>::new(self.0))
+            deserializer.deserialize_seq(Inside::<V, Nil>(self.0, Nil))
         }
     }
 }
