@@ -82,6 +82,7 @@ type outcome struct {
 
 // latency is in microseconds.
 type latency struct {
+	Min  float64      `json:"min"`
 	P50  float64      `json:"p50"`
 	P90  float64      `json:"p90"`
 	P99  float64      `json:"p99"`
@@ -96,7 +97,7 @@ func latencyOf(h *Histogram) *latency {
 		return nil
 	}
 	at := func(fraction float64) float64 { return float64(h.Percentile(fraction).Nanoseconds()) / 1e3 }
-	l := &latency{P50: at(0.5), P90: at(0.9), P99: at(0.99), P999: at(0.999), Max: at(1)}
+	l := &latency{Min: at(0), P50: at(0.5), P90: at(0.9), P99: at(0.99), P999: at(0.999), Max: at(1)}
 	step := func(from, to, by int) {
 		for n := from; n < to; n += by {
 			point := [2]float64{at(float64(n) / 10_000), float64(n) / 10_000}

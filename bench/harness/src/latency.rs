@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Latency {
+    pub min: f64,
     pub p50: f64,
     pub p90: f64,
     pub p99: f64,
@@ -31,8 +32,8 @@ impl Latency {
                 _ => cdf.push((at(fraction), fraction)),
             }
         }
-        let max = histogram.max() as f64 / 1e3;
-        Some(Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max, cdf })
+        let (min, max) = (histogram.min() as f64 / 1e3, histogram.max() as f64 / 1e3);
+        Some(Self { min, p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max, cdf })
     }
 }
 
@@ -57,7 +58,10 @@ mod tests {
         let latency = Latency::of(&histogram).unwrap();
         let close = |value: f64, to: f64| (value / to - 1.0).abs() < 0.002;
         assert!(
-            close(latency.p50, 500.0) && close(latency.p99, 990.0) && close(latency.max, 1000.0),
+            close(latency.min, 1.0)
+                && close(latency.p50, 500.0)
+                && close(latency.p99, 990.0)
+                && close(latency.max, 1000.0),
             "{latency:?}"
         );
         assert!(latency.cdf.len() <= 100 && latency.cdf.len() > 50, "{}", latency.cdf.len());

@@ -53,6 +53,11 @@ pub fn burn_here(time: Duration) {
     }
 }
 
+/// Compares the Reply of what burnt for so long: it says for how long.
+pub fn has_burnt(millis: u32, reply: i64) -> Result<(), String> {
+    if reply == i64::from(millis) { Ok(()) } else { Err(format!("{millis} was sent, {reply} came back")) }
+}
+
 /// What all load generators need to know of a round.
 #[derive(Clone, Copy, Debug)]
 pub struct Round {

@@ -149,6 +149,9 @@ pub struct Setting {
 /// Latencies in microseconds.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Latency {
+    /// The shortest.
+    #[serde(default)]
+    pub min: f64,
     /// The median.
     pub p50: f64,
     /// Nine of ten took no longer.

@@ -67,21 +67,84 @@ fn ratio(
     ratios.min_by(|one, other| one.median.total_cmp(&other.median))
 }
 
-/// What we aim at, and what was reached. A row is left out if the run has not measured it.
-fn targets(results: &Results) -> String {
+/// How many times as good one cell of ours is as another one, in the worst of the settings that are asked for.
+fn own_ratio(
+    results: &Results,
+    workload: &str,
+    metric: Metric,
+    (one, other): (impl Fn(&Setting) -> bool, impl Fn(&Setting) -> bool),
+) -> Option<Spread> {
+    let cells = results.of_workload(workload);
+    let ours = |is_asked: &dyn Fn(&Setting) -> bool| -> Vec<&Cell> {
+        let is_ours = |cell: &&&Cell| (&*cell.participant, &*cell.format) == (OURS, "mus");
+        cells.iter().filter(is_ours).filter(|cell| is_asked(&cell.setting)).copied().collect()
+    };
+    let others = ours(&other);
+    let ratios = ours(&one).into_iter().flat_map(|one| {
+        let others = others.iter().filter(move |other| other.setting != one.setting);
+        others.filter_map(move |other| one.times_better_than(other, metric))
+    });
+    ratios.min_by(|one, other| one.median.total_cmp(&other.median))
+}
+
+/// What we aim at, and what was reached.
+struct Aim {
+    what: &'static str,
+    /// The least, or with `is_most` the greatest that meets it.
+    bound: f64,
+    is_most: bool,
+    /// None if the run has not measured it.
+    reached: Option<Spread>,
+    unit: fn(f64) -> String,
+}
+
+impl Aim {
+    fn at_least(what: &'static str, bound: f64, reached: Option<Spread>) -> Self {
+        Self { what, bound, is_most: false, reached, unit: units::times }
+    }
+
+    fn at_most(what: &'static str, bound: f64, reached: Option<Spread>, unit: fn(f64) -> String) -> Self {
+        Self { what, bound, is_most: true, reached, unit }
+    }
+}
+
+fn aims(results: &Results) -> Vec<Aim> {
     let (mus, echo) = ("mus", "echo");
     let at = |in_flight| move |setting: &Setting| is_usual(setting, in_flight);
-    let of_size = |bytes| move |setting: &Setting| setting.payload_bytes == Some(bytes);
+    let over = |connections: u32, in_flight: u32| {
+        move |setting: &Setting| {
+            (setting.connections, setting.in_flight) == (Some(connections), Some(in_flight))
+                && is_plain(setting)
+        }
+    };
     let echoes = |what, format, participant, metric, in_flight, least| {
-        (what, least, ratio(results, echo, format, participant, metric, at(in_flight)))
+        Aim::at_least(what, least, ratio(results, echo, format, participant, metric, at(in_flight)))
     };
     let others = |what, workload, participant, least| {
-        (what, least, ratio(results, workload, mus, participant, Metric::Rate, is_plain))
+        Aim::at_least(what, least, ratio(results, workload, mus, participant, Metric::Rate, is_plain))
     };
-    let sizes =
-        |what, bytes| (what, 1.2, ratio(results, "payload", mus, "tarpc", Metric::Rate, of_size(bytes)));
+    let sizes = |what, bytes, in_flight| {
+        let is_asked = move |setting: &Setting| {
+            (setting.payload_bytes, setting.in_flight) == (Some(bytes), Some(in_flight))
+        };
+        Aim::at_least(what, 1.2, ratio(results, "payload", mus, "tarpc", Metric::Rate, is_asked))
+    };
+    let over_tls = |setting: &Setting| {
+        (&*setting.transport, setting.processes, setting.in_flight) == ("tls", 1, Some(1024))
+    };
+    let with_1024 = |setting: &Setting| setting.in_flight == Some(1024) && is_plain(setting);
+    let own = |workload, is_asked: &dyn Fn(&Setting) -> bool| {
+        let cells = results.of_workload(workload);
+        let is_ours = |cell: &&&Cell| (&*cell.participant, &*cell.format) == (OURS, mus);
+        cells.into_iter().find(|cell| is_ours(&cell) && is_asked(&cell.setting))
+    };
+    let tail = own(echo, &over(64, 1024)).and_then(|cell| {
+        let p99_over_p50 = |sample| Some(Metric::P99.of(sample)? / Metric::P50.of(sample)?);
+        Spread::of(cell.samples.iter().filter_map(p99_over_p50))
+    });
+    let idle = own("idle", &|_| true).and_then(|cell| cell.spread(Metric::Memory));
     let (rate, p50) = (Metric::Rate, Metric::P50);
-    let rows = [
+    vec![
         echoes("throughput, 1024 in flight, over cmd-stream-go", mus, "cmd-stream-go", rate, 1024, 20.0),
         echoes("the same over tonic", mus, "tonic", rate, 1024, 50.0),
         echoes("the same over tarpc", mus, "tarpc", rate, 1024, 8.0),
@@ -99,21 +162,73 @@ fn targets(results: &Results) -> String {
         echoes("the same: cmd-stream-go's over ours", mus, "cmd-stream-go", p50, 1, 2.0),
         echoes("the same: tonic's over ours", mus, "tonic", p50, 1, 1.0 / 0.12),
         echoes("the same: tarpc's over ours", mus, "tarpc", p50, 1, 1.0 / 0.32),
+        Aim::at_least(
+            "64 connections with one Command each, over tarpc",
+            1.8,
+            ratio(results, echo, mus, "tarpc", rate, over(64, 64)),
+        ),
+        Aim::at_most("1024 in flight over 64 connections: p99 over p50", 4.0, tail, units::times),
+        Aim::at_least(
+            "1024 in flight: the rate over 16 connections, over the best of the others",
+            0.9,
+            own_ratio(results, echo, rate, (over(16, 1024), with_1024)),
+        ),
+        Aim::at_least(
+            "1024 in flight over TLS 1.3, over TCP",
+            0.5,
+            own_ratio(results, echo, rate, (over_tls, at(1024))),
+        ),
         others("60,000 Commands that wait, over cmd-stream-go", "waiting", "cmd-stream-go", 5.0),
         others("the same over tarpc", "waiting", "tarpc", 3.0),
+        others("300,000 Commands that wait, over cmd-stream-go", "waiting-many", "cmd-stream-go", 5.0),
+        others("the same over tarpc", "waiting-many", "tarpc", 3.0),
         others("100,000 Replies of one Command, the slowest scheduling, over tonic", "stream", "tonic", 1.2),
-        sizes("values of 4 KiB over tarpc", 4 << 10),
-        sizes("values of 64 KiB over tarpc", 64 << 10),
-        sizes("values of 1 MiB over tarpc", 1 << 20),
-    ];
+        sizes("values of 4 KiB over tarpc", 4 << 10, 16),
+        sizes("values of 16 KiB, 64 in flight, over tarpc", 16 << 10, 64),
+        sizes("values of 64 KiB over tarpc", 64 << 10, 16),
+        sizes("values of 256 KiB over tarpc", 256 << 10, 16),
+        sizes("values of 1 MiB over tarpc", 1 << 20, 16),
+        Aim::at_most("memory of the server for each idle connection", 2.5, idle, units::kib),
+    ]
+}
+
+/// A row for each aim that the run has measured, and how many of them were missed.
+fn aims_table(results: &Results) -> String {
     let mut text = "| what | aim | reached |\n| --- | --- | --- |\n".to_owned();
-    for (what, least, reached) in rows {
+    let (mut measured, mut missed) = (0, 0);
+    for Aim { what, bound, is_most, reached, unit } in aims(results) {
         let Some(reached) = reached else { continue };
-        let met = if reached.median >= least { "" } else { ", **missed**" };
-        let (aim, reached) = (units::times(least), reached.text(units::times));
-        writeln!(text, "| {what} | {aim} | {reached}{met} |").expect(TAKES_ALL);
+        let is_met = if is_most { reached.median <= bound } else { reached.median >= bound };
+        measured += 1;
+        missed += usize::from(!is_met);
+        let verdict = if is_met { "" } else { ", **missed**" };
+        let bound = format!("{} {}", if is_most { "at most" } else { "at least" }, unit(bound));
+        writeln!(text, "| {what} | {bound} | {}{verdict} |", reached.text(unit)).expect(TAKES_ALL);
     }
-    text
+    format!("**{missed} of these {measured} were missed.**\n\n{text}")
+}
+
+/// What each feature costs: the rate with it over that without it.
+fn features_table(cells: &[&Cell]) -> Option<String> {
+    let mut text = "| setting | with it | without it | over |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut any = false;
+    for with in cells.iter().filter(|cell| cell.participant == OURS) {
+        let Some(feature) = with.setting.variant.as_deref().and_then(|variant| variant.strip_suffix("-on"))
+        else {
+            continue;
+        };
+        let off = Setting { variant: Some(format!("{feature}-off")), ..with.setting.clone() };
+        let Some(without) = cells.iter().find(|cell| cell.participant == OURS && cell.setting == off) else {
+            continue;
+        };
+        let rate = |cell: &Cell| cell.spread(Metric::Rate).map(|rate| rate.text(Metric::Rate.unit()));
+        let (on, off) = (rate(with)?, rate(without)?);
+        let over = with.times_better_than(without, Metric::Rate)?.text(units::times);
+        let setting = words(&Setting { variant: Some(feature.to_owned()), ..with.setting.clone() });
+        writeln!(text, "| {setting} | {on} | {off} | {over} |").expect(TAKES_ALL);
+        any = true;
+    }
+    any.then_some(text)
 }
 
 /// How it was measured, what was aimed at, and a table for each workload.
@@ -131,19 +246,32 @@ pub(crate) fn tables(results: &Results) -> String {
     if !reasons.is_empty() {
         writeln!(text, "\nNot measured: {}.", reasons.join("; ")).expect(TAKES_ALL);
     }
-    write!(text, "\n### Aims\n\n{}", targets(results)).expect(TAKES_ALL);
+    write!(text, "\n### Aims\n\n{}", aims_table(results)).expect(TAKES_ALL);
     for workload in &results.run.workloads {
         let metrics: &[Metric] = match &*workload.name {
             "idle" => &[Metric::Memory, Metric::P50],
             "burning" | "open-loop" => &[Metric::P50, Metric::P99],
-            "go-suite" | "go-suite-fixed" => &[Metric::Rate, Metric::P99, Metric::Allocations, Metric::Bytes],
+            // Those that the suite of cmd-stream-go's author shows.
+            "go-suite" | "go-suite-fixed" => &[
+                Metric::Rate,
+                Metric::P50,
+                Metric::P99,
+                Metric::Min,
+                Metric::Max,
+                Metric::Allocations,
+                Metric::Bytes,
+            ],
             "stream" | "features" => &[Metric::Rate],
-            "waiting" => &[Metric::Rate, Metric::Cpu],
+            "waiting" | "waiting-many" => &[Metric::Rate, Metric::Cpu],
             _ => &[Metric::Rate, Metric::P50, Metric::P99],
         };
         let cells = results.of_workload(&workload.name);
         for metric in metrics {
-            if let Some(table) = table(results, &cells, *metric) {
+            let table = match &*workload.name {
+                "features" => features_table(&cells),
+                _ => table(results, &cells, *metric),
+            };
+            if let Some(table) = table {
                 write!(text, "\n### {}: {}\n\n{table}", workload.title, metric.name()).expect(TAKES_ALL);
             }
         }

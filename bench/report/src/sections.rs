@@ -311,7 +311,7 @@ fn scaling(draw: &Draw<'_>) -> Vec<Figure> {
 fn work(draw: &Draw<'_>) -> Vec<Figure> {
     let mut figures = Vec::new();
     let shown_elsewhere = ["echo", "payload", "idle", "open-loop", "features"];
-    let fixed = ["waiting", "stream", "burning", "go-suite", "go-suite-fixed"];
+    let fixed = ["waiting", "waiting-many", "stream", "burning", "go-suite", "go-suite-fixed"];
     let others =
         workloads(draw).into_iter().filter(|name| !shown_elsewhere.contains(name) && !fixed.contains(name));
     for workload in fixed.into_iter().chain(others) {
@@ -325,7 +325,12 @@ fn work(draw: &Draw<'_>) -> Vec<Figure> {
             slices(&cells, Axis::Connections).into_iter().next().filter(|slice| slice.values.len() > 1);
         match (workload, many) {
             (_, Some(slice)) => {
-                figures.push(draw.over(workload, title, &slice, Axis::Connections, Metric::Rate))
+                figures.push(draw.over(workload, title, &slice, Axis::Connections, Metric::Rate));
+                if cells.iter().any(|cell| cell.spread(Metric::Allocations).is_some()) {
+                    let (id, title) =
+                        (format!("{workload}-allocations"), format!("{title}: heap allocations per Command"));
+                    figures.push(draw.over(&id, &title, &slice, Axis::Connections, Metric::Allocations));
+                }
             }
             ("burning", None) => figures.push(rows(workload, &format!("{title}: p99 latency"), Metric::P99)),
             ("waiting", None) => {

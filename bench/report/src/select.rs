@@ -11,10 +11,12 @@ pub(crate) const OURS: &str = "cmd-stream";
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Metric {
     Rate,
+    Min,
     P50,
     P90,
     P99,
     P999,
+    Max,
     Cpu,
     Memory,
     Allocations,
@@ -27,10 +29,12 @@ impl Metric {
         let latency = sample.latency_us.as_ref();
         match self {
             Self::Rate => Some(sample.rate),
+            Self::Min => latency.map(|latency| latency.min),
             Self::P50 => latency.map(|latency| latency.p50),
             Self::P90 => latency.map(|latency| latency.p90),
             Self::P99 => latency.map(|latency| latency.p99),
             Self::P999 => latency.map(|latency| latency.p999),
+            Self::Max => latency.map(|latency| latency.max),
             Self::Cpu => sample.cpu_us_per_command,
             Self::Memory => sample.memory_kib_per_connection,
             Self::Allocations => sample.allocations_per_command,
@@ -45,7 +49,7 @@ impl Metric {
             Self::Memory => units::kib,
             Self::Allocations => units::si,
             Self::Bytes => units::bytes,
-            Self::P50 | Self::P90 | Self::P99 | Self::P999 | Self::Cpu => units::time,
+            Self::Min | Self::P50 | Self::P90 | Self::P99 | Self::P999 | Self::Max | Self::Cpu => units::time,
         }
     }
 
@@ -56,10 +60,12 @@ impl Metric {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Rate => "throughput",
+            Self::Min => "shortest latency",
             Self::P50 => "median latency",
             Self::P90 => "p90 latency",
             Self::P99 => "p99 latency",
             Self::P999 => "p99.9 latency",
+            Self::Max => "longest latency",
             Self::Cpu => "CPU time per Command",
             Self::Memory => "memory per idle connection",
             Self::Allocations => "heap allocations per Command",

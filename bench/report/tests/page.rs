@@ -102,7 +102,9 @@ fn every_chart_has_its_series() {
         ("rate-connections", 4),
         ("rate-payload", 5),
         ("go-suite", 5),
+        ("go-suite-allocations", 5),
         ("go-suite-fixed", 3),
+        ("go-suite-fixed-allocations", 3),
         ("cpu", 4),
     ];
     for (chart, points) in lines {
@@ -154,6 +156,36 @@ fn ratios_are_there_for_each_workload_and_each_format() {
     let counts = ["echo", "payload", "waiting", "stream", "burning", "idle", "open-loop"].map(count);
     assert_eq!(counts, [5, 3, 1, 3, 2, 1, 3], "{:?}", series.keys());
     assert_eq!(count("go-suite") + count("features"), 3 + 3, "both of the Go suite");
+}
+
+/// The committed results, and those of another run if `BENCH_REPORT_RESULTS` names their file.
+#[test]
+fn reports_of_real_runs_are_whole() {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/suite.jsonl");
+    let mut chromium = Chromium::start();
+    let named = env::var_os("BENCH_REPORT_RESULTS").map(PathBuf::from);
+    for (file, is_committed) in [(Some(committed), true), (named, false)] {
+        let Some(file) = file else { continue };
+        let folder = Folder::new(if is_committed { "committed" } else { "named" });
+        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        Results::parse(&text).unwrap().write(&folder.0).unwrap();
+        let Ok(Line::Run(run)) = serde_json::from_str(text.lines().next().unwrap()) else { panic!("no run") };
+        let series = look_everywhere(&mut chromium, &folder.0.join("report.html"), "real");
+        let names: Vec<_> = run.participants.iter().map(|participant| &*participant.name).collect();
+        assert!(names.len() > 5, "{names:?}");
+        for chart in ["rate-in-flight", "waiting", "burning", "memory", "open-p99"] {
+            let found: Vec<_> = shown(&series, chart);
+            let missing = |name: &&&str| **name != "raw" && !found.contains(*name);
+            assert_eq!(names.iter().find(missing), None, "{chart}: {found:?}");
+        }
+        // The committed file has no distributions: they are most of what a run writes.
+        assert_eq!(
+            series.keys().any(|chart| chart.starts_with("cdf-")),
+            !is_committed,
+            "{:?}",
+            series.keys()
+        );
+    }
 }
 
 #[test]

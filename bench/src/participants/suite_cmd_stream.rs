@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bench_harness::format::Format;
 use bench_harness::lines::{Description, Measure, Outcome, Setting, Transport, all_but};
-use bench_harness::load::{Client, Echo, Expected, burn_here};
+use bench_harness::load::{Client, Echo, Expected, burn_here, has_burnt};
 use bench_harness::participant::{Adapter, Participant, runtime, socket_path};
 use bench_harness::rounds;
 use bench_harness::workload::Value;
@@ -335,7 +335,8 @@ impl<F: SuiteFormat> Client for Connection<F> {
     }
 
     async fn burn(&self, millis: u32) -> Result<(), String> {
-        self.client.send(Burn { millis }).await.map(drop).map_err(|error| format!("{error:#}"))
+        let reply = self.client.send(Burn { millis }).await.map_err(|error| format!("{error:#}"))?;
+        has_burnt(millis, reply.number)
     }
 }
 

@@ -35,8 +35,8 @@ pub(crate) fn sample(
     let (latency_us, cdf) = match outcome.latency {
         None => (None, Vec::new()),
         Some(latency) => {
-            let bench_harness::latency::Latency { p50, p90, p99, p999, max, cdf } = latency;
-            (Some(Latency { p50, p90, p99, p999, max }), cdf)
+            let bench_harness::latency::Latency { min, p50, p90, p99, p999, max, cdf } = latency;
+            (Some(Latency { min, p50, p90, p99, p999, max }), cdf)
         }
     };
     Ok(Sample {

@@ -37,8 +37,15 @@ fn description(name: &str) -> Description {
 }
 
 fn outcome(commands: u64) -> Outcome {
-    let latency =
-        Latency { p50: 2.0, p90: 3.0, p99: 4.0, p999: 5.0, max: 6.0, cdf: vec![(2.0, 0.5), (6.0, 1.0)] };
+    let latency = Latency {
+        min: 1.0,
+        p50: 2.0,
+        p90: 3.0,
+        p99: 4.0,
+        p999: 5.0,
+        max: 6.0,
+        cdf: vec![(2.0, 0.5), (6.0, 1.0)],
+    };
     Outcome {
         commands,
         verified: commands + 1,
@@ -65,6 +72,7 @@ fn file_that_comes_with_the_bench_has_every_workload_and_a_quick_run_of_less_tha
             "go-suite",
             "go-suite-fixed",
             "waiting",
+            "waiting-many",
             "stream",
             "idle",
             "burning",
@@ -242,7 +250,7 @@ fn lines_have_the_names_of_the_schema_and_come_back() {
             r#"{"kind":"sample","participant":"cmd-stream","format":"mus","workload":"echo","transport":"tcp","#,
             r#""processes":1,"in_flight":1,"connections":2,"payload_bytes":null,"offered_per_s":null,"variant":null,"#,
             r#""round":3,"commands":1000,"verified":1001,"elapsed_s":0.5,"rate":2000.0,"cpu_us_per_command":3.0,"#,
-            r#""latency_us":{"p50":2.0,"p90":3.0,"p99":4.0,"p999":5.0,"max":6.0},"cdf":[[2.0,0.5],[6.0,1.0]],"#,
+            r#""latency_us":{"min":1.0,"p50":2.0,"p90":3.0,"p99":4.0,"p999":5.0,"max":6.0},"cdf":[[2.0,0.5],[6.0,1.0]],"#,
             r#""memory_kib_per_connection":null,"allocations_per_command":null,"bytes_per_command":null,"server_rss_kib":null,"missed":0}"#,
         )
     );

@@ -195,5 +195,12 @@ func (c *caller) Burn(millis int) error {
 	if _, _, err := c.client.Send(burnCmd{millis}, c.results); err != nil {
 		return err
 	}
-	return (<-c.results).Error
+	result := <-c.results
+	if result.Error != nil {
+		return result.Error
+	}
+	if result.Result != (sample.DelayResult{ID: millis}) {
+		return fmt.Errorf("%d was sent, %#v came back", millis, result.Result)
+	}
+	return nil
 }

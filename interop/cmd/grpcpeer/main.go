@@ -191,6 +191,13 @@ func (c connection) Stream(replies int) error {
 }
 
 func (c connection) Burn(millis int) error {
-	return c.conn.Invoke(context.Background(), "/bench.Bench/Burn", &messages.DelayCmd{DelayMs: int64(millis)},
-		new(messages.DelayResult))
+	reply := new(messages.DelayResult)
+	sent := &messages.DelayCmd{Id: int64(millis), DelayMs: int64(millis)}
+	if err := c.conn.Invoke(context.Background(), "/bench.Bench/Burn", sent, reply); err != nil {
+		return err
+	}
+	if reply.Id != sent.Id {
+		return fmt.Errorf("%d was sent, %d came back", sent.Id, reply.Id)
+	}
+	return nil
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bench_harness::lines::{Description, Setting, Transport, all_but};
-use bench_harness::load::{Client, Echo, Expected, burn_here};
+use bench_harness::load::{Client, Echo, Expected, burn_here, has_burnt};
 use bench_harness::participant::{Adapter, main as participant};
 use bench_harness::workload::Value;
 use jsonrpsee::core::SubscriptionError;
@@ -132,7 +132,8 @@ impl Client for Connection {
     }
 
     async fn burn(&self, millis: u32) -> Result<(), String> {
-        self.0.request::<u32, _>("burn", rpc_params![millis]).await.map(drop).map_err(text)
+        let reply = self.0.request::<u32, _>("burn", rpc_params![millis]).await.map_err(text)?;
+        has_burnt(millis, reply.into())
     }
 }
 

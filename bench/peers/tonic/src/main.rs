@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bench_harness::lines::{Description, Setting, Transport, all_but};
-use bench_harness::load::{Client, Echo, Expected, burn_here};
+use bench_harness::load::{Client, Echo, Expected, burn_here, has_burnt};
 use bench_harness::participant::{Adapter, main as participant, socket_path};
 use bench_harness::workload::Value;
 use hyper_util::rt::TokioIo;
@@ -180,7 +180,8 @@ impl Client for Connection {
     }
 
     async fn burn(&self, millis: u32) -> Result<(), String> {
-        self.0.clone().burn(Number { number: millis.into() }).await.map(drop).map_err(text)
+        let reply = self.0.clone().burn(Number { number: millis.into() }).await.map_err(text)?;
+        has_burnt(millis, reply.into_inner().number)
     }
 }
 

@@ -219,12 +219,14 @@ fn sample(
     }
     let slow = if variant == "beside-burning" { 40.0 } else { 4.0 };
     let latency = Latency {
+        min: p50 * 0.7,
         p50,
         p90: p50 * 1.5 * noise.about(1.0),
         p99: p50 * slow * noise.about(1.1),
         p999: p50 * slow * 3.0 * noise.about(1.2),
         max: p50 * slow * 10.0,
     };
+    let is_burst = ["waiting", "go-suite", "go-suite-fixed"].contains(&&*setting.workload);
     let is_timed = *name != "raw" || setting.in_flight == Some(1);
     Sample {
         participant: (*name).to_owned(),
@@ -237,8 +239,8 @@ fn sample(
         cpu_us_per_command: Some((cpu / slower + lonely / 2.0 / many) * noise.about(1.0)),
         latency_us: is_timed.then_some(latency),
         cdf: if is_timed { distribution(latency) } else { Vec::new() },
-        allocations_per_command: (setting.workload == "waiting").then(|| memory * noise.about(0.2)),
-        bytes_per_command: (setting.workload == "waiting").then(|| memory * noise.about(100.0)),
+        allocations_per_command: is_burst.then(|| memory * noise.about(0.2)),
+        bytes_per_command: is_burst.then(|| memory * noise.about(100.0)),
         memory_kib_per_connection: (setting.workload == "idle").then(|| memory * noise.about(1.0)),
         server_rss_kib: Some(10_240.0),
         missed,
@@ -247,8 +249,8 @@ fn sample(
 }
 
 fn distribution(latency: Latency) -> Vec<(f64, f64)> {
-    let Latency { p50, p90, p99, p999, max } = latency;
-    let known = [(p50 * 0.7, 0.0), (p50, 0.5), (p90, 0.9), (p99, 0.99), (p999, 0.999), (max, 1.0)];
+    let Latency { min, p50, p90, p99, p999, max } = latency;
+    let known = [(min, 0.0), (p50, 0.5), (p90, 0.9), (p99, 0.99), (p999, 0.999), (max, 1.0)];
     let shares = (1..=60).map(|at| 1.0 - 10f64.powf(-f64::from(at) / 15.0)).chain([1.0]);
     let at = |share: f64| {
         let after = known.iter().position(|(_, other)| *other >= share).expect("the last is 1").max(1);
