@@ -21,8 +21,9 @@ use crate::participants::cmd_stream::{SendProtocol, Sent, connect, listen};
 /// What is measured.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Connections, and Commands in flight over all of them together.
-    #[arg(long, value_delimiter = ',', value_parser = setting, value_name = "CONNECTIONS:IN_FLIGHT",
+    /// Connections, Commands in flight over all of them together, and the length of the strings in bytes, which is 0 to 1000
+    /// if it is not there.
+    #[arg(long, value_delimiter = ',', value_parser = setting, value_name = "CONNECTIONS:IN_FLIGHT[:BYTES]",
           default_value = "1:1,1:8,1:64,1:1024,1:16384,8:1024,16:16,16:1024,64:64,64:1024,1024:1024,1024:16384")]
     settings: Vec<Setting>,
 
@@ -51,15 +52,26 @@ pub(crate) struct Options {
 struct Setting {
     connections: u32,
     in_flight: u32,
+    payload: Option<u32>,
 }
 
 fn setting(text: &str) -> Result<Setting, String> {
-    let (connections, in_flight) = text.split_once(':').ok_or("as 16:1024")?;
-    let number = |text: &str| match text.parse() {
-        Ok(number @ 1..=65_536) => Ok(number),
-        _ => Err(format!("{text} is no number from 1 to 65,536")),
+    let number = |text: &str, most| match text.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("{text} is no number from 1 to {most}")),
     };
-    Ok(Setting { connections: number(connections)?, in_flight: number(in_flight)? })
+    let many = |text| number(text, 65_536);
+    match text.split(':').collect::<Vec<_>>()[..] {
+        [connections, in_flight] => {
+            Ok(Setting { connections: many(connections)?, in_flight: many(in_flight)?, payload: None })
+        }
+        [connections, in_flight, bytes] => Ok(Setting {
+            connections: many(connections)?,
+            in_flight: many(in_flight)?,
+            payload: Some(number(bytes, 1 << 20)?),
+        }),
+        _ => Err("as 16:1024, or 2:16:65536".to_owned()),
+    }
 }
 
 /// Measures all, and prints tables.
@@ -122,7 +134,7 @@ fn measure(setting: Setting, threads: u8, options: &Options) -> Result<Took, Str
             clients.push(Client(connect(Mus, &address, None).await?));
         }
         let round = Round {
-            values: workload::pool(),
+            values: setting.payload.map_or_else(workload::pool, |bytes| workload::sized(bytes as usize)),
             in_flight: setting.in_flight,
             warmup: Duration::from_millis(200),
             duration: Duration::from_secs_f64(options.seconds_per_round),
@@ -258,22 +270,23 @@ fn user_and_kernel(stat: &str) -> Option<[Duration; 2]> {
 fn table(options: &Options, rounds: &[Vec<Took>]) -> String {
     let mut text = format!(
         "Medians of {} rounds (lowest to highest). CPU in microseconds for each Command, and the kernel's share of it.\n\n\
-         threads  connections  in flight   commands/s                     p50 us     p99 us   server us          client us    \
+         threads  connections  in flight     bytes   commands/s                     p50 us     p99 us   server us          client us    \
          MiB\n",
         options.rounds
     );
     let of_threads = options.settings.len();
     for (n, threads) in options.threads.iter().enumerate() {
-        for (s, Setting { connections, in_flight }) in options.settings.iter().enumerate() {
+        for (s, Setting { connections, in_flight, payload }) in options.settings.iter().enumerate() {
             let spread = |figure: fn(&Took) -> f64| {
                 Spread::of(rounds.iter().map(|took| figure(&took[n * of_threads + s])))
             };
             let median = |figure| spread(figure).map_or(f64::NAN, |spread| spread.median);
             let Some(rate) = spread(|took| took.rate) else { continue };
+            let bytes = payload.map_or_else(|| "0-1000".to_owned(), |bytes| bytes.to_string());
             let range = format!("({} to {})", thousands(rate.min), thousands(rate.max));
             writeln!(
                 text,
-                "{threads:>7}{connections:>13}{in_flight:>11}{:>13} {range:<24}{:>9.1}{:>11.1}{:>8.2} ({:>2.0} %){:>12.2} ({:>2.0} %){:>7.0}",
+                "{threads:>7}{connections:>13}{in_flight:>11}{bytes:>10}{:>13} {range:<24}{:>9.1}{:>11.1}{:>8.2} ({:>2.0} %){:>12.2} ({:>2.0} %){:>7.0}",
                 thousands(rate.median),
                 median(|took| took.p50_us),
                 median(|took| took.p99_us),
@@ -330,9 +343,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_pairs_of_numbers() {
-        assert_eq!(setting("16:1024"), Ok(Setting { connections: 16, in_flight: 1024 }));
-        for wrong in ["16", "16:0", "0:1", "1:70000", "a:b", "1:2:3"] {
+    fn settings_are_two_or_three_numbers() {
+        let (connections, in_flight) = (16, 1024);
+        assert_eq!(setting("16:1024"), Ok(Setting { connections, in_flight, payload: None }));
+        assert_eq!(setting("16:1024:65536"), Ok(Setting { connections, in_flight, payload: Some(65_536) }));
+        for wrong in ["16", "16:0", "0:1", "1:70000", "a:b", "1:2:0", "1:2:1048577", "1:2:3:4"] {
             assert!(setting(wrong).is_err(), "{wrong}");
         }
     }
@@ -357,7 +372,7 @@ mod tests {
             seconds_per_round: 0.05,
             accepts: 0,
         };
-        let took = measure(Setting { connections: 2, in_flight: 4 }, 1, &options).unwrap();
+        let took = measure(Setting { connections: 2, in_flight: 4, payload: Some(9) }, 1, &options).unwrap();
         assert!(
             took.rate > 0.0 && took.server.all > 0.0 && took.client.all > 0.0 && took.p99_us >= took.p50_us
         );
