@@ -7,7 +7,7 @@ use std::time::Duration;
 use cmd_stream::format::Format;
 use cmd_stream::proto::Decoded;
 use cmd_stream::proto::frame::{Frame, FrameReader, Seq};
-use cmd_stream::{Client, Json, Mus, Sender};
+use cmd_stream::{Client, Json, Mus, Protobuf, Sender};
 use tokio::task::JoinSet;
 
 use crate::service::{AnyFormat, Asked, Count, Echo, Item, Raw, Sent, Served, frame, values};
@@ -27,6 +27,8 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "mus, decode", times: 20_480, run: run::<Decoding<Mus>> },
     Case { name: "json, encode", times: 5_120, run: run::<Encoding<Json>> },
     Case { name: "json, decode", times: 5_120, run: run::<Decoding<Json>> },
+    Case { name: "protobuf, encode", times: 20_480, run: run::<Encoding<Protobuf>> },
+    Case { name: "protobuf, decode", times: 20_480, run: run::<Decoding<Protobuf>> },
     Case { name: "mus, call, 1 in flight", times: 5_120, run: run::<Calls<Mus, 1>> },
     Case { name: CALL, times: 10_240, run: run::<Calls<Mus, 64>> },
     Case { name: "mus, call, 64 in flight, client alone", times: 10_240, run: run::<ClientCalls<Mus>> },
@@ -37,9 +39,21 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "json, call, 64 in flight", times: 3_200, run: run::<Calls<Json, 64>> },
     Case { name: "json, call, 64 in flight, client alone", times: 3_200, run: run::<ClientCalls<Json>> },
     Case { name: "json, call, 64 in flight, server alone", times: 3_200, run: run::<ServerCalls<Json>> },
-    Case { name: "mus, reply of a stream", times: 20_000, run: run::<Streams> },
+    Case { name: "protobuf, call, 64 in flight", times: 10_240, run: run::<Calls<Protobuf, 64>> },
+    Case {
+        name: "protobuf, call, 64 in flight, client alone",
+        times: 10_240,
+        run: run::<ClientCalls<Protobuf>>,
+    },
+    Case {
+        name: "protobuf, call, 64 in flight, server alone",
+        times: 10_240,
+        run: run::<ServerCalls<Protobuf>>,
+    },
+    Case { name: "mus, reply of a stream", times: 20_000, run: run::<Streams<Mus>> },
     Case { name: "mus, reply of a stream, client alone", times: 20_000, run: run::<ClientStreams> },
     Case { name: "mus, reply of a stream, server alone", times: 20_000, run: run::<ServerStreams> },
+    Case { name: "json, reply of a stream", times: 20_000, run: run::<Streams<Json>> },
 ];
 
 const CALL: &str = "mus, call, 64 in flight";
@@ -286,15 +300,16 @@ impl<F: AnyFormat + Default> Part for ServerCalls<F> {
     }
 }
 
-struct Streams {
-    client: Client<Asked, Mus>,
+struct Streams<F: AnyFormat> {
+    client: Client<Asked, F>,
     _server: Served,
 }
 
-impl Part for Streams {
+impl<F: AnyFormat + Default> Part for Streams<F> {
     async fn start() -> Self {
-        let server = Served::start(Mus);
-        Self { client: server.client(Mus).await, _server: server }
+        let format = F::default();
+        let server = Served::start(format);
+        Self { client: server.client(format).await, _server: server }
     }
 
     async fn run(&mut self, times: usize) {
@@ -304,7 +319,7 @@ impl Part for Streams {
     }
 }
 
-async fn read(client: &Client<Asked, Mus>) {
+async fn read<F: AnyFormat>(client: &Client<Asked, F>) {
     let mut items = client.stream(Count(REPLIES as u64)).await.expect("a stream");
     let mut read = 0;
     while let Some(item) = items.next().await {

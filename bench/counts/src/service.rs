@@ -8,25 +8,34 @@ use cmd_stream::proto::{Seq, Tag};
 use cmd_stream::server::Handle;
 use cmd_stream::transport::{Connect, Peer, memory};
 use cmd_stream::{Answer, Client, Context, Execute, Failed, Mus, Proxy, Reply, Sender, Server, protocol};
+use prost::Message;
+use prost::bytes::{Buf, BufMut};
+use prost::encoding::{DecodeContext, WireType};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// What is echoed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, mus_format::Mus)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, mus_format::Mus, prost::Message)]
 pub(crate) struct Echo {
+    #[prost(bool, tag = "1")]
     pub(crate) bool: bool,
+    #[prost(int64, tag = "2")]
     pub(crate) int64: i64,
+    #[prost(string, tag = "3")]
     pub(crate) string: String,
+    #[prost(double, tag = "4")]
     pub(crate) float64: f64,
 }
 
 /// Asks for so many Items.
-#[derive(Serialize, Deserialize, mus_format::Mus)]
-pub(crate) struct Count(pub(crate) u64);
+#[derive(Clone, PartialEq, Serialize, Deserialize, mus_format::Mus, prost::Message)]
+pub(crate) struct Count(#[prost(uint64, tag = "1")] pub(crate) u64);
 
-#[derive(Serialize, Deserialize, mus_format::Mus)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, mus_format::Mus, prost::Message)]
 pub(crate) struct Item {
+    #[prost(uint64, tag = "1")]
     pub(crate) n: u64,
+    #[prost(bool, tag = "2")]
     last: bool,
 }
 
@@ -67,13 +76,43 @@ protocol! {
 }
 
 /// What the client sends: an Echo, by reference, so that only what the library does is counted.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Sent(pub(crate) &'static Echo);
 
 impl mus_format::Encode for Sent {
     fn encode<O: mus_format::Output + ?Sized>(&self, out: &mut O) {
         mus_format::Encode::encode(self.0, out);
     }
+}
+
+/// Required of what Protobuf writes.
+impl Default for Sent {
+    fn default() -> Self {
+        static EMPTY: LazyLock<Echo> = LazyLock::new(Echo::default);
+        Self(&EMPTY)
+    }
+}
+
+impl Message for Sent {
+    fn encode_raw(&self, out: &mut impl BufMut) {
+        self.0.encode_raw(out);
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.0.encoded_len()
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        kind: WireType,
+        bytes: &mut impl Buf,
+        context: DecodeContext,
+    ) -> Result<(), prost::DecodeError> {
+        prost::encoding::skip_field(kind, tag, bytes, context) // it is only sent
+    }
+
+    fn clear(&mut self) {}
 }
 
 protocol! {
