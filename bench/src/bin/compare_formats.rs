@@ -34,19 +34,40 @@ struct Args {
     #[arg(long, value_delimiter = ',')]
     operations: Vec<String>,
 
-    /// Fail if the first format takes more than so many times the instructions of another one: `borsh=1.2`.
+    /// Fail if the first format takes more than so many times the instructions of another one: `borsh=1.2`, or with the
+    /// values of one shape alone `echo:borsh=1.2`.
     #[arg(long, requires = "instructions", value_delimiter = ',', value_parser = limit)]
-    at_most: Vec<(String, f64)>,
+    at_most: Vec<Limit>,
 
     /// Run one case this many times, and exit. This is what runs in valgrind.
     #[arg(long, hide = true, num_args = 2)]
     once: Vec<usize>,
 }
 
-fn limit(text: &str) -> Result<(String, f64), String> {
-    let (format, ratio) = text.split_once('=').ok_or("not a format, `=` and a ratio")?;
+/// How many times the instructions of another format the first one may take.
+#[derive(Clone, Debug, PartialEq)]
+struct Limit {
+    /// None: with the values of every shape.
+    shape: Option<Shape>,
+    format: String,
+    ratio: f64,
+}
+
+impl Limit {
+    fn applies_to(&self, case: &Case) -> bool {
+        self.format == case.format && self.shape.is_none_or(|shape| shape == case.shape)
+    }
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    let (of, ratio) = text.split_once('=').ok_or("not a format, `=` and a ratio")?;
     let ratio = ratio.parse().map_err(|error| format!("{ratio}: {error}"))?;
-    Ok((format.to_owned(), ratio))
+    let Some((name, format)) = of.split_once(':') else {
+        return Ok(Limit { shape: None, format: of.to_owned(), ratio });
+    };
+    let shape = Shape::ALL.into_iter().find(|shape| shape.name() == name);
+    let shape = Some(shape.ok_or_else(|| format!("{name}: no such shape"))?);
+    Ok(Limit { shape, format: format.to_owned(), ratio })
 }
 
 fn main() -> ExitCode {
@@ -65,10 +86,9 @@ fn run(args: &Args) -> Result<(), String> {
         (0..passes).for_each(|_| cases[case].pass());
         return Ok(());
     }
-    if let Some((unknown, _)) =
-        args.at_most.iter().find(|(name, _)| cases.iter().all(|case| case.format != name))
-    {
-        return Err(format!("{unknown}: no such format"));
+    let is_unknown = |limit: &&Limit| cases.iter().all(|case| !limit.applies_to(case));
+    if let Some(Limit { format, .. }) = args.at_most.iter().find(is_unknown) {
+        return Err(format!("{format}: no such format"));
     }
     let is_unknown =
         |name: &&String| Operation::ALL.iter().all(|operation| operation.name() != name.as_str());
@@ -120,10 +140,11 @@ fn compare(
             let taken = instructions(*at, case.values)?;
             let first = *first.get_or_insert(taken);
             (count, counts) = (taken.to_string(), format!("{:.2}", taken as f64 / first as f64));
-            for (_, most) in args.at_most.iter().filter(|(name, _)| name == case.format) {
+            for Limit { format, ratio, .. } in args.at_most.iter().filter(|limit| limit.applies_to(case)) {
                 let ours = first as f64 / taken as f64;
-                if ours > *most {
-                    exceeded.push(format!("{title}: {ours:.3} times the instructions of {}", case.format));
+                if ours > *ratio {
+                    exceeded
+                        .push(format!("{title}: {ours:.3} times the instructions of {format}, over {ratio}"));
                 }
             }
         }
@@ -165,4 +186,18 @@ fn instructions(case: usize, values: usize) -> Result<u64, String> {
     let [few, many] =
         PASSES.map(|passes| valgrind::instructions(["--once", &case.to_string(), &passes.to_string()]));
     Ok((many? - few?) / (PASSES[1] - PASSES[0]) as u64 / values as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_is_of_one_shape_or_of_all() {
+        let all = Limit { shape: None, format: "bincode 2".to_owned(), ratio: 1.2 };
+        assert_eq!(limit("bincode 2=1.2"), Ok(all.clone()));
+        assert_eq!(limit("order:bincode 2=1.2"), Ok(Limit { shape: Some(Shape::Order), ..all }));
+        assert!(limit("ordre:borsh=1.2").unwrap_err().contains("no such shape"));
+        assert!(limit("borsh").is_err() && limit("borsh=much").is_err());
+    }
 }
