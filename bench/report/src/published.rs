@@ -205,12 +205,13 @@ fn aims_table(results: &Results) -> String {
         let bound = format!("{} {}", if is_most { "at most" } else { "at least" }, unit(bound));
         writeln!(text, "| {what} | {bound} | {}{verdict} |", reached.text(unit)).expect(TAKES_ALL);
     }
-    format!("**{missed} of these {measured} were missed.**\n\n{text}")
+    format!("**Missed: {missed} of these {measured}.**\n\n{text}")
 }
 
 /// What each feature costs: the rate with it over that without it.
 fn features_table(cells: &[&Cell]) -> Option<String> {
-    let mut text = "| setting | with it | without it | over |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut text =
+        "| setting | with it | without it | with over without |\n| --- | --- | --- | --- |\n".to_owned();
     let mut any = false;
     for with in cells.iter().filter(|cell| cell.participant == OURS) {
         let Some(feature) = with.setting.variant.as_deref().and_then(|variant| variant.strip_suffix("-on"))

@@ -109,10 +109,13 @@ fn ratios(draw: &Draw<'_>, workload: &str) -> Vec<Figure> {
         "burning" | "open-loop" => Metric::P99,
         _ => Metric::Rate,
     };
-    // What differs most in the workload.
     let axes = [Axis::Connections, Axis::InFlight, Axis::Payload, Axis::Offered];
-    let best = axes.map(|axis| Some((axis, slices(&all, axis).into_iter().next()?))).into_iter().flatten();
-    match best.filter(|(_, slice)| slice.values.len() > 1).max_by_key(|(_, slice)| slice.values.len()) {
+    let found = axes.map(|axis| Some((axis, slices(&all, axis).into_iter().next()?))).into_iter().flatten();
+    // What differs most in the workload. Of echoes one asks first how many are in flight, however many connections were tried.
+    let differs = |(axis, slice): &(Axis, Slice<'_>)| {
+        (workload == "echo" && *axis == Axis::InFlight, slice.values.len())
+    };
+    match found.filter(|(_, slice)| slice.values.len() > 1).max_by_key(differs) {
         Some((axis, slice)) => ratios_over(draw, workload, metric, axis, &slice),
         None => ratios_by_variant(draw, workload, metric, &all),
     }
@@ -333,9 +336,10 @@ fn work(draw: &Draw<'_>) -> Vec<Figure> {
                 }
             }
             ("burning", None) => figures.push(rows(workload, &format!("{title}: p99 latency"), Metric::P99)),
-            ("waiting", None) => {
+            ("waiting" | "waiting-many", None) => {
                 figures.push(rows(workload, title, Metric::Rate));
-                figures.push(rows("waiting-cpu", &format!("{title}: CPU time"), Metric::Cpu));
+                let (id, title) = (format!("{workload}-cpu"), format!("{title}: CPU time"));
+                figures.push(rows(&id, &title, Metric::Cpu));
             }
             _ => figures.push(rows(workload, title, Metric::Rate)),
         }

@@ -44,6 +44,15 @@ struct Args {
     once: Vec<usize>,
 }
 
+impl Args {
+    /// Whether it is measured.
+    fn chooses(&self, case: &Case) -> bool {
+        let is_among = |names: &[String], name: &str| names.is_empty() || names.iter().any(|n| n == name);
+        is_among(&self.operations, case.operation.name())
+            && (case.format == FIRST || is_among(&self.only, case.format))
+    }
+}
+
 /// How many times the instructions of another format the first one may take.
 #[derive(Clone, Debug, PartialEq)]
 struct Limit {
@@ -61,7 +70,10 @@ impl Limit {
 
 fn limit(text: &str) -> Result<Limit, String> {
     let (of, ratio) = text.split_once('=').ok_or("not a format, `=` and a ratio")?;
-    let ratio = ratio.parse().map_err(|error| format!("{ratio}: {error}"))?;
+    let ratio: f64 = ratio.parse().map_err(|error| format!("{ratio}: {error}"))?;
+    if !ratio.is_finite() {
+        return Err(format!("{ratio}: not a ratio"));
+    }
     let Some((name, format)) = of.split_once(':') else {
         return Ok(Limit { shape: None, format: of.to_owned(), ratio });
     };
@@ -86,9 +98,10 @@ fn run(args: &Args) -> Result<(), String> {
         (0..passes).for_each(|_| cases[case].pass());
         return Ok(());
     }
-    let is_unknown = |limit: &&Limit| cases.iter().all(|case| !limit.applies_to(case));
-    if let Some(Limit { format, .. }) = args.at_most.iter().find(is_unknown) {
-        return Err(format!("{format}: no such format"));
+    // A limit that nothing is compared with would hold nothing.
+    let is_void = |limit: &&Limit| !cases.iter().any(|case| args.chooses(case) && limit.applies_to(case));
+    if let Some(Limit { format, .. }) = args.at_most.iter().find(is_void) {
+        return Err(format!("{format}: has a limit, and is not among what is measured"));
     }
     let is_unknown =
         |name: &&String| Operation::ALL.iter().all(|operation| operation.name() != name.as_str());
@@ -98,18 +111,10 @@ fn run(args: &Args) -> Result<(), String> {
     let mut exceeded = Vec::new();
     for shape in Shape::ALL {
         for operation in Operation::ALL {
-            if !args.operations.is_empty() && !args.operations.iter().any(|name| name == operation.name()) {
-                continue;
-            }
             let chosen: Vec<_> = cases
                 .iter_mut()
                 .enumerate()
-                .filter(|(_, case)| case.shape == shape && case.operation == operation)
-                .filter(|(_, case)| {
-                    args.only.is_empty()
-                        || case.format == FIRST
-                        || args.only.iter().any(|name| name == case.format)
-                })
+                .filter(|(_, case)| case.shape == shape && case.operation == operation && args.chooses(case))
                 .collect();
             compare(chosen, args, &mut exceeded)?;
         }
@@ -198,6 +203,8 @@ mod tests {
         assert_eq!(limit("bincode 2=1.2"), Ok(all.clone()));
         assert_eq!(limit("order:bincode 2=1.2"), Ok(Limit { shape: Some(Shape::Order), ..all }));
         assert!(limit("ordre:borsh=1.2").unwrap_err().contains("no such shape"));
-        assert!(limit("borsh").is_err() && limit("borsh=much").is_err());
+        for wrong in ["borsh", "borsh=much", "borsh=NaN", "borsh=inf"] {
+            assert!(limit(wrong).is_err(), "{wrong}");
+        }
     }
 }

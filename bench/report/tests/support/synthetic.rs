@@ -85,12 +85,13 @@ fn about(participants: usize, rounds: u32) -> Run {
     }
 }
 
-const WORKLOADS: [(&str, &str); 10] = [
+const WORKLOADS: [(&str, &str); 11] = [
     ("echo", "Echo, closed loop"),
     ("payload", "Values of one size"),
     ("go-suite", "All at once, 30 ms at the server"),
     ("go-suite-fixed", "100,000 Commands"),
     ("waiting", "60,000 waiting Commands"),
+    ("waiting-many", "300,000 waiting Commands"),
     ("stream", "100,000 Replies to one Command"),
     ("burning", "Beside Commands that burn CPU"),
     ("idle", "10,000 idle connections"),
@@ -102,9 +103,10 @@ fn echo(add: &mut impl FnMut(Setting)) {
     for in_flight in [1, 64, 1024, 16_384] {
         add(at_once(in_flight, 2, 1, "tcp"));
     }
-    for connections in [1, 8, 16] {
+    for connections in [1, 8, 16, 64] {
         add(at_once(1024, connections, 1, "tcp"));
     }
+    add(at_once(64, 64, 1, "tcp"));
     for in_flight in [1, 1024] {
         add(at_once(in_flight, 2, 2, "tcp"));
         add(at_once(in_flight, 2, 2, "unix"));
@@ -130,9 +132,10 @@ fn others(behaviour: &Behaviour, add: &mut impl FnMut(Setting)) {
         variant: variant.map(str::to_owned),
         ..of(workload)
     };
-    for bytes in [8, 500, 4096, 65_536, 1_048_576] {
+    for bytes in [8, 500, 4096, 16_384, 65_536, 262_144, 1_048_576] {
         add(Setting { payload_bytes: Some(bytes), ..with(16, 2, None, "payload") });
     }
+    add(Setting { payload_bytes: Some(16_384), ..with(64, 2, None, "payload") });
     for connections in [1, 2, 4, 8, 16] {
         add(with(30_000, connections, None, "go-suite"));
     }
@@ -140,6 +143,9 @@ fn others(behaviour: &Behaviour, add: &mut impl FnMut(Setting)) {
         add(with(100_000, connections, None, "go-suite-fixed"));
     }
     add(with(60_000, 4, Some("60000"), "waiting"));
+    if ["cmd-stream", "cmd-stream-go", "tarpc"].contains(&name) {
+        add(with(300_000, 16, Some("300000"), "waiting-many"));
+    }
     match (has_streams, name) {
         (false, _) => {}
         (true, "cmd-stream") => {
@@ -226,7 +232,7 @@ fn sample(
         p999: p50 * slow * 3.0 * noise.about(1.2),
         max: p50 * slow * 10.0,
     };
-    let is_burst = ["waiting", "go-suite", "go-suite-fixed"].contains(&&*setting.workload);
+    let is_burst = ["waiting", "waiting-many", "go-suite", "go-suite-fixed"].contains(&&*setting.workload);
     let is_timed = *name != "raw" || setting.in_flight == Some(1);
     Sample {
         participant: (*name).to_owned(),

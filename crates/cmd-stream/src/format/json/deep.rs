@@ -26,10 +26,20 @@ pub(super) trait Rule<'de>: Copy {
         from.deserialize_map(Inside::<V, Self>(visitor, self))
     }
 
-    /// Reads text.
+    /// Reads text, for whoever borrows or copies it.
     #[inline]
     fn text<D: Deserializer<'de>, V: Visitor<'de>>(self, from: D, visitor: V) -> Result<V::Value, D::Error> {
-        from.deserialize_str(visitor)
+        from.deserialize_str(Inside::<V, Self>(visitor, self))
+    }
+
+    /// Reads text, for whoever takes it as a `String` if it is one.
+    #[inline]
+    fn string<D: Deserializer<'de>, V: Visitor<'de>>(
+        self,
+        from: D,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        from.deserialize_string(Inside::<V, Self>(visitor, self))
     }
 }
 
@@ -81,7 +91,7 @@ impl<'de, D: Deserializer<'de>, R: Rule<'de>> Deserializer<'de> for Deep<D, R> {
 
     #[inline]
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.1.text(self.0, visitor)
+        self.1.string(self.0, visitor)
     }
 
     #[inline]

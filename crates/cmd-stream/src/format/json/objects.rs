@@ -19,6 +19,15 @@ impl<'de> Rule<'de> for Objects<'de> {
     fn text<D: Deserializer<'de>, V: Visitor<'de>>(self, from: D, visitor: V) -> Result<V::Value, D::Error> {
         self.0.text(from, visitor)
     }
+
+    #[inline]
+    fn string<D: Deserializer<'de>, V: Visitor<'de>>(
+        self,
+        from: D,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.text(from, visitor) // to `serde_json` it is the same
+    }
 }
 
 #[cfg(test)]

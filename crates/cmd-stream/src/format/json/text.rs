@@ -1,9 +1,12 @@
 //! Reads the strings of a JSON body.
 //!
-//! `serde_json` looks for the end of a string eight bytes at a time, because it also looks for control characters, which no
-//! string may contain. In a string that is read as bytes it looks for the end only, and takes 32 at a time. So the whole body is
-//! looked at once: if it contains no control character and no escape, which is so for most, its strings are read as bytes.
-//! Where there are many escapes that would be slower, by up to 40 %.
+//! `serde_json` looks for the end of a string, and for escapes, eight bytes at a time, because it also looks for control
+//! characters, which no string may contain. In a string that is read as bytes it does not look for these, and takes up to 32
+//! bytes at a time. So the whole body is looked at once. If it contains no control character and no escape, its strings are read
+//! as bytes. A value with a string of 500 bytes takes 30 % less time then, and one of 16,000 bytes 60 %.
+//!
+//! A body with an escape, or with a line break between its values, is read as before. It takes up to 12 % longer, because it was
+//! looked at. With many escapes, to read strings as bytes would take up to 40 % longer (`bench/NOTES.md`, "JSON").
 
 use std::fmt;
 

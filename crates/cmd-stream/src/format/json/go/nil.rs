@@ -120,3 +120,36 @@ impl<'de, E: serde::de::Error> MapAccess<'de> for Empty<E> {
         Err(E::custom("an empty map has no values"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::value::Error;
+    use serde::de::{Deserializer, Error as _, Visitor};
+    use serde::forward_to_deserialize_any;
+
+    /// A format that reads long text only as a `String`.
+    struct Long;
+
+    impl<'de> Deserializer<'de> for Long {
+        type Error = Error;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+            Err(Error::custom("too long"))
+        }
+
+        fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            visitor.visit_string("long".to_owned())
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf option unit unit_struct
+            newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        }
+    }
+
+    #[test]
+    fn a_string_is_asked_for_as_one() {
+        assert_eq!(super::deserialize::<String, _>(Long), Ok("long".to_owned()));
+        assert!(super::deserialize::<Box<[u8]>, _>(Long).is_err());
+    }
+}
