@@ -108,42 +108,23 @@ impl Aim {
     }
 }
 
+/// A cell of ours in MUS.
+fn own<'a>(results: &'a Results, workload: &str, is_asked: impl Fn(&Setting) -> bool) -> Option<&'a Cell> {
+    let is_ours = |cell: &&Cell| (&*cell.participant, &*cell.format) == (OURS, "mus");
+    results.of_workload(workload).into_iter().find(|cell| is_ours(cell) && is_asked(&cell.setting))
+}
+
 fn aims(results: &Results) -> Vec<Aim> {
-    let (mus, echo) = ("mus", "echo");
-    let at = |in_flight| move |setting: &Setting| is_usual(setting, in_flight);
-    let over = |connections: u32, in_flight: u32| {
-        move |setting: &Setting| {
-            (setting.connections, setting.in_flight) == (Some(connections), Some(in_flight))
-                && is_plain(setting)
-        }
-    };
+    [quick_aims(results), connection_aims(results), other_aims(results)].into_iter().flatten().collect()
+}
+
+/// Of quick Commands, over the connections that the README has.
+fn quick_aims(results: &Results) -> Vec<Aim> {
     let echoes = |what, format, participant, metric, in_flight, least| {
-        Aim::at_least(what, least, ratio(results, echo, format, participant, metric, at(in_flight)))
+        let at = |setting: &Setting| is_usual(setting, in_flight);
+        Aim::at_least(what, least, ratio(results, "echo", format, participant, metric, at))
     };
-    let others = |what, workload, participant, least| {
-        Aim::at_least(what, least, ratio(results, workload, mus, participant, Metric::Rate, is_plain))
-    };
-    let sizes = |what, bytes, in_flight| {
-        let is_asked = move |setting: &Setting| {
-            (setting.payload_bytes, setting.in_flight) == (Some(bytes), Some(in_flight))
-        };
-        Aim::at_least(what, 1.2, ratio(results, "payload", mus, "tarpc", Metric::Rate, is_asked))
-    };
-    let over_tls = |setting: &Setting| {
-        (&*setting.transport, setting.processes, setting.in_flight) == ("tls", 1, Some(1024))
-    };
-    let with_1024 = |setting: &Setting| setting.in_flight == Some(1024) && is_plain(setting);
-    let own = |workload, is_asked: &dyn Fn(&Setting) -> bool| {
-        let cells = results.of_workload(workload);
-        let is_ours = |cell: &&&Cell| (&*cell.participant, &*cell.format) == (OURS, mus);
-        cells.into_iter().find(|cell| is_ours(&cell) && is_asked(&cell.setting))
-    };
-    let tail = own(echo, &over(64, 1024)).and_then(|cell| {
-        let p99_over_p50 = |sample| Some(Metric::P99.of(sample)? / Metric::P50.of(sample)?);
-        Spread::of(cell.samples.iter().filter_map(p99_over_p50))
-    });
-    let idle = own("idle", &|_| true).and_then(|cell| cell.spread(Metric::Memory));
-    let (rate, p50) = (Metric::Rate, Metric::P50);
+    let (mus, rate, p50) = ("mus", Metric::Rate, Metric::P50);
     vec![
         echoes("throughput, 1024 in flight, over cmd-stream-go", mus, "cmd-stream-go", rate, 1024, 20.0),
         echoes("the same over tonic", mus, "tonic", rate, 1024, 50.0),
@@ -162,22 +143,60 @@ fn aims(results: &Results) -> Vec<Aim> {
         echoes("the same: cmd-stream-go's over ours", mus, "cmd-stream-go", p50, 1, 2.0),
         echoes("the same: tonic's over ours", mus, "tonic", p50, 1, 1.0 / 0.12),
         echoes("the same: tarpc's over ours", mus, "tarpc", p50, 1, 1.0 / 0.32),
+    ]
+}
+
+/// Of quick Commands, over few and many connections and over TLS.
+fn connection_aims(results: &Results) -> Vec<Aim> {
+    let over = |connections: u32, in_flight: u32| {
+        move |setting: &Setting| {
+            (setting.connections, setting.in_flight) == (Some(connections), Some(in_flight))
+                && is_plain(setting)
+        }
+    };
+    let over_tls = |setting: &Setting| {
+        (&*setting.transport, setting.processes, setting.in_flight) == ("tls", 1, Some(1024))
+    };
+    let with_1024 = |setting: &Setting| setting.in_flight == Some(1024) && is_plain(setting);
+    let tail = own(results, "echo", over(64, 1024)).and_then(|cell| {
+        let p99_over_p50 = |sample| Some(Metric::P99.of(sample)? / Metric::P50.of(sample)?);
+        Spread::of(cell.samples.iter().filter_map(p99_over_p50))
+    });
+    let rate = Metric::Rate;
+    vec![
         Aim::at_least(
             "64 connections with one Command each, over tarpc",
             1.8,
-            ratio(results, echo, mus, "tarpc", rate, over(64, 64)),
+            ratio(results, "echo", "mus", "tarpc", rate, over(64, 64)),
         ),
         Aim::at_most("1024 in flight over 64 connections: p99 over p50", 4.0, tail, units::times),
         Aim::at_least(
             "1024 in flight: the rate over 16 connections, over the best of the others",
             0.9,
-            own_ratio(results, echo, rate, (over(16, 1024), with_1024)),
+            own_ratio(results, "echo", rate, (over(16, 1024), with_1024)),
         ),
         Aim::at_least(
             "1024 in flight over TLS 1.3, over TCP",
             0.5,
-            own_ratio(results, echo, rate, (over_tls, at(1024))),
+            own_ratio(results, "echo", rate, (over_tls, |setting: &Setting| is_usual(setting, 1024))),
         ),
+    ]
+}
+
+/// Of Commands that wait, streams, large values, and connections that do nothing.
+fn other_aims(results: &Results) -> Vec<Aim> {
+    let others = |what, workload, participant, least| {
+        let reached = ratio(results, workload, "mus", participant, Metric::Rate, is_plain);
+        Aim::at_least(what, least, reached)
+    };
+    let sizes = |what, bytes, in_flight| {
+        let is_asked = move |setting: &Setting| {
+            (setting.payload_bytes, setting.in_flight) == (Some(bytes), Some(in_flight))
+        };
+        Aim::at_least(what, 1.2, ratio(results, "payload", "mus", "tarpc", Metric::Rate, is_asked))
+    };
+    let idle = own(results, "idle", |_| true).and_then(|cell| cell.spread(Metric::Memory));
+    vec![
         others("60,000 Commands that wait, over cmd-stream-go", "waiting", "cmd-stream-go", 5.0),
         others("the same over tarpc", "waiting", "tarpc", 3.0),
         others("300,000 Commands that wait, over cmd-stream-go", "waiting-many", "cmd-stream-go", 5.0),
