@@ -3,14 +3,12 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use bench_harness::by_reference;
 use cmd_stream::format::{Decode, Encode};
 use cmd_stream::proto::{Seq, Tag};
 use cmd_stream::server::Handle;
 use cmd_stream::transport::{Connect, Peer, memory};
 use cmd_stream::{Answer, Client, Context, Execute, Failed, Mus, Proxy, Reply, Sender, Server, protocol};
-use prost::Message;
-use prost::bytes::{Buf, BufMut};
-use prost::encoding::{DecodeContext, WireType};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -75,44 +73,9 @@ protocol! {
     }
 }
 
-/// What the client sends: an Echo, by reference, so that only what the library does is counted.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Sent(pub(crate) &'static Echo);
-
-impl mus_format::Encode for Sent {
-    fn encode<O: mus_format::Output + ?Sized>(&self, out: &mut O) {
-        mus_format::Encode::encode(self.0, out);
-    }
-}
-
-/// Required of what Protobuf writes.
-impl Default for Sent {
-    fn default() -> Self {
-        static EMPTY: LazyLock<Echo> = LazyLock::new(Echo::default);
-        Self(&EMPTY)
-    }
-}
-
-impl Message for Sent {
-    fn encode_raw(&self, out: &mut impl BufMut) {
-        self.0.encode_raw(out);
-    }
-
-    fn encoded_len(&self) -> usize {
-        self.0.encoded_len()
-    }
-
-    fn merge_field(
-        &mut self,
-        tag: u32,
-        kind: WireType,
-        bytes: &mut impl Buf,
-        context: DecodeContext,
-    ) -> Result<(), prost::DecodeError> {
-        prost::encoding::skip_field(kind, tag, bytes, context) // it is only sent
-    }
-
-    fn clear(&mut self) {}
+by_reference! {
+    /// What the client sends: an Echo, by reference, so that only what the library does is counted.
+    pub(crate) struct Sent(Echo);
 }
 
 protocol! {

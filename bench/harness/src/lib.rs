@@ -5,6 +5,7 @@
 //! It depends on none of the libraries that are compared, so that they can be built in workspaces of their own.
 
 pub mod alloc;
+mod by_reference;
 pub mod format;
 pub mod latency;
 pub mod lines;

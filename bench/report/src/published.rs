@@ -67,6 +67,13 @@ fn ratio(
     ratios.min_by(|one, other| one.median.total_cmp(&other.median))
 }
 
+/// Our cells in MUS, in the settings that are asked for.
+fn own<'a>(results: &'a Results, workload: &str, is_asked: impl Fn(&Setting) -> bool) -> Vec<&'a Cell> {
+    let is_ours = |cell: &&Cell| (&*cell.participant, &*cell.format) == (OURS, "mus");
+    let cells = results.of_workload(workload).into_iter();
+    cells.filter(|cell| is_ours(cell) && is_asked(&cell.setting)).collect()
+}
+
 /// How many times as good one cell of ours is as another one, in the worst of the settings that are asked for.
 fn own_ratio(
     results: &Results,
@@ -74,13 +81,8 @@ fn own_ratio(
     metric: Metric,
     (one, other): (impl Fn(&Setting) -> bool, impl Fn(&Setting) -> bool),
 ) -> Option<Spread> {
-    let cells = results.of_workload(workload);
-    let ours = |is_asked: &dyn Fn(&Setting) -> bool| -> Vec<&Cell> {
-        let is_ours = |cell: &&&Cell| (&*cell.participant, &*cell.format) == (OURS, "mus");
-        cells.iter().filter(is_ours).filter(|cell| is_asked(&cell.setting)).copied().collect()
-    };
-    let others = ours(&other);
-    let ratios = ours(&one).into_iter().flat_map(|one| {
+    let others = own(results, workload, other);
+    let ratios = own(results, workload, one).into_iter().flat_map(|one| {
         let others = others.iter().filter(move |other| other.setting != one.setting);
         others.filter_map(move |other| one.times_better_than(other, metric))
     });
@@ -106,12 +108,6 @@ impl Aim {
     fn at_most(what: &'static str, bound: f64, reached: Option<Spread>, unit: fn(f64) -> String) -> Self {
         Self { what, bound, is_most: true, reached, unit }
     }
-}
-
-/// A cell of ours in MUS.
-fn own<'a>(results: &'a Results, workload: &str, is_asked: impl Fn(&Setting) -> bool) -> Option<&'a Cell> {
-    let is_ours = |cell: &&Cell| (&*cell.participant, &*cell.format) == (OURS, "mus");
-    results.of_workload(workload).into_iter().find(|cell| is_ours(cell) && is_asked(&cell.setting))
 }
 
 fn aims(results: &Results) -> Vec<Aim> {
@@ -158,7 +154,7 @@ fn connection_aims(results: &Results) -> Vec<Aim> {
         (&*setting.transport, setting.processes, setting.in_flight) == ("tls", 1, Some(1024))
     };
     let with_1024 = |setting: &Setting| setting.in_flight == Some(1024) && is_plain(setting);
-    let tail = own(results, "echo", over(64, 1024)).and_then(|cell| {
+    let tail = own(results, "echo", over(64, 1024)).first().and_then(|cell| {
         let p99_over_p50 = |sample| Some(Metric::P99.of(sample)? / Metric::P50.of(sample)?);
         Spread::of(cell.samples.iter().filter_map(p99_over_p50))
     });
@@ -195,7 +191,7 @@ fn other_aims(results: &Results) -> Vec<Aim> {
         };
         Aim::at_least(what, 1.2, ratio(results, "payload", "mus", "tarpc", Metric::Rate, is_asked))
     };
-    let idle = own(results, "idle", |_| true).and_then(|cell| cell.spread(Metric::Memory));
+    let idle = own(results, "idle", |_| true).first().and_then(|cell| cell.spread(Metric::Memory));
     vec![
         others("60,000 Commands that wait, over cmd-stream-go", "waiting", "cmd-stream-go", 5.0),
         others("the same over tarpc", "waiting", "tarpc", 3.0),

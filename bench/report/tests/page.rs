@@ -179,7 +179,7 @@ fn reports_of_real_runs_are_whole() {
             let missing = |name: &&&str| **name != "raw" && !found.contains(*name);
             assert_eq!(names.iter().find(missing), None, "{chart}: {found:?}");
         }
-        // The committed file has no distributions: they are most of what a run writes.
+        // Distributions are most of what a run writes, so the committed file is without them.
         assert_eq!(
             series.keys().any(|chart| chart.starts_with("cdf-")),
             !is_committed,

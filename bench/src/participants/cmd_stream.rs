@@ -1,13 +1,11 @@
 //! This library: one server, and one Client per connection, over TCP on the loopback interface, with or without TLS.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use cmd_stream::format::{Decode, Encode};
 use cmd_stream::server::{Handle, Limits, Served};
 use cmd_stream::transport::tls::{Authorities, ClientTls, Identity, ServerTls};
 use cmd_stream::{Answer, Context, Failed, Json, Mus, Protobuf, Sender, Server, protocol};
-use mus_format::Output;
 use prost::Message;
 use prost::bytes::{Buf, BufMut};
 use prost::encoding::{DecodeContext, WireType};
@@ -18,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::against::{DEADLINE, GROUP};
 use crate::counted::counted_loop;
 use bench_harness::alloc::Allocated;
+use bench_harness::by_reference;
 use bench_harness::format::Format;
 use bench_harness::lines::Request;
 use bench_harness::load::{self, Echo, Measured};
@@ -68,44 +67,9 @@ protocol! {
     }
 }
 
-/// What the client sends: a value, by reference. The server receives it as [`Arrived`].
-#[derive(Debug, Serialize)]
-pub(crate) struct Sent(pub(crate) &'static Value);
-
-/// Required of what Protobuf writes.
-impl Default for Sent {
-    fn default() -> Self {
-        static EMPTY: LazyLock<Value> = LazyLock::new(Value::default);
-        Self(&EMPTY)
-    }
-}
-
-impl mus_format::Encode for Sent {
-    fn encode<O: Output + ?Sized>(&self, out: &mut O) {
-        mus_format::Encode::encode(self.0, out);
-    }
-}
-
-impl Message for Sent {
-    fn encode_raw(&self, out: &mut impl BufMut) {
-        self.0.encode_raw(out);
-    }
-
-    fn encoded_len(&self) -> usize {
-        self.0.encoded_len()
-    }
-
-    fn merge_field(
-        &mut self,
-        tag: u32,
-        kind: WireType,
-        bytes: &mut impl Buf,
-        context: DecodeContext,
-    ) -> Result<(), prost::DecodeError> {
-        prost::encoding::skip_field(kind, tag, bytes, context) // it is only sent
-    }
-
-    fn clear(&mut self) {}
+by_reference! {
+    /// What the client sends: a value, by reference. The server receives it as [`Arrived`].
+    pub(crate) struct Sent(Value);
 }
 
 protocol! {
